@@ -1,0 +1,135 @@
+import { z } from 'zod';
+import { daySchema, modelIdSchema, uuid7Schema } from './identity.js';
+import { nanoUsdAmountSchema, usdSchema } from './nano-usd.js';
+import { outcomeSchema } from './request-completed.js';
+import { usageSchema } from './usage.js';
+
+/** Requests and answers of `/api/*`. Instants are ISO 8601 in UTC; money is both exact nano-USD and decimal USD. */
+
+const instantSchema = z.iso.datetime();
+
+export const credentialsSchema = z.strictObject({
+  email: z.email().max(254).transform((email) => email.trim().toLowerCase()),
+  /** 8–128 characters; more would only feed the hash function's cost. */
+  password: z.string().min(8, 'a password has at least 8 characters').max(128, 'a password has at most 128 characters'),
+});
+export type Credentials = z.infer<typeof credentialsSchema>;
+
+export const ROLES = ['owner', 'admin', 'developer', 'billing', 'viewer'] as const;
+export const roleSchema = z.enum(ROLES);
+export type Role = z.infer<typeof roleSchema>;
+
+export const planSchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  keysMax: z.number().int(),
+  budgetPerKeyUsdMax: usdSchema,
+  rpmPerKeyMax: z.number().int(),
+  /** "*" alone = every model in the catalogue. */
+  models: z.array(z.string()),
+});
+export type Plan = z.infer<typeof planSchema>;
+
+export const meSchema = z.object({
+  user: z.object({ id: uuid7Schema, email: z.string() }),
+  account: z.object({ id: uuid7Schema, name: z.string(), role: roleSchema, plan: planSchema }),
+});
+export type Me = z.infer<typeof meSchema>;
+
+export const EXPIRY_DAYS_DEFAULT = 90;
+export const EXPIRY_DAYS_MAX = 365;
+
+/** Mint (spec TL-3). What is left out takes the plan's ceiling; the expiry defaults to 90 days. */
+export const keyCreateSchema = z.strictObject({
+  name: z.string().trim().min(1).max(100),
+  models: z.array(modelIdSchema).min(1).max(200).optional(),
+  budgetUsd: usdSchema.optional(),
+  rpm: z.number().int().min(1).optional(),
+  expiresInDays: z.number().int().min(1).max(EXPIRY_DAYS_MAX).optional(),
+});
+export type KeyCreate = z.infer<typeof keyCreateSchema>;
+
+export const keySchema = z.object({
+  id: uuid7Schema,
+  name: z.string(),
+  /** First and last characters, enough to recognise a key and useless to call with. */
+  preview: z.string(),
+  models: z.array(z.string()),
+  budgetUsd: usdSchema,
+  rpm: z.number().int(),
+  createdAt: instantSchema,
+  expiresAt: instantSchema,
+  status: z.enum(['active', 'revoked', 'expired']),
+});
+export type Key = z.infer<typeof keySchema>;
+
+/** The only answer that ever carries the plaintext. */
+export const keyCreatedSchema = keySchema.extend({ key: z.string() });
+export type KeyCreated = z.infer<typeof keyCreatedSchema>;
+
+export const keyListSchema = z.object({ data: z.array(keySchema) });
+
+export const activityQuerySchema = z.strictObject({
+  cursor: z.string().max(200).optional(),
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+  keyId: uuid7Schema.optional(),
+  model: modelIdSchema.optional(),
+});
+export type ActivityQuery = z.infer<typeof activityQuerySchema>;
+
+export const activityItemSchema = z.object({
+  requestId: uuid7Schema,
+  time: instantSchema,
+  keyId: uuid7Schema,
+  model: z.string(),
+  endpoint: z.string(),
+  stream: z.boolean(),
+  outcome: outcomeSchema,
+  httpStatus: z.number().int(),
+  estimated: z.boolean(),
+  usage: usageSchema,
+  costNanoUsd: nanoUsdAmountSchema,
+  costUsd: usdSchema,
+  latencyMs: z.number(),
+  firstByteMs: z.number().nullable(),
+});
+export const activityPageSchema = z.object({
+  data: z.array(activityItemSchema),
+  hasMore: z.boolean(),
+  nextCursor: z.string().nullable(),
+  /** Everything metering had committed up to this instant is in the answer. */
+  dataThrough: instantSchema,
+});
+export type ActivityPage = z.infer<typeof activityPageSchema>;
+
+export const usageSummaryQuerySchema = z.strictObject({ from: daySchema.optional(), to: daySchema.optional() });
+
+const sumSchema = z.object({
+  requests: z.number().int(),
+  inputTokens: z.number().int(),
+  outputTokens: z.number().int(),
+  costNanoUsd: nanoUsdAmountSchema,
+  costUsd: usdSchema,
+});
+export const usageSummarySchema = z.object({
+  from: daySchema,
+  to: daySchema,
+  total: sumSchema,
+  byDay: z.array(sumSchema.extend({ day: daySchema })),
+  byModel: z.array(sumSchema.extend({ model: z.string() })),
+  byKey: z.array(sumSchema.extend({ keyId: uuid7Schema })),
+  dataThrough: instantSchema,
+});
+export type UsageSummary = z.infer<typeof usageSummarySchema>;
+
+/** RFC 9457 problem details; `code` is stable and is what clients switch on. */
+export const problemSchema = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.number().int(),
+  detail: z.string(),
+  code: z.string(),
+  errors: z.array(z.object({ pointer: z.string(), message: z.string() })).optional(),
+  requestId: z.string().optional(),
+});
+export type Problem = z.infer<typeof problemSchema>;

@@ -1,0 +1,26 @@
+import { z } from 'zod';
+import { accountTagSchema, modelIdSchema, unixMsSchema, uuid7Schema } from './identity.js';
+import { nanoUsdAmountSchema } from './nano-usd.js';
+
+/**
+ * All that admission needs to know of a key, as the control plane projects it into Redis. `version` grows with every
+ * change of the key; an older projection never overwrites a newer one.
+ */
+export const keyProjectionSchema = z.object({
+  version: z.number().int().positive(),
+  /** HMAC-SHA256 of the key text, hex. */
+  keyHash: z.string().regex(/^[0-9a-f]{64}$/),
+  keyId: uuid7Schema,
+  accountId: uuid7Schema,
+  accountTag: accountTagSchema,
+  isRevoked: z.boolean(),
+  mintedAtMs: unixMsSchema,
+  expiresAtMs: unixMsSchema,
+  /** Allowlist, already intersected with the plan's models. "*" alone = every model. */
+  models: z.array(z.union([z.literal('*'), modelIdSchema])).min(1),
+  budgetNanoUsd: nanoUsdAmountSchema,
+  rpm: z.number().int().positive(),
+  /** Account-wide UTC-day limit; null = none. */
+  dailyLimitNanoUsd: nanoUsdAmountSchema.nullable(),
+});
+export type KeyProjection = z.infer<typeof keyProjectionSchema>;

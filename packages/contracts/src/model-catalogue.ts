@@ -1,0 +1,41 @@
+import { z } from 'zod';
+import { modelIdSchema, unixMsSchema } from './identity.js';
+
+/** One way to serve a model. `credential` names what the gateway resolves locally (`env:OPENAI_API_KEY`); null = none sent. */
+export const deploymentSchema = z.object({
+  id: z.string().min(1).max(64),
+  provider: z.enum(['openai']),
+  /** Up to and including the version segment: "https://api.openai.com/v1". */
+  baseUrl: z.url(),
+  upstreamModel: z.string().min(1).max(128),
+  credential: z.string().regex(/^(env:[A-Z][A-Z0-9_]*|file:\/.+)$/).nullable(),
+  /** Time to the response head. */
+  headTimeoutMs: z.number().int().positive(),
+  /** Longest silence between two chunks of a body. */
+  idleTimeoutMs: z.number().int().positive(),
+});
+export type Deployment = z.infer<typeof deploymentSchema>;
+
+/** A public model. Limits are in tokens. */
+export const modelSchema = z.object({
+  id: modelIdSchema,
+  ownedBy: z.string().max(64),
+  createdAtMs: unixMsSchema,
+  endpoints: z.array(z.enum(['chat.completions', 'embeddings', 'rerank'])).min(1),
+  contextTokens: z.number().int().positive(),
+  maxOutputTokens: z.number().int().positive(),
+  /** Tokens per prompt byte at worst, times 1,000. Byte-level BPE never exceeds 1,000 (one token a byte). */
+  tokensPerKilobyteMax: z.number().int().positive().max(2_000),
+  /** Tokens the provider's chat template may add to a prompt beyond its bytes: fixed part, and per message. */
+  overheadTokens: z.number().int().nonnegative(),
+  overheadTokensPerMessage: z.number().int().nonnegative(),
+  /** Worst-case tokens of one image given by reference; null = images are refused. */
+  imageTokensMax: z.number().int().positive().nullable(),
+  isRetired: z.boolean(),
+  deployments: z.array(deploymentSchema),
+});
+export type Model = z.infer<typeof modelSchema>;
+
+/** Snapshot in the JetStream KV bucket `snapshots`, key `model-catalogue`: written by the control plane. */
+export const modelCatalogueSchema = z.object({ v: z.literal(1), revision: z.number().int(), models: z.array(modelSchema) });
+export type ModelCatalogue = z.infer<typeof modelCatalogueSchema>;

@@ -1,0 +1,72 @@
+import { z } from 'zod';
+import { accountTagSchema, daySchema, gatewayIdSchema, modelIdSchema, unixMsSchema, uuid7Schema } from './identity.js';
+import { nanoUsdAmountSchema } from './nano-usd.js';
+import { usageSchema } from './usage.js';
+
+/**
+ * How an admitted call ended.
+ *
+ * | outcome          | charged                                                        |
+ * |------------------|----------------------------------------------------------------|
+ * | `completed`      | full usage                                                     |
+ * | `client_aborted` | full usage: the upstream is read to its end (spec TL-9)         |
+ * | `upstream_error` | nothing (spec TL-9): status ≥ 400, refused, timed out           |
+ * | `upstream_cut`   | nothing: the upstream broke off before its end                 |
+ * | `drain_capped`   | what was counted, `estimated`: the drain after an abort hit its bound |
+ * | `gateway_died`   | what the last durable progress record counted, `estimated`     |
+ */
+export const OUTCOMES = ['completed', 'client_aborted', 'upstream_error', 'upstream_cut', 'drain_capped', 'gateway_died'] as const;
+export const outcomeSchema = z.enum(OUTCOMES);
+export type Outcome = z.infer<typeof outcomeSchema>;
+
+/** One try at an upstream. */
+export const attemptSchema = z.object({
+  provider: z.string().max(64),
+  upstreamModel: z.string().max(128),
+  /** HTTP status, or null when no response head arrived. */
+  status: z.number().int().nullable(),
+  /** Short machine word for a failure ("connect_refused", "timeout", "cut"), or null. */
+  failure: z.string().max(64).nullable(),
+  latencyMs: z.number().nonnegative(),
+});
+export type Attempt = z.infer<typeof attemptSchema>;
+
+/**
+ * `request.completed.v1`: one per admitted call, whatever became of it. Published by the gateway that admitted it with
+ * `Nats-Msg-Id` = request id, until metering settle-acks it. Metering treats a second copy with the same content as a
+ * duplicate and one with other content as an intruder (quarantined).
+ */
+export const requestCompletedSchema = z.strictObject({
+  v: z.literal(1),
+  requestId: uuid7Schema,
+  accountId: uuid7Schema,
+  accountTag: accountTagSchema,
+  keyId: uuid7Schema,
+  model: modelIdSchema,
+  endpoint: z.enum(['chat.completions']),
+  gatewayId: gatewayIdSchema,
+  stream: z.boolean(),
+  /** Redis TIME at admission. Freezes everything below it, however late the call settles. */
+  admittedAtMs: unixMsSchema,
+  windowIndex: z.number().int().nonnegative(),
+  windowStartMs: unixMsSchema,
+  day: daySchema,
+  priceVersionId: uuid7Schema,
+  holdNanoUsd: nanoUsdAmountSchema,
+  /** The gateway's own price of `usage`, capped by the hold. Metering computes it again and quarantines a disagreement. */
+  chargeNanoUsd: nanoUsdAmountSchema,
+  /** What the price came to above the hold: the platform's loss, never the customer's. Usually "0". */
+  overrunNanoUsd: nanoUsdAmountSchema,
+  usage: usageSchema,
+  /** True when `usage` was counted by us and not reported by the upstream. */
+  estimated: z.boolean(),
+  outcome: outcomeSchema,
+  /** Status the client was (or would have been) answered with. */
+  httpStatus: z.number().int(),
+  completedAtMs: unixMsSchema,
+  latencyMs: z.number().nonnegative(),
+  /** Admission → first byte to the client; null when none was sent. */
+  firstByteMs: z.number().nonnegative().nullable(),
+  attempts: z.array(attemptSchema).max(16),
+});
+export type RequestCompleted = z.infer<typeof requestCompletedSchema>;

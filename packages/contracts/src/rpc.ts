@@ -1,0 +1,85 @@
+import { z } from 'zod';
+import { accountTagSchema, daySchema, modelIdSchema, unixMsSchema, uuid7Schema } from './identity.js';
+import { nanoUsdAmountSchema } from './nano-usd.js';
+import { outcomeSchema } from './request-completed.js';
+import { scopeSchema, scopeTotalSchema } from './settle-ack.js';
+import { usageSchema } from './usage.js';
+
+/**
+ * Requests and answers between services over NATS. Every answer is `{ ok: true, … }` or `{ ok: false, code, message }`:
+ * expected failures are values, and callers switch on `code`.
+ */
+export const rpcFailureSchema = z.object({ ok: z.literal(false), code: z.string(), message: z.string() });
+export type RpcFailure = z.infer<typeof rpcFailureSchema>;
+
+/** `control.key.project.v1`: a gateway met a key that Redis does not know. Answered after Redis holds the projection. */
+export const keyProjectRequestSchema = z.object({ accountTag: accountTagSchema, keyHash: z.string().regex(/^[0-9a-f]{64}$/) });
+export type KeyProjectRequest = z.infer<typeof keyProjectRequestSchema>;
+export const keyProjectReplySchema = z.union([z.object({ ok: z.literal(true), found: z.boolean() }), rpcFailureSchema]);
+export type KeyProjectReply = z.infer<typeof keyProjectReplySchema>;
+
+/** `metering.totals.get.v1`: committed totals. A scope without a row is answered with total "0", version 0. */
+export const totalsGetRequestSchema = z.object({ accountId: uuid7Schema, scopes: z.array(scopeSchema).min(1).max(100) });
+export type TotalsGetRequest = z.infer<typeof totalsGetRequestSchema>;
+export const totalsGetReplySchema = z.union([z.object({ ok: z.literal(true), totals: z.array(scopeTotalSchema) }), rpcFailureSchema]);
+export type TotalsGetReply = z.infer<typeof totalsGetReplySchema>;
+
+/** One call in the activity list. */
+export const activityRowSchema = z.object({
+  requestId: uuid7Schema,
+  admittedAtMs: unixMsSchema,
+  keyId: uuid7Schema,
+  model: modelIdSchema,
+  endpoint: z.string(),
+  stream: z.boolean(),
+  outcome: outcomeSchema,
+  httpStatus: z.number().int(),
+  estimated: z.boolean(),
+  usage: usageSchema,
+  chargeNanoUsd: nanoUsdAmountSchema,
+  latencyMs: z.number().nonnegative(),
+  firstByteMs: z.number().nonnegative().nullable(),
+});
+export type ActivityRow = z.infer<typeof activityRowSchema>;
+
+export const ACTIVITY_PAGE_MAX = 200;
+
+/** `metering.activity.list.v1`: newest first by request id. `before` = the last id of the previous page. */
+export const activityListRequestSchema = z.object({
+  accountId: uuid7Schema,
+  before: uuid7Schema.nullable(),
+  limit: z.number().int().min(1).max(ACTIVITY_PAGE_MAX),
+  keyId: uuid7Schema.nullable(),
+  model: modelIdSchema.nullable(),
+});
+export type ActivityListRequest = z.infer<typeof activityListRequestSchema>;
+export const activityListReplySchema = z.union([
+  z.object({ ok: z.literal(true), rows: z.array(activityRowSchema), hasMore: z.boolean(), dataThroughMs: unixMsSchema }),
+  rpcFailureSchema,
+]);
+export type ActivityListReply = z.infer<typeof activityListReplySchema>;
+
+/** A sum over calls. Tokens are whole counts; `requests` includes failed calls. */
+export const usageSumSchema = z.object({
+  requests: z.number().int().nonnegative(),
+  inputTokens: z.number().int().nonnegative(),
+  outputTokens: z.number().int().nonnegative(),
+  chargeNanoUsd: nanoUsdAmountSchema,
+});
+export type UsageSum = z.infer<typeof usageSumSchema>;
+
+/** `metering.usage-summary.get.v1`: sums from the rollups over UTC days [fromDay, toDay], both included. */
+export const usageSummaryGetRequestSchema = z.object({ accountId: uuid7Schema, fromDay: daySchema, toDay: daySchema });
+export type UsageSummaryGetRequest = z.infer<typeof usageSummaryGetRequestSchema>;
+export const usageSummaryGetReplySchema = z.union([
+  z.object({
+    ok: z.literal(true),
+    total: usageSumSchema,
+    byDay: z.array(usageSumSchema.extend({ day: daySchema })),
+    byModel: z.array(usageSumSchema.extend({ model: modelIdSchema })),
+    byKey: z.array(usageSumSchema.extend({ keyId: uuid7Schema })),
+    dataThroughMs: unixMsSchema,
+  }),
+  rpcFailureSchema,
+]);
+export type UsageSummaryGetReply = z.infer<typeof usageSummaryGetReplySchema>;

@@ -1,0 +1,30 @@
+/** Every NATS name in the product, in one place. */
+
+/** JetStream stream of billable facts. Limits retention: consumed messages stay for replay. */
+export const REQUESTS_STREAM = 'REQUESTS';
+export const REQUEST_COMPLETED = 'request.completed.v1';
+/** Metering's durable pull consumer on it; replicas share it. */
+export const METERING_CONSUMER = 'metering';
+
+/** JetStream KV bucket of versioned snapshots, and its keys. */
+export const SNAPSHOTS_BUCKET = 'snapshots';
+export const PRICE_BOOK_KEY = 'price-book';
+export const MODEL_CATALOGUE_KEY = 'model-catalogue';
+
+/** JetStream KV bucket of gateway heartbeats. */
+export const GATEWAYS_BUCKET = 'gateways';
+
+/** Core NATS: settle-acks to one gateway. */
+export function gatewaySettledSubject(gatewayId: string): string {
+  return `gateway.${gatewayId}.settled.v1`;
+}
+/** Core NATS request to all gateways. */
+export const GATEWAY_REASSERT = 'gateway.reassert.v1';
+
+/** RPC patterns (Nest's NATS transport): `<service>.<noun>.<verb>.v<n>`. */
+export const RPC = {
+  controlKeyProject: 'control.key.project.v1',
+  meteringTotalsGet: 'metering.totals.get.v1',
+  meteringActivityList: 'metering.activity.list.v1',
+  meteringUsageSummaryGet: 'metering.usage-summary.get.v1',
+} as const;

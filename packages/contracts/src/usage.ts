@@ -1,0 +1,21 @@
+import { z } from 'zod';
+
+/**
+ * What a price may be charged for. Dimensions are disjoint: a token is counted in exactly one. OpenAI reports cached
+ * tokens inside the input and Anthropic beside it, so adapters subtract before anything is priced.
+ */
+export const DIMENSIONS = [
+  'input',
+  'input_cache_read',
+  'input_cache_write',
+  'input_audio',
+  'output',
+  'output_reasoning',
+  'output_audio',
+] as const;
+export const dimensionSchema = z.enum(DIMENSIONS);
+export type Dimension = z.infer<typeof dimensionSchema>;
+
+/** Quantity per dimension, in tokens. Absent means 0. */
+export const usageSchema = z.partialRecord(dimensionSchema, z.number().int().nonnegative().max(1_000_000_000));
+export type Usage = z.infer<typeof usageSchema>;
