@@ -1,0 +1,65 @@
+/**
+ * Three kinds of test, told apart by name so that each can run alone (`jest --selectProjects unit`):
+ *   unit          *.spec.ts beside the code; no server, no network
+ *   integration   *.integration.spec.ts beside the code; real PostgreSQL, NATS and Redis (packages/testing)
+ *   e2e           e2e/**; whole services as processes
+ * `e2e/long/**` is for `npm run test:long` only.
+ */
+const transform = {
+  '^.+\\.ts$': [
+    '@swc/jest',
+    {
+      jsc: {
+        parser: { syntax: 'typescript', decorators: true },
+        transform: { legacyDecorator: true, decoratorMetadata: true, useDefineForClassFields: false },
+        target: 'es2023',
+      },
+      module: { type: 'es6' },
+      sourceMaps: 'inline',
+    },
+  ],
+};
+
+const shared = {
+  rootDir: import.meta.dirname,
+  testEnvironment: 'node',
+  // Packages are tested from their sources: no build comes before a test.
+  testEnvironmentOptions: { customExportConditions: ['tensorloop:source', 'node', 'node-addons'] },
+  extensionsToTreatAsEsm: ['.ts'],
+  moduleFileExtensions: ['js', 'mjs', 'cjs', 'ts', 'json', 'node'],
+  // Sources name the file that will exist after the build (`./money.js`); here the `.ts` beside it is meant.
+  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
+  modulePathIgnorePatterns: ['<rootDir>/.*/dist/', '<rootDir>/.data/'],
+  transform,
+};
+
+const ignored = ['/node_modules/', '/dist/'];
+
+export default {
+  projects: [
+    {
+      ...shared,
+      displayName: 'unit',
+      testMatch: ['<rootDir>/{apps,packages}/*/src/**/*.spec.ts', '<rootDir>/{scripts,prisma}/**/*.spec.ts'],
+      testPathIgnorePatterns: [...ignored, '\\.integration\\.spec\\.ts$'],
+    },
+    {
+      ...shared,
+      displayName: 'integration',
+      testMatch: ['<rootDir>/{apps,packages}/*/src/**/*.integration.spec.ts', '<rootDir>/prisma/**/*.integration.spec.ts'],
+      testPathIgnorePatterns: ignored,
+    },
+    {
+      ...shared,
+      displayName: 'e2e',
+      testMatch: ['<rootDir>/e2e/**/*.spec.ts'],
+      testPathIgnorePatterns: [...ignored, '<rootDir>/e2e/long/'],
+    },
+    {
+      ...shared,
+      displayName: 'long',
+      testMatch: ['<rootDir>/e2e/long/**/*.spec.ts'],
+      testPathIgnorePatterns: ignored,
+    },
+  ],
+};
