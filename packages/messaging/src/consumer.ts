@@ -1,0 +1,183 @@
+import { type ConsumerMessages, type JsMsg, jetstream } from '@nats-io/jetstream';
+import type { MsgHdrs, NatsConnection } from '@nats-io/transport-node';
+import { Pause } from './pause.js';
+
+export const BATCH_MESSAGES_MAX = 500;
+/** Wait for company after the first message of a batch: what a lone call pays at low load. */
+export const BATCH_LINGER_MS = 10;
+/** Pull requests are renewed this often; the server's idle heartbeats in between reveal a lost consumer. */
+const PULL_EXPIRES_MS = 10_000;
+const PULL_IDLE_HEARTBEAT_MS = 2_000;
+/** Messages held longer than this are reported as in progress, so that the server does not deliver them twice. */
+const IN_PROGRESS_INTERVAL_MS = 15_000;
+const RETRY_DELAY_MS_MIN = 100;
+const RETRY_DELAY_MS_MAX = 10_000;
+/** Doublings after which the delay has long reached its maximum; keeps the power finite. */
+const RETRY_DOUBLINGS_MAX = 16;
+
+export interface BatchMessage {
+  subject: string;
+  data: Uint8Array;
+  headers: MsgHdrs | undefined;
+  /** Position in the stream. */
+  sequence: number;
+  /** 1 at the first delivery. */
+  deliveryCount: number;
+}
+
+export type BatchConsumerEvent =
+  | { type: 'started' }
+  | { type: 'handler_failed'; error: unknown; messages: number; retryInMs: number }
+  | { type: 'interrupted'; error: unknown; retryInMs: number };
+
+export interface BatchConsumerOptions {
+  connection: NatsConnection;
+  stream: string;
+  consumer: string;
+  /** Creates stream and consumer where missing. Called at the start and after every interruption, so it must be idempotent. */
+  ensure: () => Promise<void>;
+  /** Resolves → every message is acknowledged. Rejects → every message is delivered again later. Must be idempotent. */
+  handler: (batch: readonly BatchMessage[]) => Promise<void>;
+  onEvent?: (event: BatchConsumerEvent) => void;
+  messagesMax?: number;
+  lingerMs?: number;
+}
+
+/**
+ * Runs a durable pull consumer in batches, one batch at a time. While the handler works the next batch gathers, so under
+ * load batches grow by themselves; at rest a message waits BATCH_LINGER_MS at most.
+ *
+ * Held in this process: at most one batch with the handler, one gathering and one in the client library. The order of the
+ * stream is kept except across redeliveries.
+ */
+export class BatchConsumer {
+  private readonly messagesMax: number;
+  private readonly lingerMs: number;
+  private gathering: JsMsg[] = [];
+  private handling: JsMsg[] = [];
+  private messages: ConsumerMessages | null = null;
+  private isStopping = false;
+  private failuresInRow = 0;
+  private readonly arrived = new Pause();
+  private readonly taken = new Pause();
+  private readonly restart = new Pause();
+  private readonly retry = new Pause();
+  private readonly done: Promise<unknown>;
+
+  constructor(private readonly options: BatchConsumerOptions) {
+    this.messagesMax = options.messagesMax ?? BATCH_MESSAGES_MAX;
+    this.lingerMs = options.lingerMs ?? BATCH_LINGER_MS;
+    this.done = Promise.all([this.receiveForever(), this.handleForever()]);
+  }
+
+  /** True while messages are being pulled. */
+  get isReceiving(): boolean {
+    return this.messages !== null;
+  }
+
+  /** Lets the batch in progress finish, gives everything else back to the server at once, and ends. */
+  async stop(): Promise<void> {
+    this.isStopping = true;
+    this.messages?.stop();
+    for (const pause of [this.arrived, this.taken, this.restart, this.retry]) pause.wake();
+    await this.done;
+  }
+
+  private async receiveForever(): Promise<void> {
+    let interruptions = 0;
+    while (!this.isStopping) {
+      try {
+        await this.receive(() => {
+          interruptions = 0;
+        });
+        if (this.isStopping) break;
+        throw new Error('the consumer was closed');
+      } catch (error) {
+        if (this.options.connection.isClosed()) return;
+        const retryInMs = retryDelayMs(++interruptions);
+        this.options.onEvent?.({ type: 'interrupted', error, retryInMs });
+        await this.restart.sleep(retryInMs);
+      } finally {
+        this.messages = null;
+      }
+    }
+  }
+
+  /** Pulls until stopped, or until stream, consumer or connection is gone. */
+  private async receive(onStarted: () => void): Promise<void> {
+    const { connection, stream, consumer: name, ensure } = this.options;
+    await ensure();
+    const consumer = await jetstream(connection).consumers.get(stream, name);
+    this.messages = await consumer.consume({
+      max_messages: this.messagesMax,
+      expires: PULL_EXPIRES_MS,
+      idle_heartbeat: PULL_IDLE_HEARTBEAT_MS,
+      abort_on_missing_resource: true,
+    });
+    if (this.isStopping) this.messages.stop();
+    onStarted();
+    this.options.onEvent?.({ type: 'started' });
+    for await (const message of this.messages) {
+      while (this.gathering.length >= this.messagesMax && !this.isStopping) await this.taken.sleep(PULL_EXPIRES_MS);
+      if (this.isStopping) message.nak();
+      else if (this.gathering.push(message) === 1 || this.gathering.length === this.messagesMax) this.arrived.wake();
+    }
+  }
+
+  private async handleForever(): Promise<void> {
+    const inProgress = setInterval(() => {
+      for (const message of [...this.handling, ...this.gathering]) message.working();
+    }, IN_PROGRESS_INTERVAL_MS);
+    try {
+      while (!this.isStopping) {
+        if (this.gathering.length === 0) await this.arrived.sleep(PULL_EXPIRES_MS);
+        if (this.gathering.length === 0) continue;
+        if (this.gathering.length < this.messagesMax) await this.arrived.sleep(this.lingerMs);
+        if (!this.isStopping) await this.handleBatch();
+      }
+      for (const message of this.gathering) message.nak();
+      this.gathering = [];
+    } finally {
+      clearInterval(inProgress);
+    }
+  }
+
+  private async handleBatch(): Promise<void> {
+    this.handling = this.gathering;
+    this.gathering = [];
+    this.taken.wake();
+    try {
+      await this.options.handler(this.handling.map(toBatchMessage));
+      for (const message of this.handling) message.ack();
+      this.failuresInRow = 0;
+    } catch (error) {
+      const retryInMs = retryDelayMs(++this.failuresInRow);
+      for (const message of this.handling) message.nak(retryInMs);
+      this.options.onEvent?.({ type: 'handler_failed', error, messages: this.handling.length, retryInMs });
+      // The rest of the stream would most likely fail the same way: a database that is down fails every batch.
+      this.handling = [];
+      await this.retry.sleep(retryInMs);
+    } finally {
+      this.handling = [];
+    }
+  }
+}
+
+export function startBatchConsumer(options: BatchConsumerOptions): BatchConsumer {
+  return new BatchConsumer(options);
+}
+
+/** 100, 200, 400 … 10,000 ms. `attempt` counts from 1. */
+export function retryDelayMs(attempt: number): number {
+  return Math.min(RETRY_DELAY_MS_MAX, RETRY_DELAY_MS_MIN * 2 ** Math.min(attempt - 1, RETRY_DOUBLINGS_MAX));
+}
+
+function toBatchMessage(message: JsMsg): BatchMessage {
+  return {
+    subject: message.subject,
+    data: message.data,
+    headers: message.headers,
+    sequence: message.seq,
+    deliveryCount: message.info.deliveryCount,
+  };
+}
