@@ -185,6 +185,12 @@ BEGIN
   IF day < date '2026-01-01' OR day > (now() AT TIME ZONE 'UTC')::date + 60 THEN
     RAISE EXCEPTION 'no partition for %: outside 2026-01-01 and 60 days ahead', day;
   END IF;
+  -- Usual case: both exist, nothing is locked. (charges is the last one created.)
+  IF to_regclass('metering.charges_' || to_char(day, 'YYYYMMDD')) IS NOT NULL THEN
+    RETURN;
+  END IF;
+  -- Two callers at once would both find it missing and one would fail. The lock is held to the caller's COMMIT.
+  PERFORM pg_advisory_xact_lock(hashtext('metering.ensure_usage_partitions'));
   FOREACH parent IN ARRAY ARRAY['usage', 'charges'] LOOP
     partition := parent || '_' || to_char(day, 'YYYYMMDD');
     IF to_regclass('metering.' || partition) IS NULL THEN

@@ -1,0 +1,97 @@
+import { PrismaPg } from '@prisma/adapter-pg';
+import { type Prisma, PrismaClient } from './generated/client.js';
+
+/** Upper bounds of one control-plane process. */
+const APP_CONNECTIONS_MAX = 10;
+const RELAY_CONNECTIONS_MAX = 3;
+const CONNECT_TIMEOUT_MS = 5_000;
+const STATEMENT_TIMEOUT_MS = 10_000;
+const TRANSACTION_WAIT_MS_MAX = 5_000;
+const TRANSACTION_MS_MAX = 10_000;
+
+type GlobalTable = 'plan' | 'model' | 'deployment' | 'user' | 'session';
+type AccountTable = 'account' | 'membership' | 'key' | 'keyProjectionOutbox';
+type RelayTable = 'plan' | 'account' | 'key' | 'keyProjectionOutbox';
+
+/** Tables that no account owns; outside a transaction the others show no rows. */
+export type ControlGlobal = Pick<PrismaClient, GlobalTable>;
+/** A transaction of the control plane. `$queryRaw` is for row locks, which Prisma cannot express. */
+export type ControlTransaction = Pick<Prisma.TransactionClient, GlobalTable | AccountTable | '$queryRaw'>;
+/** What role control_relay sees: keys of all accounts, to be carried to Redis. */
+export type RelayTables = Pick<PrismaClient, RelayTable>;
+
+function connect(url: string, name: string, connectionsMax: number): PrismaClient {
+  const adapter = new PrismaPg({
+    connectionString: url,
+    application_name: name,
+    max: connectionsMax,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    statement_timeout: STATEMENT_TIMEOUT_MS,
+    idle_in_transaction_session_timeout: TRANSACTION_MS_MAX * 2,
+  });
+  return new PrismaClient({ adapter, transactionOptions: { maxWait: TRANSACTION_WAIT_MS_MAX, timeout: TRANSACTION_MS_MAX } });
+}
+
+/** The control plane's way to PostgreSQL (role control_app). */
+export class ControlClient {
+  readonly #prisma: PrismaClient;
+
+  constructor(url: string) {
+    this.#prisma = connect(url, 'control-plane', APP_CONNECTIONS_MAX);
+  }
+
+  get global(): ControlGlobal {
+    return this.#prisma;
+  }
+
+  /** A transaction that sees the rows of one account (row-level security). */
+  withAccount<T>(accountId: string, work: (tx: ControlTransaction) => Promise<T>): Promise<T> {
+    return this.#prisma.$transaction(async (tx) => {
+      await tx.$executeRaw`SELECT set_config('app.account_id', ${accountId}, true)`;
+      return work(tx);
+    });
+  }
+
+  /** A transaction that sees a user's own memberships and their accounts: for sign-in, before the account is known. */
+  withUser<T>(userId: string, work: (tx: ControlTransaction) => Promise<T>): Promise<T> {
+    return this.#prisma.$transaction(async (tx) => {
+      await tx.$executeRaw`SELECT set_config('app.user_id', ${userId}, true)`;
+      return work(tx);
+    });
+  }
+
+  /** Throws when the database does not answer. */
+  async ping(): Promise<void> {
+    await this.#prisma.$queryRaw`SELECT 1`;
+  }
+
+  async close(): Promise<void> {
+    await this.#prisma.$disconnect();
+  }
+}
+
+/** The key relay's way to PostgreSQL (role control_relay). */
+export class RelayClient {
+  readonly #prisma: PrismaClient;
+
+  constructor(url: string) {
+    this.#prisma = connect(url, 'control-plane-relay', RELAY_CONNECTIONS_MAX);
+  }
+
+  get tables(): RelayTables {
+    return this.#prisma;
+  }
+
+  async ping(): Promise<void> {
+    await this.#prisma.$queryRaw`SELECT 1`;
+  }
+
+  async close(): Promise<void> {
+    await this.#prisma.$disconnect();
+  }
+}
+
+/** True for a violated unique constraint (PostgreSQL 23505, Prisma P2002). */
+export function isUniqueViolation(err: unknown): boolean {
+  return typeof err === 'object' && err !== null && 'code' in err && err.code === 'P2002';
+}

@@ -1,0 +1,67 @@
+import pg from 'pg';
+
+/** Upper bounds of one metering process; raise them together with the server's max_connections. */
+const CONNECTIONS_MAX = 10;
+const CONNECT_TIMEOUT_MS = 5_000;
+const STATEMENT_TIMEOUT_MS = 30_000;
+const IDLE_IN_TRANSACTION_TIMEOUT_MS = 30_000;
+
+const INT8_OID = 20;
+const DATE_OID = 1082;
+
+/** Per pool and not in pg's global registry, so that no other user of pg in the process is changed. */
+const types = {
+  getTypeParser(oid: number, format?: 'text' | 'binary') {
+    // Amounts exceed 2^53.
+    if (oid === INT8_OID && format !== 'binary') return (text: string) => BigInt(text);
+    // pg would make a Date at local midnight of a day that has no time zone.
+    if (oid === DATE_OID && format !== 'binary') return (text: string) => text;
+    return pg.types.getTypeParser(oid, format as 'text');
+  },
+} as pg.CustomTypesConfig;
+
+export interface MeteringPoolOptions {
+  /** Shown in pg_stat_activity. */
+  name: string;
+  connectionsMax?: number;
+}
+
+/** A pool for one of metering's roles. `bigint` columns arrive as BigInt, `date` as "2026-11-21", `numeric` as text. */
+export function createMeteringPool(url: string, options: MeteringPoolOptions): pg.Pool {
+  return new pg.Pool({
+    connectionString: url,
+    application_name: options.name,
+    max: options.connectionsMax ?? CONNECTIONS_MAX,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    statement_timeout: STATEMENT_TIMEOUT_MS,
+    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
+    types,
+  });
+}
+
+/** Runs `work` in a transaction; rolls back when it throws. A connection that cannot even roll back is thrown away. */
+export async function withTransaction<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  const client = await pool.connect();
+  let broken: Error | undefined;
+  try {
+    await client.query('BEGIN');
+    const result = await work(client);
+    await client.query('COMMIT');
+    return result;
+  } catch (err) {
+    await client.query('ROLLBACK').catch((rollbackErr: Error) => {
+      broken = rollbackErr;
+    });
+    throw err;
+  } finally {
+    client.release(broken);
+  }
+}
+
+/** As `withTransaction`, seeing the rows of one account only (row-level security of role metering_app). */
+export function withAccount<T>(pool: pg.Pool, accountId: string, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  return withTransaction(pool, async (client) => {
+    await client.query("SELECT set_config('app.account_id', $1, true)", [accountId]);
+    return work(client);
+  });
+}
