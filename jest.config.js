@@ -33,6 +33,12 @@ const shared = {
   transform,
 };
 
+/** One PostgreSQL per run; each spec file has a database of its own on it, and its own NATS and Redis (packages/testing). */
+const withServers = {
+  globalSetup: '<rootDir>/packages/testing/global-setup.mjs',
+  globalTeardown: '<rootDir>/packages/testing/global-teardown.mjs',
+};
+
 const ignored = ['/node_modules/', '/dist/'];
 
 export default {
@@ -45,18 +51,21 @@ export default {
     },
     {
       ...shared,
+      ...withServers,
       displayName: 'integration',
       testMatch: ['<rootDir>/{apps,packages}/*/src/**/*.integration.spec.ts', '<rootDir>/prisma/**/*.integration.spec.ts'],
       testPathIgnorePatterns: ignored,
     },
     {
       ...shared,
+      ...withServers,
       displayName: 'e2e',
       testMatch: ['<rootDir>/e2e/**/*.spec.ts'],
       testPathIgnorePatterns: [...ignored, '<rootDir>/e2e/long/'],
     },
     {
       ...shared,
+      ...withServers,
       displayName: 'long',
       testMatch: ['<rootDir>/e2e/long/**/*.spec.ts'],
       testPathIgnorePatterns: ignored,

@@ -13,6 +13,8 @@ export interface Command {
   user?: User | null;
   /** Folders that `user` must be able to reach. */
   reaches?: string[];
+  /** The whole environment of the process; without it the caller's own. */
+  env?: Record<string, string | undefined>;
 }
 
 export interface PreparedCommand {

@@ -26,7 +26,8 @@ export class ServerProcess {
     const log = openSync(options.logFile, 'a', 0o600);
     const { file, args, ...identity } = prepareCommand(options.command, options.stopSignal.slice(3));
     // A process group of its own: Ctrl-C in the terminal must reach the servers through us, after the services.
-    this.child = spawn(file, args, { ...identity, stdio: ['ignore', log, log], detached: true });
+    const env = options.command.env;
+    this.child = spawn(file, args, { ...identity, ...(env && { env }), stdio: ['ignore', log, log], detached: true });
     closeSync(log);
     this.exited = new Promise((resolve) => {
       const end = (text: string) => {

@@ -1,0 +1,1 @@
+export { findFreePort as freePort } from '@tensorloop/servers/ports';

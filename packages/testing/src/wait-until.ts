@@ -1,0 +1,26 @@
+import { poll } from '@tensorloop/servers/poll';
+
+const DEFAULT_TIMEOUT_MS = 5_000;
+
+export interface WaitOptions {
+  timeoutMs?: number;
+  /** Completes "waited for …" in the error. */
+  what?: string;
+}
+
+/**
+ * Polls until `condition` returns something truthy, and returns that. An error inside counts as "not yet"; the last
+ * one is shown when time is up. Tests wait with this, never by sleeping.
+ */
+export async function waitUntil<Value>(condition: () => Value | Promise<Value>, options: WaitOptions = {}): Promise<Value> {
+  const { timeoutMs = DEFAULT_TIMEOUT_MS, what = 'the condition' } = options;
+  let value: Value | undefined;
+  await poll(
+    async () => {
+      value = await condition();
+      return Boolean(value);
+    },
+    { timeoutMs, failure: `waited for ${what}, which did not come about` },
+  );
+  return value as Value;
+}
