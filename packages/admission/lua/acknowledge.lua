@@ -1,0 +1,75 @@
+-- Takes in what metering committed: raises totals and drops the pending amounts that they now include, in one step, so
+-- that no instant counts a call twice or not at all.
+--
+-- KEYS  1 tl:{tag}:open   2 tl:{tag}:scopes
+-- ARGV  1 prefix "tl:{tag}:"   2 count of totals   then scope, total, version for each   then the request ids
+-- Returns { pending amounts removed, totals raised }
+--
+-- Invariant: total + settled never falls below what was really spent. A total is written only when its version is newer
+-- than the one known. A pending amount goes at most once, and when it goes from a scope whose total did not come along,
+-- that total is forgotten (its version stays): the next admission then answers unknown_scope and fetches the true one.
+local KEEP_PAST_SCOPE_MS = 172800000
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local prefix, totalCount = ARGV[1], tonumber(ARGV[2])
+
+local covered, raised, touched = {}, 0, {}
+for index = 0, totalCount - 1 do
+  local scope, total, version = ARGV[3 + index * 3], ARGV[4 + index * 3], tonumber(ARGV[5 + index * 3])
+  local scopeKey = prefix .. 'scope:' .. scope
+  covered[scope], touched[scope] = true, true
+  -- A scope that is not here is past or belongs to an epoch that is gone: an admission in it would ask for its total.
+  local known = redis.call('HMGET', scopeKey, 'total', 'version', 'endMs')
+  if known[1] or known[2] or known[3] then
+    local knownVersion = tonumber(known[2]) or -1
+    if version > knownVersion or (not known[1] and version == knownVersion) then
+      redis.call('HSET', scopeKey, 'total', total, 'version', version)
+      raised = raised + 1
+    end
+  end
+end
+
+local removed, less = 0, {}
+local function subtract(scope, field, amount)
+  local sums = less[scope]
+  if not sums then
+    sums = { held = 0, settled = 0 }
+    less[scope], touched[scope] = sums, true
+  end
+  sums[field] = sums[field] + amount
+end
+for index = 3 + totalCount * 3, #ARGV do
+  local entry = redis.call('HGET', KEYS[1], ARGV[index])
+  if entry then
+    local state, amount, window, day = string.match(entry, '^(%a)|(%d+)|([^|]+)|([^|]+)|')
+    local field = state == 'h' and 'held' or 'settled'
+    subtract(window, field, tonumber(amount))
+    subtract(day, field, tonumber(amount))
+    redis.call('HDEL', KEYS[1], ARGV[index])
+    removed = removed + 1
+  end
+end
+for scope, sums in pairs(less) do
+  local scopeKey = prefix .. 'scope:' .. scope
+  if sums.held > 0 then redis.call('HINCRBY', scopeKey, 'held', -sums.held) end
+  if sums.settled > 0 then redis.call('HINCRBY', scopeKey, 'settled', -sums.settled) end
+  if not covered[scope] and sums.held + sums.settled > 0 then
+    redis.call('HSETNX', scopeKey, 'version', 0)
+    redis.call('HDEL', scopeKey, 'total')
+  end
+end
+
+-- Past scopes are dropped here, a few at a time, when nothing is pending in them: never by an expiry, which would let
+-- time alone release a hold.
+for _, scope in ipairs(redis.call('SRANDMEMBER', KEYS[2], 2)) do touched[scope] = true end
+for scope in pairs(touched) do
+  local scopeKey = prefix .. 'scope:' .. scope
+  local fields = redis.call('HMGET', scopeKey, 'endMs', 'held', 'settled')
+  if fields[1] and tonumber(fields[1]) + KEEP_PAST_SCOPE_MS < now and (tonumber(fields[2]) or 0) == 0
+    and (tonumber(fields[3]) or 0) == 0 then
+    redis.call('DEL', scopeKey)
+    redis.call('SREM', KEYS[2], scope)
+  end
+end
+return { removed, raised }

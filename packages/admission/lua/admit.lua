@@ -1,0 +1,150 @@
+-- Admits one call and places its hold, or says why not. The whole admission of a call is this one atomic step.
+--
+-- KEYS  1 tl:{tag}:account   2 tl:{tag}:key:<keyHash>   3 tl:{tag}:open   4 tl:{tag}:scopes
+--       Scope and rate keys depend on TIME and on the key's id, so they are built here from ARGV[1]; they carry the same
+--       hash tag, hence the same slot.
+-- ARGV  1 prefix "tl:{tag}:"   2 request id   3 gateway id   4 run id of the Redis process, as the caller knows it
+--       5 model   6 hold at worst   7 least hold that makes sense (equal to 6 when the output cannot be clamped)
+--       8, 9 the interval [from, to) in which the price that both holds were computed with applies; 9 is '' when open
+-- Returns a flat array; [1] is the outcome, [2] the server's time in ms:
+--   admitted       now, keyId, accountId, window index, window start, day, hold, rpm limit, rpm left, rpm reset ms,
+--                  budget limit, spent, held, day limit (-1 = none), day spent, day held
+--   unknown_epoch, unknown_key   now
+--   key_revoked, key_expired, model_not_allowed, price_moved, pending_full   now, keyId, accountId
+--   unknown_scope  now, keyId, accountId, scope, ...
+--   rate_limited   now, keyId, accountId, limit, retry after ms, reset ms
+--   budget_exceeded, budget_held, daily_limit_reached, daily_limit_held   now, keyId, accountId, limit, spent, held, reset ms
+--
+-- Invariant: after it, total + settled + held <= limit holds in every scope in which it held before. A refusal writes
+-- nothing that counts (stale entries leave the rate log). The same request id again returns its admission and changes nothing.
+local WINDOW_MS, DAY_MS, RPM_MS, PENDING_MAX = 2592000000, 86400000, 60000, 100000
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local prefix, id = ARGV[1], ARGV[2]
+
+-- State of another Redis process (restored, or never rebuilt) is unknown, not zero.
+local account = redis.call('HMGET', KEYS[1], 'epoch', 'epochOpenedMs')
+if account[1] ~= ARGV[4] then return { 'unknown_epoch', now } end
+local openedMs = tonumber(account[2])
+
+local key = redis.call('HMGET', KEYS[2], 'keyId', 'accountId', 'revoked', 'expiresAtMs', 'mintedAtMs', 'budget', 'rpm',
+  'dailyLimit', 'm:*', 'm:' .. ARGV[5])
+local keyId, accountId = key[1], key[2]
+if not keyId then return { 'unknown_key', now } end
+local minted, budget, rpmLimit = tonumber(key[5]), tonumber(key[6]), tonumber(key[7])
+local dayLimit = tonumber(key[8]) or -1
+
+local rpmKey = prefix .. 'rpm:' .. keyId
+
+-- Reads a scope. Its total is nil when this Redis cannot know it: an absent total is 0 only if the scope began within this
+-- epoch and nothing of it was ever acknowledged without a total (a version without a total says so).
+local function scopeOf(name, beganMs)
+  local fields = redis.call('HMGET', prefix .. 'scope:' .. name, 'total', 'version', 'settled', 'held', 'endMs')
+  local total = tonumber(fields[1])
+  if not total and not fields[2] and beganMs >= openedMs then total = 0 end
+  return { name = name, total = total, spent = (total or 0) + (tonumber(fields[3]) or 0), held = tonumber(fields[4]) or 0,
+    registered = fields[5] }
+end
+
+-- UTC date of a count of days since 1970 (Gregorian, proleptic), because Redis gives scripts no os.date:
+-- years are counted from 1 March so that the leap day comes last, in eras of 400 years.
+local function dateOf(days)
+  local shifted = days + 719468
+  local era = math.floor(shifted / 146097)
+  local dayOfEra = shifted - era * 146097
+  local yearOfEra = math.floor((dayOfEra - math.floor(dayOfEra / 1460) + math.floor(dayOfEra / 36524)
+    - math.floor(dayOfEra / 146096)) / 365)
+  local dayOfYear = dayOfEra - (365 * yearOfEra + math.floor(yearOfEra / 4) - math.floor(yearOfEra / 100))
+  local monthFromMarch = math.floor((5 * dayOfYear + 2) / 153)
+  local day = dayOfYear - math.floor((153 * monthFromMarch + 2) / 5) + 1
+  local month = monthFromMarch < 10 and monthFromMarch + 3 or monthFromMarch - 9
+  local year = yearOfEra + era * 400 + (month <= 2 and 1 or 0)
+  return string.format('%04d-%02d-%02d', year, month, day)
+end
+
+local function admission(at, window, day, index, hold, rpmUsed)
+  return { 'admitted', at, keyId, accountId, index, minted + index * WINDOW_MS, string.sub(day.name, 5), hold,
+    rpmLimit, math.max(0, rpmLimit - rpmUsed), RPM_MS, budget, window.spent, window.held, dayLimit, day.spent, day.held }
+end
+
+local entry = redis.call('HGET', KEYS[3], id)
+if entry then
+  local windowName, dayName, admittedMs, hold = string.match(entry, '^%a|%d+|([^|]+)|([^|]+)|[^|]+|(%d+)|(%d+)$')
+  return admission(tonumber(admittedMs), scopeOf(windowName, 0), scopeOf(dayName, 0),
+    tonumber(string.match(windowName, '%d+$')), tonumber(hold), redis.call('ZCOUNT', rpmKey, '(' .. (now - RPM_MS), '+inf'))
+end
+
+-- Who is asking (401), then what for (403), then how much (429 and 402).
+if key[3] == '1' then return { 'key_revoked', now, keyId, accountId } end
+if now >= tonumber(key[4]) then return { 'key_expired', now, keyId, accountId } end
+if not key[9] and not key[10] then return { 'model_not_allowed', now, keyId, accountId } end
+if now < tonumber(ARGV[8]) or (ARGV[9] ~= '' and now >= tonumber(ARGV[9])) then
+  return { 'price_moved', now, keyId, accountId }
+end
+if redis.call('HLEN', KEYS[3]) >= PENDING_MAX then return { 'pending_full', now, keyId, accountId } end
+
+local index = math.max(0, math.floor((now - minted) / WINDOW_MS))
+local windowStart, dayStart = minted + index * WINDOW_MS, now - now % DAY_MS
+local window = scopeOf('window:' .. keyId .. ':' .. string.format('%d', index), windowStart)
+local day = scopeOf('day:' .. dateOf(dayStart / DAY_MS), dayStart)
+if not window.total or (dayLimit >= 0 and not day.total) then
+  local reply = { 'unknown_scope', now, keyId, accountId }
+  if not window.total then reply[#reply + 1] = window.name end
+  if not day.total then reply[#reply + 1] = day.name end
+  return reply
+end
+
+-- Exact rolling minute: an entry counts while it is less than 60 s old, and a refused call leaves none.
+redis.call('ZREMRANGEBYSCORE', rpmKey, '-inf', now - RPM_MS)
+local rpmUsed, lostMs = redis.call('ZCARD', rpmKey), 0
+-- In the first minute of an epoch the log is what gateways say they admitted before it was lost: a count per key, taken
+-- as if all of it were still in the window until a minute after it was reported. Too strict, never too generous.
+if now - openedMs < RPM_MS then
+  local lostKey = prefix .. 'rpmlost:' .. keyId
+  for _, count in ipairs(redis.call('HVALS', lostKey)) do rpmUsed = rpmUsed + tonumber(count) end
+  lostMs = math.max(0, redis.call('PTTL', lostKey))
+end
+if rpmUsed >= rpmLimit then
+  local logged = redis.call('ZCARD', rpmKey)
+  local retryMs, resetMs = lostMs, lostMs
+  if logged > 0 then
+    local newest = redis.call('ZRANGE', rpmKey, -1, -1, 'WITHSCORES')
+    resetMs = math.max(resetMs, newest[2] + RPM_MS - now)
+  end
+  if logged >= rpmLimit then
+    -- The limit may have been lowered: as many of the oldest must leave as stand above it, and one more.
+    local leaving = redis.call('ZRANGE', rpmKey, logged - rpmLimit, logged - rpmLimit, 'WITHSCORES')
+    retryMs = math.max(retryMs, leaving[2] + RPM_MS - now)
+  end
+  return { 'rate_limited', now, keyId, accountId, rpmLimit, retryMs, resetMs }
+end
+
+local least, grant = tonumber(ARGV[7]), tonumber(ARGV[6])
+local function refusal(scope, limit, spentOut, heldOut, endMs)
+  local reason = limit - scope.spent < least and spentOut or heldOut
+  return { reason, now, keyId, accountId, limit, scope.spent, scope.held, endMs - now }
+end
+local windowEnd, dayEnd = windowStart + WINDOW_MS, dayStart + DAY_MS
+grant = math.min(grant, budget - window.spent - window.held)
+if grant < least then return refusal(window, budget, 'budget_exceeded', 'budget_held', windowEnd) end
+if dayLimit >= 0 then
+  grant = math.min(grant, dayLimit - day.spent - day.held)
+  if grant < least then return refusal(day, dayLimit, 'daily_limit_reached', 'daily_limit_held', dayEnd) end
+end
+
+-- The index lets a rebuild find every scope, and the end lets the clean-up know when a scope is past.
+local function register(scope, endMs)
+  if scope.registered then return end
+  redis.call('SADD', KEYS[4], scope.name)
+  redis.call('HSET', prefix .. 'scope:' .. scope.name, 'endMs', endMs)
+end
+register(window, windowEnd)
+register(day, dayEnd)
+redis.call('ZADD', rpmKey, now, id)
+redis.call('PEXPIRE', rpmKey, RPM_MS)
+-- %.0f, because Lua's own number to text keeps 14 digits only.
+redis.call('HSET', KEYS[3], id, string.format('h|%.0f|%s|%s|%s|%.0f|%.0f', grant, window.name, day.name, ARGV[3], now, grant))
+window.held = redis.call('HINCRBY', prefix .. 'scope:' .. window.name, 'held', grant)
+day.held = redis.call('HINCRBY', prefix .. 'scope:' .. day.name, 'held', grant)
+return admission(now, window, day, index, grant, rpmUsed + 1)

@@ -1,0 +1,19 @@
+-- Gives back the hold of a call that will cost nothing and of which metering will never hear.
+--
+-- KEYS  1 tl:{tag}:open
+-- ARGV  1 prefix "tl:{tag}:"   2 request id
+-- Returns { 'released', amount } | { 'already_settled', amount } | { 'missing', 0 }
+--
+-- Invariant: only a hold is released. A settled amount stays until metering's total includes it, or it would be unspent
+-- for a while. The call still counts against the rate limit: it was admitted.
+local prefix, id = ARGV[1], ARGV[2]
+local entry = redis.call('HGET', KEYS[1], id)
+if not entry then return { 'missing', 0 } end
+local state, amount, window, day = string.match(entry, '^(%a)|(%d+)|([^|]+)|([^|]+)|')
+amount = tonumber(amount)
+if state ~= 'h' then return { 'already_settled', amount } end
+
+redis.call('HINCRBY', prefix .. 'scope:' .. window, 'held', 0 - amount)
+redis.call('HINCRBY', prefix .. 'scope:' .. day, 'held', 0 - amount)
+redis.call('HDEL', KEYS[1], id)
+return { 'released', amount }

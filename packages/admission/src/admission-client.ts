@@ -1,0 +1,169 @@
+import type { KeyProjection } from '@tensorloop/contracts/key-projection';
+import type { AccountSettled, ScopeTotal } from '@tensorloop/contracts/settle-ack';
+import type { NanoUsd } from '@tensorloop/kernel/money';
+import type { Redis } from 'ioredis';
+import {
+  AdmissionUnavailableError,
+  type AdmitRequest,
+  type AdmitResult,
+  type FoundKey,
+  type OpenEpochResult,
+  type Reassertion,
+  type ReleaseResult,
+  type SettleResult,
+} from './admission.types.js';
+import { parseAdmitReply } from './admit-reply.js';
+import { projectionFields } from './projection-fields.js';
+import { reassertChunks } from './reassertion.js';
+import { accountKey, keyPrefix, keysKey, openKey, projectionKey, scopesKey } from './redis-keys.js';
+import { RunIdWatch } from './run-id.js';
+import { scriptAmount, scriptTotal } from './script-amount.js';
+import { type RunScript, registerScripts, type ScriptValue } from './scripts.js';
+
+/** Request ids per run of `acknowledge`, so that no run keeps Redis busy for more than about a millisecond. */
+const ACKNOWLEDGE_IDS_MAX = 500;
+
+/** One rebuild to open the epoch of: the id `beginRebuild` gave, and the gateways that must have re-asserted. */
+export interface EpochOpening {
+  accountTag: string;
+  rebuildId: string;
+  expectedGatewayIds: readonly string[];
+}
+
+/**
+ * Admission state in Redis, as typed calls. One per connection; every method is one script run (or a bounded number of
+ * them), and every script is idempotent, so a caller may repeat any call.
+ *
+ * A rejected promise of `admit` other than AdmissionUnavailableError leaves the outcome unknown: refuse the call, and
+ * `release` its id once Redis answers again.
+ */
+export class AdmissionClient {
+  private readonly run: RunScript;
+  private readonly watch: RunIdWatch;
+
+  /** `clock` is for tests alone: see `registerScripts`. */
+  constructor(redis: Redis, clock?: string) {
+    this.run = registerScripts(redis, clock);
+    this.watch = new RunIdWatch(redis);
+  }
+
+  /** Run id of the Redis process behind the connection; null while it is unknown. */
+  get runId(): string | null {
+    return this.watch.runId;
+  }
+
+  async admit(request: AdmitRequest): Promise<AdmitResult> {
+    const { accountTag: tag } = request;
+    const runId = await this.knownRunId();
+    const reply = await this.run('admit', [
+      accountKey(tag),
+      projectionKey(tag, request.keyHash),
+      openKey(tag),
+      scopesKey(tag),
+      keyPrefix(tag),
+      request.requestId,
+      request.gatewayId,
+      runId,
+      request.model,
+      scriptAmount(request.holdNanoUsd, 'the hold'),
+      scriptAmount(request.holdMinNanoUsd, 'the least hold'),
+      request.priceFromMs,
+      request.priceToMs ?? '',
+    ]);
+    return parseAdmitReply(reply as ScriptValue[]);
+  }
+
+  /** The hold becomes what the call cost. */
+  async settle(accountTag: string, requestId: string, amountNanoUsd: NanoUsd): Promise<SettleResult> {
+    const amount = scriptAmount(amountNanoUsd, 'the settled amount');
+    const reply = await this.run('settle', [openKey(accountTag), keyPrefix(accountTag), requestId, amount]);
+    const [outcome, settled, excess] = reply as [SettleResult['outcome'], number, number];
+    return { outcome, amountNanoUsd: BigInt(settled), excessNanoUsd: BigInt(excess) };
+  }
+
+  /** Gives a hold back: for a call of which metering will never hear. */
+  async release(accountTag: string, requestId: string): Promise<ReleaseResult> {
+    const reply = await this.run('release', [openKey(accountTag), keyPrefix(accountTag), requestId]);
+    const [outcome, amount] = reply as [ReleaseResult['outcome'], number];
+    return { outcome, amountNanoUsd: BigInt(amount) };
+  }
+
+  /** Takes in metering's settle-ack. Returns how many pending amounts went. */
+  async acknowledge(settled: AccountSettled): Promise<number> {
+    const { accountTag: tag, requestIds } = settled;
+    const totals = settled.totals.flatMap((total) => [total.scope, scriptTotal(BigInt(total.totalNanoUsd)), total.version]);
+    let removed = 0;
+    // The totals go along with each run: they cover every id, and a scope without its total would have to be fetched.
+    for (let first = 0; first < requestIds.length; first += ACKNOWLEDGE_IDS_MAX) {
+      const ids = requestIds.slice(first, first + ACKNOWLEDGE_IDS_MAX);
+      const reply = await this.run('acknowledge', [openKey(tag), scopesKey(tag), keyPrefix(tag), settled.totals.length, ...totals, ...ids]);
+      removed += (reply as [number, number])[0];
+    }
+    return removed;
+  }
+
+  /** Writes totals fetched from metering. Returns the count written, or null when the account's epoch is not open. */
+  async seedTotals(accountTag: string, totals: readonly ScopeTotal[]): Promise<number | null> {
+    const args = totals.flatMap((total) => [total.scope, scriptTotal(BigInt(total.totalNanoUsd)), total.version]);
+    const runId = await this.knownRunId();
+    const reply = await this.run('seed-totals', [accountKey(accountTag), scopesKey(accountTag), keyPrefix(accountTag), runId, ...args]);
+    return reply === -1 ? null : (reply as number);
+  }
+
+  /** Writes a key's projection unless Redis holds a newer one. Returns the version that Redis holds now. */
+  async projectKey(projection: KeyProjection): Promise<number> {
+    const tag = projection.accountTag;
+    const args = [projectionKey(tag, projection.keyHash), keysKey(tag), projection.version, ...projectionFields(projection)];
+    return (await this.run('project-key', args)) as number;
+  }
+
+  /** Reads a key for calls that are not admitted, such as the model list. */
+  async findKey(accountTag: string, keyHash: string): Promise<FoundKey> {
+    const runId = await this.knownRunId();
+    const reply = await this.run('find-key', [accountKey(accountTag), projectionKey(accountTag, keyHash), runId]);
+    const [outcome, nowMs, keyId, accountId, ...models] = reply as [string, number, string, string, ...string[]];
+    if (outcome === 'found') return { found: true, nowMs, keyId, accountId, models };
+    return { found: false, reason: outcome as Exclude<FoundKey, { found: true }>['reason'], nowMs };
+  }
+
+  /**
+   * Begins the rebuild of an account's state, or joins the one in progress. Returns the rebuild id to use, or null when the
+   * epoch is open already. `freshId`: at most 64 characters, unique.
+   */
+  async beginRebuild(accountTag: string, freshId: string): Promise<string | null> {
+    const runId = await this.knownRunId();
+    const keys = [accountKey(accountTag), openKey(accountTag), scopesKey(accountTag), keysKey(accountTag)];
+    const [outcome, rebuildId] = (await this.run('begin-rebuild', [...keys, keyPrefix(accountTag), runId, freshId])) as [string, string];
+    return outcome === 'open' ? null : rebuildId;
+  }
+
+  /**
+   * Writes this gateway's unacknowledged amounts again and marks that it did. Wait for the account's admissions in flight
+   * first, or one whose reply is on its way is left out. Returns the entries added, or null when the rebuild is not the one
+   * in progress.
+   */
+  async reassert(reassertion: Reassertion): Promise<number | null> {
+    const tag = reassertion.accountTag;
+    const runId = await this.knownRunId();
+    const keys = [accountKey(tag), openKey(tag), scopesKey(tag), keyPrefix(tag), runId];
+    const runs = reassertChunks(reassertion).map((chunk) => this.run('reassert', [...keys, reassertion.rebuildId, reassertion.gatewayId, ...chunk]));
+    // Sent at once, hence in order on one connection: a settle issued after this call runs after every chunk.
+    const counts = (await Promise.all(runs)) as number[];
+    return counts.includes(-1) ? null : counts.reduce((sum, count) => sum + count, 0);
+  }
+
+  /** Opens the epoch once every expected gateway has re-asserted for this rebuild. */
+  async openEpoch(opening: EpochOpening): Promise<OpenEpochResult> {
+    const runId = await this.knownRunId();
+    const reply = await this.run('open-epoch', [accountKey(opening.accountTag), runId, opening.rebuildId, ...opening.expectedGatewayIds]);
+    const [outcome, openedAtMs, ...missingGatewayIds] = reply as [OpenEpochResult['outcome'], number, ...string[]];
+    if (outcome === 'waiting') return { outcome, missingGatewayIds };
+    return outcome === 'stale' ? { outcome } : { outcome, openedAtMs };
+  }
+
+  private async knownRunId(): Promise<string> {
+    const runId = this.watch.runId ?? (await this.watch.read());
+    if (runId === null) throw new AdmissionUnavailableError();
+    return runId;
+  }
+}

@@ -1,0 +1,147 @@
+import type { Scope } from '@tensorloop/contracts/settle-ack';
+import type { NanoUsd } from '@tensorloop/kernel/money';
+
+/** One call that asks to be admitted. */
+export interface AdmitRequest {
+  accountTag: string;
+  keyHash: string;
+  /** UUIDv7, minted by the gateway. The same id again gets the same answer. */
+  requestId: string;
+  gatewayId: string;
+  model: string;
+  /** Worst-case price: what is held when it fits. */
+  holdNanoUsd: NanoUsd;
+  /** Least hold that makes sense. Equal to `holdNanoUsd` unless the gateway can clamp the output to what is granted. */
+  holdMinNanoUsd: NanoUsd;
+  /** Interval [from, to) of the price version that the holds were computed with; to = null when open. */
+  priceFromMs: number;
+  priceToMs: number | null;
+}
+
+/** How full a limit is. `spentNanoUsd` = committed total + settled and not yet committed; `heldNanoUsd` = calls in flight. */
+export interface LimitState {
+  limitNanoUsd: NanoUsd;
+  spentNanoUsd: NanoUsd;
+  heldNanoUsd: NanoUsd;
+}
+
+export interface Admission {
+  admitted: true;
+  /** Redis TIME, Unix ms. Freezes window, day and price of the call. For a repeated request id: the first admission's. */
+  admittedAtMs: number;
+  keyId: string;
+  accountId: string;
+  windowIndex: number;
+  windowStartMs: number;
+  /** UTC day, "2026-11-21". */
+  day: string;
+  /** What is held: at most the worst case, at least the least hold. */
+  holdNanoUsd: NanoUsd;
+  rpm: { limit: number; remaining: number; resetMs: number };
+  /** The key's budget, this call's hold included. */
+  budget: LimitState;
+  /** The account's daily limit, or null when it has none. */
+  daily: LimitState | null;
+}
+
+/** Why a call was not admitted. `nowMs` is Redis TIME. */
+export type Refusal =
+  /** This Redis process does not hold the account's state (flushed, restarted, new account): rebuild it, answer 503 meanwhile. */
+  | { admitted: false; reason: 'unknown_epoch'; nowMs: number }
+  /** No projection of this key: ask the control plane once. */
+  | { admitted: false; reason: 'unknown_key'; nowMs: number }
+  | { admitted: false; reason: 'key_revoked' | 'key_expired' | 'model_not_allowed'; nowMs: number; keyId: string; accountId: string }
+  /** The price version does not apply at `nowMs`: price again and retry. */
+  | { admitted: false; reason: 'price_moved'; nowMs: number; keyId: string; accountId: string }
+  /** The account has too many unacknowledged calls (100,000): 503. */
+  | { admitted: false; reason: 'pending_full'; nowMs: number; keyId: string; accountId: string }
+  /** Fetch these totals from metering, seed them and retry. */
+  | { admitted: false; reason: 'unknown_scope'; nowMs: number; keyId: string; accountId: string; scopes: Scope[] }
+  | { admitted: false; reason: 'rate_limited'; nowMs: number; keyId: string; accountId: string; limit: number; remaining: 0; retryAfterMs: number; resetMs: number }
+  | {
+      admitted: false;
+      /** `…_held`: it would fit were it not for calls in flight. `resetMs`: until the window or day ends. */
+      reason: 'budget_exceeded' | 'budget_held' | 'daily_limit_reached' | 'daily_limit_held';
+      nowMs: number;
+      keyId: string;
+      accountId: string;
+      limit: LimitState;
+      resetMs: number;
+    };
+export type AdmitResult = Admission | Refusal;
+
+/** `missing`: this Redis has no such entry (lost, released or acknowledged); the journal still has it, and a rebuild brings it back. */
+export type SettleResult = { outcome: 'settled' | 'already_settled' | 'missing'; amountNanoUsd: NanoUsd; /** Cut off: the amount stood above the hold. */ excessNanoUsd: NanoUsd };
+export type ReleaseResult = { outcome: 'released' | 'already_settled' | 'missing'; amountNanoUsd: NanoUsd };
+
+/** A pending amount: what a call holds (`held`) or has cost (`settled`) until metering's totals include it. */
+export interface PendingEntry {
+  requestId: string;
+  state: 'held' | 'settled';
+  amountNanoUsd: NanoUsd;
+  /** What was held at admission; at least the amount. */
+  holdNanoUsd: NanoUsd;
+  keyId: string;
+  windowIndex: number;
+  windowStartMs: number;
+  day: string;
+  admittedAtMs: number;
+}
+
+/** What one gateway re-asserts of one account. */
+export interface Reassertion {
+  accountTag: string;
+  rebuildId: string;
+  gatewayId: string;
+  entries: PendingEntry[];
+  /** Calls this gateway admitted in the last 60 s per key id (`RecentAdmissions`). */
+  recentByKey: ReadonlyMap<string, number>;
+}
+
+export type OpenEpochResult =
+  | { outcome: 'opened' | 'open'; openedAtMs: number }
+  /** Another rebuild is in progress, or none: begin again. */
+  | { outcome: 'stale' }
+  | { outcome: 'waiting'; missingGatewayIds: string[] };
+
+/** An entry of the open set as Redis holds it. */
+export interface OpenEntry {
+  requestId: string;
+  state: 'held' | 'settled';
+  amountNanoUsd: NanoUsd;
+  windowScope: Scope;
+  dayScope: Scope;
+  gatewayId: string;
+  admittedAtMs: number;
+  holdNanoUsd: NanoUsd;
+}
+
+export interface ScopeState {
+  scope: Scope;
+  /** Null when unknown to this Redis. */
+  totalNanoUsd: NanoUsd | null;
+  version: number | null;
+  heldNanoUsd: NanoUsd;
+  settledNanoUsd: NanoUsd;
+}
+
+export interface AccountState {
+  accountTag: string;
+  /** Run id of the Redis process the state belongs to; null when not open. */
+  epoch: string | null;
+  epochOpenedMs: number | null;
+  scopes: ScopeState[];
+  open: OpenEntry[];
+}
+
+export type FoundKey =
+  | { found: true; nowMs: number; keyId: string; accountId: string; /** "*" = every model. */ models: string[] }
+  | { found: false; reason: 'unknown_epoch' | 'unknown_key' | 'key_revoked' | 'key_expired'; nowMs: number };
+
+/** The connection does not lead to a Redis process that is known: answer 503. Nothing was sent. */
+export class AdmissionUnavailableError extends Error {
+  override readonly name = 'AdmissionUnavailableError';
+  constructor() {
+    super('Redis is not connected, so admission is not possible');
+  }
+}

@@ -1,0 +1,21 @@
+import type { KeyProjection } from '@tensorloop/contracts/key-projection';
+import { scriptAmount } from './script-amount.js';
+
+/**
+ * A projection as hash fields. Each model is a field of its own (`m:<id>`, `m:*`), so that admission finds a model among a
+ * thousand in the same HMGET that reads the limits, instead of fetching and searching the list.
+ */
+export function projectionFields(projection: KeyProjection): string[] {
+  const fields: Record<string, string> = {
+    keyId: projection.keyId,
+    accountId: projection.accountId,
+    revoked: projection.isRevoked ? '1' : '0',
+    mintedAtMs: String(projection.mintedAtMs),
+    expiresAtMs: String(projection.expiresAtMs),
+    budget: scriptAmount(BigInt(projection.budgetNanoUsd), 'the budget'),
+    rpm: String(projection.rpm),
+    dailyLimit: projection.dailyLimitNanoUsd === null ? '' : scriptAmount(BigInt(projection.dailyLimitNanoUsd), 'the daily limit'),
+  };
+  for (const model of projection.models) fields[`m:${model}`] = '1';
+  return Object.entries(fields).flat();
+}

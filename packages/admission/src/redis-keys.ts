@@ -1,0 +1,20 @@
+/** Every Redis key of an account. The hash tag puts them into one slot, so that a script touches one shard. */
+
+export function keyPrefix(accountTag: string): string {
+  return `tl:{${accountTag}}:`;
+}
+
+export const accountKey = (tag: string): string => `${keyPrefix(tag)}account`;
+export const openKey = (tag: string): string => `${keyPrefix(tag)}open`;
+/** Index of the scopes that exist. */
+export const scopesKey = (tag: string): string => `${keyPrefix(tag)}scopes`;
+/** Index of the key projections that exist. */
+export const keysKey = (tag: string): string => `${keyPrefix(tag)}keys`;
+export const projectionKey = (tag: string, keyHash: string): string => `${keyPrefix(tag)}key:${keyHash}`;
+export const scopeKey = (tag: string, scope: string): string => `${keyPrefix(tag)}scope:${scope}`;
+
+/** Glob for SCAN that finds one key per account, and the way back from such a key to the tag. */
+export const ACCOUNT_KEY_GLOB = 'tl:{*}:account';
+export function tagOfAccountKey(key: string): string {
+  return key.slice('tl:{'.length, -'}:account'.length);
+}

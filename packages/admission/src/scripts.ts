@@ -1,0 +1,47 @@
+import { readFileSync } from 'node:fs';
+import type { Redis } from 'ioredis';
+
+/** Each script's file name and how many of its arguments are keys. */
+const SCRIPTS = {
+  admit: 4,
+  settle: 1,
+  release: 1,
+  acknowledge: 2,
+  'seed-totals': 2,
+  'project-key': 2,
+  'find-key': 2,
+  'begin-rebuild': 4,
+  reassert: 3,
+  'open-epoch': 1,
+} as const;
+export type ScriptName = keyof typeof SCRIPTS;
+
+/** Redis answers integers, strings and flat arrays of both. */
+export type ScriptValue = string | number;
+type ScriptCommand = (...args: ScriptValue[]) => Promise<unknown>;
+/** Runs one script: its keys first, then its arguments. */
+export type RunScript = (name: ScriptName, args: ScriptValue[]) => Promise<unknown>;
+
+/** The only clock of admission. In Lua it appears as this text, once per script that needs it. */
+const REDIS_CLOCK = "redis.call('TIME')";
+
+function commandName(name: ScriptName): string {
+  return `tensorloop:${name}`;
+}
+
+/**
+ * Registers the scripts on a connection and returns the way to run them. ioredis sends a script's text once per
+ * connection and its digest afterwards.
+ *
+ * `clock` replaces the Lua expression that reads the time. It exists for tests alone: windows of 30 days and rolling
+ * minutes can only be compared with a model when the test sets the time, and no argument or key of a production script may
+ * be able to do that.
+ */
+export function registerScripts(redis: Redis, clock: string = REDIS_CLOCK): RunScript {
+  for (const [name, numberOfKeys] of Object.entries(SCRIPTS)) {
+    const lua = readFileSync(new URL(`../lua/${name}.lua`, import.meta.url), 'utf8').replace(REDIS_CLOCK, clock);
+    redis.defineCommand(commandName(name as ScriptName), { numberOfKeys, lua });
+  }
+  const commands = redis as unknown as Record<string, ScriptCommand>;
+  return (name, args) => (commands[commandName(name)] as ScriptCommand).apply(redis, args);
+}
