@@ -1,0 +1,78 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { ChatService } from '../chat/chat.service.js';
+import { findModel, modelList } from '../models/models.js';
+import { type Failure, failureBody, notFound } from './openai-error.js';
+import type { Statistics } from './statistics.js';
+
+const CHAT_PATH = '/v1/chat/completions';
+const MODELS_PATH = '/v1/models';
+
+/** Routes by hand: two string comparisons for the path that matters. */
+export function createRouter(chat: ChatService, statistics: Statistics): RequestListener {
+  return (req, res) => {
+    const path = pathOf(req.url ?? '/');
+    if (path === CHAT_PATH && req.method === 'POST') return chat.serve(req, res);
+    // The body of any other request is not looked at, but must be consumed for the connection to be used again.
+    req.resume();
+    if (path === CHAT_PATH) return sendFailure(res, methodNotAllowed(req));
+    if (req.method !== 'GET') return sendFailure(res, notFound(req.method ?? '', path));
+    if (path === '/health/live') return sendJson(res, { status: 'ok' });
+    if (path === '/health/ready') return sendJson(res, { status: 'ok', dependencies: {} });
+    if (path === '/metrics') return sendText(res, statistics.render());
+    if (path === MODELS_PATH) return sendJson(res, modelList());
+    if (path.startsWith(`${MODELS_PATH}/`)) return sendModel(res, path.slice(MODELS_PATH.length + 1));
+    sendFailure(res, notFound('GET', path));
+  };
+}
+
+function pathOf(url: string): string {
+  const query = url.indexOf('?');
+  return query === -1 ? url : url.slice(0, query);
+}
+
+function sendModel(res: ServerResponse, encodedId: string): void {
+  const id = decodeId(encodedId);
+  const model = findModel(id);
+  if (model) return sendJson(res, model);
+  sendFailure(res, {
+    status: 404,
+    error: { message: `The model '${id}' does not exist`, type: 'invalid_request_error', param: 'model', code: 'model_not_found' },
+  });
+}
+
+function decodeId(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+function methodNotAllowed(req: IncomingMessage): Failure {
+  return {
+    status: 405,
+    error: {
+      message: `Not allowed to ${req.method} on ${CHAT_PATH}. (HINT: Perhaps you meant to use a different HTTP method?)`,
+      type: 'invalid_request_error',
+      param: null,
+      code: 'method_not_supported',
+    },
+  };
+}
+
+function sendJson(res: ServerResponse, body: unknown, status = 200): void {
+  send(res, status, 'application/json', JSON.stringify(body));
+}
+
+function sendText(res: ServerResponse, body: string): void {
+  send(res, 200, 'text/plain; version=0.0.4; charset=utf-8', body);
+}
+
+function sendFailure(res: ServerResponse, failure: Failure): void {
+  send(res, failure.status, 'application/json', failureBody(failure));
+}
+
+function send(res: ServerResponse, status: number, contentType: string, body: string): void {
+  res.writeHead(status, { 'content-type': contentType, 'content-length': Buffer.byteLength(body) });
+  res.end(body);
+}
