@@ -1,0 +1,54 @@
+import { type ArgumentsHost, Catch, type ExceptionFilter, Inject, Injectable } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import type { Problem } from '@tensorloop/contracts/dashboard-api';
+import type { Logger } from '@tensorloop/observability/logger';
+import { LOGGER } from './logging.js';
+import { problemLogLevel, type ProblemError, problemStatus, problemTitle, toProblem } from './problem.js';
+import { requestIdOf } from './request-id.js';
+
+/** Media type of RFC 9457. */
+const PROBLEM_JSON = 'application/problem+json';
+const PROBLEM_TYPE_BASE = 'urn:tensorloop:problem:';
+
+/** Turns everything thrown on the way of a request into problem details (RFC 9457). Register as APP_FILTER. */
+@Catch()
+@Injectable()
+export class ProblemFilter implements ExceptionFilter {
+  constructor(
+    @Inject(HttpAdapterHost) private readonly adapterHost: HttpAdapterHost,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const problem = toProblem(error);
+    const request: object = host.switchToHttp().getRequest();
+    const response: object = host.switchToHttp().getResponse();
+    const requestId = requestIdOf(request);
+    this.log(problem, requestId);
+    const adapter = this.adapterHost.httpAdapter;
+    // The answer has begun: its status is sent, and a second body would corrupt it.
+    if (adapter.isHeadersSent(response)) return;
+    adapter.setHeader(response, 'content-type', PROBLEM_JSON);
+    adapter.setHeader(response, 'cache-control', 'no-store');
+    for (const [name, value] of Object.entries(problem.headers)) adapter.setHeader(response, name, value);
+    adapter.reply(response, toBody(problem, requestId), problemStatus(problem.kind));
+  }
+
+  private log(problem: ProblemError, requestId: string): void {
+    const level = problemLogLevel(problem.kind);
+    const err = problem.kind === 'internal' ? (problem.cause ?? problem) : undefined;
+    this.logger[level]({ requestId, code: problem.code, err }, problem.detail);
+  }
+}
+
+function toBody(problem: ProblemError, requestId: string): Problem {
+  return {
+    type: PROBLEM_TYPE_BASE + problem.code,
+    title: problemTitle(problem.kind),
+    status: problemStatus(problem.kind),
+    detail: problem.detail,
+    code: problem.code,
+    ...(problem.errors === undefined ? {} : { errors: problem.errors }),
+    requestId,
+  };
+}
