@@ -13,7 +13,10 @@ export interface ServerRecipe {
   name: string;
   /** Holds the server's data and its log. Created when absent. */
   folder: string;
+  /** Without it the log is server.log in the folder. */
+  logFile?: string | undefined;
   stopSignal: 'SIGTERM' | 'SIGINT';
+  stopTimeoutMs?: number;
   command(port: number): Command;
   /** Resolves when the server on that port answers a real request. */
   probe(port: number): Promise<void>;
@@ -54,6 +57,11 @@ export class ManagedServer {
     return this.current.pid;
   }
 
+  /** The last lines that the process wrote. */
+  logTail(): string {
+    return this.current.logTail();
+  }
+
   get logFile(): string {
     return logFileOf(this.recipe);
   }
@@ -80,15 +88,21 @@ export class ManagedServer {
 }
 
 function logFileOf(recipe: ServerRecipe): string {
-  return join(recipe.folder, 'server.log');
+  return recipe.logFile ?? join(recipe.folder, 'server.log');
 }
 
 async function launch(recipe: ServerRecipe, port: number): Promise<ServerProcess> {
   if (!(await isPortFree(port))) {
     throw new Error(`${recipe.name} cannot listen on port ${port}: address already in use. "ss -ltnp 'sport = :${port}'" shows by whom.`);
   }
-  const { name, stopSignal } = recipe;
-  const server = new ServerProcess({ name, stopSignal, command: recipe.command(port), logFile: logFileOf(recipe) });
+  const { name, stopSignal, stopTimeoutMs } = recipe;
+  const server = new ServerProcess({
+    name,
+    stopSignal,
+    command: recipe.command(port),
+    logFile: logFileOf(recipe),
+    ...(stopTimeoutMs !== undefined && { stopTimeoutMs }),
+  });
   try {
     await poll(
       async () => {

@@ -12,6 +12,8 @@ export interface NatsOptions {
   /** Holds the JetStream store, the configuration and the log. */
   folder: string;
   port?: number;
+  /** Without it the log is server.log in the folder. */
+  logFile?: string | undefined;
 }
 
 /** Starts a NATS server of our own with JetStream on file storage. */
@@ -24,6 +26,7 @@ export async function startNats(options: NatsOptions): Promise<ManagedServer> {
     {
       name: 'NATS',
       folder,
+      logFile: options.logFile,
       stopSignal: 'SIGTERM',
       command: (port) => ({ file: getBinaryPath(), args: ['--config', configuration, '--addr', '127.0.0.1', '--port', String(port)] }),
       probe: (port) => askPort(port, 'CONNECT {"verbose":false}\r\nPING\r\n', /"jetstream":true[\s\S]*PONG/),

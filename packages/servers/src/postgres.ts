@@ -15,6 +15,8 @@ export interface PostgresOptions {
   /** Holds data, log and the superuser's password; what is in it from an earlier start is used again. */
   folder: string;
   port?: number;
+  /** Without it the log is server.log in the folder. */
+  logFile?: string | undefined;
   /**
    * `disk` survives a power cut. `process` survives kill -9 of the server but skips fsync, for tests: what a killed
    * process had written is in the kernel's memory, so commits still are never lost.
@@ -35,6 +37,7 @@ export async function startPostgres(options: PostgresOptions): Promise<ManagedSe
     {
       name: 'PostgreSQL',
       folder,
+      logFile: options.logFile,
       stopSignal: 'SIGINT',
       command: (port) => ({
         file: postgres,

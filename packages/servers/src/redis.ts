@@ -6,6 +6,8 @@ import { findRedisProgram, type RedisProgram } from './redis-program.js';
 export interface RedisOptions {
   folder: string;
   port?: number;
+  /** Without it the log is server.log in the folder. */
+  logFile?: string | undefined;
   /** `append-only` writes a log that is fsynced every second; `none` forgets everything when the process ends. */
   persistence: 'append-only' | 'none';
   warn?: (text: string) => void;
@@ -19,6 +21,7 @@ export async function startRedis(options: RedisOptions): Promise<ManagedServer> 
     {
       name: 'Redis',
       folder: options.folder,
+      logFile: options.logFile,
       stopSignal: 'SIGTERM',
       command: (port) => ({ file: program.file, args: [...program.leadingArgs, ...programArgs(program, port, options)] }),
       probe: (port) => askPort(port, 'PING\r\n', /\+PONG/),

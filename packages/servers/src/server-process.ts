@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Command, prepareCommand } from './launcher.js';
 import { poll } from './poll.js';
 
-const STOP_TIMEOUT_MS = 10_000;
+const DEFAULT_STOP_TIMEOUT_MS = 10_000;
 const KILL_TIMEOUT_MS = 10_000;
 const LOG_TAIL_LINES = 15;
 
@@ -14,6 +14,8 @@ export interface ProcessOptions {
   logFile: string;
   /** Asks for an orderly end; PostgreSQL's "fast shutdown" is SIGINT. */
   stopSignal: 'SIGTERM' | 'SIGINT';
+  /** How long an orderly end may take before it is forced. */
+  stopTimeoutMs?: number;
 }
 
 /** One running server process with its log file. */
@@ -52,12 +54,12 @@ export class ServerProcess {
     return readFileSync(this.options.logFile, 'utf8').trimEnd().split('\n').slice(-lines).join('\n');
   }
 
-  /** Asks the process to end, and kills it when it has not after ten seconds. */
+  /** Asks the process to end, and kills it when it has not within the bound. */
   async stop(): Promise<void> {
     if (this.exitText !== null) return;
     this.child.kill(this.options.stopSignal);
     const bound = new AbortController();
-    const timeout = delay(STOP_TIMEOUT_MS, 'timeout', { signal: bound.signal }).catch(() => 'stopped');
+    const timeout = delay(this.options.stopTimeoutMs ?? DEFAULT_STOP_TIMEOUT_MS, 'timeout', { signal: bound.signal }).catch(() => 'stopped');
     const outcome = await Promise.race([this.exited, timeout]);
     bound.abort();
     if (outcome === 'timeout') await this.kill();

@@ -1,6 +1,8 @@
 import { ManagedServer } from './managed-server.js';
 
 const READY_REQUEST_TIMEOUT_MS = 2_000;
+/** Services drain: calls in flight may end, records are shipped. */
+const STOP_TIMEOUT_MS = 40_000;
 
 export interface ServiceOptions {
   /** As people call it: "gateway". */
@@ -12,6 +14,7 @@ export interface ServiceOptions {
   /** The whole environment of the process but PORT. */
   env: Record<string, string | undefined>;
   port?: number;
+  logFile?: string;
   /** Flags for node itself, before the entry point. */
   nodeArgs?: string[];
   /** What must answer 200 before the service counts as started. */
@@ -25,7 +28,9 @@ export function startService(options: ServiceOptions): Promise<ManagedServer> {
     {
       name,
       folder,
+      logFile: options.logFile,
       stopSignal: 'SIGTERM',
+      stopTimeoutMs: STOP_TIMEOUT_MS,
       command: (port) => ({
         file: process.execPath,
         args: [...nodeArgs, main],

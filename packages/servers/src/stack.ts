@@ -8,6 +8,8 @@ export interface StackOptions {
   folder: string;
   /** `durable` keeps everything over restarts and power cuts; `test` trades that for speed. */
   purpose: 'durable' | 'test';
+  /** Where <name>.log of each goes; without it into the server's own folder. */
+  logFolder?: string;
   /** Servers that somebody else runs. They are used, never started or stopped. */
   external?: { postgresUrl?: string; natsUrl?: string; redisUrl?: string };
   warn?: (text: string) => void;
@@ -27,13 +29,17 @@ export interface Stack {
 export async function startStack(options: StackOptions): Promise<Stack> {
   const { folder, external = {} } = options;
   const durable = options.purpose === 'durable';
+  const place = (name: string) => ({
+    folder: join(folder, name),
+    logFile: options.logFolder && join(options.logFolder, `${name}.log`),
+  });
   const starts = [
-    external.postgresUrl ? null : startPostgres({ folder: join(folder, 'postgres'), durability: durable ? 'disk' : 'process' }),
-    external.natsUrl ? null : startNats({ folder: join(folder, 'nats') }),
+    external.postgresUrl ? null : startPostgres({ ...place('postgres'), durability: durable ? 'disk' : 'process' }),
+    external.natsUrl ? null : startNats(place('nats')),
     external.redisUrl
       ? null
       : startRedis({
-          folder: join(folder, 'redis'),
+          ...place('redis'),
           persistence: durable ? 'append-only' : 'none',
           ...(options.warn && { warn: options.warn }),
         }),

@@ -1,0 +1,24 @@
+import type { StartOptions } from './options.ts';
+import type { StartFile } from './state.ts';
+
+const EXAMPLE_MODEL = 'gpt-4o-mini';
+
+/** The last thing that a start prints. The line that begins with "Ready" ends the wait of `--detach`. */
+export function printSummary(start: StartFile, { provider }: StartOptions): void {
+  const upstream = provider ? start.upstreamUrl : `${start.upstreamUrl} (simulator; set OPENAI_API_KEY for a real provider)`;
+  console.log(`
+  Inference API   ${start.gatewayUrl}/v1
+  Dashboard API   ${start.controlPlaneUrl}/api
+  Metering        ${start.meteringUrl}
+  Upstream        ${upstream}
+
+  Sign in         ${start.email}  ${start.password}
+  API key         ${start.apiKey}
+
+  curl ${start.gatewayUrl}/v1/chat/completions \\
+    -H "Authorization: Bearer ${start.apiKey}" \\
+    -H "Content-Type: application/json" \\
+    -d '{"model":"${EXAMPLE_MODEL}","messages":[{"role":"user","content":"Hello"}]}'
+
+Ready. Ctrl-C or "npm run stop" ends it; logs are in .data/logs.`);
+}
