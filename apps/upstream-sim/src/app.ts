@@ -18,6 +18,7 @@ export interface Simulator {
 }
 
 const SHUTDOWN_MS = 5_000;
+const IDLE_SWEEP_MS = 20;
 /** Longer than any caller keeps an idle connection, so that it is the caller who closes and no call races a FIN. */
 const KEEP_ALIVE_MS = 75_000;
 const BACKLOG_CONNECTIONS = 4_096;
@@ -51,8 +52,11 @@ function listen(server: Server, port: number, host: string): Promise<string> {
 
 function closeServer(server: Server): Promise<void> {
   return new Promise((resolve) => {
+    // close() ends the connections that are idle now; those with a call in progress become idle later.
+    const sweep = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_MS);
     const deadline = setTimeout(() => server.closeAllConnections(), SHUTDOWN_MS);
     server.close(() => {
+      clearInterval(sweep);
       clearTimeout(deadline);
       resolve();
     });
