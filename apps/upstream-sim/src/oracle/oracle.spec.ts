@@ -1,4 +1,5 @@
-import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { appendFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -37,7 +38,8 @@ describe('createOracle', () => {
     const path = join(folder, 'deeper', 'oracle.jsonl');
     const oracle = await createOracle(path);
     await oracle.append(record('a'));
-    expect(await readFile(path, 'utf8')).toBe(`${JSON.stringify(record('a'))}\n`);
+    // Synchronously: an append that resolves too early must not be given the time to catch up.
+    expect(readFileSync(path, 'utf8')).toBe(`${JSON.stringify(record('a'))}\n`);
     await oracle.close();
   });
 
