@@ -1,0 +1,97 @@
+import type { KeyProjection } from '@tensorloop/contracts/key-projection';
+import { DAY_MS, utcDay } from '@tensorloop/kernel/budget-window';
+import { newAccountTag } from '@tensorloop/kernel/key-text';
+import { uuid7 } from '@tensorloop/kernel/uuid7';
+import { startTestRedis, type TestServer } from '@tensorloop/testing/servers';
+import { waitUntil } from '@tensorloop/testing/wait-until';
+import { randomBytes } from 'node:crypto';
+import { Redis } from 'ioredis';
+import type { AdmitRequest } from '../src/admission.types.js';
+import { AdmissionClient } from '../src/admission-client.js';
+import { AdmissionView } from '../src/admission-view.js';
+
+/** Lua that reads the time a test has set. Braces and two texts, as TIME answers. */
+const TEST_CLOCK = "redis.call('HMGET', 'test:clock', 'seconds', 'micros')";
+export const GATEWAY = 'gateway-1';
+export const MODEL = 'gpt-4o-mini';
+
+/** A Redis of its own, whose scripts read the time from `setNow`. */
+export interface AdmissionBench {
+  server: TestServer;
+  redis: Redis;
+  client: AdmissionClient;
+  view: AdmissionView;
+  setNow(ms: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function openBench(options: { usesRealClock?: boolean } = {}): Promise<AdmissionBench> {
+  const server = await startTestRedis();
+  const redis = new Redis(server.url);
+  redis.on('error', () => undefined);
+  const client = options.usesRealClock ? new AdmissionClient(redis) : new AdmissionClient(redis, TEST_CLOCK);
+  await waitUntil(() => client.runId, { what: 'the run id' });
+  return {
+    server,
+    redis,
+    client,
+    view: new AdmissionView(redis),
+    setNow: async (ms) => {
+      await redis.hset('test:clock', { seconds: Math.floor(ms / 1_000), micros: (ms % 1_000) * 1_000 });
+    },
+    close: async () => {
+      redis.disconnect();
+      await server.stop();
+    },
+  };
+}
+
+/** A projection of a fresh key in a fresh account, minted at `nowMs`. */
+export function keyAt(nowMs: number, changes: Partial<KeyProjection> = {}): KeyProjection {
+  return {
+    version: 1,
+    keyHash: randomBytes(32).toString('hex'),
+    keyId: uuid7(),
+    accountId: uuid7(),
+    accountTag: newAccountTag(),
+    isRevoked: false,
+    mintedAtMs: nowMs,
+    expiresAtMs: nowMs + 90 * DAY_MS,
+    models: [MODEL],
+    budgetNanoUsd: '5000000000',
+    rpm: 1_000,
+    dailyLimitNanoUsd: null,
+    ...changes,
+  };
+}
+
+/** Opens the account's epoch with nothing in it, and writes the key. */
+export async function openAccount(bench: AdmissionBench, key: KeyProjection): Promise<void> {
+  const rebuildId = await bench.client.beginRebuild(key.accountTag, uuid7());
+  if (rebuildId !== null) {
+    const opening = await bench.client.openEpoch({ accountTag: key.accountTag, rebuildId, expectedGatewayIds: [] });
+    if (opening.outcome !== 'opened') throw new Error(`the epoch did not open: ${opening.outcome}`);
+  }
+  await bench.client.projectKey(key);
+}
+
+/** A call of `key` that holds 1,000,000 nano-USD, all or nothing. */
+export function callOf(key: KeyProjection, changes: Partial<AdmitRequest> = {}): AdmitRequest {
+  const holdNanoUsd = changes.holdNanoUsd ?? 1_000_000n;
+  return {
+    accountTag: key.accountTag,
+    keyHash: key.keyHash,
+    requestId: uuid7(),
+    gatewayId: GATEWAY,
+    model: MODEL,
+    holdNanoUsd,
+    holdMinNanoUsd: holdNanoUsd,
+    priceFromMs: 0,
+    priceToMs: null,
+    ...changes,
+  };
+}
+
+export function startOfDay(ms: number): number {
+  return Date.parse(utcDay(ms));
+}
