@@ -1,0 +1,23 @@
+import { loadConfigOrExit, serviceEnvironment, urlOf } from '@tensorloop/nest-kit/config';
+import { z } from 'zod';
+
+const DEFAULT_PORT = 4_200;
+
+export const configSchema = z.object({
+  ...serviceEnvironment(DEFAULT_PORT),
+  /** Role metering_app: reads one account at a time. */
+  DATABASE_URL: urlOf('postgresql', 'postgres'),
+  /** Role metering_ingest: writes for all accounts. */
+  INGEST_DATABASE_URL: urlOf('postgresql', 'postgres'),
+  /** Scheduled jobs only; nothing that is metered passes through it. */
+  REDIS_URL: urlOf('redis', 'rediss'),
+});
+export type Config = z.output<typeof configSchema>;
+
+/** Injection token. */
+export const CONFIG = Symbol('CONFIG');
+
+/** Reads the environment; ends the process with every violation listed when it is not valid. */
+export function readConfig(): Config {
+  return loadConfigOrExit(configSchema, process.env);
+}

@@ -1,0 +1,114 @@
+import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import { METERING_CONSUMER, REQUESTS_STREAM } from '@tensorloop/contracts/subjects';
+import { NatsLink } from '@tensorloop/messaging/connection';
+import { type BatchConsumer, type BatchConsumerEvent, type BatchMessage, startBatchConsumer } from '@tensorloop/messaging/consumer';
+import { publishSettled } from '@tensorloop/messaging/settled';
+import { ensureMeteringConsumer, ensureRequestsStream, jetstreamManager } from '@tensorloop/messaging/streams';
+import { readTraceparent } from '@tensorloop/messaging/trace-context';
+import { LOGGER } from '@tensorloop/nest-kit/logging';
+import type { Logger } from '@tensorloop/observability/logger';
+import type { NatsConnection } from '@nats-io/transport-node';
+import type { TraceSpan, Tracing } from '@tensorloop/observability/tracing';
+import { TRACING } from '../tracing.types.js';
+import type { Booking } from './booking.service.js';
+import { IngestMetrics } from './ingest.metrics.js';
+import { IngestService } from './ingest.service.js';
+
+/** The edge to the stream: batches in, settle-acks out. Decides nothing. */
+@Injectable()
+export class IngestConsumer implements OnApplicationBootstrap, OnModuleDestroy {
+  private consumer: BatchConsumer | undefined;
+  private isStopping = false;
+
+  constructor(
+    private readonly ingest: IngestService,
+    private readonly metrics: IngestMetrics,
+    @Inject(NatsLink) private readonly link: NatsLink,
+    @Inject(TRACING) private readonly tracing: Tracing,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
+
+  /** Does not wait for NATS: the service starts without it and says in its health that it is not consuming. */
+  onApplicationBootstrap(): void {
+    this.link.ready.then(
+      (connection) => this.start(connection),
+      () => {},
+    );
+  }
+
+  /** Finishes the batch in hand; what was not begun goes back to the stream at once. */
+  async onModuleDestroy(): Promise<void> {
+    this.isStopping = true;
+    await this.consumer?.stop();
+  }
+
+  /** For the health check. */
+  get isReceiving(): boolean {
+    return this.consumer?.isReceiving === true;
+  }
+
+  private start(connection: NatsConnection): void {
+    if (this.isStopping) return;
+    this.consumer = startBatchConsumer({
+      connection,
+      stream: REQUESTS_STREAM,
+      consumer: METERING_CONSUMER,
+      ensure: async () => {
+        const manager = await jetstreamManager(connection);
+        await ensureRequestsStream(manager);
+        await ensureMeteringConsumer(manager);
+      },
+      handler: (batch) => this.handle(connection, batch),
+      onEvent: (event) => this.report(event),
+    });
+  }
+
+  private async handle(connection: NatsConnection, batch: readonly BatchMessage[]): Promise<void> {
+    const startedAtMs = performance.now();
+    const spans = this.startSpans(batch);
+    this.metrics.tookBatch(batch.length);
+    const messages = batch.map((message) => ({
+      data: message.data,
+      streamSequence: message.sequence,
+      deliveries: message.deliveryCount,
+    }));
+    try {
+      await this.ingest.ingest(messages, (booking) => {
+        this.metrics.committed(booking, performance.now() - startedAtMs);
+        this.settle(connection, booking);
+      });
+    } catch (error) {
+      this.metrics.failed();
+      for (const span of spans) span.fail('redelivered');
+      throw error;
+    } finally {
+      for (const span of spans) span.end();
+    }
+  }
+
+  /** After COMMIT and before the stream's acknowledgement: should we die in between, the redelivery settles again. */
+  private settle(connection: NatsConnection, booking: Booking): void {
+    for (const { gatewayId, settled } of booking.settlements) publishSettled(connection, gatewayId, settled);
+    for (const { reason, detail, requestId, message } of booking.quarantined) {
+      this.logger.error({ reason, detail, requestId, streamSequence: message.streamSequence }, 'quarantined an event');
+    }
+  }
+
+  private startSpans(batch: readonly BatchMessage[]): TraceSpan[] {
+    if (!this.tracing.isEnabled) return [];
+    return batch.flatMap((message) => {
+      const parent = readTraceparent(message.headers);
+      return parent === null ? [] : this.tracing.startSpan('metering.book', { role: 'consumer', parent });
+    });
+  }
+
+  private report(event: BatchConsumerEvent): void {
+    if (event.type === 'started') this.logger.info('consuming');
+    else if (event.type === 'handler_failed') {
+      const { error: err, messages, retryInMs } = event;
+      this.logger.error({ err, messages, retryInMs }, 'a batch failed and will be delivered again');
+    } else {
+      this.logger.warn({ err: event.error, retryInMs: event.retryInMs }, 'consuming was interrupted');
+    }
+  }
+}

@@ -1,0 +1,68 @@
+import { Injectable } from '@nestjs/common';
+import { uuid7Day } from '@tensorloop/kernel/uuid7';
+import { PartitionsService } from '../partitions/partitions.service.js';
+import { PricesService } from '../prices/prices.service.js';
+import { type Booking, BookingService } from './booking.service.js';
+import { isRowFault } from './booking-failure.rules.js';
+import { judge } from './ingest.rules.js';
+import type { IncomingMessage, Judged } from './ingest.types.js';
+
+/** A message that alone makes its transaction fail is tried this often before it is quarantined as unbookable. */
+export const UNBOOKABLE_DELIVERIES_MIN = 3;
+
+@Injectable()
+export class IngestService {
+  constructor(
+    private readonly booking: BookingService,
+    private readonly prices: PricesService,
+    private readonly partitions: PartitionsService,
+  ) {}
+
+  /**
+   * Judges and books a batch, reporting each committed part. Throws when something is left that must be delivered again;
+   * what was committed before is then a duplicate.
+   */
+  async ingest(messages: readonly IncomingMessage[], onCommitted: (booking: Booking) => void): Promise<void> {
+    let batch = await this.judgeAll(messages);
+    if (batch.some(isPriceUnknown) && (await this.prices.refreshStale())) batch = await this.judgeAll(messages);
+    const failures = await this.bookOrSplit(batch, onCommitted);
+    if (failures.length > 0) throw failures[0];
+  }
+
+  private async judgeAll(messages: readonly IncomingMessage[]): Promise<Judged[]> {
+    const prices = await this.prices.getBook();
+    const ctx = { nowMs: Date.now(), findPrice: (id: string) => prices.get(id) ?? null };
+    return messages.map((message) => ({ message, verdict: judge(message.data, ctx) }));
+  }
+
+  /**
+   * Books the batch; where a row may be at fault, halves it until that row is alone, so that one bad message can hold up
+   * neither its batch nor the stream. Returns what made single messages fail; throws what is no row's fault.
+   */
+  private async bookOrSplit(batch: readonly Judged[], onCommitted: (booking: Booking) => void): Promise<unknown[]> {
+    try {
+      await this.partitions.ensure(batch.flatMap(({ verdict }) => ('call' in verdict ? uuid7Day(verdict.call.event.requestId) : [])));
+      onCommitted(await this.booking.book(batch));
+      return [];
+    } catch (error) {
+      // A partition that was taken away is found missing only after forgetting that it was there.
+      this.partitions.forget();
+      if (!isRowFault(error)) throw error;
+      if (batch.length === 1) return this.giveUpOn(batch[0] as Judged, error, onCommitted);
+    }
+    const middle = Math.ceil(batch.length / 2);
+    const left = await this.bookOrSplit(batch.slice(0, middle), onCommitted);
+    return [...left, ...(await this.bookOrSplit(batch.slice(middle), onCommitted))];
+  }
+
+  private async giveUpOn({ message, verdict }: Judged, error: unknown, onCommitted: (booking: Booking) => void): Promise<unknown[]> {
+    if (message.deliveries < UNBOOKABLE_DELIVERIES_MIN || 'rejection' in verdict) return [error];
+    const rejection = { reason: 'unbookable' as const, detail: error instanceof Error ? error.message : String(error) };
+    onCommitted(await this.booking.book([{ message, verdict: { target: verdict.target, rejection } }]));
+    return [];
+  }
+}
+
+function isPriceUnknown({ verdict }: Judged): boolean {
+  return 'rejection' in verdict && verdict.rejection.reason === 'price_missing';
+}

@@ -1,0 +1,21 @@
+import { Injectable } from '@nestjs/common';
+import { uuid7 } from '@tensorloop/kernel/uuid7';
+import type { Tx } from '../database/database.types.js';
+import type { PricedCall } from '../usage/usage.types.js';
+import { LedgerRepository } from './ledger.repository.js';
+import { toEntries, toPostings } from './ledger.rules.js';
+
+@Injectable()
+export class LedgerService {
+  constructor(private readonly ledger: LedgerRepository) {}
+
+  /** Posts calls that were recorded in this transaction: charge lines, and one balanced ledger transaction per account. */
+  async post(tx: Tx, calls: readonly PricedCall[]): Promise<void> {
+    const { postings, posted } = toPostings(calls, () => uuid7());
+    if (postings.length === 0) return;
+    await this.ledger.insertTransactions(tx, postings);
+    const entries = toEntries(postings);
+    if (entries.length > 0) await this.ledger.insertEntries(tx, entries);
+    await this.ledger.insertCharges(tx, posted);
+  }
+}

@@ -1,0 +1,69 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { Scope, ScopeTotal } from '@tensorloop/contracts/settle-ack';
+import { withAccount } from '@tensorloop/db/metering-pool';
+import type { Pool } from 'pg';
+import { READ_POOL, type Tx } from '../database/database.types.js';
+import type { ScopeAddition } from './totals.rules.js';
+import type { AccountScope, AccountScopeTotal } from './totals.types.js';
+
+interface TotalRow {
+  account_id: string;
+  scope: Scope;
+  total_nano_usd: bigint;
+  version: bigint;
+}
+
+/** One version per batch and scope, however many calls of it the batch has. */
+const ADD = `
+  INSERT INTO metering.scope_totals AS s (account_id, scope, total_nano_usd, version)
+  SELECT account_id, scope, amount, 1 FROM unnest($1::uuid[], $2::text[], $3::bigint[]) AS t (account_id, scope, amount)
+  ON CONFLICT (account_id, scope) DO UPDATE SET
+    total_nano_usd = s.total_nano_usd + EXCLUDED.total_nano_usd,
+    version = s.version + 1
+  RETURNING account_id, scope, total_nano_usd, version`;
+
+const LIST_MANY = `
+  SELECT s.account_id, s.scope, s.total_nano_usd, s.version
+  FROM unnest($1::uuid[], $2::text[]) AS t (account_id, scope)
+  JOIN metering.scope_totals s ON s.account_id = t.account_id AND s.scope = t.scope`;
+
+const LIST_OF_ACCOUNT = `
+  SELECT account_id, scope, total_nano_usd, version FROM metering.scope_totals
+  WHERE account_id = $1 AND scope = ANY ($2::text[])`;
+
+@Injectable()
+export class TotalsRepository {
+  constructor(@Inject(READ_POOL) private readonly pool: Pool) {}
+
+  /** For all accounts (role metering_ingest). */
+  async add(tx: Tx, additions: readonly ScopeAddition[]): Promise<AccountScopeTotal[]> {
+    const { rows } = await tx.query<TotalRow>(ADD, [
+      additions.map((addition) => addition.accountId),
+      additions.map((addition) => addition.scope),
+      additions.map((addition) => addition.amountNanoUsd.toString()),
+    ]);
+    return rows.map(toAccountScopeTotal);
+  }
+
+  /** For all accounts (role metering_ingest). */
+  async listMany(tx: Tx, scopes: readonly AccountScope[]): Promise<AccountScopeTotal[]> {
+    const { rows } = await tx.query<TotalRow>(LIST_MANY, [scopes.map((scope) => scope.accountId), scopes.map((scope) => scope.scope)]);
+    return rows.map(toAccountScopeTotal);
+  }
+
+  /** Of one account, under its row-level security. */
+  async list(accountId: string, scopes: readonly Scope[]): Promise<ScopeTotal[]> {
+    return withAccount(this.pool, accountId, async (tx) => {
+      const { rows } = await tx.query<TotalRow>(LIST_OF_ACCOUNT, [accountId, scopes]);
+      return rows.map(toScopeTotal);
+    });
+  }
+}
+
+function toScopeTotal(row: TotalRow): ScopeTotal {
+  return { scope: row.scope, totalNanoUsd: row.total_nano_usd.toString(), version: Number(row.version) };
+}
+
+function toAccountScopeTotal(row: TotalRow): AccountScopeTotal {
+  return { accountId: row.account_id, ...toScopeTotal(row) };
+}

@@ -1,0 +1,2 @@
+/** Injection token of the service's `Tracing`. */
+export const TRACING = Symbol('TRACING');

@@ -1,0 +1,33 @@
+import { Controller, Inject } from '@nestjs/common';
+import { MessagePattern, Payload } from '@nestjs/microservices';
+import {
+  activityListReplySchema,
+  activityListRequestSchema,
+  usageSummaryGetReplySchema,
+  usageSummaryGetRequestSchema,
+} from '@tensorloop/contracts/rpc';
+import { RPC } from '@tensorloop/contracts/subjects';
+import { defineRpc } from '@tensorloop/nest-kit/rpc';
+import { RpcResponder } from '@tensorloop/nest-kit/rpc-responder';
+import { UsageService } from './usage.service.js';
+
+const activityList = defineRpc(RPC.meteringActivityList, activityListRequestSchema, activityListReplySchema);
+const usageSummaryGet = defineRpc(RPC.meteringUsageSummaryGet, usageSummaryGetRequestSchema, usageSummaryGetReplySchema);
+
+@Controller()
+export class UsageController {
+  constructor(
+    @Inject(RpcResponder) private readonly responder: RpcResponder,
+    private readonly usage: UsageService,
+  ) {}
+
+  @MessagePattern(activityList.pattern)
+  listActivity(@Payload() payload: unknown) {
+    return this.responder.answer(activityList, payload, (request) => this.usage.listActivity(request));
+  }
+
+  @MessagePattern(usageSummaryGet.pattern)
+  getSummary(@Payload() payload: unknown) {
+    return this.responder.answer(usageSummaryGet, payload, (request) => this.usage.getSummary(request));
+  }
+}

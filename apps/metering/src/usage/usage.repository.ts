@@ -1,0 +1,82 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { ActivityListRequest, ActivityRow, UsageSum, UsageSummaryGetRequest } from '@tensorloop/contracts/rpc';
+import { withAccount } from '@tensorloop/db/metering-pool';
+import type { Pool } from 'pg';
+import { READ_POOL } from '../database/database.types.js';
+import { type ActivityDbRow, type SumDbRow, toActivityRow, toUsageSum } from './usage.dto.js';
+import type { DaySpan } from './usage.rules.js';
+
+export interface ActivityQuery extends Omit<ActivityListRequest, 'accountId'> {
+  /** Newest first; the next one is looked through only while rows are missing. */
+  spans: readonly DaySpan[];
+}
+
+const LIST_ACTIVITY = `
+  SELECT request_id, admitted_at, key_id, model, endpoint, is_stream, outcome, http_status, is_estimated, quantities,
+    charge_nano_usd, latency_ms, first_byte_ms
+  FROM metering.usage
+  WHERE account_id = $1
+    AND usage_day BETWEEN $2::date AND $3::date
+    AND ($4::uuid IS NULL OR request_id < $4)
+    AND ($5::uuid IS NULL OR key_id = $5)
+    AND ($6::text IS NULL OR model = $6)
+  ORDER BY request_id DESC
+  LIMIT $7`;
+
+/** All four groupings in one pass over the rows. */
+const SUM_ROLLUPS = `
+  SELECT day, model, key_id, grouping(day, model, key_id) AS kind,
+    sum(requests)::text AS requests, sum(input_tokens)::text AS input_tokens, sum(output_tokens)::text AS output_tokens,
+    sum(charge_nano_usd)::text AS charge_nano_usd
+  FROM (
+    SELECT (hour AT TIME ZONE 'UTC')::date AS day, model, key_id, requests, input_tokens, output_tokens, charge_nano_usd
+    FROM metering.hourly_rollups
+    WHERE account_id = $1 AND hour >= $2::date::timestamp AT TIME ZONE 'UTC' AND hour < ($3::date + 1)::timestamp AT TIME ZONE 'UTC'
+  ) AS hours
+  GROUP BY GROUPING SETS ((day), (model), (key_id), ())
+  ORDER BY day, model, key_id`;
+
+/** Bits of grouping(day, model, key_id): a 0 bit means that the row is grouped by that column. */
+const KIND = { day: 0b011, model: 0b101, key: 0b110, total: 0b111 } as const;
+
+export interface UsageSummary {
+  total: UsageSum | null;
+  byDay: (UsageSum & { day: string })[];
+  byModel: (UsageSum & { model: string })[];
+  byKey: (UsageSum & { keyId: string })[];
+}
+
+/** Reads under the account's row-level security (role metering_app). */
+@Injectable()
+export class UsageRepository {
+  constructor(@Inject(READ_POOL) private readonly pool: Pool) {}
+
+  /** Up to `limit` calls, newest id first. */
+  async listActivity(accountId: string, query: ActivityQuery): Promise<ActivityRow[]> {
+    return withAccount(this.pool, accountId, async (tx) => {
+      const found: ActivityRow[] = [];
+      for (const { fromDay, toDay } of query.spans) {
+        const values = [accountId, fromDay, toDay, query.before, query.keyId, query.model, query.limit - found.length];
+        const { rows } = await tx.query<ActivityDbRow>(LIST_ACTIVITY, values);
+        found.push(...rows.map(toActivityRow));
+        if (found.length === query.limit) break;
+      }
+      return found;
+    });
+  }
+
+  /** Sums over the UTC days [fromDay, toDay]. `total` is null when there was no call. */
+  async getSummary(accountId: string, range: Pick<UsageSummaryGetRequest, 'fromDay' | 'toDay'>): Promise<UsageSummary> {
+    return withAccount(this.pool, accountId, async (tx) => {
+      const { rows } = await tx.query<SumDbRow>(SUM_ROLLUPS, [accountId, range.fromDay, range.toDay]);
+      const ofKind = (kind: number) => rows.filter((row) => row.kind === kind);
+      const [total] = ofKind(KIND.total).filter((row) => row.requests !== null);
+      return {
+        total: total ? toUsageSum(total) : null,
+        byDay: ofKind(KIND.day).map((row) => ({ day: row.day, ...toUsageSum(row) })),
+        byModel: ofKind(KIND.model).map((row) => ({ model: row.model, ...toUsageSum(row) })),
+        byKey: ofKind(KIND.key).map((row) => ({ keyId: row.key_id, ...toUsageSum(row) })),
+      };
+    });
+  }
+}

@@ -1,0 +1,29 @@
+import { Injectable } from '@nestjs/common';
+import type { ActivityListReply, ActivityListRequest, UsageSummaryGetReply, UsageSummaryGetRequest } from '@tensorloop/contracts/rpc';
+import { FreshnessService } from './freshness.service.js';
+import { UsageRepository } from './usage.repository.js';
+import { activitySpans, checkRange, NO_USAGE } from './usage.rules.js';
+
+@Injectable()
+export class UsageService {
+  constructor(
+    private readonly usage: UsageRepository,
+    private readonly freshness: FreshnessService,
+  ) {}
+
+  async listActivity({ accountId, limit, ...filter }: ActivityListRequest): Promise<ActivityListReply> {
+    // Freshness is read first: what it promises must be in the rows that are read after it.
+    const dataThroughMs = await this.freshness.getDataThroughMs();
+    // One row more than asked for tells whether there is another page.
+    const rows = await this.usage.listActivity(accountId, { ...filter, limit: limit + 1, spans: activitySpans(filter.before, Date.now()) });
+    return { ok: true, rows: rows.slice(0, limit), hasMore: rows.length > limit, dataThroughMs };
+  }
+
+  async getSummary({ accountId, fromDay, toDay }: UsageSummaryGetRequest): Promise<UsageSummaryGetReply> {
+    const problem = checkRange({ fromDay, toDay });
+    if (problem !== null) return { ok: false, code: 'invalid_range', message: problem };
+    const dataThroughMs = await this.freshness.getDataThroughMs();
+    const { total, byDay, byModel, byKey } = await this.usage.getSummary(accountId, { fromDay, toDay });
+    return { ok: true, total: total ?? NO_USAGE, byDay, byModel, byKey, dataThroughMs };
+  }
+}

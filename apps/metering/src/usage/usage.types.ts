@@ -1,0 +1,19 @@
+import type { RequestCompleted } from '@tensorloop/contracts/request-completed';
+import { dayScope, type Scope, windowScope } from '@tensorloop/contracts/settle-ack';
+import type { NanoUsd } from '@tensorloop/kernel/money';
+import type { ChargeLine } from '@tensorloop/pricing/charge';
+
+/** A call that passed every check, with the charge metering computed for it itself. */
+export interface PricedCall {
+  event: RequestCompleted;
+  /** SHA-256 of the canonical event: what tells a second copy from an altered one. */
+  payloadHash: Buffer;
+  /** Sum of the amounts = `chargeNanoUsd`. Empty when the outcome charges nothing. */
+  lines: readonly ChargeLine[];
+  chargeNanoUsd: NanoUsd;
+}
+
+/** The spending scopes a call counts toward, frozen at admission. */
+export function scopesOf(event: Pick<RequestCompleted, 'keyId' | 'windowIndex' | 'day'>): [window: Scope, day: Scope] {
+  return [windowScope(event.keyId, event.windowIndex), dayScope(event.day)];
+}
