@@ -26,8 +26,18 @@ export default {
       to: { path: '^apps/', pathNot: '^apps/$1/' },
     },
     { name: '1-packages-never-import-apps', severity: 'error', from: { path: '^packages/' }, to: { path: '^apps/' } },
-    { name: '1-no-cycles', severity: 'error', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
-    { name: '1-nothing-unresolved', severity: 'error', from: {}, to: { couldNotResolve: true, dependencyTypesNot: ['type-only'] } },
+    {
+      name: '1-no-cycles',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
+    {
+      name: '1-nothing-unresolved',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true, dependencyTypesNot: ['type-only'] },
+    },
     {
       name: '2-dashboard-imports-contracts-and-kernel-only',
       severity: 'error',
@@ -46,7 +56,12 @@ export default {
       from: { path: '^packages/kernel/src/', pathNot: TESTS },
       to: { pathNot: '^packages/kernel/' },
     },
-    { name: '3-gateway-never-opens-a-database', severity: 'error', from: { path: '^apps/gateway/', pathNot: TESTS }, to: { path: DATABASE } },
+    {
+      name: '3-gateway-never-opens-a-database',
+      severity: 'error',
+      from: { path: '^apps/gateway/', pathNot: TESTS },
+      to: { path: DATABASE },
+    },
     {
       name: '4-control-tables-have-one-writer',
       severity: 'error',
@@ -81,7 +96,7 @@ export default {
     {
       name: '6-services-know-no-edge',
       severity: 'error',
-      from: { path: '^apps/.*' + files('service') },
+      from: { path: `^apps/.*${files('service')}` },
       to: { path: [HTTP, files('controller|consumer')] },
     },
     {

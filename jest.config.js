@@ -46,14 +46,17 @@ export default {
     {
       ...shared,
       displayName: 'unit',
-      testMatch: ['<rootDir>/{apps,packages}/*/src/**/*.spec.ts', '<rootDir>/{scripts,prisma}/**/*.spec.ts'],
+      testMatch: ['<rootDir>/{apps,packages}/*/src/**/*.spec.ts', '<rootDir>/{bench,scripts,prisma}/**/*.spec.ts'],
       testPathIgnorePatterns: [...ignored, '\\.integration\\.spec\\.ts$'],
     },
     {
       ...shared,
       ...withServers,
       displayName: 'integration',
-      testMatch: ['<rootDir>/{apps,packages}/*/src/**/*.integration.spec.ts', '<rootDir>/prisma/**/*.integration.spec.ts'],
+      testMatch: [
+        '<rootDir>/{apps,packages}/*/src/**/*.integration.spec.ts',
+        '<rootDir>/{bench,prisma}/**/*.integration.spec.ts',
+      ],
       testPathIgnorePatterns: ignored,
     },
     {

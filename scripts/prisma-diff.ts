@@ -44,7 +44,13 @@ function stubAdapter(): object {
     getConnectionInfo: () => ok({ schemaName: 'public', supportsRelationJoins: true }),
     dispose: async () => ok(undefined),
   };
-  return { provider: 'postgres', adapterName: 'stub', connect: async () => ok(connection), connectToShadowDb: async () => ok(connection), errorRegistry: { consumeError: () => undefined } };
+  return {
+    provider: 'postgres',
+    adapterName: 'stub',
+    connect: async () => ok(connection),
+    connectToShadowDb: async () => ok(connection),
+    errorRegistry: { consumeError: () => undefined },
+  };
 }
 
 async function diff(): Promise<string> {

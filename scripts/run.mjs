@@ -4,9 +4,9 @@
  */
 import { build } from './bootstrap/build.mjs';
 import { runChild } from './bootstrap/child.mjs';
+import { startDetached } from './bootstrap/detach.mjs';
 import { install } from './bootstrap/install.mjs';
 import { StepFailed } from './bootstrap/step.mjs';
-import { startDetached } from './bootstrap/detach.mjs';
 import { stop } from './bootstrap/stop.mjs';
 
 const NODE_MAJOR_MIN = 20;
@@ -23,7 +23,9 @@ const VERBS = {
 async function main([verb, ...args]) {
   const major = Number(process.versions.node.split('.')[0]);
   if (major < NODE_MAJOR_MIN) {
-    console.error(`This is Node ${process.versions.node}; TensorLoop needs Node ${NODE_MAJOR_MIN} or newer to start. Install one and try again.`);
+    console.error(
+      `This is Node ${process.versions.node}; TensorLoop needs Node ${NODE_MAJOR_MIN} or newer to start. Install one and try again.`,
+    );
     return 1;
   }
   if (verb === 'stop') return stop();

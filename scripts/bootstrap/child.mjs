@@ -7,7 +7,11 @@ import { NODE, ROOT, toolEnvironment } from './paths.mjs';
  * The open IPC channel tells the child when this process is gone.
  */
 export async function runChild(script, args) {
-  const child = spawn(NODE, [script, ...args], { cwd: ROOT, env: toolEnvironment(), stdio: ['inherit', 'inherit', 'inherit', 'ipc'] });
+  const child = spawn(NODE, [script, ...args], {
+    cwd: ROOT,
+    env: toolEnvironment(),
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+  });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   return new Promise((resolve) => child.once('exit', (code) => resolve(code ?? 1)));
 }

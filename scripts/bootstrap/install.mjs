@@ -9,7 +9,9 @@ const STAMP = join(ROOT, 'node_modules/.installed-lockfile');
 
 /** Installs the locked dependencies unless exactly these are installed already. */
 export async function install() {
-  const wanted = createHash('sha256').update(readFileSync(join(ROOT, 'pnpm-lock.yaml'))).digest('hex');
+  const wanted = createHash('sha256')
+    .update(readFileSync(join(ROOT, 'pnpm-lock.yaml')))
+    .digest('hex');
   if (existsSync(STAMP) && existsSync(NODE) && readFileSync(STAMP, 'utf8') === wanted) return;
   await step('install dependencies', () =>
     runLogged(

@@ -27,7 +27,9 @@ export async function stop() {
   const deadline = performance.now() + STOP_TIMEOUT_MS;
   while (runningStart() === pid) {
     if (performance.now() > deadline) {
-      console.error(`Process ${pid} has not ended within ${STOP_TIMEOUT_MS / 1000} s; "kill -9 ${pid}" forces it, and no accounted call is lost by that.`);
+      console.error(
+        `Process ${pid} has not ended within ${STOP_TIMEOUT_MS / 1000} s; "kill -9 ${pid}" forces it, and no accounted call is lost by that.`,
+      );
       return 1;
     }
     await delay(POLL_INTERVAL_MS);

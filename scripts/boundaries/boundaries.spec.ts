@@ -62,7 +62,8 @@ describe('the import boundaries', () => {
   let found: Found;
 
   beforeAll(() => {
-    for (const [from, imports] of [...SOUND, ...PLANTED.map(([, from, imports]) => [from, imports] as const)]) write(from, imports);
+    for (const [from, imports] of [...SOUND, ...PLANTED.map(([, from, imports]) => [from, imports] as const)])
+      write(from, imports);
     linkPackages();
     writeFileSync(join(folder, 'tsconfig.json'), '{ "compilerOptions": { "module": "nodenext" } }');
     const script = join(ROOT, 'scripts/boundaries/main.mjs');
@@ -73,14 +74,19 @@ describe('the import boundaries', () => {
 
   function write(file: string, imports: string | null): void {
     mkdirSync(dirname(join(folder, file)), { recursive: true });
-    const statement = imports === null ? '' : `import { value as imported } from '${imports}';\nexport const used = imported;\n`;
+    const statement =
+      imports === null ? '' : `import { value as imported } from '${imports}';\nexport const used = imported;\n`;
     writeFileSync(join(folder, file), `${statement}export const value = 1;\n`);
   }
 
   function linkPackages(): void {
     mkdirSync(join(folder, 'node_modules/@tensorloop'), { recursive: true });
     for (const name of readdirSync(join(folder, 'packages'))) {
-      const manifest = { name: `@tensorloop/${name}`, type: 'module', exports: { './*': { 'tensorloop:source': './src/*.ts' } } };
+      const manifest = {
+        name: `@tensorloop/${name}`,
+        type: 'module',
+        exports: { './*': { 'tensorloop:source': './src/*.ts' } },
+      };
       writeFileSync(join(folder, 'packages', name, 'package.json'), JSON.stringify(manifest));
       symlinkSync(join(folder, 'packages', name), join(folder, 'node_modules/@tensorloop', name));
     }
@@ -98,7 +104,9 @@ describe('the import boundaries', () => {
   });
 
   it('plant a violation of every rule', async () => {
-    const { default: configuration } = (await import('../../.dependency-cruiser.mjs')) as { default: { forbidden: { name: string }[] } };
+    const { default: configuration } = (await import('../../.dependency-cruiser.mjs')) as {
+      default: { forbidden: { name: string }[] };
+    };
     expect([...new Set(PLANTED.map(([rule]) => rule))].sort()).toEqual(configuration.forbidden.map(({ name }) => name).sort());
   });
 

@@ -4,7 +4,9 @@ import type { CheckResult } from './runners.ts';
 export function reportTable(results: CheckResult[]): number {
   console.log(`\n${'check'.padEnd(22)}${'seconds'.padStart(9)}${'passed'.padStart(9)}${'failed'.padStart(9)}`);
   for (const { name = '', seconds, passed, failed } of results) {
-    console.log(`${name.padEnd(22)}${seconds.toFixed(1).padStart(9)}${String(passed).padStart(9)}${String(failed).padStart(9)}`);
+    console.log(
+      `${name.padEnd(22)}${seconds.toFixed(1).padStart(9)}${String(passed).padStart(9)}${String(failed).padStart(9)}`,
+    );
   }
   const sum = (field: 'seconds' | 'passed' | 'failed') => results.reduce((total, result) => total + result[field], 0);
   console.log(`${'all'.padEnd(22)}${sum('seconds').toFixed(1).padStart(9)}`);

@@ -1,19 +1,20 @@
 /** `npm start`: servers, database, services, demo account; runs until Ctrl-C or `npm run stop`. Called by scripts/run.mjs. */
-import { ensureRoles, type RoleKey } from '@tensorloop/db/roles';
-import { migrate } from '@tensorloop/db/migrate';
-import { seed } from '@tensorloop/db/seed';
-import { isPortFree } from '@tensorloop/servers/ports';
-import { poll } from '@tensorloop/servers/poll';
-import { type Stack, startStack } from '@tensorloop/servers/stack';
+
 import { join } from 'node:path';
+import { migrate } from '@tensorloop/db/migrate';
+import { ensureRoles, type RoleKey } from '@tensorloop/db/roles';
+import { seed } from '@tensorloop/db/seed';
+import { poll } from '@tensorloop/servers/poll';
+import { isPortFree } from '@tensorloop/servers/ports';
+import { type Stack, startStack } from '@tensorloop/servers/stack';
 import { DATA, LOGS } from '../bootstrap/paths.mjs';
 import { step } from '../bootstrap/step.mjs';
 import { DEMO_EMAIL, prepareDemoAccount } from './demo-account.ts';
-import { readOptions, StartRefused, type StartOptions } from './options.ts';
-import { printSummary } from './summary.ts';
+import { readOptions, type StartOptions, StartRefused } from './options.ts';
 import * as services from './services.ts';
 import { RunningSet } from './shutdown.ts';
 import * as state from './state.ts';
+import { printSummary } from './summary.ts';
 
 const DATABASE = 'tensorloop';
 /** What an earlier instance, just told to stop, may need to give its ports back. */

@@ -34,7 +34,9 @@ export class RunningSet {
 
   private reportDeath(server: ManagedServer, ending: string): void {
     if (this.isStopping) return;
-    console.error(`\n${server.name} ${ending} unexpectedly. Its log (${server.logFile}) ends with:\n${server.logTail()}\n\nStopping the rest.`);
+    console.error(
+      `\n${server.name} ${ending} unexpectedly. Its log (${server.logFile}) ends with:\n${server.logTail()}\n\nStopping the rest.`,
+    );
     void this.stop().then(() => process.exit(1));
   }
 }

@@ -47,7 +47,9 @@ export function claimDataFolder(fresh: boolean): void {
   mkdirSync(LOGS, { recursive: true });
   const running = runningStart();
   if (running !== null) {
-    throw new StartRefused(`TensorLoop already runs (process ${running}); "npm run stop" ends it, .data/start.json says where it is.`);
+    throw new StartRefused(
+      `TensorLoop already runs (process ${running}); "npm run stop" ends it, .data/start.json says where it is.`,
+    );
   }
   rmSync(START_FILE, { force: true });
   rmSync(STACK_FILE, { force: true });

@@ -47,7 +47,9 @@ export function unprivilegedUser(): User | null {
     const fields = users.find((line) => line.startsWith(`${name}:`))?.split(':');
     if (fields) return { uid: Number(fields[2]), gid: Number(fields[3]) };
   }
-  throw new Error('PostgreSQL does not run as root and this machine has no user "postgres" or "nobody"; run as another user or set DATABASE_URL.');
+  throw new Error(
+    'PostgreSQL does not run as root and this machine has no user "postgres" or "nobody"; run as another user or set DATABASE_URL.',
+  );
 }
 
 /**
@@ -59,7 +61,10 @@ export function prepareCommand(command: Command, deathSignal: string): PreparedC
   const user = command.user ?? null;
   const unreachable = user ? (command.reaches ?? []).find((folder) => !isOpenToAll(folder)) : undefined;
   if (!setpriv) {
-    if (unreachable) throw new Error(`The user that runs PostgreSQL cannot enter ${unreachable}; move the repository to a folder that is open to all, or install util-linux.`);
+    if (unreachable)
+      throw new Error(
+        `The user that runs PostgreSQL cannot enter ${unreachable}; move the repository to a folder that is open to all, or install util-linux.`,
+      );
     return { file: command.file, args: command.args, ...user };
   }
   const privileges = user ? [`--reuid=${user.uid}`, `--regid=${user.gid}`, '--clear-groups'] : [];

@@ -93,7 +93,9 @@ function logFileOf(recipe: ServerRecipe): string {
 
 async function launch(recipe: ServerRecipe, port: number): Promise<ServerProcess> {
   if (!(await isPortFree(port))) {
-    throw new Error(`${recipe.name} cannot listen on port ${port}: address already in use. "ss -ltnp 'sport = :${port}'" shows by whom.`);
+    throw new Error(
+      `${recipe.name} cannot listen on port ${port}: address already in use. "ss -ltnp 'sport = :${port}'" shows by whom.`,
+    );
   }
   const { name, stopSignal, stopTimeoutMs } = recipe;
   const server = new ServerProcess({

@@ -28,7 +28,10 @@ export async function startNats(options: NatsOptions): Promise<ManagedServer> {
       folder,
       logFile: options.logFile,
       stopSignal: 'SIGTERM',
-      command: (port) => ({ file: getBinaryPath(), args: ['--config', configuration, '--addr', '127.0.0.1', '--port', String(port)] }),
+      command: (port) => ({
+        file: getBinaryPath(),
+        args: ['--config', configuration, '--addr', '127.0.0.1', '--port', String(port)],
+      }),
       probe: (port) => askPort(port, 'CONNECT {"verbose":false}\r\nPING\r\n', /"jetstream":true[\s\S]*PONG/),
       url: (port) => `nats://127.0.0.1:${port}`,
     },

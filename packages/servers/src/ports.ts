@@ -14,7 +14,9 @@ export async function findFreePort(): Promise<number> {
     const port = LOWEST_PORT + Math.floor(Math.random() * (HIGHEST_PORT - LOWEST_PORT + 1));
     if (await isPortFree(port)) return port;
   }
-  throw new Error(`No free port was found on 127.0.0.1 between ${LOWEST_PORT} and ${HIGHEST_PORT}; stop some servers and try again.`);
+  throw new Error(
+    `No free port was found on 127.0.0.1 between ${LOWEST_PORT} and ${HIGHEST_PORT}; stop some servers and try again.`,
+  );
 }
 
 /** Whether a server could listen on the port of `host` now. */

@@ -87,18 +87,37 @@ function createCluster(dataFolder: string, { folder, user }: ClusterOwner): void
   // A folder without PG_VERSION is what an interrupted initdb leaves; initdb would refuse it.
   rmSync(dataFolder, { recursive: true, force: true });
   const args = ['-D', dataFolder, '-U', SUPERUSER, '--pwfile', join(folder, 'superuser-password'), '--auth', 'scram-sha-256'];
-  args.push('--encoding', 'UTF8', '--locale-provider', 'builtin', '--builtin-locale', 'C.UTF-8', '--locale', 'C', '--no-sync', '--no-instructions');
-  const { file, args: wrapped, ...identity } = prepareCommand({ file: initdb, args, user, reaches: [dirname(initdb), folder] }, 'KILL');
+  args.push(
+    '--encoding',
+    'UTF8',
+    '--locale-provider',
+    'builtin',
+    '--builtin-locale',
+    'C.UTF-8',
+    '--locale',
+    'C',
+    '--no-sync',
+    '--no-instructions',
+  );
+  const {
+    file,
+    args: wrapped,
+    ...identity
+  } = prepareCommand({ file: initdb, args, user, reaches: [dirname(initdb), folder] }, 'KILL');
   const result = spawnSync(file, wrapped, { ...identity, encoding: 'utf8', cwd: '/' });
   if (result.status === 0) return;
   rmSync(dataFolder, { recursive: true, force: true });
-  throw new Error(`initdb could not create a database cluster in ${dataFolder}: ${result.error?.message ?? result.stderr.trim()}`);
+  throw new Error(
+    `initdb could not create a database cluster in ${dataFolder}: ${result.error?.message ?? result.stderr.trim()}`,
+  );
 }
 
 function refuseOtherVersion(dataFolder: string): void {
   const version = readFileSync(join(dataFolder, 'PG_VERSION'), 'utf8').trim();
   if (version === MAJOR_VERSION) return;
-  throw new Error(`${dataFolder} was written by PostgreSQL ${version} and this is ${MAJOR_VERSION}; dump it with the old version, or delete the folder.`);
+  throw new Error(
+    `${dataFolder} was written by PostgreSQL ${version} and this is ${MAJOR_VERSION}; dump it with the old version, or delete the folder.`,
+  );
 }
 
 async function selectOne(url: string): Promise<void> {

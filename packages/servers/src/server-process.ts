@@ -59,7 +59,9 @@ export class ServerProcess {
     if (this.exitText !== null) return;
     this.child.kill(this.options.stopSignal);
     const bound = new AbortController();
-    const timeout = delay(this.options.stopTimeoutMs ?? DEFAULT_STOP_TIMEOUT_MS, 'timeout', { signal: bound.signal }).catch(() => 'stopped');
+    const timeout = delay(this.options.stopTimeoutMs ?? DEFAULT_STOP_TIMEOUT_MS, 'timeout', { signal: bound.signal }).catch(
+      () => 'stopped',
+    );
     const outcome = await Promise.race([this.exited, timeout]);
     bound.abort();
     if (outcome === 'timeout') await this.kill();

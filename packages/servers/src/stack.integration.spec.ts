@@ -43,24 +43,32 @@ describe('the stack', () => {
 });
 
 describe('a private Redis', () => {
-  it('with an append-only log keeps what it was told before kill -9', async () => {
-    const server = await startRedis({ folder: join(folder, 'aof'), persistence: 'append-only' });
-    await askPort(server.port, 'SET answer 42\r\n', /\+OK/);
-    await server.kill();
-    await server.restart();
-    await askPort(server.port, 'GET answer\r\n', /42/);
-    await server.stop();
-  }, STARTS_TIMEOUT_MS);
+  it(
+    'with an append-only log keeps what it was told before kill -9',
+    async () => {
+      const server = await startRedis({ folder: join(folder, 'aof'), persistence: 'append-only' });
+      await askPort(server.port, 'SET answer 42\r\n', /\+OK/);
+      await server.kill();
+      await server.restart();
+      await askPort(server.port, 'GET answer\r\n', /42/);
+      await server.stop();
+    },
+    STARTS_TIMEOUT_MS,
+  );
 
-  it('without one forgets everything, which readers must notice by its run id', async () => {
-    const server = await startRedis({ folder: join(folder, 'volatile'), persistence: 'none' });
-    await askPort(server.port, 'SET answer 42\r\n', /\+OK/);
-    await server.kill();
-    await server.restart();
-    await askPort(server.port, 'GET answer\r\n', /\$-1/);
-    expect(readdirSync(join(folder, 'volatile'))).toEqual(['server.log']);
-    await server.stop();
-  }, STARTS_TIMEOUT_MS);
+  it(
+    'without one forgets everything, which readers must notice by its run id',
+    async () => {
+      const server = await startRedis({ folder: join(folder, 'volatile'), persistence: 'none' });
+      await askPort(server.port, 'SET answer 42\r\n', /\+OK/);
+      await server.kill();
+      await server.restart();
+      await askPort(server.port, 'GET answer\r\n', /\$-1/);
+      expect(readdirSync(join(folder, 'volatile'))).toEqual(['server.log']);
+      await server.stop();
+    },
+    STARTS_TIMEOUT_MS,
+  );
 });
 
 describe('a private NATS', () => {
@@ -68,14 +76,18 @@ describe('a private NATS', () => {
 
   afterAll(() => server.stop());
 
-  it('comes back on its port after kill -9', async () => {
-    server = await startNats({ folder: join(folder, 'nats') });
-    const { port } = server;
-    await server.kill();
-    await expect(askPort(port, 'PING\r\n', /INFO/)).rejects.toThrow('ECONNREFUSED');
-    await server.restart();
-    await askPort(port, 'PING\r\n', /"jetstream":true/);
-  }, STARTS_TIMEOUT_MS);
+  it(
+    'comes back on its port after kill -9',
+    async () => {
+      server = await startNats({ folder: join(folder, 'nats') });
+      const { port } = server;
+      await server.kill();
+      await expect(askPort(port, 'PING\r\n', /INFO/)).rejects.toThrow('ECONNREFUSED');
+      await server.restart();
+      await askPort(port, 'PING\r\n', /"jetstream":true/);
+    },
+    STARTS_TIMEOUT_MS,
+  );
 });
 
 describe('a server whose starter is killed', () => {
@@ -87,7 +99,10 @@ describe('a server whose starter is killed', () => {
       console.log(child.pid); setInterval(() => {}, 1000);`;
     const starter = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
     const pid = Number(await new Promise((resolve) => starter.stdout.once('data', (chunk) => resolve(String(chunk).trim()))));
-    await poll(async () => readFileSync(`/proc/${pid}/comm`, 'utf8') === 'sleep\n', { timeoutMs: 5_000, failure: 'the child did not start' });
+    await poll(async () => readFileSync(`/proc/${pid}/comm`, 'utf8') === 'sleep\n', {
+      timeoutMs: 5_000,
+      failure: 'the child did not start',
+    });
     starter.kill('SIGKILL');
     await poll(async () => !existsSync(`/proc/${pid}`), { timeoutMs: 5_000, failure: 'the child outlived its starter' });
   });

@@ -27,7 +27,9 @@ describe('createTestDatabase', () => {
     for (const url of Object.values(databases[0]?.urls ?? {})) {
       const client = new pg.Client({ connectionString: url });
       await client.connect();
-      const { rows } = await client.query('SELECT current_user AS role, rolsuper OR rolbypassrls AS free FROM pg_roles WHERE rolname = current_user');
+      const { rows } = await client.query(
+        'SELECT current_user AS role, rolsuper OR rolbypassrls AS free FROM pg_roles WHERE rolname = current_user',
+      );
       await client.end();
       expect(rows).toEqual([{ role: new URL(url).username, free: false }]);
     }
@@ -35,11 +37,15 @@ describe('createTestDatabase', () => {
 });
 
 describe('servers of a spec file', () => {
-  it('differ for each caller', async () => {
-    const servers = await Promise.all([startTestNats(), startTestNats(), startTestRedis(), startTestRedis()]);
-    expect(new Set(servers.map(({ url }) => url)).size).toBe(4);
-    await Promise.all(servers.map((server) => server.stop()));
-  }, SETUP_TIMEOUT_MS);
+  it(
+    'differ for each caller',
+    async () => {
+      const servers = await Promise.all([startTestNats(), startTestNats(), startTestRedis(), startTestRedis()]);
+      expect(new Set(servers.map(({ url }) => url)).size).toBe(4);
+      await Promise.all(servers.map((server) => server.stop()));
+    },
+    SETUP_TIMEOUT_MS,
+  );
 });
 
 describe('waitUntil', () => {

@@ -36,6 +36,7 @@ export function newRolePasswords(): SharedPostgres['passwords'] {
 
 export function sharedPostgres(): SharedPostgres {
   const text = process.env[VARIABLE];
-  if (!text) throw new Error('No PostgreSQL was started for this run: name the file *.integration.spec.ts or put it below e2e/.');
+  if (!text)
+    throw new Error('No PostgreSQL was started for this run: name the file *.integration.spec.ts or put it below e2e/.');
   return JSON.parse(text) as SharedPostgres;
 }
