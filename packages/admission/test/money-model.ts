@@ -1,0 +1,131 @@
+import { dayScope, type Scope, windowScope } from '@tensorloop/contracts/settle-ack';
+import type { KeyProjection } from '@tensorloop/contracts/key-projection';
+import { utcDay } from '@tensorloop/kernel/budget-window';
+
+interface Pending {
+  state: 'held' | 'settled';
+  amount: bigint;
+  scopes: [Scope, Scope];
+}
+interface Total {
+  total: bigint | null;
+  version: number;
+}
+export interface Settlement {
+  requestIds: string[];
+  totals: { scope: Scope; totalNanoUsd: string; version: number }[];
+}
+
+/**
+ * Admission and metering as plain sums, written without looking at the scripts' way of doing it: Redis' view (`pending`,
+ * `known`) beside the truth (`committed`). Window 0 only.
+ */
+export class MoneyModel {
+  readonly pending = new Map<string, Pending>();
+  readonly known = new Map<Scope, Total>();
+  readonly committed = new Map<Scope, { total: bigint; version: number }>();
+  /** Settled calls that metering has not committed yet. */
+  readonly uncommitted = new Map<string, { amount: bigint; scopes: [Scope, Scope] }>();
+
+  constructor(readonly key: KeyProjection) {}
+
+  scopesAt(nowMs: number): [Scope, Scope] {
+    return [windowScope(this.key.keyId, 0), dayScope(utcDay(nowMs))];
+  }
+
+  pendingIn(scope: Scope, state: Pending['state']): bigint {
+    return [...this.pending.values()].filter((entry) => entry.state === state && entry.scopes.includes(scope)).reduce((sum, entry) => sum + entry.amount, 0n);
+  }
+
+  spent(scope: Scope): bigint {
+    return (this.known.get(scope)?.total ?? 0n) + this.pendingIn(scope, 'settled');
+  }
+
+  /** What was truly spent or is still held: committed by metering, settled and on its way, in flight. */
+  truth(scope: Scope): bigint {
+    const onItsWay = [...this.uncommitted.values()].filter((call) => call.scopes.includes(scope)).reduce((sum, call) => sum + call.amount, 0n);
+    return (this.committed.get(scope)?.total ?? 0n) + onItsWay + this.pendingIn(scope, 'held');
+  }
+
+  /** The outcome that admission must have, and the hold. */
+  admit(id: string, nowMs: number, worst: bigint, least: bigint): { reason: string; hold: bigint } {
+    const scopes = this.scopesAt(nowMs);
+    const limits = [BigInt(this.key.budgetNanoUsd), BigInt(this.key.dailyLimitNanoUsd as string)];
+    if (scopes.some((scope) => this.known.get(scope)?.total === null)) return { reason: 'unknown_scope', hold: 0n };
+    let hold = worst;
+    for (const [index, scope] of scopes.entries()) {
+      const limit = limits[index] as bigint;
+      const left = limit - this.spent(scope);
+      const free = left - this.pendingIn(scope, 'held');
+      if (free < hold) hold = free;
+      if (hold >= least) continue;
+      const words = index === 0 ? ['budget_exceeded', 'budget_held'] : ['daily_limit_reached', 'daily_limit_held'];
+      return { reason: (left < least ? words[0] : words[1]) as string, hold: 0n };
+    }
+    this.pending.set(id, { state: 'held', amount: hold, scopes });
+    return { reason: 'admitted', hold };
+  }
+
+  settle(id: string, amount: bigint): string {
+    const entry = this.pending.get(id);
+    if (!entry) return 'missing';
+    if (entry.state === 'settled') return 'already_settled';
+    entry.state = 'settled';
+    entry.amount = amount < entry.amount ? amount : entry.amount;
+    this.uncommitted.set(id, { amount: entry.amount, scopes: entry.scopes });
+    return 'settled';
+  }
+
+  release(id: string): string {
+    const entry = this.pending.get(id);
+    if (!entry) return 'missing';
+    if (entry.state === 'settled') return 'already_settled';
+    this.pending.delete(id);
+    return 'released';
+  }
+
+  /** Metering commits up to `count` settled calls. Null when there are none. `withTotals` false: an acknowledgement that lacks them. */
+  commit(count: number, withTotals: boolean): Settlement | null {
+    const ids = [...this.uncommitted.keys()].slice(0, count);
+    const touched = new Set<Scope>();
+    for (const id of ids) {
+      const call = this.uncommitted.get(id) as { amount: bigint; scopes: [Scope, Scope] };
+      this.uncommitted.delete(id);
+      for (const scope of call.scopes) {
+        const before = this.committed.get(scope) ?? { total: 0n, version: 0 };
+        this.committed.set(scope, { total: before.total + call.amount, version: before.version + (touched.has(scope) ? 0 : 1) });
+        touched.add(scope);
+      }
+    }
+    if (ids.length === 0) return null;
+    return { requestIds: ids, totals: withTotals ? this.totalsOf([...touched]) : [] };
+  }
+
+  totalsOf(scopes: Scope[]): Settlement['totals'] {
+    return scopes.map((scope) => {
+      const { total, version } = this.committed.get(scope) ?? { total: 0n, version: 0 };
+      return { scope, totalNanoUsd: total.toString(), version };
+    });
+  }
+
+  acknowledge({ requestIds, totals }: Settlement): void {
+    this.seed(totals);
+    const covered = totals.map((total) => total.scope);
+    for (const id of requestIds) {
+      const entry = this.pending.get(id);
+      if (!entry) continue;
+      this.pending.delete(id);
+      for (const scope of entry.scopes) {
+        if (entry.amount > 0n && !covered.includes(scope)) this.known.set(scope, { total: null, version: this.known.get(scope)?.version ?? 0 });
+      }
+    }
+  }
+
+  seed(totals: Settlement['totals']): void {
+    for (const { scope, totalNanoUsd, version } of totals) {
+      const known = this.known.get(scope);
+      const isNewer = known === undefined || version > known.version || (known.total === null && version === known.version);
+      if (isNewer) this.known.set(scope, { total: BigInt(totalNanoUsd), version });
+    }
+  }
+}
