@@ -82,7 +82,10 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
 export async function listLiveGateways(connection: NatsConnection, nowMs: number): Promise<GatewayHeartbeat[]> {
   const bucket = await openGateways(connection);
   const live: GatewayHeartbeat[] = [];
-  for await (const key of await bucket.keys()) {
+  // A set, since a key that is written while they are listed comes twice.
+  const gatewayIds = new Set<string>();
+  for await (const key of await bucket.keys()) gatewayIds.add(key);
+  for (const key of gatewayIds) {
     const entry = await bucket.get(key);
     if (entry === null || entry.operation !== 'PUT') continue;
     const beat = gatewayHeartbeatSchema.safeParse(JSON.parse(entry.string()));

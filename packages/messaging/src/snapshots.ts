@@ -42,6 +42,7 @@ export interface SnapshotWatchOptions<Schema extends z.ZodType> {
   onValue: (snapshot: Snapshot<z.output<Schema>>) => void;
   /** Invalid content, or a watch that broke and is being renewed. */
   onProblem?: (error: unknown) => void;
+  refreshMs?: number;
 }
 
 /**
@@ -50,6 +51,7 @@ export interface SnapshotWatchOptions<Schema extends z.ZodType> {
  */
 export class SnapshotWatch<Schema extends z.ZodType> {
   private isStopping = false;
+  private isUp = true;
   private lastRevision = 0;
   private lastCreatedMs = 0;
   private attempts = 0;
@@ -72,6 +74,7 @@ export class SnapshotWatch<Schema extends z.ZodType> {
   private async followForever(): Promise<void> {
     while (!this.isStopping && !this.options.connection.isClosed()) {
       try {
+        while (!this.isUp && !this.isStopping) await this.pause.sleep(SNAPSHOT_REFRESH_MS);
         await this.followOnce();
         this.attempts = 0;
       } catch (error) {
@@ -82,7 +85,7 @@ export class SnapshotWatch<Schema extends z.ZodType> {
     }
   }
 
-  /** One watch, at most SNAPSHOT_REFRESH_MS long. It begins with the current value, so renewing it is also the re-read. */
+  /** One watch, of limited length. It begins with the current value, so renewing it is also the re-read. */
   private async followOnce(): Promise<void> {
     const kv = await new Kvm(jetstream(this.options.connection)).open(this.options.bucket);
     const entries = await kv.watch({ key: this.options.key });
@@ -91,7 +94,7 @@ export class SnapshotWatch<Schema extends z.ZodType> {
       isOver = true;
       entries.stop();
     };
-    const timer = setTimeout(this.stopRound, SNAPSHOT_REFRESH_MS);
+    const timer = setTimeout(this.stopRound, this.options.refreshMs ?? SNAPSHOT_REFRESH_MS);
     if (this.isStopping) this.stopRound();
     try {
       for await (const entry of entries) this.take(entry);
@@ -124,11 +127,15 @@ export class SnapshotWatch<Schema extends z.ZodType> {
     for await (const status of this.options.connection.status()) {
       if (this.isStopping) return;
       if (status.type === 'reconnect') {
+        this.isUp = true;
         this.attempts = 0;
-        this.stopRound();
         this.pause.wake();
+      } else if (status.type === 'disconnect') {
+        this.isUp = false;
+        this.stopRound();
       }
     }
+    this.isUp = true;
     this.stopRound();
     this.pause.wake();
   }

@@ -1,0 +1,84 @@
+import type { NatsConnection } from '@nats-io/transport-node';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { type GatewaySettled, gatewaySettledSchema } from '@tensorloop/contracts/settle-ack';
+import { gatewaySettledSubject } from '@tensorloop/contracts/subjects';
+import { uuid7 } from '@tensorloop/kernel/uuid7';
+import { poll } from '@tensorloop/servers/poll';
+import { type NatsLink, openNatsLink } from './connection.js';
+import { listLiveGateways, startHeartbeat } from './heartbeats.js';
+import { publishSettled, requestReassert, serveReassert, subscribeSettled } from './settled.js';
+import { type PrivateNats, startPrivateNats } from './testing/private-nats.js';
+
+const REQUEST = { v: 1, accountTag: 'abcdEFGH', rebuildId: 'rebuild', runId: 'run' } as const;
+
+describe('messages between metering and gateways', () => {
+  let nats: PrivateNats;
+  let link: NatsLink;
+  let connection: NatsConnection;
+
+  beforeAll(async () => {
+    nats = await startPrivateNats();
+    link = openNatsLink({ url: nats.url, name: 'settled spec' });
+    connection = await link.ready;
+  });
+
+  afterAll(async () => {
+    await link.close();
+    await nats.dispose();
+  });
+
+  it('settle-acks reach the gateway they are for, and malformed ones are reported and dropped', async () => {
+    const settled: GatewaySettled = { v: 1, accounts: [{ accountTag: 'abcdEFGH', requestIds: [uuid7()], totals: [] }] };
+    const received: Record<string, GatewaySettled[]> = { one: [], two: [] };
+    const problems: string[] = [];
+    const subscriptions = Object.keys(received).map((gatewayId) =>
+      subscribeSettled(connection, gatewayId, {
+        onSettled: (message) => received[gatewayId]?.push(message),
+        onProblem: (_error, subject) => problems.push(subject),
+      }),
+    );
+    await connection.flush();
+    connection.publish(gatewaySettledSubject('one'), '{"v":2}');
+    publishSettled(connection, 'one', settled);
+    await poll(async () => received.one?.length === 1, { timeoutMs: 5_000, failure: 'not received' });
+    expect(received).toEqual({ one: [gatewaySettledSchema.parse(settled)], two: [] });
+    expect(problems).toEqual([gatewaySettledSubject('one')]);
+    for (const subscription of subscriptions) subscription.unsubscribe();
+  });
+
+  it('a reassert is answered by each gateway once, without waiting for the deadline when all have replied', async () => {
+    const serve = (gatewayId: string) =>
+      serveReassert(connection, { onRequest: async () => ({ v: 1, gatewayId, asserted: 3 }), onProblem: () => {} });
+    const subscriptions = ['one', 'two'].map(serve);
+    await connection.flush();
+    const replies = await requestReassert(connection, REQUEST, { repliesMax: 2, timeoutMs: 60_000 });
+    expect(replies.map((reply) => reply.gatewayId).sort()).toEqual(['one', 'two']);
+    for (const subscription of subscriptions) subscription.unsubscribe();
+  });
+
+  it('a gateway that failed to reassert is not among the replies', async () => {
+    const problems: unknown[] = [];
+    const good = serveReassert(connection, { onRequest: async () => ({ v: 1, gatewayId: 'good', asserted: 0 }), onProblem: () => {} });
+    const bad = serveReassert(connection, { onRequest: () => Promise.reject(new Error('Redis is gone')), onProblem: (error) => problems.push(error) });
+    await connection.flush();
+    const replies = await requestReassert(connection, REQUEST, { repliesMax: 2, timeoutMs: 300 });
+    expect(replies.map((reply) => reply.gatewayId)).toEqual(['good']);
+    expect(problems).toHaveLength(1);
+    good.unsubscribe();
+    bad.unsubscribe();
+  });
+
+  it('a reassert that nobody can answer ends at once', async () => {
+    expect(await requestReassert(connection, REQUEST, { repliesMax: 1, timeoutMs: 60_000 })).toEqual([]);
+  });
+
+  it('a gateway is live while it beats, fenced once silent for 30 s, and gone when it leaves', async () => {
+    const heartbeat = startHeartbeat({ connection, gatewayId: 'beating', intervalMs: 20 });
+    await poll(async () => heartbeat.lastBeatAtMs > 0, { timeoutMs: 5_000, failure: 'no beat' });
+    const live = await listLiveGateways(connection, Date.now());
+    expect(live.map((beat) => beat.gatewayId)).toEqual(['beating']);
+    expect(await listLiveGateways(connection, Date.now() + 31_000)).toEqual([]);
+    await heartbeat.leave();
+    expect(await listLiveGateways(connection, Date.now())).toEqual([]);
+  });
+});
