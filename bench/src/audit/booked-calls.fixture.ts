@@ -1,0 +1,171 @@
+import type { OracleRecord } from '@tensorloop/contracts/oracle-record';
+import type { PriceVersion } from '@tensorloop/contracts/price-book';
+import type { Outcome } from '@tensorloop/contracts/request-completed';
+import type { Usage } from '@tensorloop/contracts/usage';
+import { budgetWindow, utcDay } from '@tensorloop/kernel/budget-window';
+import { uuid7, uuid7Day } from '@tensorloop/kernel/uuid7';
+import { type ChargeLine, chargeUsage } from '@tensorloop/pricing/charge';
+import type { TestDatabase } from '@tensorloop/testing/database';
+
+/** Minted a while ago, so that the second window is the current one. */
+const KEY_AGE_MS = 40 * 24 * 60 * 60 * 1000;
+const HOLD_NANO_USD = 10_000_000n;
+
+export interface BookedCall {
+  requestId: string;
+  model: string;
+  outcome: Outcome;
+  isEstimated: boolean;
+  usage: Usage;
+  admittedAtMs: number;
+  priceVersionId: string;
+  lines: ChargeLine[];
+  chargeNanoUsd: bigint;
+  served: Pick<OracleRecord, 'promptTokens' | 'cachedTokens' | 'completionTokens' | 'outcome'>;
+}
+
+export interface BookOwner {
+  database: TestDatabase;
+  accountId: string;
+  accountTag: string;
+  keyId: string;
+}
+
+type CallSample = Pick<BookedCall, 'model' | 'outcome' | 'isEstimated' | 'usage' | 'served'>;
+
+const SAMPLES: CallSample[] = [
+  {
+    model: 'gpt-4o-mini',
+    outcome: 'completed',
+    isEstimated: false,
+    usage: { input: 801, input_cache_read: 201, output: 333 },
+    served: { promptTokens: 1002, cachedTokens: 201, completionTokens: 333, outcome: 'completed' },
+  },
+  {
+    model: 'llama-3.3-70b',
+    outcome: 'client_aborted',
+    isEstimated: false,
+    usage: { input: 1000, output: 500 },
+    served: { promptTokens: 1000, cachedTokens: 0, completionTokens: 500, outcome: 'completed' },
+  },
+  {
+    model: 'gpt-4o-mini',
+    outcome: 'upstream_cut',
+    isEstimated: false,
+    usage: { output: 3 },
+    served: { promptTokens: 10, cachedTokens: 0, completionTokens: 4, outcome: 'cut' },
+  },
+  {
+    model: 'gpt-4o-mini',
+    outcome: 'gateway_died',
+    isEstimated: true,
+    usage: { input: 10, output: 5 },
+    served: { promptTokens: 12, cachedTokens: 0, completionTokens: 7, outcome: 'client_gone' },
+  },
+];
+
+export async function sampleCalls(database: TestDatabase): Promise<BookedCall[]> {
+  const nowMs = Date.now();
+  const prices = await database.query<PriceVersion>('SELECT id, model, rates FROM metering.price_versions WHERE effective_to IS NULL');
+  return SAMPLES.map((sample) => {
+    const version = prices.find((price) => price.model === sample.model) as PriceVersion;
+    const charge = chargeUsage(version, sample.outcome === 'upstream_cut' ? {} : sample.usage);
+    if ('missing' in charge) throw new Error(`the seed has no price for ${charge.missing.join()}`);
+    return {
+      ...sample,
+      requestId: uuid7(nowMs),
+      admittedAtMs: nowMs,
+      priceVersionId: version.id,
+      lines: charge.lines,
+      chargeNanoUsd: charge.totalNanoUsd,
+    };
+  });
+}
+
+export function oracleLine(call: BookedCall, changes: Partial<OracleRecord> = {}): string {
+  const record: OracleRecord = {
+    v: 1,
+    id: `sim-${call.requestId}`,
+    gatewayRequestId: call.requestId,
+    model: call.model,
+    stream: false,
+    reasoningTokens: 0,
+    status: 200,
+    usageSent: true,
+    bytesSent: 100,
+    startedAtMs: call.admittedAtMs,
+    endedAtMs: call.admittedAtMs,
+    ...call.served,
+    ...changes,
+  };
+  return `${JSON.stringify(record)}\n`;
+}
+
+/** Writes account, key and the books of `calls` as metering would, in one ledger transaction. */
+export async function bookCalls(owner: BookOwner, calls: BookedCall[]): Promise<void> {
+  const { database, accountId } = owner;
+  const nowMs = calls[0]?.admittedAtMs ?? Date.now();
+  const mintedAtMs = nowMs - KEY_AGE_MS;
+  await createKey(owner, mintedAtMs);
+  const window = budgetWindow(mintedAtMs, nowMs);
+  const transactionId = uuid7(nowMs);
+  for (const day of new Set(calls.map((call) => uuid7Day(call.requestId)))) {
+    await database.query('SELECT metering.ensure_usage_partitions($1)', [day]);
+  }
+  for (const call of calls) await writeUsage(owner, call, window);
+  const total = calls.reduce((sum, call) => sum + call.chargeNanoUsd, 0n);
+  await database.query(
+    `WITH t AS (INSERT INTO metering.ledger_transactions (account_id, id, kind) VALUES ($1, $2, 'usage'))
+     INSERT INTO metering.ledger_entries VALUES ($1, $2, 'receivable', $3::bigint), ($1, $2, 'revenue', -$3::bigint)`,
+    [accountId, transactionId, total],
+  );
+  for (const call of calls) await writeLines(owner, call, transactionId);
+  await writeSums(owner, { windowIndex: window.index, day: utcDay(nowMs), total });
+}
+
+async function createKey({ database, accountId, accountTag, keyId }: BookOwner, mintedAtMs: number): Promise<void> {
+  await database.query(`INSERT INTO control.accounts (id, tag, name, plan_id) VALUES ($1, $2, 'audited', 'pro')`, [accountId, accountTag]);
+  await database.query(
+    `INSERT INTO control.keys (account_id, id, key_hash, preview, name, models, budget_nano_usd, rpm, minted_at, expires_at, created_by)
+     VALUES ($1, $2, $3, 'tl_…', 'audited', '{*}', 5000000000, 30, to_timestamp($4::float8 / 1000), to_timestamp($4::float8 / 1000) + interval '90 days', $1)`,
+    [accountId, keyId, Buffer.alloc(32, accountTag).toString('hex'), mintedAtMs],
+  );
+}
+
+async function writeUsage(owner: BookOwner, call: BookedCall, window: { index: number; startMs: number }): Promise<void> {
+  await owner.database.query(
+    `INSERT INTO metering.usage (usage_day, request_id, account_id, key_id, model, endpoint, gateway_id, is_stream, outcome, http_status, is_estimated,
+       admitted_at, completed_at, window_index, window_start, billing_day, price_version_id, quantities, hold_nano_usd, charge_nano_usd, overrun_nano_usd,
+       latency_ms, attempts, payload_hash)
+     VALUES (metering.uuid7_day($1), $1, $2, $3, $4, 'chat.completions', 'gw', false, $5, 200, $6,
+       to_timestamp($7::float8 / 1000), to_timestamp($7::float8 / 1000), $8, to_timestamp($9::float8 / 1000), $10, $11, $12, $13, $14, 0, 1, '[]', '\\x00')`,
+    [
+      call.requestId, owner.accountId, owner.keyId, call.model, call.outcome, call.isEstimated,
+      call.admittedAtMs, window.index, window.startMs, utcDay(call.admittedAtMs), call.priceVersionId,
+      JSON.stringify(call.usage), HOLD_NANO_USD, call.chargeNanoUsd,
+    ],
+  );
+}
+
+async function writeLines(owner: BookOwner, call: BookedCall, transactionId: string): Promise<void> {
+  for (const [index, line] of call.lines.entries()) {
+    await owner.database.query(
+      `INSERT INTO metering.charges (usage_day, request_id, line, account_id, dimension, quantity, unit_price, amount_nano_usd, price_version_id, ledger_transaction_id)
+       VALUES (metering.uuid7_day($1), $1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+      [call.requestId, index, owner.accountId, line.dimension, line.quantity, line.unitPrice, line.amountNanoUsd, call.priceVersionId, transactionId],
+    );
+  }
+}
+
+async function writeSums({ database, accountId, keyId }: BookOwner, sums: { windowIndex: number; day: string; total: bigint }): Promise<void> {
+  await database.query(
+    `INSERT INTO metering.hourly_rollups
+     SELECT account_id, date_trunc('hour', admitted_at, 'UTC'), key_id, model, count(*),
+            sum(coalesce((quantities ->> 'input')::bigint, 0) + coalesce((quantities ->> 'input_cache_read')::bigint, 0)),
+            sum(coalesce((quantities ->> 'output')::bigint, 0)), sum(charge_nano_usd)
+       FROM metering.usage GROUP BY 1, 2, 3, 4`,
+  );
+  await database.query('INSERT INTO metering.scope_totals VALUES ($1, $2, $3, 1), ($1, $4, $3, 1)', [
+    accountId, `window:${keyId}:${sums.windowIndex}`, sums.total, `day:${sums.day}`,
+  ]);
+}

@@ -1,0 +1,42 @@
+import { request } from 'undici';
+import type { CheckResult } from './audit.types.js';
+import { AuditUnavailable } from './audit.types.js';
+import { CheckRecorder } from './check-result.js';
+
+const METRICS_TIMEOUT_MS = 5_000;
+
+/** What a gateway says of its journal: calls that metering has not settle-acknowledged, and calls still open. */
+export const JOURNAL_UNACKNOWLEDGED_METRIC = 'tl_gateway_journal_unacknowledged';
+export const CALLS_OPEN_METRIC = 'tl_gateway_calls_open';
+
+export interface JournalState {
+  unacknowledged: number;
+  open: number;
+}
+
+export async function readJournal(gatewayUrl: string): Promise<JournalState> {
+  const url = new URL('/metrics', gatewayUrl);
+  const response = await request(url, { headersTimeout: METRICS_TIMEOUT_MS, bodyTimeout: METRICS_TIMEOUT_MS }).catch(() => null);
+  if (response === null || response.statusCode !== 200) {
+    await response?.body.dump();
+    throw new AuditUnavailable(`The gateway does not answer on ${url.href}: its journal cannot be audited. Start it, or leave it out of --gateway.`);
+  }
+  const text = await response.body.text();
+  return { unacknowledged: readGauge(text, JOURNAL_UNACKNOWLEDGED_METRIC), open: readGauge(text, CALLS_OPEN_METRIC) };
+}
+
+export async function checkJournals(gatewayUrls: string[]): Promise<CheckResult> {
+  const check = new CheckRecorder('journal: every call settle-acknowledged');
+  for (const url of gatewayUrls) {
+    const state = await readJournal(url);
+    check.equal(`gateway ${url} unacknowledged`, 0, state.unacknowledged).equal(`gateway ${url} open`, 0, state.open);
+  }
+  return check.result();
+}
+
+/** One gauge out of Prometheus' text format, whatever its labels. Absent is an error: a gauge that went missing must not read as 0. */
+export function readGauge(text: string, name: string): number {
+  const line = text.split('\n').find((candidate) => candidate.startsWith(`${name} `) || candidate.startsWith(`${name}{`));
+  if (line === undefined) throw new AuditUnavailable(`The gateway's metrics do not contain ${name}.`);
+  return Number(line.slice(line.lastIndexOf(' ') + 1));
+}
