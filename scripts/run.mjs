@@ -16,8 +16,8 @@ const VERBS = {
   start: (args) => (args.includes('--detach') ? startDetached(args) : runChild('scripts/start/main.ts', args)),
   test: (args) => runChild('scripts/check/main.ts', args),
   'test:long': (args) => runChild('scripts/check/main.ts', ['--long', ...args]),
-  replay: (args) => runChild('scripts/replay/main.ts', args),
-  audit: (args) => runChild('scripts/audit/main.ts', args),
+  replay: (args) => runChild('bench/dist/replay/main.js', args),
+  audit: (args) => runChild('bench/dist/audit/main.js', args),
 };
 
 async function main([verb, ...args]) {

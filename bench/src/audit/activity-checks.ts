@@ -28,7 +28,11 @@ interface ActivityPage {
 }
 
 /** Reads the account's whole activity page by page, as a person would, and adds it to the table. Returns the calls read. */
-export async function addActivity(table: SourceTable, accountId: string, readPage: (cursor: string | null) => Promise<ActivityPage>): Promise<number> {
+export async function addActivity(
+  table: SourceTable,
+  accountId: string,
+  readPage: (cursor: string | null) => Promise<ActivityPage>,
+): Promise<number> {
   let cursor: string | null = null;
   let calls = 0;
   for (let page = 0; page < PAGES_MAX; page++) {
@@ -70,12 +74,15 @@ export function rpcPages(connection: NatsConnection, accountId: string): (cursor
   return async (cursor) => {
     const data = { accountId, before: cursor, limit: ACTIVITY_PAGE_MAX, keyId: null, model: null };
     const message = await connection
-      .request(RPC.meteringActivityList, JSON.stringify({ id: uuid7(), pattern: RPC.meteringActivityList, data }), { timeout: RPC_TIMEOUT_MS })
+      .request(RPC.meteringActivityList, JSON.stringify({ id: uuid7(), pattern: RPC.meteringActivityList, data }), {
+        timeout: RPC_TIMEOUT_MS,
+      })
       .catch((error: Error) => {
         throw new AuditUnavailable(`Metering does not answer ${RPC.meteringActivityList}: ${error.message}. Is it running?`);
       });
     const reply = activityListReplySchema.parse(message.json<{ response?: unknown }>().response);
-    if (!reply.ok) throw new AuditUnavailable(`Metering refuses to list the activity of account ${accountId}: ${reply.message}`);
+    if (!reply.ok)
+      throw new AuditUnavailable(`Metering refuses to list the activity of account ${accountId}: ${reply.message}`);
     return {
       calls: reply.rows.map((row) => ({ ...row, nanoUsd: BigInt(row.chargeNanoUsd) })),
       next: reply.hasMore ? (reply.rows.at(-1)?.requestId ?? null) : null,

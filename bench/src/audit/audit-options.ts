@@ -70,7 +70,8 @@ export function readCommandLine(args: string[], env: Record<string, string | und
       session: start ? { controlPlaneUrl: start.controlPlaneUrl, email: start.email, password: start.password } : null,
       oracleFile: flags.oracle ?? env.ORACLE_FILE ?? stack?.oracleFile ?? null,
       requestsMin: wholeNumber('--min-requests', flags['min-requests'] ?? '0'),
-      quiescenceTimeoutMs: wholeNumber('--wait-seconds', flags['wait-seconds'] ?? String(QUIESCENCE_TIMEOUT_MS_DEFAULT / 1000)) * 1000,
+      quiescenceTimeoutMs:
+        wholeNumber('--wait-seconds', flags['wait-seconds'] ?? String(QUIESCENCE_TIMEOUT_MS_DEFAULT / 1000)) * 1000,
       onProgress: (line) => process.stderr.write(`${line}\n`),
     },
   };
@@ -116,6 +117,8 @@ function readOptionalFile<T>(path: string, schema: z.ZodType<T>, isRequired: boo
   try {
     return schema.parse(JSON.parse(text));
   } catch (error) {
-    throw new AuditUnavailable(`${path} is not what "npm start" writes: ${error instanceof Error ? error.message : String(error)}`);
+    throw new AuditUnavailable(
+      `${path} is not what "npm start" writes: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
 }

@@ -10,7 +10,11 @@ export function formatReport(report: AuditReport): string {
   const parts = [formatTable(sumLines(report.table)), formatTable(checkLines(report.checks))];
   const differences = report.checks.flatMap((check) => check.differences);
   if (differences.length > 0) {
-    parts.push(differences.map(({ check, subject, expected, actual }) => `DIFF ${check}: ${subject}: expected ${expected}, found ${actual}`).join('\n'));
+    parts.push(
+      differences
+        .map(({ check, subject, expected, actual }) => `DIFF ${check}: ${subject}: expected ${expected}, found ${actual}`)
+        .join('\n'),
+    );
   }
   parts.push(verdict(report));
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
@@ -36,7 +40,12 @@ function rowLines(row: TableRow): Line[] {
   const others = SOURCES.filter((source) => source !== 'usage' && row.sources[source] !== undefined);
   const dissenting = others.filter((source) => !agrees(usage, row.sources[source] as Sums, source));
   const name = [row.accountId, row.keyId, row.model];
-  const first = [...name, 'usage', ...numbers(usage, row.estimated), dissenting.length === 0 ? `ok = ${others.join(' = ')}` : 'DIFF'];
+  const first = [
+    ...name,
+    'usage',
+    ...numbers(usage, row.estimated),
+    dissenting.length === 0 ? `ok = ${others.join(' = ')}` : 'DIFF',
+  ];
   return [first, ...dissenting.map((source) => ['', '', '', source, ...numbers(row.sources[source], null), 'DIFF'])];
 }
 
@@ -62,8 +71,16 @@ function totalLines(table: TableRow[]): Line[] {
     const sum = (read: (sums: Sums) => bigint) => sums.reduce((total, next) => total + read(next), 0n);
     const estimated = source === 'usage' ? table.reduce((total, row) => total + row.estimated, 0n) : '';
     return [
-      'total', '', '', source, String(sum((s) => s.requests)), String(estimated),
-      String(sum((s) => inputTokens(s.quantities))), String(sum((s) => outputTokens(s.quantities))), String(sum((s) => s.nanoUsd)), '',
+      'total',
+      '',
+      '',
+      source,
+      String(sum((s) => s.requests)),
+      String(estimated),
+      String(sum((s) => inputTokens(s.quantities))),
+      String(sum((s) => outputTokens(s.quantities))),
+      String(sum((s) => s.nanoUsd)),
+      '',
     ];
   });
 }
@@ -86,6 +103,7 @@ const NUMERIC = /^-?\d+$/;
 
 function formatTable(lines: Line[]): string {
   const widths = (lines[0] ?? []).map((_, column) => Math.max(...lines.map((line) => (line[column] ?? '').length)));
-  const cell = (text: string, column: number) => (NUMERIC.test(text) ? text.padStart(widths[column] ?? 0) : text.padEnd(widths[column] ?? 0));
+  const cell = (text: string, column: number) =>
+    NUMERIC.test(text) ? text.padStart(widths[column] ?? 0) : text.padEnd(widths[column] ?? 0);
   return lines.map((line) => line.map(cell).join('  ').trimEnd()).join('\n');
 }

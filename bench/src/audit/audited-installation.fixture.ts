@@ -55,7 +55,11 @@ export class AuditedInstallation {
   /** What the stand-in for metering answers; tests falsify it. */
   activity: BookedCall[] = [];
   unacknowledged = 0;
-  private metrics: Server | undefined;
+  private readonly metrics: Server = createServer((_req, res) => {
+    res.end(
+      `# TYPE ${CALLS_OPEN_METRIC} gauge\n${CALLS_OPEN_METRIC} 0\n${JOURNAL_UNACKNOWLEDGED_METRIC}{gateway="a"} ${this.unacknowledged}\n`,
+    );
+  });
 
   private constructor(
     private readonly servers: AuditServers,
@@ -82,7 +86,7 @@ export class AuditedInstallation {
       ownerDatabaseUrl: this.database.urls.owner,
       natsUrl: this.servers.nats.url,
       redisUrl: this.servers.redis.url,
-      gatewayUrls: [`http://127.0.0.1:${(this.metrics?.address() as AddressInfo).port}`],
+      gatewayUrls: [`http://127.0.0.1:${(this.metrics.address() as AddressInfo).port}`],
       session: null,
       oracleFile: this.oracleFile,
       requestsMin: 1,
@@ -103,7 +107,7 @@ export class AuditedInstallation {
   async stop(): Promise<void> {
     await this.redis.flushall();
     this.redis.disconnect();
-    await new Promise((resolve) => this.metrics?.close(resolve));
+    await new Promise((resolve) => this.metrics.close(resolve));
     for (const subscription of this.subscriptions) subscription.unsubscribe();
     removeTestFolder(this.folder);
     await this.database.drop();
@@ -123,15 +127,13 @@ export class AuditedInstallation {
   private async listen(): Promise<void> {
     this.subscriptions.push(
       this.servers.connection.subscribe(RPC.meteringActivityList, {
-        callback: (_error, message) => void message.respond(JSON.stringify({ response: this.activityReply(), isDisposed: true })),
+        callback: (_error, message) =>
+          void message.respond(JSON.stringify({ response: this.activityReply(), isDisposed: true })),
       }),
     );
     // The subscription has to stand before the audit asks.
     await this.servers.connection.flush();
-    this.metrics = createServer((_req, res) => {
-      res.end(`# TYPE ${CALLS_OPEN_METRIC} gauge\n${CALLS_OPEN_METRIC} 0\n${JOURNAL_UNACKNOWLEDGED_METRIC}{gateway="a"} ${this.unacknowledged}\n`);
-    });
-    await new Promise<void>((resolve) => this.metrics?.listen(0, '127.0.0.1', resolve));
+    await new Promise<void>((resolve) => this.metrics.listen(0, '127.0.0.1', resolve));
   }
 
   private activityReply(): unknown {

@@ -66,7 +66,9 @@ const SAMPLES: CallSample[] = [
 
 export async function sampleCalls(database: TestDatabase): Promise<BookedCall[]> {
   const nowMs = Date.now();
-  const prices = await database.query<PriceVersion>('SELECT id, model, rates FROM metering.price_versions WHERE effective_to IS NULL');
+  const prices = await database.query<PriceVersion>(
+    'SELECT id, model, rates FROM metering.price_versions WHERE effective_to IS NULL',
+  );
   return SAMPLES.map((sample) => {
     const version = prices.find((price) => price.model === sample.model) as PriceVersion;
     const charge = chargeUsage(version, sample.outcome === 'upstream_cut' ? {} : sample.usage);
@@ -124,7 +126,10 @@ export async function bookCalls(owner: BookOwner, calls: BookedCall[]): Promise<
 }
 
 async function createKey({ database, accountId, accountTag, keyId }: BookOwner, mintedAtMs: number): Promise<void> {
-  await database.query(`INSERT INTO control.accounts (id, tag, name, plan_id) VALUES ($1, $2, 'audited', 'pro')`, [accountId, accountTag]);
+  await database.query(`INSERT INTO control.accounts (id, tag, name, plan_id) VALUES ($1, $2, 'audited', 'pro')`, [
+    accountId,
+    accountTag,
+  ]);
   await database.query(
     `INSERT INTO control.keys (account_id, id, key_hash, preview, name, models, budget_nano_usd, rpm, minted_at, expires_at, created_by)
      VALUES ($1, $2, $3, 'tl_…', 'audited', '{*}', 5000000000, 30, to_timestamp($4::float8 / 1000), to_timestamp($4::float8 / 1000) + interval '90 days', $1)`,
@@ -140,9 +145,20 @@ async function writeUsage(owner: BookOwner, call: BookedCall, window: { index: n
      VALUES (metering.uuid7_day($1), $1, $2, $3, $4, 'chat.completions', 'gw', false, $5, 200, $6,
        to_timestamp($7::float8 / 1000), to_timestamp($7::float8 / 1000), $8, to_timestamp($9::float8 / 1000), $10, $11, $12, $13, $14, 0, 1, '[]', '\\x00')`,
     [
-      call.requestId, owner.accountId, owner.keyId, call.model, call.outcome, call.isEstimated,
-      call.admittedAtMs, window.index, window.startMs, utcDay(call.admittedAtMs), call.priceVersionId,
-      JSON.stringify(call.usage), HOLD_NANO_USD, call.chargeNanoUsd,
+      call.requestId,
+      owner.accountId,
+      owner.keyId,
+      call.model,
+      call.outcome,
+      call.isEstimated,
+      call.admittedAtMs,
+      window.index,
+      window.startMs,
+      utcDay(call.admittedAtMs),
+      call.priceVersionId,
+      JSON.stringify(call.usage),
+      HOLD_NANO_USD,
+      call.chargeNanoUsd,
     ],
   );
 }
@@ -152,12 +168,25 @@ async function writeLines(owner: BookOwner, call: BookedCall, transactionId: str
     await owner.database.query(
       `INSERT INTO metering.charges (usage_day, request_id, line, account_id, dimension, quantity, unit_price, amount_nano_usd, price_version_id, ledger_transaction_id)
        VALUES (metering.uuid7_day($1), $1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-      [call.requestId, index, owner.accountId, line.dimension, line.quantity, line.unitPrice, line.amountNanoUsd, call.priceVersionId, transactionId],
+      [
+        call.requestId,
+        index,
+        owner.accountId,
+        line.dimension,
+        line.quantity,
+        line.unitPrice,
+        line.amountNanoUsd,
+        call.priceVersionId,
+        transactionId,
+      ],
     );
   }
 }
 
-async function writeSums({ database, accountId, keyId }: BookOwner, sums: { windowIndex: number; day: string; total: bigint }): Promise<void> {
+async function writeSums(
+  { database, accountId, keyId }: BookOwner,
+  sums: { windowIndex: number; day: string; total: bigint },
+): Promise<void> {
   await database.query(
     `INSERT INTO metering.hourly_rollups
      SELECT account_id, date_trunc('hour', admitted_at, 'UTC'), key_id, model, count(*),
@@ -166,6 +195,9 @@ async function writeSums({ database, accountId, keyId }: BookOwner, sums: { wind
        FROM metering.usage GROUP BY 1, 2, 3, 4`,
   );
   await database.query('INSERT INTO metering.scope_totals VALUES ($1, $2, $3, 1), ($1, $4, $3, 1)', [
-    accountId, `window:${keyId}:${sums.windowIndex}`, sums.total, `day:${sums.day}`,
+    accountId,
+    `window:${keyId}:${sums.windowIndex}`,
+    sums.total,
+    `day:${sums.day}`,
   ]);
 }

@@ -25,7 +25,9 @@ const EMPTY: Sums = { requests: 0n, quantities: {}, nanoUsd: 0n };
  * nano-dollars. A row that only one side has is a difference, because the side without it counts 0.
  */
 export function compareSources(table: TableRow[], available: ReadonlySet<SourceName>): CheckResult[] {
-  return SOURCES.filter((source) => source !== 'usage' && available.has(source)).map((source) => compareWithUsage(table, source));
+  return SOURCES.filter((source) => source !== 'usage' && available.has(source)).map((source) =>
+    compareWithUsage(table, source),
+  );
 }
 
 function compareWithUsage(table: TableRow[], source: SourceName): CheckResult {

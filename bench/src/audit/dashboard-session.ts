@@ -25,7 +25,8 @@ export class DashboardSession {
       throw new AuditUnavailable(`The control plane does not answer on ${url.origin}: ${error.message}`);
     });
     const text = await response.body.text();
-    if (response.statusCode >= 400) throw new AuditUnavailable(`Signing in as ${options.email} was refused (${response.statusCode}): ${text}`);
+    if (response.statusCode >= 400)
+      throw new AuditUnavailable(`Signing in as ${options.email} was refused (${response.statusCode}): ${text}`);
     const cookies = [response.headers['set-cookie'] ?? []].flat().map((cookie) => cookie.split(';')[0]);
     return new DashboardSession(url.origin, cookies.join('; '));
   }

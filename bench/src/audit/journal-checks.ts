@@ -16,10 +16,14 @@ export interface JournalState {
 
 export async function readJournal(gatewayUrl: string): Promise<JournalState> {
   const url = new URL('/metrics', gatewayUrl);
-  const response = await request(url, { headersTimeout: METRICS_TIMEOUT_MS, bodyTimeout: METRICS_TIMEOUT_MS }).catch(() => null);
+  const response = await request(url, { headersTimeout: METRICS_TIMEOUT_MS, bodyTimeout: METRICS_TIMEOUT_MS }).catch(
+    () => null,
+  );
   if (response === null || response.statusCode !== 200) {
     await response?.body.dump();
-    throw new AuditUnavailable(`The gateway does not answer on ${url.href}: its journal cannot be audited. Start it, or leave it out of --gateway.`);
+    throw new AuditUnavailable(
+      `The gateway does not answer on ${url.href}: its journal cannot be audited. Start it, or leave it out of --gateway.`,
+    );
   }
   const text = await response.body.text();
   return { unacknowledged: readGauge(text, JOURNAL_UNACKNOWLEDGED_METRIC), open: readGauge(text, CALLS_OPEN_METRIC) };

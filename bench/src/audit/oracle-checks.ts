@@ -112,7 +112,9 @@ function checkFile(oracle: LoadedOracle): CheckResult {
  * are uncharged or estimated (bounded by a check of their own), nothing for a charge it knows nothing of.
  */
 export async function readOracleSums(client: SnapshotClient): Promise<SumRow[]> {
-  const columns = DIMENSIONS.map((dimension) => `coalesce(sum((quantities ->> '${dimension}')::bigint), 0) AS q_${dimension}`).join(', ');
+  const columns = DIMENSIONS.map(
+    (dimension) => `coalesce(sum((quantities ->> '${dimension}')::bigint), 0) AS q_${dimension}`,
+  ).join(', ');
   return rows(
     client,
     `SELECT account_id, key_id, model, count(*) AS requests, 0 AS estimated, sum(nano_usd) AS nano_usd, ${columns}

@@ -30,7 +30,11 @@ export interface LoadedOracle {
 }
 
 /** Streams the oracle's file into a temporary table of this session, where it can be joined with the usage rows. */
-export async function loadOracle(client: SnapshotClient, file: string, onProgress: (line: string) => void): Promise<LoadedOracle> {
+export async function loadOracle(
+  client: SnapshotClient,
+  file: string,
+  onProgress: (line: string) => void,
+): Promise<LoadedOracle> {
   await client.query(CREATE_TABLE);
   const unreadable: number[] = [];
   let batch = new Map<string, OracleRecord>();

@@ -27,7 +27,9 @@ export async function waitForQuiescence(readPending: () => Promise<Pending>, opt
     if (quiet === QUIET_READINGS) return true;
     if (performance.now() >= deadline) return false;
     if (performance.now() >= nextProgress) {
-      options.onProgress(`waiting for calls under way: ${pending.map(([place, count]) => `${place} ${count}`).join(', ') || 'settling'}`);
+      options.onProgress(
+        `waiting for calls under way: ${pending.map(([place, count]) => `${place} ${count}`).join(', ') || 'settling'}`,
+      );
       nextProgress = performance.now() + PROGRESS_INTERVAL_MS;
     }
     await delay(POLL_INTERVAL_MS);

@@ -1,10 +1,10 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { REQUEST_COMPLETED } from '@tensorloop/contracts/subjects';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
-import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { AuditUnavailable } from './audit.types.js';
-import { AuditedInstallation, type AuditServers, startAuditServers } from './audited-installation.fixture.js';
 import { formatReport } from './audit-table.js';
+import { AuditedInstallation, type AuditServers, startAuditServers } from './audited-installation.fixture.js';
 import { type BookedCall, oracleLine } from './booked-calls.fixture.js';
 import { runAudit } from './run-audit.js';
 
@@ -30,45 +30,164 @@ const PLANTED: [what: string, plant: () => unknown, ...checks: string[]][] = [
   [
     'one nano-dollar more in a usage row',
     sql(`UPDATE metering.usage SET charge_nano_usd = charge_nano_usd + 1 WHERE outcome = 'completed'`),
-    'oracle: tokens and charge of every call, exactly', 'usage = charges', 'usage = rollups', 'usage = activity', 'usage = oracle',
-    'call: charge = sum of its lines', 'ledger: receivable of an account = its usage', 'totals: window = its calls', 'totals: day = its calls',
+    'oracle: tokens and charge of every call, exactly',
+    'usage = charges',
+    'usage = rollups',
+    'usage = activity',
+    'usage = oracle',
+    'call: charge = sum of its lines',
+    'ledger: receivable of an account = its usage',
+    'totals: window = its calls',
+    'totals: day = its calls',
   ],
   [
     'one nano-dollar less in a charge line',
     sql(`UPDATE metering.charges SET amount_nano_usd = amount_nano_usd - 1 WHERE dimension = 'input_cache_read'`),
-    'usage = charges', 'call: charge = sum of its lines', 'call: lines = frozen price, half-even, capped by the hold', 'ledger: receivable of a transaction = its charge lines',
+    'usage = charges',
+    'call: charge = sum of its lines',
+    'call: lines = frozen price, half-even, capped by the hold',
+    'ledger: receivable of a transaction = its charge lines',
   ],
-  ['a rate that is not the frozen one', sql(`UPDATE metering.charges SET unit_price = unit_price * 2 WHERE dimension = 'input_cache_read'`), 'line: rate = the price version frozen in the call'],
-  ['one token more in a charge line', sql(`UPDATE metering.charges SET quantity = quantity + 1 WHERE dimension = 'output'`), 'line: quantity = the usage of its call'],
-  ['one nano-dollar in one ledger entry', sql(`UPDATE metering.ledger_entries SET amount_nano_usd = amount_nano_usd + 1 WHERE ledger_account = 'revenue'`), 'ledger: every transaction sums to zero'],
+  [
+    'a rate that is not the frozen one',
+    sql(`UPDATE metering.charges SET unit_price = unit_price * 2 WHERE dimension = 'input_cache_read'`),
+    'line: rate = the price version frozen in the call',
+  ],
+  [
+    'one token more in a charge line',
+    sql(`UPDATE metering.charges SET quantity = quantity + 1 WHERE dimension = 'output'`),
+    'line: quantity = the usage of its call',
+  ],
+  [
+    'one nano-dollar in one ledger entry',
+    sql(`UPDATE metering.ledger_entries SET amount_nano_usd = amount_nano_usd + 1 WHERE ledger_account = 'revenue'`),
+    'ledger: every transaction sums to zero',
+  ],
   [
     'one nano-dollar in both entries of a transaction',
     sql('UPDATE metering.ledger_entries SET amount_nano_usd = amount_nano_usd + sign(amount_nano_usd)::bigint'),
-    'ledger: receivable of a transaction = its charge lines', 'ledger: receivable of an account = its usage',
+    'ledger: receivable of a transaction = its charge lines',
+    'ledger: receivable of an account = its usage',
   ],
-  ['one nano-dollar in a rollup', sql(`UPDATE metering.hourly_rollups SET charge_nano_usd = charge_nano_usd + 1 WHERE model = 'llama-3.3-70b'`), 'usage = rollups', 'rollups: every hour = its calls'],
+  [
+    'one nano-dollar in a rollup',
+    sql(`UPDATE metering.hourly_rollups SET charge_nano_usd = charge_nano_usd + 1 WHERE model = 'llama-3.3-70b'`),
+    'usage = rollups',
+    'rollups: every hour = its calls',
+  ],
   ['one token in a rollup', sql('UPDATE metering.hourly_rollups SET output_tokens = output_tokens + 1'), 'usage = rollups'],
-  ['a rollup in the wrong hour', sql(`UPDATE metering.hourly_rollups SET hour = hour - interval '1 hour'`), 'rollups: every hour = its calls'],
-  ['one nano-dollar in a window total', sql(`UPDATE metering.scope_totals SET total_nano_usd = total_nano_usd + 1 WHERE scope LIKE 'window:%'`), 'totals: window = its calls', 'redis: total = metering, nothing settled or held'],
-  ['one nano-dollar in a day total', sql(`UPDATE metering.scope_totals SET total_nano_usd = total_nano_usd + 1 WHERE scope LIKE 'day:%'`), 'totals: day = its calls'],
-  ['a call in another window than that of its admission', sql('UPDATE metering.usage SET window_index = window_index + 1'), 'call: window and day are those of its admission (TL-4)'],
-  ['a failed upstream call that was charged', sql(`UPDATE metering.usage SET charge_nano_usd = 1 WHERE outcome = 'upstream_cut'`), 'call: a failed upstream charges nothing (TL-9)'],
-  ['a call cut by the gateway and not flagged', sql(`UPDATE metering.usage SET is_estimated = false WHERE outcome = 'gateway_died'`), 'call: cut by the gateway itself is flagged estimated'],
-  ['a lost usage row', () => installation.database.query('DELETE FROM metering.usage WHERE request_id = $1', [call(0).requestId]), 'oracle: a completed call is one call in the books', 'usage = activity', 'call: charge = sum of its lines'],
-  ['a doubled call under another id', plantDoubledCall, 'oracle: nothing is charged that it did not serve', 'usage = oracle', 'usage = rollups', 'usage = activity'],
-  ['a call the upstream completed twice', () => installation.appendOracle(oracleLine(call(0), { id: 'second' })), 'oracle: no call completed twice'],
-  ['one token that the oracle did not serve', () => installation.appendOracle(oracleLine(call(1), { completionTokens: 499 })), 'oracle: tokens and charge of every call, exactly', 'usage = oracle'],
-  ['an estimate above what was served', () => installation.appendOracle(oracleLine(call(3), { completionTokens: 1 })), 'oracle: an estimate is never above what was served'],
-  ['a completed call booked as failed', () => installation.appendOracle(oracleLine(call(2), { outcome: 'completed' })), 'oracle: a call ended the same way on both sides'],
-  ['an unreadable line inside the oracle', () => installation.appendOracle(`{"v":\n${oracleLine(call(0))}`), 'oracle: its file is whole'],
+  [
+    'a rollup in the wrong hour',
+    sql(`UPDATE metering.hourly_rollups SET hour = hour - interval '1 hour'`),
+    'rollups: every hour = its calls',
+  ],
+  [
+    'one nano-dollar in a window total',
+    sql(`UPDATE metering.scope_totals SET total_nano_usd = total_nano_usd + 1 WHERE scope LIKE 'window:%'`),
+    'totals: window = its calls',
+    'redis: total = metering, nothing settled or held',
+  ],
+  [
+    'one nano-dollar in a day total',
+    sql(`UPDATE metering.scope_totals SET total_nano_usd = total_nano_usd + 1 WHERE scope LIKE 'day:%'`),
+    'totals: day = its calls',
+  ],
+  [
+    'a call in another window than that of its admission',
+    sql('UPDATE metering.usage SET window_index = window_index + 1'),
+    'call: window and day are those of its admission (TL-4)',
+  ],
+  [
+    'a failed upstream call that was charged',
+    sql(`UPDATE metering.usage SET charge_nano_usd = 1 WHERE outcome = 'upstream_cut'`),
+    'call: a failed upstream charges nothing (TL-9)',
+  ],
+  [
+    'a call cut by the gateway and not flagged',
+    sql(`UPDATE metering.usage SET is_estimated = false WHERE outcome = 'gateway_died'`),
+    'call: cut by the gateway itself is flagged estimated',
+  ],
+  [
+    'a lost usage row',
+    () => installation.database.query('DELETE FROM metering.usage WHERE request_id = $1', [call(0).requestId]),
+    'oracle: a completed call is one call in the books',
+    'usage = activity',
+    'call: charge = sum of its lines',
+  ],
+  [
+    'a doubled call under another id',
+    plantDoubledCall,
+    'oracle: nothing is charged that it did not serve',
+    'usage = oracle',
+    'usage = rollups',
+    'usage = activity',
+  ],
+  [
+    'a call the upstream completed twice',
+    () => installation.appendOracle(oracleLine(call(0), { id: 'second' })),
+    'oracle: no call completed twice',
+  ],
+  [
+    'one token that the oracle did not serve',
+    () => installation.appendOracle(oracleLine(call(1), { completionTokens: 499 })),
+    'oracle: tokens and charge of every call, exactly',
+    'usage = oracle',
+  ],
+  [
+    'an estimate above what was served',
+    () => installation.appendOracle(oracleLine(call(3), { completionTokens: 1 })),
+    'oracle: an estimate is never above what was served',
+  ],
+  [
+    'a completed call booked as failed',
+    () => installation.appendOracle(oracleLine(call(2), { outcome: 'completed' })),
+    'oracle: a call ended the same way on both sides',
+  ],
+  [
+    'an unreadable line inside the oracle',
+    () => installation.appendOracle(`{"v":\n${oracleLine(call(0))}`),
+    'oracle: its file is whole',
+  ],
   ['one nano-dollar in Redis', () => falsifyRedis('total'), 'redis: total = metering, nothing settled or held'],
   ['one nano-dollar held in Redis', () => falsifyRedis('held'), 'redis: total = metering, nothing settled or held'],
-  ['one nano-dollar settled and never acknowledged in Redis', () => falsifyRedis('settled'), 'redis: total = metering, nothing settled or held'],
-  ['an open hold', () => installation.redis.hset(`tl:{${installation.accountTag}}:open`, uuid7(), 'h|1|window|day|gw'), 'redis: open holds = 0'],
-  ['a quarantined call', sql(`INSERT INTO metering.quarantine (id, stream_sequence, reason, detail, payload, payload_hash) VALUES (gen_random_uuid(), 1, 'price_mismatch', 'x', '', '')`), 'quarantine: empty'],
-  ['an unacknowledged entry in a journal', () => { installation.unacknowledged = 1; }, 'journal: every call settle-acknowledged'],
-  ['a call missing from the activity list', () => { installation.activity.pop(); }, 'usage = activity'],
-  ['a nano-dollar in the activity list', () => { installation.activity[0] = { ...call(0), chargeNanoUsd: call(0).chargeNanoUsd + 1n }; }, 'usage = activity'],
+  [
+    'one nano-dollar settled and never acknowledged in Redis',
+    () => falsifyRedis('settled'),
+    'redis: total = metering, nothing settled or held',
+  ],
+  [
+    'an open hold',
+    () => installation.redis.hset(`tl:{${installation.accountTag}}:open`, uuid7(), 'h|1|window|day|gw'),
+    'redis: open holds = 0',
+  ],
+  [
+    'a quarantined call',
+    sql(
+      `INSERT INTO metering.quarantine (id, stream_sequence, reason, detail, payload, payload_hash) VALUES (gen_random_uuid(), 1, 'price_mismatch', 'x', '', '')`,
+    ),
+    'quarantine: empty',
+  ],
+  [
+    'an unacknowledged entry in a journal',
+    () => {
+      installation.unacknowledged = 1;
+    },
+    'journal: every call settle-acknowledged',
+  ],
+  [
+    'a call missing from the activity list',
+    () => {
+      installation.activity.pop();
+    },
+    'usage = activity',
+  ],
+  [
+    'a nano-dollar in the activity list',
+    () => {
+      installation.activity[0] = { ...call(0), chargeNanoUsd: call(0).chargeNanoUsd + 1n };
+    },
+    'usage = activity',
+  ],
 ];
 
 function falsifyRedis(field: string): Promise<unknown> {
@@ -92,7 +211,9 @@ describe('books that agree', () => {
     const report = await runAudit(installation.options());
     expect(report.checks.flatMap((check) => check.differences)).toEqual([]);
     expect(report).toMatchObject({ differences: 0, requests: 4n });
-    expect(report.checks.filter((check) => check.compared === 0).map((check) => check.name)).toEqual(['redis: open holds = 0', 'quarantine: empty'].sort());
+    expect(report.checks.filter((check) => check.compared === 0).map((check) => check.name)).toEqual(
+      ['redis: open holds = 0', 'quarantine: empty'].sort(),
+    );
     expect(await runAudit(installation.options({ oracleFile: null }))).toMatchObject({ differences: 0, requests: 4n });
   });
 
@@ -143,13 +264,19 @@ describe('a planted discrepancy is found', () => {
 describe('an audit that cannot run says what is missing', () => {
   it('Redis, NATS or PostgreSQL does not answer', async () => {
     const nowhere = '127.0.0.1:1';
-    for (const changes of [{ redisUrl: `redis://${nowhere}` }, { natsUrl: `nats://${nowhere}` }, { ownerDatabaseUrl: `postgresql://x@${nowhere}/x` }]) {
+    for (const changes of [
+      { redisUrl: `redis://${nowhere}` },
+      { natsUrl: `nats://${nowhere}` },
+      { ownerDatabaseUrl: `postgresql://x@${nowhere}/x` },
+    ]) {
       await expect(runAudit(installation.options(changes))).rejects.toThrow(AuditUnavailable);
     }
   });
 
   it('the gateway does not answer, or its metrics lack the gauge', async () => {
-    await expect(runAudit(installation.options({ gatewayUrls: ['http://127.0.0.1:1'] }))).rejects.toThrow('its journal cannot be audited');
+    await expect(runAudit(installation.options({ gatewayUrls: ['http://127.0.0.1:1'] }))).rejects.toThrow(
+      'its journal cannot be audited',
+    );
   });
 
   it('the oracle file is not there', async () => {

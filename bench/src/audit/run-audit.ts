@@ -15,7 +15,15 @@ import { checkOracle, readOracleSums } from './oracle-checks.js';
 import { loadOracle } from './oracle-file.js';
 import { type Pending, waitForQuiescence } from './quiescence.js';
 import { checkOpenHolds, checkRedisTotals, countOpenHolds } from './redis-checks.js';
-import { closeSnapshot, openSnapshot, readAccounts, readChargeSums, readRollupSums, readUsageSums, SourceTable } from './snapshot.js';
+import {
+  closeSnapshot,
+  openSnapshot,
+  readAccounts,
+  readChargeSums,
+  readRollupSums,
+  readUsageSums,
+  SourceTable,
+} from './snapshot.js';
 
 const CONNECT_TIMEOUT_MS = 5_000;
 
@@ -47,7 +55,10 @@ export async function runAudit(options: AuditOptions): Promise<AuditReport> {
   }
 }
 
-async function auditBooks({ database, nats }: Connections, options: AuditOptions): Promise<{ table: ReturnType<SourceTable['rows']>; checks: CheckResult[] }> {
+async function auditBooks(
+  { database, nats }: Connections,
+  options: AuditOptions,
+): Promise<{ table: ReturnType<SourceTable['rows']>; checks: CheckResult[] }> {
   const table = new SourceTable();
   const available = new Set<SourceName>(['usage', 'charges', 'rollups', 'activity']);
   table.add('usage', await readUsageSums(database));
@@ -84,7 +95,11 @@ async function readPending({ redis, nats }: Connections, options: AuditOptions):
   const lag = await readConsumerLag(nats).catch((error: Error) => {
     throw new AuditUnavailable(`The stream that metering reads cannot be asked: ${error.message}. Has metering ever started?`);
   });
-  const pending: Pending = { stream: lag.pending, 'in metering': lag.unacknowledged, 'open holds': await countOpenHolds(redis) };
+  const pending: Pending = {
+    stream: lag.pending,
+    'in metering': lag.unacknowledged,
+    'open holds': await countOpenHolds(redis),
+  };
   for (const url of options.gatewayUrls) {
     const journal = await readJournal(url);
     pending[`journal of ${url}`] = journal.unacknowledged + journal.open;
@@ -102,7 +117,12 @@ async function open(options: AuditOptions): Promise<Connections> {
   const database = new pg.Client({ connectionString: options.ownerDatabaseUrl, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
   // A client without a listener turns a lost connection into an uncaught exception; the query in flight rejects anyway.
   database.on('error', () => undefined);
-  const redis = new Redis(options.redisUrl, { lazyConnect: true, connectTimeout: CONNECT_TIMEOUT_MS, maxRetriesPerRequest: 1, retryStrategy: () => null });
+  const redis = new Redis(options.redisUrl, {
+    lazyConnect: true,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    maxRetriesPerRequest: 1,
+    retryStrategy: () => null,
+  });
   redis.on('error', () => undefined);
   const unavailable = (what: string) => (error: Error) => {
     throw new AuditUnavailable(`${what} does not answer: ${error.message}. Is the installation running?`);
@@ -110,7 +130,12 @@ async function open(options: AuditOptions): Promise<Connections> {
   try {
     await database.connect().catch(unavailable('PostgreSQL'));
     await redis.connect().catch(unavailable('Redis'));
-    const nats = await connect({ servers: options.natsUrl, timeout: CONNECT_TIMEOUT_MS, reconnect: false, name: 'audit' }).catch(unavailable('NATS'));
+    const nats = await connect({
+      servers: options.natsUrl,
+      timeout: CONNECT_TIMEOUT_MS,
+      reconnect: false,
+      name: 'audit',
+    }).catch(unavailable('NATS'));
     return { database, redis, nats };
   } catch (error) {
     redis.disconnect();
