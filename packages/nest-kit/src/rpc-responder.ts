@@ -22,11 +22,11 @@ export class RpcResponder {
    * Validates the payload, runs the handler, validates its reply. Never rejects: a payload that does not fit is
    * `invalid_request`, a thrown ProblemError is its code and public text, anything else is `internal_error`, logged.
    */
-  async answer<Request extends z.ZodType, Reply extends z.ZodType>(
+  async answer<Request, Reply>(
     contract: RpcContract<Request, Reply>,
     payload: unknown,
-    handle: (request: z.output<Request>) => Promise<z.input<Reply>>,
-  ): Promise<z.output<Reply> | RpcFailure> {
+    handle: (request: NoInfer<Request>) => Promise<NoInfer<Reply>>,
+  ): Promise<Reply | RpcFailure> {
     const request = contract.request.safeParse(payload);
     if (!request.success) return { ok: false, code: 'invalid_request', message: z.prettifyError(request.error) };
     try {

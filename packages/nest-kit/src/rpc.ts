@@ -12,17 +12,13 @@ export const RPC_TIMEOUT_MS = 2_000;
 export const RPC_GRACE_MS = 1_000;
 
 /** Both sides of one call, from the contracts: `defineRpc(RPC.meteringTotalsGet, totalsGetRequestSchema, totalsGetReplySchema)`. */
-export interface RpcContract<Request extends z.ZodType, Reply extends z.ZodType> {
+export interface RpcContract<Request, Reply> {
   pattern: string;
-  request: Request;
-  reply: Reply;
+  request: z.ZodType<Request>;
+  reply: z.ZodType<Reply>;
 }
 
-export function defineRpc<Request extends z.ZodType, Reply extends z.ZodType>(
-  pattern: string,
-  request: Request,
-  reply: Reply,
-): RpcContract<Request, Reply> {
+export function defineRpc<Request, Reply>(pattern: string, request: z.ZodType<Request>, reply: z.ZodType<Reply>): RpcContract<Request, Reply> {
   return { pattern, request, reply };
 }
 
@@ -47,11 +43,11 @@ export class RpcClient {
   }
 
   /** The callee's answer, or `{ ok: false, code, message }`. Throws only when `payload` breaks its own contract. */
-  async call<Request extends z.ZodType, Reply extends z.ZodType>(
+  async call<Request, Reply>(
     contract: RpcContract<Request, Reply>,
-    payload: z.input<Request>,
+    payload: NoInfer<Request>,
     options: RpcCallOptions = {},
-  ): Promise<z.output<Reply> | RpcFailure> {
+  ): Promise<Reply | RpcFailure> {
     const record = new NatsRecordBuilder(contract.request.parse(payload));
     if (options.traceparent !== undefined) record.setHeaders(withTraceparent(options.traceparent, headers()));
     let answer: unknown;

@@ -4,6 +4,8 @@ export const SPANS_QUEUED_MAX = 4_096;
 export const SPANS_PER_EXPORT_MAX = 512;
 export const EXPORT_INTERVAL_MS = 2_000;
 export const EXPORT_TIMEOUT_MS = 5_000;
+/** What a shutdown gives the last export: traces are not worth a late stop. */
+export const LAST_EXPORT_TIMEOUT_MS = 1_500;
 
 /** W3C Trace Context, version 00 (https://www.w3.org/TR/trace-context/#traceparent-header). */
 const TRACEPARENT = /^00-((?!0{32})[0-9a-f]{32})-((?!0{16})[0-9a-f]{16})-([0-9a-f]{2})$/;
@@ -42,7 +44,7 @@ export interface TraceSpan {
 export interface Tracing {
   readonly isEnabled: boolean;
   startSpan(name: string, options?: SpanOptions): TraceSpan;
-  /** Exports what is queued, waiting EXPORT_TIMEOUT_MS at most. */
+  /** Exports what is queued, waiting LAST_EXPORT_TIMEOUT_MS at most. */
   shutdown(): Promise<void>;
 }
 
@@ -81,9 +83,18 @@ export async function startTracing(options: TracingOptions): Promise<Tracing> {
   return {
     isEnabled: true,
     startSpan: (name, spanOptions = {}) => new RecordedSpan(tracer, name, spanOptions),
-    // An unreachable collector must not fail a shutdown that has done everything else.
-    shutdown: () => provider.shutdown().catch(() => {}),
+    shutdown: () => settleWithin(provider.shutdown(), LAST_EXPORT_TIMEOUT_MS),
   };
+}
+
+/** An unreachable collector must neither fail nor hold up a shutdown that has done everything else. */
+async function settleWithin(work: Promise<void>, limitMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, limitMs);
+  });
+  await Promise.race([work.catch(() => {}), limit]);
+  clearTimeout(timer);
 }
 
 class RecordedSpan implements TraceSpan {

@@ -1,0 +1,163 @@
+import 'reflect-metadata';
+import type { AddressInfo } from 'node:net';
+import type { INestApplication } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { ExpressAdapter } from '@nestjs/platform-express';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { problemSchema } from '@tensorloop/contracts/dashboard-api';
+import { isUuid7 } from '@tensorloop/kernel/uuid7';
+import { HealthRegistry } from './health.js';
+import { assignRequestId } from './request-id.js';
+import { findUndeclared, walkRoutes } from './routes.js';
+import { logLines, SampleModule } from './testing/sample-app.js';
+
+const ADAPTERS = { Express: () => new ExpressAdapter(), Fastify: () => new FastifyAdapter() };
+
+describe.each(Object.entries(ADAPTERS))('an app on %s', (name, createAdapter) => {
+  let app: INestApplication;
+  let base: string;
+
+  beforeAll(async () => {
+    app = await NestFactory.create(SampleModule, createAdapter(), { logger: false });
+    if (name === 'Express') app.use(assignRequestId);
+    await app.listen(0, '127.0.0.1');
+    base = `http://127.0.0.1:${(app.getHttpServer().address() as AddressInfo).port}`;
+  });
+
+  beforeEach(() => {
+    logLines.length = 0;
+  });
+
+  afterAll(async () => {
+    await app.close();
+  });
+
+  const get = (path: string) => fetch(base + path);
+  const post = (path: string, body: string, contentType = 'application/json') =>
+    fetch(base + path, { method: 'POST', body, headers: { 'content-type': contentType } });
+  const problemOf = async (response: Response) => {
+    expect(response.headers.get('content-type')).toContain('application/problem+json');
+    return problemSchema.strict().parse(await response.json());
+  };
+
+  describe('when the request is good', () => {
+    it('answers with what the response schema describes and nothing else', async () => {
+      const response = await post('/things', '{"name":"a"}');
+      expect(response.status).toBe(201);
+      expect(await response.json()).toEqual({ id: 'a' });
+    });
+
+    it('hands on the parsed query, defaults included', async () => {
+      expect(await (await get('/things')).json()).toEqual({ id: '50' });
+      expect(await (await get('/things?limit=7')).json()).toEqual({ id: '7' });
+    });
+  });
+
+  describe('when the request is refused', () => {
+    it('points at each field that is not valid', async () => {
+      const response = await post('/things', '{"name":"","tags":["x",2]}');
+      expect(response.status).toBe(400);
+      const problem = await problemOf(response);
+      expect(problem).toMatchObject({ code: 'invalid_request', status: 400 });
+      expect(problem.errors?.map((error) => error.pointer)).toEqual(['/name', '/tags/1']);
+    });
+
+    it('answers a feature’s problem with its code, status and headers', async () => {
+      const response = await post('/things', '{"name":"taken"}');
+      expect(response.status).toBe(409);
+      expect(response.headers.get('retry-after')).toBe('3');
+      expect(await problemOf(response)).toMatchObject({ code: 'thing_taken', detail: 'The name is taken.', type: 'urn:tensorloop:problem:thing_taken' });
+    });
+
+    it.each([
+      ['a body that is not JSON', () => post('/things', '{"name":'), 400, 'invalid_request'],
+      ['a path that does not exist', () => get('/nothing'), 404, 'not_found'],
+      ['a route that needs a session', () => get('/things/abc/mine'), 403, 'forbidden'],
+      ['a route that declares no access', () => get('/forgotten'), 403, 'forbidden'],
+      ['a body beyond the limit', () => post('/things', JSON.stringify({ name: 'x'.repeat(2_000_000) })), 413, 'body_too_large'],
+    ])('answers %s with problem details', async (_what, send, status, code) => {
+      const response = await send();
+      expect(response.status).toBe(status);
+      expect(await problemOf(response)).toMatchObject({ code, status });
+    });
+  });
+
+  describe('when the service itself fails', () => {
+    it('answers 500 without internals, and logs them under the same request id', async () => {
+      const response = await post('/things', '{"name":"broken"}');
+      expect(response.status).toBe(500);
+      const problem = await problemOf(response);
+      expect(problem.code).toBe('internal_error');
+      expect(JSON.stringify(problem)).not.toMatch(/hunter2|10\.0\.0\.1/);
+      expect(isUuid7(problem.requestId as string)).toBe(true);
+      if (name === 'Express') expect(response.headers.get('x-request-id')).toBe(problem.requestId);
+      const line = logLines.map((text) => JSON.parse(text)).find((entry) => entry.requestId === problem.requestId);
+      expect(line).toMatchObject({ level: 'error', err: { message: expect.stringContaining('10.0.0.1') } });
+    });
+
+    it('answers 500 rather than a body that does not fit the response schema', async () => {
+      const response = await get('/things/unfit');
+      expect(response.status).toBe(500);
+      expect((await problemOf(response)).code).toBe('internal_error');
+    });
+  });
+
+  describe('for operators', () => {
+    it('serves metrics in Prometheus text', async () => {
+      const response = await get('/metrics');
+      expect(response.headers.get('content-type')).toContain('text/plain');
+      expect(await response.text()).toContain('process_cpu_seconds_total');
+    });
+
+    it('is live, and ready only while every required dependency answers in time and it is not draining', async () => {
+      const health = app.get(HealthRegistry);
+      expect(await (await get('/health/live')).json()).toEqual({ status: 'live' });
+      let fails = false;
+      health.register('good', async () => 'v18');
+      health.register('optional', () => Promise.reject(new Error('off')), { isRequired: false });
+      health.register('flaky', () => (fails ? Promise.reject(new Error('refused')) : Promise.resolve()));
+      const ready = await get('/health/ready');
+      expect(ready.status).toBe(200);
+      expect(await ready.json()).toMatchObject({
+        status: 'ready',
+        checks: { good: { ok: true, detail: 'v18' }, optional: { ok: false }, flaky: { ok: true } },
+      });
+
+      fails = true;
+      health.register('silent', () => new Promise(() => {}), { timeoutMs: 20 });
+      const notReady = await get('/health/ready');
+      expect(notReady.status).toBe(503);
+      expect(await notReady.json()).toMatchObject({
+        status: 'not_ready',
+        checks: { flaky: { ok: false, detail: 'refused' }, silent: { ok: false, detail: 'no answer within 20 ms' }, good: { ok: true } },
+      });
+
+      health.startDraining();
+      expect(await (await get('/health/ready')).json()).toMatchObject({ status: 'draining' });
+      expect((await get('/health/live')).status).toBe(200);
+    });
+  });
+
+  it('can be walked for routes that declare too little', () => {
+    const routes = walkRoutes(app);
+    expect(routes.map((route) => `${route.method} ${route.path}`).sort()).toEqual([
+      'GET /forgotten',
+      'GET /health/live',
+      'GET /health/ready',
+      'GET /metrics',
+      'GET /things',
+      'GET /things/:id/mine',
+      'GET /things/unfit',
+      'POST /forgotten',
+      'POST /things',
+    ]);
+    expect(routes.flatMap(findUndeclared).sort()).toEqual([
+      'GET /forgotten (ForgottenController.list) declares no access',
+      'POST /forgotten (ForgottenController.create) declares no access',
+      'POST /forgotten (ForgottenController.create) declares no response schema',
+      'POST /forgotten (ForgottenController.create) takes its body without a schema',
+    ]);
+    expect(routes.find((route) => route.handler === 'ThingsController.mine')).toMatchObject({ access: 'session', params: 'schema', body: 'none' });
+  });
+});
