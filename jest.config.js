@@ -46,7 +46,7 @@ export default {
     {
       ...shared,
       displayName: 'unit',
-      testMatch: ['<rootDir>/{apps,packages}/*/src/**/*.spec.ts', '<rootDir>/{bench,scripts,prisma}/**/*.spec.ts'],
+      testMatch: ['<rootDir>/{apps,packages}/*/src/**/*.spec.ts', '<rootDir>/{bench,infra,prisma,scripts}/**/*.spec.ts'],
       testPathIgnorePatterns: [...ignored, '\\.integration\\.spec\\.ts$'],
     },
     {

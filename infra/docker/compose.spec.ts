@@ -1,0 +1,116 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { parse } from 'yaml';
+
+const ROOT = join(import.meta.dirname, '../..');
+const APPS = ['gateway', 'control-plane', 'metering', 'upstream-sim'];
+const DATABASE_URL_VARIABLES = ['DATABASE_URL', 'RELAY_DATABASE_URL', 'INGEST_DATABASE_URL'];
+
+interface Service {
+  image: string;
+  build?: { context: string; dockerfile: string; args: { SERVICE: string; FOLDER: string } };
+  environment?: Record<string, string>;
+  depends_on?: Record<string, { condition: string }>;
+  ports?: string[];
+  volumes?: string[];
+  healthcheck?: object;
+}
+interface Compose {
+  services: Record<string, Service>;
+  volumes: Record<string, unknown>;
+}
+
+const compose = parse(readFileSync(join(ROOT, 'docker-compose.yml'), 'utf8'), { merge: true }) as Compose;
+const exampleVariables = [...readFileSync(join(ROOT, '.env.example'), 'utf8').matchAll(/^([A-Z_]+)=/gm)].map(
+  ([, name]) => name as string,
+);
+const service = (name: string) => compose.services[name] as Service;
+
+/** As compose does it, with every variable of .env.example filled in. */
+function interpolate(text: string): string {
+  return text.replaceAll(/\$\{([A-Z_]+)((?::[-?])?)([^}]*)\}/g, (...[, name = '', operator, rest]: string[]) => {
+    if (exampleVariables.includes(name)) return `${name.toLowerCase()}-0123456789abcdef`;
+    if (operator === ':-') return rest ?? '';
+    throw new Error(`${name} has neither a default nor a line in .env.example`);
+  });
+}
+
+function environmentOf(name: string): Record<string, string> {
+  const entries = Object.entries(service(name).environment ?? {}).map(([key, value]) => [key, interpolate(value)]);
+  return Object.fromEntries(entries) as Record<string, string>;
+}
+
+/** The schema that the service itself reads its environment with. */
+async function parseConfig(app: string, environment: Record<string, string>): Promise<Record<string, unknown>> {
+  const module = await import(`../../apps/${app}/src/config.js`);
+  if (module.loadConfig) return module.loadConfig(environment);
+  const { loadConfig } = await import('../../packages/nest-kit/src/config.js');
+  return loadConfig(module.configSchema, environment) as Record<string, unknown>;
+}
+
+describe('docker-compose.yml', () => {
+  it.each(APPS)('gives %s an environment that it accepts', async (app) => {
+    await expect(parseConfig(app, environmentOf(app))).resolves.toBeDefined();
+  });
+
+  it.each(APPS)('builds %s from its folder and lets others wait for its health', (app) => {
+    const { SERVICE, FOLDER } = service(app).build?.args ?? { SERVICE: '', FOLDER: '' };
+    expect(SERVICE).toBe(app);
+    expect(existsSync(join(ROOT, FOLDER, 'package.json'))).toBe(true);
+    expect(existsSync(join(ROOT, service(app).build?.dockerfile ?? ''))).toBe(true);
+  });
+
+  it('publishes the ports that the services listen on, and on this machine only', () => {
+    const published = APPS.flatMap((app) => (service(app).ports ?? []).map((port) => [app, interpolate(port)] as const));
+    expect(published.length).toBe(2);
+    for (const [app, port] of published)
+      expect(port).toMatch(new RegExp(`^127\\.0\\.0\\.1:\\d+:${environmentOf(app)['PORT']}$`));
+  });
+
+  it('agrees about who listens where', () => {
+    expect(environmentOf('migrate')['UPSTREAM_BASE_URL']).toBe(
+      `http://upstream-sim:${environmentOf('upstream-sim')['PORT']}/v1`,
+    );
+    expect(readFileSync(join(ROOT, 'infra/nats/nats.conf'), 'utf8')).toMatch(/^port: 4222$/m);
+    for (const app of ['gateway', 'control-plane', 'metering']) expect(environmentOf(app)['NATS_URL']).toBe('nats://nats:4222');
+    expect(environmentOf('gateway')['KEY_PEPPER']).toBe(environmentOf('control-plane')['KEY_PEPPER']);
+    expect(environmentOf('gateway')['PUBLIC_URL']).toBe(environmentOf('control-plane')['GATEWAY_URL']);
+  });
+
+  it('signs every service in with the password that its role was given', () => {
+    const migrate = environmentOf('migrate');
+    const urls = APPS.flatMap((app) =>
+      DATABASE_URL_VARIABLES.map((name) => environmentOf(app)[name]).filter((url) => url !== undefined),
+    );
+    expect(urls.length).toBe(4);
+    for (const url of urls) {
+      const { username, password, hostname, pathname } = new URL(url);
+      expect(password).toBe(migrate[`${username.toUpperCase()}_PASSWORD`]);
+      expect([hostname, pathname]).toEqual(['postgres', '/tensorloop']);
+    }
+    expect(new URL(migrate['SUPERUSER_DATABASE_URL'] as string).password).toBe(environmentOf('postgres')['POSTGRES_PASSWORD']);
+  });
+
+  it('gives the gateway no way to a database', () => {
+    expect(Object.values(environmentOf('gateway')).filter((value) => value.includes('postgres'))).toEqual([]);
+  });
+
+  it('keeps everything that must survive in named volumes', () => {
+    const mounted = Object.values(compose.services).flatMap((entry) => entry.volumes ?? []);
+    const named = mounted.map((volume) => volume.split(':')[0] as string).filter((source) => !source.startsWith('.'));
+    expect(named.sort()).toEqual(Object.keys(compose.volumes).sort());
+    const journalVolume = service('gateway').volumes?.[0]?.split(':')[1];
+    expect(environmentOf('gateway')['JOURNAL_DIR']).toMatch(new RegExp(`^${journalVolume}/`));
+  });
+
+  it('waits for nothing that is never healthy', () => {
+    for (const [name, { depends_on = {} }] of Object.entries(compose.services)) {
+      for (const [other, { condition }] of Object.entries(depends_on)) {
+        expect([name, other, compose.services[other]]).not.toContain(undefined);
+        // Our images carry their own health check.
+        if (condition === 'service_healthy') expect(service(other).healthcheck ?? service(other).build).toBeDefined();
+      }
+    }
+  });
+});
