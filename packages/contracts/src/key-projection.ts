@@ -16,8 +16,8 @@ export const keyProjectionSchema = z.object({
   isRevoked: z.boolean(),
   mintedAtMs: unixMsSchema,
   expiresAtMs: unixMsSchema,
-  /** Allowlist, already intersected with the plan's models. "*" alone = every model. */
-  models: z.array(z.union([z.literal('*'), modelIdSchema])).min(1),
+  /** Allowlist, already intersected with the plan's models. "*" alone = every model; empty = none is left of it. */
+  models: z.array(z.union([z.literal('*'), modelIdSchema])),
   budgetNanoUsd: nanoUsdAmountSchema,
   rpm: z.number().int().positive(),
   /** Account-wide UTC-day limit; null = none. */

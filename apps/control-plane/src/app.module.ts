@@ -1,0 +1,57 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { APP_FILTER, APP_INTERCEPTOR, APP_PIPE } from '@nestjs/core';
+import { HealthModule } from '@tensorloop/nest-kit/health';
+import { LoggingModule } from '@tensorloop/nest-kit/logging';
+import { MetricsModule } from '@tensorloop/nest-kit/metrics';
+import { NatsModule } from '@tensorloop/nest-kit/nats';
+import { ProblemFilter } from '@tensorloop/nest-kit/problem.filter';
+import { ResponseSchemaInterceptor, ValidationPipe } from '@tensorloop/nest-kit/validation';
+import { AccountsModule } from './accounts/accounts.module.js';
+import type { AppContext } from './app.js';
+import { AuthModule } from './auth/auth.module.js';
+import { CLOCK } from './clock.js';
+import { CONFIG } from './config.js';
+import { DatabaseModule } from './database/database.module.js';
+import { KeysModule } from './keys/keys.module.js';
+import { ModelsModule } from './models/models.module.js';
+import { ProjectionModule } from './projection/projection.module.js';
+import { SurfacesModule } from './surfaces/surfaces.module.js';
+import { UsageModule } from './usage/usage.module.js';
+
+@Module({})
+export class AppModule {
+  static forRoot({ config, logger, metrics, clock }: AppContext): DynamicModule {
+    return {
+      module: AppModule,
+      global: true,
+      imports: [
+        LoggingModule.forRoot(logger),
+        MetricsModule.forRoot(metrics),
+        HealthModule,
+        // Minting and lists work while NATS is away, so the app does not wait for it.
+        NatsModule.forRoot({
+          url: config.NATS_URL,
+          name: 'control-plane',
+          waitsForConnection: false,
+          onStatus: (event, detail) => logger.info({ event, detail }, 'NATS'),
+        }),
+        DatabaseModule,
+        AuthModule,
+        AccountsModule,
+        KeysModule,
+        ModelsModule,
+        UsageModule,
+        ProjectionModule,
+        SurfacesModule,
+      ],
+      providers: [
+        { provide: CONFIG, useValue: config },
+        { provide: CLOCK, useValue: clock },
+        { provide: APP_FILTER, useClass: ProblemFilter },
+        { provide: APP_PIPE, useClass: ValidationPipe },
+        { provide: APP_INTERCEPTOR, useClass: ResponseSchemaInterceptor },
+      ],
+      exports: [CONFIG, CLOCK],
+    };
+  }
+}

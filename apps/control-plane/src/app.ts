@@ -1,0 +1,81 @@
+import 'reflect-metadata';
+import type { Server } from 'node:http';
+import { NestFactory } from '@nestjs/core';
+import { ExpressAdapter, type NestExpressApplication } from '@nestjs/platform-express';
+import { HealthRegistry } from '@tensorloop/nest-kit/health';
+import { NestLogger } from '@tensorloop/nest-kit/logging';
+import { assignRequestId } from '@tensorloop/nest-kit/request-id';
+import { rpcServerOptions } from '@tensorloop/nest-kit/rpc';
+import type { Logger } from '@tensorloop/observability/logger';
+import type { Metrics } from '@tensorloop/observability/metrics';
+import type { Tracing } from '@tensorloop/observability/tracing';
+import type { NextFunction, Request, Response } from 'express';
+import { AppModule } from './app.module.js';
+import { apiGate } from './auth/api-gate.js';
+import type { Clock } from './clock.js';
+import type { Config } from './config.js';
+import { inferenceSignpost } from './surfaces/inference-signpost.js';
+import { observeRequests } from './surfaces/request-observer.js';
+
+/** The largest body is a key with 200 model ids. */
+const BODY_BYTES_MAX = 64 * 1024;
+const REQUEST_TIMEOUT_MS = 30_000;
+const HEADERS_TIMEOUT_MS = 10_000;
+const HEADERS_PER_REQUEST_MAX = 100;
+
+export interface AppContext {
+  config: Config;
+  logger: Logger;
+  metrics: Metrics;
+  tracing: Tracing;
+  clock: Clock;
+}
+
+/** Builds the app without listening. `close()` also ends what `startApp` started. */
+export async function buildApp(context: AppContext): Promise<NestExpressApplication> {
+  const { config, logger } = context;
+  const app = await NestFactory.create<NestExpressApplication>(AppModule.forRoot(context), new ExpressAdapter(), {
+    bodyParser: false,
+    logger: new NestLogger(logger),
+  });
+  app.disable('x-powered-by');
+  app.use(assignRequestId, observeRequests(context), setSecurityHeaders);
+  app.use('/v1', inferenceSignpost(config.GATEWAY_URL));
+  app.use('/api', apiGate({ publicUrl: config.PUBLIC_URL, gatewayUrl: config.GATEWAY_URL }));
+  app.useBodyParser('json', { limit: BODY_BYTES_MAX });
+  app.connectMicroservice(rpcServerOptions({ url: config.NATS_URL, name: 'control-plane' }));
+  boundRequests(app.getHttpServer() as Server);
+  return app;
+}
+
+/** Listens on HTTP, and answers gateways as soon as NATS is there. Returns the base URL. */
+export async function startApp(app: NestExpressApplication, { config, logger }: AppContext): Promise<string> {
+  let isAnswering = false;
+  app.get(HealthRegistry).register('rpc', async () => {
+    if (!isAnswering) throw new Error('gateways are not answered yet');
+  });
+  await app.listen(config.PORT, config.HOST);
+  const url = await app.getUrl();
+  logger.info({ url }, 'listening');
+  // Not awaited: with NATS away it would wait for ever, and the dashboard works without.
+  app.startAllMicroservices().then(
+    () => {
+      isAnswering = true;
+    },
+    (err: unknown) => logger.error({ err }, 'gateways cannot be answered'),
+  );
+  return url;
+}
+
+function setSecurityHeaders(_req: Request, res: Response, next: NextFunction): void {
+  res.setHeader('x-content-type-options', 'nosniff');
+  res.setHeader('referrer-policy', 'no-referrer');
+  res.setHeader('content-security-policy', "default-src 'none'; frame-ancestors 'none'");
+  next();
+}
+
+function boundRequests(server: Server): void {
+  server.requestTimeout = REQUEST_TIMEOUT_MS;
+  server.headersTimeout = HEADERS_TIMEOUT_MS;
+  server.maxHeadersCount = HEADERS_PER_REQUEST_MAX;
+}

@@ -1,0 +1,23 @@
+import { Module } from '@nestjs/common';
+import { APP_GUARD } from '@nestjs/core';
+import { AccountsModule } from '../accounts/accounts.module.js';
+import { CONFIG, type Config } from '../config.js';
+import { AuthController } from './auth.controller.js';
+import { AuthRepository } from './auth.repository.js';
+import { AuthService } from './auth.service.js';
+import { PasswordHasher } from './password-hasher.js';
+import { SessionGuard } from './session.guard.js';
+import { SessionCookie } from './session-cookie.js';
+
+@Module({
+  imports: [AccountsModule],
+  controllers: [AuthController],
+  providers: [
+    AuthService,
+    AuthRepository,
+    PasswordHasher,
+    { provide: SessionCookie, inject: [CONFIG], useFactory: (config: Config) => new SessionCookie(config.PUBLIC_URL) },
+    { provide: APP_GUARD, useClass: SessionGuard },
+  ],
+})
+export class AuthModule {}

@@ -1,0 +1,7 @@
+import { Module } from '@nestjs/common';
+import { CataloguePublisher } from './catalogue.publisher.js';
+import { ModelsRepository } from './models.repository.js';
+import { ModelsService } from './models.service.js';
+
+@Module({ providers: [ModelsService, ModelsRepository, CataloguePublisher], exports: [ModelsService] })
+export class ModelsModule {}

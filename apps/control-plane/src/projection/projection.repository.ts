@@ -1,0 +1,41 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { RelayClient } from '@tensorloop/db/control-client';
+import type { ProjectedKey } from './projection.rules.js';
+import type { PendingProjection } from './projection.types.js';
+
+const WITH_ACCOUNT = { account: { include: { plan: true } } } as const;
+
+/** Keys of all accounts, read as role control_relay: the one place that looks across tenants. */
+@Injectable()
+export class ProjectionRepository {
+  constructor(@Inject(RelayClient) private readonly relay: RelayClient) {}
+
+  async findKey(accountId: string, keyId: string): Promise<ProjectedKey | null> {
+    const key = await this.relay.tables.key.findUnique({ where: { accountId_id: { accountId, id: keyId } }, include: WITH_ACCOUNT });
+    return key === null ? null : toProjectedKey(key);
+  }
+
+  async findKeyByHash(accountTag: string, keyHash: string): Promise<ProjectedKey | null> {
+    const key = await this.relay.tables.key.findUnique({ where: { keyHash, account: { tag: accountTag } }, include: WITH_ACCOUNT });
+    return key === null ? null : toProjectedKey(key);
+  }
+
+  /** Oldest first. */
+  async listPending(limit: number): Promise<PendingProjection[]> {
+    const rows = await this.relay.tables.keyProjectionOutbox.findMany({ orderBy: { id: 'asc' }, take: limit });
+    return rows.map(({ id, accountId, keyId }) => ({ outboxId: id, accountId, keyId }));
+  }
+
+  /** A row that another relay removed first is no error. */
+  async removePending(outboxIds: readonly string[]): Promise<void> {
+    await this.relay.tables.keyProjectionOutbox.deleteMany({ where: { id: { in: [...outboxIds] } } });
+  }
+}
+
+type KeyRow = Omit<ProjectedKey, 'accountTag' | 'planModels' | 'dailyLimitNanoUsd'> & {
+  account: { tag: string; dailyLimitNanoUsd: bigint | null; plan: { models: string[] } };
+};
+
+function toProjectedKey({ account, ...key }: KeyRow): ProjectedKey {
+  return { ...key, accountTag: account.tag, planModels: account.plan.models, dailyLimitNanoUsd: account.dailyLimitNanoUsd };
+}

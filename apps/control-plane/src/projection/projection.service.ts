@@ -1,0 +1,78 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Inject, Injectable } from '@nestjs/common';
+import { AdmissionClient } from '@tensorloop/admission/admission-client';
+import { LOGGER } from '@tensorloop/nest-kit/logging';
+import type { Logger } from '@tensorloop/observability/logger';
+import { ProjectionRepository } from './projection.repository.js';
+import { toProjection } from './projection.rules.js';
+import type { PendingProjection } from './projection.types.js';
+
+/** How long the API waits for Redis to hold a change before it answers 503. */
+export const DELIVERY_WAIT_MS = 2_000;
+const DELIVERY_RETRY_MS = 100;
+/** Outbox rows per round of the relay. */
+const DRAIN_BATCH_MAX = 100;
+
+/**
+ * Carries key state from PostgreSQL, which is the truth, to Redis, where gateways read it. A projection is always made
+ * from the row as it is now, so order does not matter: versions keep an older one from overwriting a newer one.
+ */
+@Injectable()
+export class ProjectionService {
+  constructor(
+    @Inject(ProjectionRepository) private readonly repository: ProjectionRepository,
+    @Inject(AdmissionClient) private readonly admission: AdmissionClient,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
+
+  /** True once Redis holds the change that `pending` announced; false when it did not within DELIVERY_WAIT_MS. The relay keeps trying. */
+  async deliver(pending: PendingProjection): Promise<boolean> {
+    const deadlineMs = performance.now() + DELIVERY_WAIT_MS;
+    for (;;) {
+      try {
+        await this.project(pending);
+        // Its fate does not matter: a row that stays is delivered once more by the relay, to no effect.
+        await this.repository.removePending([pending.outboxId]).catch((err: unknown) => this.logger.warn({ err }, 'an outbox row was not removed'));
+        return true;
+      } catch (err) {
+        if (performance.now() + DELIVERY_RETRY_MS >= deadlineMs) {
+          this.logger.warn({ err, keyId: pending.keyId }, 'Redis does not hold the change of a key yet');
+          return false;
+        }
+        await sleep(DELIVERY_RETRY_MS);
+      }
+    }
+  }
+
+  /** One round of the relay. Returns how many rows it delivered; rejects afterwards when some could not be. */
+  async drain(): Promise<number> {
+    const rows = await this.repository.listPending(DRAIN_BATCH_MAX);
+    const delivered: string[] = [];
+    const failures: unknown[] = [];
+    for (const row of rows) {
+      // One that fails must not hold up those behind it.
+      await this.project(row).then(
+        () => delivered.push(row.outboxId),
+        (err: unknown) => failures.push(err),
+      );
+    }
+    if (delivered.length > 0) await this.repository.removePending(delivered);
+    if (failures.length > 0) throw new Error(`${failures.length} of ${rows.length} projections were not delivered`, { cause: failures[0] });
+    return delivered.length;
+  }
+
+  /** For a key that a gateway met and Redis does not know. False when there is no such key. Rejects when Redis does not take it. */
+  async projectByHash(accountTag: string, keyHash: string): Promise<boolean> {
+    const key = await this.repository.findKeyByHash(accountTag, keyHash);
+    if (key === null) return false;
+    await this.admission.projectKey(toProjection(key));
+    return true;
+  }
+
+  private async project({ accountId, keyId }: PendingProjection): Promise<void> {
+    const key = await this.repository.findKey(accountId, keyId);
+    // Keys are never deleted, so a row without one cannot be delivered, ever.
+    if (key === null) return this.logger.error({ keyId }, 'an outbox row names a key that does not exist');
+    await this.admission.projectKey(toProjection(key));
+  }
+}

@@ -1,0 +1,28 @@
+import { Inject, Injectable } from '@nestjs/common';
+import {
+  type ActivityListRequest,
+  activityListReplySchema,
+  activityListRequestSchema,
+  type UsageSummaryGetRequest,
+  usageSummaryGetReplySchema,
+  usageSummaryGetRequestSchema,
+} from '@tensorloop/contracts/rpc';
+import { RPC } from '@tensorloop/contracts/subjects';
+import { defineRpc, RpcClient } from '@tensorloop/nest-kit/rpc';
+
+const activityList = defineRpc(RPC.meteringActivityList, activityListRequestSchema, activityListReplySchema);
+const usageSummaryGet = defineRpc(RPC.meteringUsageSummaryGet, usageSummaryGetRequestSchema, usageSummaryGetReplySchema);
+
+/** Metering's tables are metering's: usage is asked for, never read. */
+@Injectable()
+export class MeteringClient {
+  constructor(@Inject(RpcClient) private readonly rpc: RpcClient) {}
+
+  listActivity(request: ActivityListRequest) {
+    return this.rpc.call(activityList, request);
+  }
+
+  getUsageSummary(request: UsageSummaryGetRequest) {
+    return this.rpc.call(usageSummaryGet, request);
+  }
+}

@@ -1,0 +1,26 @@
+import { Inject, Injectable, Module, type OnApplicationShutdown } from '@nestjs/common';
+import { RpcClient } from '@tensorloop/nest-kit/rpc';
+import { CONFIG, type Config } from '../config.js';
+import { MeteringClient } from './metering.client.js';
+import { UsageController } from './usage.controller.js';
+import { UsageService } from './usage.service.js';
+
+@Injectable()
+class RpcLifetime implements OnApplicationShutdown {
+  constructor(@Inject(RpcClient) private readonly rpc: RpcClient) {}
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.rpc.close();
+  }
+}
+
+@Module({
+  controllers: [UsageController],
+  providers: [
+    { provide: RpcClient, inject: [CONFIG], useFactory: (config: Config) => new RpcClient({ url: config.NATS_URL, name: 'control-plane' }) },
+    MeteringClient,
+    UsageService,
+    RpcLifetime,
+  ],
+})
+export class UsageModule {}

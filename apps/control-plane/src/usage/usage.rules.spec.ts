@@ -1,0 +1,42 @@
+import { describe, expect, it } from '@jest/globals';
+import { uuid7 } from '@tensorloop/kernel/uuid7';
+import { dayRange, parseCursor, toCursor } from './usage.rules.js';
+
+const NOW_MS = Date.parse('2026-11-21T23:59:59.999Z');
+
+describe('activity cursor (TL-10)', () => {
+  it('gives back the request id', () => {
+    const id = uuid7();
+    expect(parseCursor(toCursor(id))).toBe(id);
+  });
+
+  it.each(['', 'x', 'a1.', Buffer.from('a1.not-an-id').toString('base64url'), Buffer.from(`a2.${uuid7()}`).toString('base64url'), `${toCursor(uuid7())}=`])(
+    'is refused when it is none of ours: %j',
+    (text) => {
+      expect(parseCursor(text)).toBeNull();
+    },
+  );
+});
+
+describe('days of the summary', () => {
+  it('are the last 30 UTC days by default', () => {
+    expect(dayRange({}, NOW_MS)).toEqual({ ok: true, from: '2026-10-23', to: '2026-11-21' });
+  });
+
+  it('are both included', () => {
+    expect(dayRange({ from: '2026-11-21', to: '2026-11-21' }, NOW_MS)).toMatchObject({ from: '2026-11-21', to: '2026-11-21' });
+  });
+
+  it.each([
+    [{ from: '2026-02-30' }, '/from'],
+    [{ to: '2026-13-01' }, '/to'],
+    [{ from: '2026-11-22', to: '2026-11-21' }, '/from'],
+    [{ from: '2025-11-20', to: '2026-11-21' }, '/from'],
+  ])('are refused for %j', (query, pointer) => {
+    expect(dayRange(query, NOW_MS)).toMatchObject({ ok: false, pointer });
+  });
+
+  it('may be 366', () => {
+    expect(dayRange({ from: '2025-11-21', to: '2026-11-21' }, NOW_MS).ok).toBe(true);
+  });
+});

@@ -1,0 +1,49 @@
+import { isUuid7 } from '@tensorloop/kernel/uuid7';
+
+const DAY_MS = 86_400_000;
+/** Days in the summary when none are asked for. */
+const DAYS_DEFAULT = 30;
+export const DAYS_MAX = 366;
+
+/** Marks the form of the cursor, so that it can change without an old one being misread. */
+const CURSOR_PREFIX = 'a1.';
+
+/** Opaque to clients: the last request id of a page. */
+export function toCursor(requestId: string): string {
+  return Buffer.from(CURSOR_PREFIX + requestId).toString('base64url');
+}
+
+/** The request id in a cursor, or null when the text is none of ours. */
+export function parseCursor(cursor: string): string | null {
+  const text = Buffer.from(cursor, 'base64url').toString();
+  const requestId = text.slice(CURSOR_PREFIX.length);
+  const isOurs = text.startsWith(CURSOR_PREFIX) && isUuid7(requestId) && toCursor(requestId) === cursor;
+  return isOurs ? requestId : null;
+}
+
+export type DayRange = { ok: true; from: string; to: string } | { ok: false; pointer: string; message: string };
+
+/** The days [from, to] to sum over, both included: by default the last 30 UTC days. */
+export function dayRange(query: { from?: string | undefined; to?: string | undefined }, nowMs: number): DayRange {
+  const toMs = query.to === undefined ? startOfDay(nowMs) : parseDay(query.to);
+  if (toMs === null) return { ok: false, pointer: '/to', message: 'this day does not exist' };
+  const fromMs = query.from === undefined ? toMs - (DAYS_DEFAULT - 1) * DAY_MS : parseDay(query.from);
+  if (fromMs === null) return { ok: false, pointer: '/from', message: 'this day does not exist' };
+  if (fromMs > toMs) return { ok: false, pointer: '/from', message: '"from" lies after "to"' };
+  if (toMs - fromMs >= DAYS_MAX * DAY_MS) return { ok: false, pointer: '/from', message: `at most ${DAYS_MAX} days at once` };
+  return { ok: true, from: toDay(fromMs), to: toDay(toMs) };
+}
+
+function startOfDay(nowMs: number): number {
+  return nowMs - (nowMs % DAY_MS);
+}
+
+/** Null for the 30th of February, which Date would move to March. */
+function parseDay(day: string): number | null {
+  const ms = Date.parse(`${day}T00:00:00.000Z`);
+  return Number.isNaN(ms) || toDay(ms) !== day ? null : ms;
+}
+
+function toDay(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 10);
+}

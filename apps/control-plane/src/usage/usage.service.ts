@@ -1,0 +1,32 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { ActivityPage, ActivityQuery, UsageSummary } from '@tensorloop/contracts/dashboard-api';
+import type { RpcFailure } from '@tensorloop/contracts/rpc';
+import { LOGGER } from '@tensorloop/nest-kit/logging';
+import type { Logger } from '@tensorloop/observability/logger';
+import { MeteringClient } from './metering.client.js';
+import { toActivityPage, toUsageSummary } from './usage.dto.js';
+
+/** What metering answered, or null when it gave no answer. */
+@Injectable()
+export class UsageService {
+  constructor(
+    @Inject(MeteringClient) private readonly metering: MeteringClient,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
+
+  async listActivity(accountId: string, query: Omit<ActivityQuery, 'cursor'> & { before: string | null }): Promise<ActivityPage | null> {
+    const { before, limit, keyId = null, model = null } = query;
+    const reply = await this.metering.listActivity({ accountId, before, limit, keyId, model });
+    return reply.ok ? toActivityPage(reply) : this.report(reply);
+  }
+
+  async getSummary(accountId: string, days: { from: string; to: string }): Promise<UsageSummary | null> {
+    const reply = await this.metering.getUsageSummary({ accountId, fromDay: days.from, toDay: days.to });
+    return reply.ok ? toUsageSummary(days, reply) : this.report(reply);
+  }
+
+  private report({ code, message }: RpcFailure): null {
+    this.logger.warn({ code, detail: message }, 'metering did not answer');
+    return null;
+  }
+}
