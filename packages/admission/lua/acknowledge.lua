@@ -6,8 +6,10 @@
 -- Returns { pending amounts removed, totals raised }
 --
 -- Invariant: total + settled never falls below what was really spent. A total is written only when its version is newer
--- than the one known. A pending amount goes at most once, and when it goes from a scope whose total did not come along,
--- that total is forgotten (its version stays): the next admission then answers unknown_scope and fetches the true one.
+-- than the one known. A pending amount goes at most once. When it goes from a scope whose total did not come along, that
+-- total is forgotten: its version stays without it, the next admission answers unknown_scope, and only a total that was
+-- fetched from metering since (seed-totals) is believed, because acknowledgements arrive in any order and an older one
+-- would lack what went. So metering sends totals with duplicates too, and this is the second line of defence.
 local KEEP_PAST_SCOPE_MS = 172800000
 
 local time = redis.call('TIME')
@@ -22,8 +24,8 @@ for index = 0, totalCount - 1 do
   -- A scope that is not here is past or belongs to an epoch that is gone: an admission in it would ask for its total.
   local known = redis.call('HMGET', scopeKey, 'total', 'version', 'endMs')
   if known[1] or known[2] or known[3] then
-    local knownVersion = tonumber(known[2]) or -1
-    if version > knownVersion or (not known[1] and version == knownVersion) then
+    local isForgotten = known[2] and not known[1]
+    if not isForgotten and version > (tonumber(known[2]) or -1) then
       redis.call('HSET', scopeKey, 'total', total, 'version', version)
       raised = raised + 1
     end

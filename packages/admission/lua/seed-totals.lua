@@ -12,7 +12,7 @@ for index = 3, #ARGV, 3 do
   local scopeKey = ARGV[1] .. 'scope:' .. ARGV[index]
   local known = redis.call('HMGET', scopeKey, 'total', 'version')
   local version, knownVersion = tonumber(ARGV[index + 2]), tonumber(known[2]) or -1
-  -- A version without a total stands for a total that must be at least that new.
+  -- A version without a total: acknowledge.lua forgot it, so the same version fetched again is news.
   if version > knownVersion or (not known[1] and version == knownVersion) then
     redis.call('HSET', scopeKey, 'total', ARGV[index + 1], 'version', version)
     redis.call('SADD', KEYS[2], ARGV[index])

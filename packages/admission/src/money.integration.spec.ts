@@ -35,7 +35,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
     { weight: 3, arbitrary: fc.record({ kind: fc.constant('deliver' as const), pick }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('fetchTotals' as const, 'nextDay' as const) }) },
   ),
-  { maxLength: 60 },
+  { minLength: 20, maxLength: 60, size: 'max' },
 );
 
 /** Plays steps on Redis and on the model side by side and compares every answer. */

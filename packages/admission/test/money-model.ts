@@ -109,7 +109,8 @@ export class MoneyModel {
   }
 
   acknowledge({ requestIds, totals }: Settlement): void {
-    this.seed(totals);
+    const isForgotten = (scope: Scope) => this.known.has(scope) && this.known.get(scope)?.total === null;
+    this.seed(totals.filter(({ scope }) => !isForgotten(scope)));
     const covered = totals.map((total) => total.scope);
     for (const id of requestIds) {
       const entry = this.pending.get(id);
