@@ -1,4 +1,4 @@
-import { connect, type ConnectionOptions, type NatsConnection } from '@nats-io/transport-node';
+import { type ConnectionOptions, connect, type NatsConnection } from '@nats-io/transport-node';
 
 /** Wait between two attempts to connect, spread at random so that a whole fleet does not return in one instant. */
 export const RECONNECT_WAIT_MS_MIN = 250;

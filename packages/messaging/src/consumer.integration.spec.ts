@@ -1,6 +1,6 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { METERING_CONSUMER, REQUEST_COMPLETED, REQUESTS_STREAM } from '@tensorloop/contracts/subjects';
 import { poll } from '@tensorloop/servers/poll';
 import { type NatsLink, openNatsLink } from './connection.js';
@@ -64,19 +64,26 @@ describe('the batch consumer', () => {
       messagesMax: 50,
       onEvent: (event) => events.push(event),
     });
-    await poll(async () => events.filter((event) => event.type === 'started').length > begun, { timeoutMs: 5_000, failure: 'not started' });
+    await poll(async () => events.filter((event) => event.type === 'started').length > begun, {
+      timeoutMs: 5_000,
+      failure: 'not started',
+    });
   };
   const collect = async (batch: readonly BatchMessage[]) => {
     received.push(...batch.map(textOf));
   };
   const publish = (text: string) => publisher.publish(REQUEST_COMPLETED, new TextEncoder().encode(text), text);
   const untilReceived = (count: number) =>
-    poll(async () => new Set(received).size >= count, { timeoutMs: 20_000, failure: `received ${received.length} of ${count}` });
+    poll(async () => new Set(received).size >= count, {
+      timeoutMs: 20_000,
+      failure: `received ${received.length} of ${count}`,
+    });
   const ackPending = async () => {
     const jsm = await jetstreamManager(connection);
     return (await jsm.consumers.info(REQUESTS_STREAM, METERING_CONSUMER)).num_ack_pending;
   };
-  const untilSettled = () => poll(async () => (await ackPending()) === 0, { timeoutMs: 5_000, failure: 'messages stay unacknowledged' });
+  const untilSettled = () =>
+    poll(async () => (await ackPending()) === 0, { timeoutMs: 5_000, failure: 'messages stay unacknowledged' });
 
   it('hands over every message once, in order, in batches within the bound, and acknowledges them', async () => {
     const sizes: number[] = [];
@@ -133,7 +140,10 @@ describe('the batch consumer', () => {
     await untilReceived(1);
     const jsm = await jetstreamManager(connection);
     await jsm.streams.delete(REQUESTS_STREAM);
-    await poll(async () => events.filter((event) => event.type === 'started').length === 2, { timeoutMs: 20_000, failure: 'not started again' });
+    await poll(async () => events.filter((event) => event.type === 'started').length === 2, {
+      timeoutMs: 20_000,
+      failure: 'not started again',
+    });
     await publish('after');
     await untilReceived(2);
     expect(received).toEqual(['before', 'after']);
@@ -145,7 +155,10 @@ describe('the batch consumer', () => {
     await untilReceived(1);
     const jsm = await jetstreamManager(connection);
     await jsm.consumers.delete(REQUESTS_STREAM, METERING_CONSUMER);
-    await poll(async () => events.filter((event) => event.type === 'started').length === 2, { timeoutMs: 20_000, failure: 'not started again' });
+    await poll(async () => events.filter((event) => event.type === 'started').length === 2, {
+      timeoutMs: 20_000,
+      failure: 'not started again',
+    });
     await publish('after');
     await untilReceived(2);
     expect(received).toEqual(['before', 'before', 'after']);
@@ -194,7 +207,12 @@ describe('the batch consumer', () => {
     await start(async (batch) => {
       parents.push(...batch.map((message) => readTraceparent(message.headers)));
     });
-    await publisher.publishMessage({ subject: REQUEST_COMPLETED, data: new Uint8Array([1]), messageId: 'traced', traceparent: TRACEPARENT });
+    await publisher.publishMessage({
+      subject: REQUEST_COMPLETED,
+      data: new Uint8Array([1]),
+      messageId: 'traced',
+      traceparent: TRACEPARENT,
+    });
     await poll(async () => parents.length === 1, { timeoutMs: 5_000, failure: 'not received' });
     expect(parents).toEqual([TRACEPARENT]);
   });

@@ -1,7 +1,12 @@
 import { jetstream } from '@nats-io/jetstream';
 import { type KV, Kvm } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { FENCE_AFTER_MS, type GatewayHeartbeat, gatewayHeartbeatSchema, HEARTBEAT_MS } from '@tensorloop/contracts/gateway-registry';
+import {
+  FENCE_AFTER_MS,
+  type GatewayHeartbeat,
+  gatewayHeartbeatSchema,
+  HEARTBEAT_MS,
+} from '@tensorloop/contracts/gateway-registry';
 import { GATEWAYS_BUCKET } from '@tensorloop/contracts/subjects';
 import { ensureBuckets } from './streams.js';
 

@@ -1,5 +1,5 @@
-import { jetstreamManager } from '@nats-io/jetstream';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { jetstreamManager } from '@nats-io/jetstream';
 import { REQUEST_COMPLETED, REQUESTS_STREAM } from '@tensorloop/contracts/subjects';
 import { poll } from '@tensorloop/servers/poll';
 import { type NatsLink, openNatsLink } from './connection.js';
@@ -47,7 +47,9 @@ describe('the JetStream publisher', () => {
   });
 
   it('refuses more publishes than its bound instead of buffering them', async () => {
-    const outcomes = await Promise.all(Array.from({ length: 101 }, (_, index) => codeOf(publisher.publish(REQUEST_COMPLETED, BODY, `many-${index}`))));
+    const outcomes = await Promise.all(
+      Array.from({ length: 101 }, (_, index) => codeOf(publisher.publish(REQUEST_COMPLETED, BODY, `many-${index}`))),
+    );
     expect(outcomes.filter((outcome) => outcome === 'in_flight_full')).toHaveLength(1);
     expect(outcomes.filter((outcome) => outcome === 'acknowledged')).toHaveLength(100);
     expect(publisher.inFlight).toBe(0);
@@ -60,7 +62,9 @@ describe('the JetStream publisher', () => {
   it('rejects what is published during an outage and loses nothing that it acknowledged', async () => {
     const before = await storedMessages();
     await nats.server.kill();
-    const during = await Promise.all(['a', 'b', 'c'].map((id) => codeOf(publisher.publish(REQUEST_COMPLETED, BODY, `outage-${id}`))));
+    const during = await Promise.all(
+      ['a', 'b', 'c'].map((id) => codeOf(publisher.publish(REQUEST_COMPLETED, BODY, `outage-${id}`))),
+    );
     await poll(async () => !link.isConnected, { timeoutMs: 5_000, failure: 'the link did not notice' });
     const later = await codeOf(publisher.publish(REQUEST_COMPLETED, BODY, 'outage-d'));
     expect(during).not.toContain('acknowledged');
@@ -69,7 +73,9 @@ describe('the JetStream publisher', () => {
 
     await nats.server.restart();
     await poll(async () => link.isConnected, { timeoutMs: 10_000, failure: 'the link did not reconnect' });
-    const retried = await Promise.all(['a', 'b', 'c', 'd'].map((id) => codeOf(publisher.publish(REQUEST_COMPLETED, BODY, `outage-${id}`))));
+    const retried = await Promise.all(
+      ['a', 'b', 'c', 'd'].map((id) => codeOf(publisher.publish(REQUEST_COMPLETED, BODY, `outage-${id}`))),
+    );
     expect(retried).toEqual(['acknowledged', 'acknowledged', 'acknowledged', 'acknowledged']);
     expect(await storedMessages()).toBe(before + 4);
   });

@@ -1,5 +1,5 @@
-import type { NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { NatsConnection } from '@nats-io/transport-node';
 import { type GatewaySettled, gatewaySettledSchema } from '@tensorloop/contracts/settle-ack';
 import { gatewaySettledSubject } from '@tensorloop/contracts/subjects';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
@@ -58,8 +58,14 @@ describe('messages between metering and gateways', () => {
 
   it('a gateway that failed to reassert is not among the replies', async () => {
     const problems: unknown[] = [];
-    const good = serveReassert(connection, { onRequest: async () => ({ v: 1, gatewayId: 'good', asserted: 0 }), onProblem: () => {} });
-    const bad = serveReassert(connection, { onRequest: () => Promise.reject(new Error('Redis is gone')), onProblem: (error) => problems.push(error) });
+    const good = serveReassert(connection, {
+      onRequest: async () => ({ v: 1, gatewayId: 'good', asserted: 0 }),
+      onProblem: () => {},
+    });
+    const bad = serveReassert(connection, {
+      onRequest: () => Promise.reject(new Error('Redis is gone')),
+      onProblem: (error) => problems.push(error),
+    });
     await connection.flush();
     const replies = await requestReassert(connection, REQUEST, { repliesMax: 2, timeoutMs: 300 });
     expect(replies.map((reply) => reply.gatewayId)).toEqual(['good']);

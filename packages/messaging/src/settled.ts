@@ -1,5 +1,10 @@
 import { createInbox, type Msg, type NatsConnection, type Subscription } from '@nats-io/transport-node';
-import { type ReassertReply, type ReassertRequest, reassertReplySchema, reassertRequestSchema } from '@tensorloop/contracts/gateway-registry';
+import {
+  type ReassertReply,
+  type ReassertRequest,
+  reassertReplySchema,
+  reassertRequestSchema,
+} from '@tensorloop/contracts/gateway-registry';
 import { type GatewaySettled, gatewaySettledSchema } from '@tensorloop/contracts/settle-ack';
 import { GATEWAY_REASSERT, gatewaySettledSubject } from '@tensorloop/contracts/subjects';
 import type { z } from 'zod';
@@ -37,7 +42,11 @@ export interface ReassertWait {
 }
 
 /** Asks every live gateway to write its unacknowledged amounts of an account again. Resolves with one reply per gateway. */
-export function requestReassert(connection: NatsConnection, request: ReassertRequest, wait: ReassertWait): Promise<ReassertReply[]> {
+export function requestReassert(
+  connection: NatsConnection,
+  request: ReassertRequest,
+  wait: ReassertWait,
+): Promise<ReassertReply[]> {
   if (wait.repliesMax <= 0) return Promise.resolve([]);
   return new Promise((resolve, reject) => {
     const replies = new Map<string, ReassertReply>();

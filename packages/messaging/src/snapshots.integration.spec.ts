@@ -1,7 +1,7 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { type KV, Kvm } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { SNAPSHOTS_BUCKET } from '@tensorloop/contracts/subjects';
 import { poll } from '@tensorloop/servers/poll';
 import { z } from 'zod';
@@ -53,7 +53,10 @@ describe('a snapshot', () => {
     });
   };
   const untilSeen = (revision: number) =>
-    poll(async () => seen.at(-1)?.value.revision === revision, { timeoutMs: 20_000, failure: `revision ${revision} was not seen` });
+    poll(async () => seen.at(-1)?.value.revision === revision, {
+      timeoutMs: 20_000,
+      failure: `revision ${revision} was not seen`,
+    });
   const write = (key: string, revision: number) => writeSnapshot(bucket, key, { schema, value: { revision } });
 
   it('is seen as it stands and at each change', async () => {

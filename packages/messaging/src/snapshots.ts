@@ -15,13 +15,21 @@ export interface Snapshot<Value> {
 }
 
 /** Validates and writes; returns the entry's revision. Rejects when NATS does not confirm. */
-export async function writeSnapshot<Schema extends z.ZodType>(bucket: KV, key: string, content: { schema: Schema; value: z.input<Schema> }): Promise<number> {
+export async function writeSnapshot<Schema extends z.ZodType>(
+  bucket: KV,
+  key: string,
+  content: { schema: Schema; value: z.input<Schema> },
+): Promise<number> {
   const value = content.schema.parse(content.value);
   return bucket.put(key, JSON.stringify(value));
 }
 
 /** The current snapshot, or null when there is none. Throws SnapshotInvalidError when it does not fit the schema. */
-export async function readSnapshot<Schema extends z.ZodType>(bucket: KV, key: string, schema: Schema): Promise<Snapshot<z.output<Schema>> | null> {
+export async function readSnapshot<Schema extends z.ZodType>(
+  bucket: KV,
+  key: string,
+  schema: Schema,
+): Promise<Snapshot<z.output<Schema>> | null> {
   const entry = await bucket.get(key);
   return entry === null || entry.operation !== 'PUT' ? null : parseEntry(entry, schema);
 }

@@ -2,7 +2,11 @@ import { describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
 import { ConfigError, loadConfig, serviceEnvironment, urlOf } from './config.js';
 
-const schema = z.object({ ...serviceEnvironment(4200), DATABASE_URL: urlOf('postgresql', 'postgres'), KEY_PEPPER: z.string().min(32, 'expected at least 32 characters') });
+const schema = z.object({
+  ...serviceEnvironment(4200),
+  DATABASE_URL: urlOf('postgresql', 'postgres'),
+  KEY_PEPPER: z.string().min(32, 'expected at least 32 characters'),
+});
 const VALID = { NATS_URL: 'nats://a:1, nats://b:2', DATABASE_URL: 'postgresql://u:p@h/d', KEY_PEPPER: 'x'.repeat(32) };
 
 function violationsOf(env: Record<string, string>): readonly string[] {
@@ -16,7 +20,12 @@ function violationsOf(env: Record<string, string>): readonly string[] {
 
 describe('the configuration', () => {
   it('takes defaults for what is not set, and an empty variable as not set', () => {
-    expect(loadConfig(schema, { ...VALID, PORT: '', UNRELATED: 'x' })).toEqual({ ...VALID, PORT: 4200, HOST: '127.0.0.1', LOG_LEVEL: 'info' });
+    expect(loadConfig(schema, { ...VALID, PORT: '', UNRELATED: 'x' })).toEqual({
+      ...VALID,
+      PORT: 4200,
+      HOST: '127.0.0.1',
+      LOG_LEVEL: 'info',
+    });
   });
 
   it('reports every violation at once, one line each', () => {
@@ -31,7 +40,11 @@ describe('the configuration', () => {
   });
 
   it('never prints a value', () => {
-    const text = String(new ConfigError(violationsOf({ ...VALID, DATABASE_URL: 'mysql://user:topsecret@h', KEY_PEPPER: 'topsecret', PORT: 'topsecret' })));
+    const text = String(
+      new ConfigError(
+        violationsOf({ ...VALID, DATABASE_URL: 'mysql://user:topsecret@h', KEY_PEPPER: 'topsecret', PORT: 'topsecret' }),
+      ),
+    );
     expect(text).toContain('DATABASE_URL');
     expect(text).not.toContain('topsecret');
   });

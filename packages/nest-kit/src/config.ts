@@ -39,7 +39,11 @@ function describeIssue(issue: z.core.$ZodIssue, given: Record<string, unknown>):
   return name in given ? `${name}: ${issue.message}` : `${name} is not set`;
 }
 
-export const portSchema = z.coerce.number('expected a port number').int('expected a port number').min(0, 'expected a port number').max(PORT_MAX, 'expected a port number');
+export const portSchema = z.coerce
+  .number('expected a port number')
+  .int('expected a port number')
+  .min(0, 'expected a port number')
+  .max(PORT_MAX, 'expected a port number');
 
 /** A URL of one of the schemes ("nats", "postgresql"). */
 export function urlOf(...schemes: string[]) {
@@ -49,9 +53,11 @@ export function urlOf(...schemes: string[]) {
 }
 
 /** One or several NATS servers, separated by commas. */
-const natsUrlSchema = z.string().refine((text) => text.split(',').every((server) => urlOf('nats', 'tls').safeParse(server.trim()).success), {
-  error: 'expected nats://host:port, several separated by commas',
-});
+const natsUrlSchema = z
+  .string()
+  .refine((text) => text.split(',').every((server) => urlOf('nats', 'tls').safeParse(server.trim()).success), {
+    error: 'expected nats://host:port, several separated by commas',
+  });
 
 /** Settings that every service has; spread into its own: `z.object({ ...serviceEnvironment(4200), … })`. */
 export function serviceEnvironment(defaultPort: number) {

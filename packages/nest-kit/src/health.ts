@@ -37,7 +37,11 @@ export class HealthRegistry implements OnModuleDestroy {
 
   register(name: string, check: HealthCheck, options: HealthCheckOptions = {}): void {
     if (this.indicators.has(name)) throw new Error(`a health check named ${name} exists already`);
-    this.indicators.set(name, { check, timeoutMs: options.timeoutMs ?? HEALTH_CHECK_TIMEOUT_MS, isRequired: options.isRequired ?? true });
+    this.indicators.set(name, {
+      check,
+      timeoutMs: options.timeoutMs ?? HEALTH_CHECK_TIMEOUT_MS,
+      isRequired: options.isRequired ?? true,
+    });
   }
 
   /** From now on not ready: load balancers send no more, what runs may finish. */
@@ -58,7 +62,9 @@ export class HealthRegistry implements OnModuleDestroy {
   }
 
   private async runChecks(): Promise<Readiness> {
-    const results = await Promise.all([...this.indicators].map(async ([name, indicator]) => [name, await runCheck(indicator)] as const));
+    const results = await Promise.all(
+      [...this.indicators].map(async ([name, indicator]) => [name, await runCheck(indicator)] as const),
+    );
     const isUp = results.every(([name, result]) => result.ok || this.indicators.get(name)?.isRequired === false);
     return { status: this.isDraining ? 'draining' : isUp ? 'ready' : 'not_ready', checks: Object.fromEntries(results) };
   }

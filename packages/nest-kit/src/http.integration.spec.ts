@@ -1,10 +1,10 @@
 import 'reflect-metadata';
 import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { problemSchema } from '@tensorloop/contracts/dashboard-api';
 import { isUuid7 } from '@tensorloop/kernel/uuid7';
 import { HealthRegistry } from './health.js';
@@ -12,6 +12,8 @@ import { assignRequestId } from './request-id.js';
 import { findUndeclared, walkRoutes } from './routes.js';
 import { logLines, SampleModule } from './testing/sample-app.js';
 
+/** Beyond the default limits of both adapters (100 kB and 1 MiB). */
+const LONG_BODY = JSON.stringify({ name: 'x'.repeat(2_000_000) });
 const ADAPTERS = { Express: () => new ExpressAdapter(), Fastify: () => new FastifyAdapter() };
 
 describe.each(Object.entries(ADAPTERS))('an app on %s', (name, createAdapter) => {
@@ -67,16 +69,20 @@ describe.each(Object.entries(ADAPTERS))('an app on %s', (name, createAdapter) =>
       const response = await post('/things', '{"name":"taken"}');
       expect(response.status).toBe(409);
       expect(response.headers.get('retry-after')).toBe('3');
-      expect(await problemOf(response)).toMatchObject({ code: 'thing_taken', detail: 'The name is taken.', type: 'urn:tensorloop:problem:thing_taken' });
+      expect(await problemOf(response)).toMatchObject({
+        code: 'thing_taken',
+        detail: 'The name is taken.',
+        type: 'urn:tensorloop:problem:thing_taken',
+      });
     });
 
     it.each([
-      ['a body that is not JSON', () => post('/things', '{"name":'), 400, 'invalid_request'],
-      ['a path that does not exist', () => get('/nothing'), 404, 'not_found'],
-      ['a route that needs a session', () => get('/things/abc/mine'), 403, 'forbidden'],
-      ['a route that declares no access', () => get('/forgotten'), 403, 'forbidden'],
-      ['a body beyond the limit', () => post('/things', JSON.stringify({ name: 'x'.repeat(2_000_000) })), 413, 'body_too_large'],
-    ])('answers %s with problem details', async (_what, send, status, code) => {
+      { what: 'a body that is not JSON', send: () => post('/things', '{"name":'), status: 400, code: 'invalid_request' },
+      { what: 'a path that does not exist', send: () => get('/nothing'), status: 404, code: 'not_found' },
+      { what: 'a route that needs a session', send: () => get('/things/abc/mine'), status: 403, code: 'forbidden' },
+      { what: 'a route that declares no access', send: () => get('/forgotten'), status: 403, code: 'forbidden' },
+      { what: 'a body beyond the limit', send: () => post('/things', LONG_BODY), status: 413, code: 'body_too_large' },
+    ])('answers $what with problem details', async ({ send, status, code }) => {
       const response = await send();
       expect(response.status).toBe(status);
       expect(await problemOf(response)).toMatchObject({ code, status });
@@ -130,7 +136,11 @@ describe.each(Object.entries(ADAPTERS))('an app on %s', (name, createAdapter) =>
       expect(notReady.status).toBe(503);
       expect(await notReady.json()).toMatchObject({
         status: 'not_ready',
-        checks: { flaky: { ok: false, detail: 'refused' }, silent: { ok: false, detail: 'no answer within 20 ms' }, good: { ok: true } },
+        checks: {
+          flaky: { ok: false, detail: 'refused' },
+          silent: { ok: false, detail: 'no answer within 20 ms' },
+          good: { ok: true },
+        },
       });
 
       health.startDraining();
@@ -158,6 +168,10 @@ describe.each(Object.entries(ADAPTERS))('an app on %s', (name, createAdapter) =>
       'POST /forgotten (ForgottenController.create) declares no response schema',
       'POST /forgotten (ForgottenController.create) takes its body without a schema',
     ]);
-    expect(routes.find((route) => route.handler === 'ThingsController.mine')).toMatchObject({ access: 'session', params: 'schema', body: 'none' });
+    expect(routes.find((route) => route.handler === 'ThingsController.mine')).toMatchObject({
+      access: 'session',
+      params: 'schema',
+      body: 'none',
+    });
   });
 });

@@ -3,7 +3,7 @@ import { HttpAdapterHost } from '@nestjs/core';
 import type { Problem } from '@tensorloop/contracts/dashboard-api';
 import type { Logger } from '@tensorloop/observability/logger';
 import { LOGGER } from './logging.js';
-import { problemLogLevel, type ProblemError, problemStatus, problemTitle, toProblem } from './problem.js';
+import { type ProblemError, problemLogLevel, problemStatus, problemTitle, toProblem } from './problem.js';
 import { requestIdOf } from './request-id.js';
 
 /** Media type of RFC 9457. */

@@ -1,5 +1,5 @@
-import { NotFoundException, PayloadTooLargeException } from '@nestjs/common';
 import { describe, expect, it } from '@jest/globals';
+import { NotFoundException, PayloadTooLargeException } from '@nestjs/common';
 import { defineProblems, problemLogLevel, problemStatus, toProblem } from './problem.js';
 import { toPointer } from './validation.js';
 

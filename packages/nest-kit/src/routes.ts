@@ -62,7 +62,9 @@ function routesOf(controller: object & { name: string; prototype: unknown }, nam
     response: readDeclared<DeclaredResponse>(RESPONSE_METADATA, handler, controller),
     ...inputsOf(controller, name),
   };
-  return [controllerPaths].flat().flatMap((base) => [handlerPaths].flat().map((path) => ({ ...route, path: joinPath(base, path) })));
+  return [controllerPaths]
+    .flat()
+    .flatMap((base) => [handlerPaths].flat().map((path) => ({ ...route, path: joinPath(base, path) })));
 }
 
 function inputsOf(controller: object, name: string): Pick<DeclaredRoute, 'body' | 'query' | 'params'> {
@@ -72,7 +74,11 @@ function inputsOf(controller: object, name: string): Pick<DeclaredRoute, 'body' 
     if (taken.length === 0) return 'none';
     return taken.every(([, argument]) => argument.schema !== undefined) ? 'schema' : 'unchecked';
   };
-  return { body: declared(RouteParamtypes.BODY), query: declared(RouteParamtypes.QUERY), params: declared(RouteParamtypes.PARAM) };
+  return {
+    body: declared(RouteParamtypes.BODY),
+    query: declared(RouteParamtypes.QUERY),
+    params: declared(RouteParamtypes.PARAM),
+  };
 }
 
 function joinPath(base: string, path: string): string {

@@ -22,17 +22,18 @@ export class RpcResponder {
    * Validates the payload, runs the handler, validates its reply. Never rejects: a payload that does not fit is
    * `invalid_request`, a thrown ProblemError is its code and public text, anything else is `internal_error`, logged.
    */
-  async answer<Request, Reply>(
+  async answer<Request, Reply extends { ok: boolean }>(
     contract: RpcContract<Request, Reply>,
     payload: unknown,
-    handle: (request: NoInfer<Request>) => Promise<NoInfer<Reply>>,
+    handle: (request: NoInfer<Request>) => Promise<Reply>,
   ): Promise<Reply | RpcFailure> {
     const request = contract.request.safeParse(payload);
     if (!request.success) return { ok: false, code: 'invalid_request', message: z.prettifyError(request.error) };
     try {
       return contract.reply.parse(await handle(request.data));
     } catch (error) {
-      if (error instanceof ProblemError && error.kind !== 'internal') return { ok: false, code: error.code, message: error.detail };
+      if (error instanceof ProblemError && error.kind !== 'internal')
+        return { ok: false, code: error.code, message: error.detail };
       this.logger.error({ err: error, pattern: contract.pattern }, 'an RPC handler failed');
       return { ok: false, code: 'internal_error', message: 'the service failed' };
     }

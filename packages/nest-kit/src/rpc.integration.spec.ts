@@ -2,11 +2,11 @@ import 'reflect-metadata';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { Controller, type INestApplication, Inject, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { MessagePattern, Payload } from '@nestjs/microservices';
 import { ExpressAdapter } from '@nestjs/platform-express';
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { rpcFailureSchema } from '@tensorloop/contracts/rpc';
 import type { NatsLink } from '@tensorloop/messaging/connection';
 import { createLogger } from '@tensorloop/observability/logger';
@@ -107,12 +107,20 @@ describe('RPC between services', () => {
   });
 
   it('returns the callee’s typed reply', async () => {
-    const reply = await client.call(sumRpc, { left: 2, right: 3 }, { traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' });
+    const reply = await client.call(
+      sumRpc,
+      { left: 2, right: 3 },
+      { traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' },
+    );
     expect(reply).toEqual({ ok: true, sum: 5 });
   });
 
   it('returns an expected failure as its code and public text', async () => {
-    expect(await client.call(sumRpc, { left: 999, right: 2 })).toEqual({ ok: false, code: 'sum_too_large', message: 'The sum is too large.' });
+    expect(await client.call(sumRpc, { left: 999, right: 2 })).toEqual({
+      ok: false,
+      code: 'sum_too_large',
+      message: 'The sum is too large.',
+    });
   });
 
   it('tells nothing of an unexpected failure, and logs it', async () => {
@@ -144,9 +152,15 @@ describe('RPC between services', () => {
     expect((await health.readiness()).status).toBe('ready');
     await nats.kill();
     await poll(async () => (await health.readiness()).status === 'not_ready', { timeoutMs: 5_000, failure: 'still ready' });
-    expect(await client.call(sumRpc, { left: 1, right: 1 }, { timeoutMs: 500 })).toMatchObject({ ok: false, code: expect.stringMatching(/^rpc_/) });
+    expect(await client.call(sumRpc, { left: 1, right: 1 }, { timeoutMs: 500 })).toMatchObject({
+      ok: false,
+      code: expect.stringMatching(/^rpc_/),
+    });
     await nats.restart();
-    await poll(async () => (await client.call(sumRpc, { left: 1, right: 1 }, { timeoutMs: 500 })).ok, { timeoutMs: 15_000, failure: 'no answer' });
+    await poll(async () => (await client.call(sumRpc, { left: 1, right: 1 }, { timeoutMs: 500 })).ok, {
+      timeoutMs: 15_000,
+      failure: 'no answer',
+    });
     await poll(async () => (await health.readiness()).status === 'ready', { timeoutMs: 10_000, failure: 'not ready' });
   });
 

@@ -1,6 +1,6 @@
+import { headers } from '@nats-io/transport-node';
 import { ClientNats, type MicroserviceOptions, NatsRecordBuilder, Transport } from '@nestjs/microservices';
 import { EmptyResponseException } from '@nestjs/microservices/errors/empty-response.exception.js';
-import { headers } from '@nats-io/transport-node';
 import type { RpcFailure } from '@tensorloop/contracts/rpc';
 import { connectionOptions } from '@tensorloop/messaging/connection';
 import { withTraceparent } from '@tensorloop/messaging/trace-context';
@@ -18,7 +18,11 @@ export interface RpcContract<Request, Reply> {
   reply: z.ZodType<Reply>;
 }
 
-export function defineRpc<Request, Reply>(pattern: string, request: z.ZodType<Request>, reply: z.ZodType<Reply>): RpcContract<Request, Reply> {
+export function defineRpc<Request, Reply>(
+  pattern: string,
+  request: z.ZodType<Request>,
+  reply: z.ZodType<Reply>,
+): RpcContract<Request, Reply> {
   return { pattern, request, reply };
 }
 
@@ -52,7 +56,9 @@ export class RpcClient {
     if (options.traceparent !== undefined) record.setHeaders(withTraceparent(options.traceparent, headers()));
     let answer: unknown;
     try {
-      answer = await firstValueFrom(this.client.send(contract.pattern, record.build()).pipe(timeout(options.timeoutMs ?? RPC_TIMEOUT_MS)));
+      answer = await firstValueFrom(
+        this.client.send(contract.pattern, record.build()).pipe(timeout(options.timeoutMs ?? RPC_TIMEOUT_MS)),
+      );
     } catch (error) {
       return transportFailure(error);
     }
@@ -69,7 +75,13 @@ export class RpcClient {
 export function rpcServerOptions(options: { url: string; name: string }): MicroserviceOptions {
   return {
     transport: Transport.NATS,
-    options: { ...natsOptions(options), queue: options.name, gracefulShutdown: true, gracePeriod: RPC_GRACE_MS, waitOnFirstConnect: true },
+    options: {
+      ...natsOptions(options),
+      queue: options.name,
+      gracefulShutdown: true,
+      gracePeriod: RPC_GRACE_MS,
+      waitOnFirstConnect: true,
+    },
   };
 }
 

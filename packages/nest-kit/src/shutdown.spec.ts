@@ -1,9 +1,9 @@
 import 'reflect-metadata';
 import { EventEmitter, once } from 'node:events';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 import { type INestApplicationContext, Injectable, Module, type OnModuleDestroy } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { createLogger } from '@tensorloop/observability/logger';
-import { beforeEach, describe, expect, it } from '@jest/globals';
 import { HealthModule, HealthRegistry } from './health.js';
 import { type ShutdownOptions, shutDownOnSignals } from './shutdown.js';
 

@@ -11,7 +11,9 @@ import { mergeMap, type Observable } from 'rxjs';
 import { type DeclaredResponse, RESPONSE_METADATA, readDeclared } from './access.js';
 import { type FieldError, generalProblems } from './problem.js';
 
-type Issues = Parameters<NonNullable<NonNullable<ConstructorParameters<typeof StandardSchemaValidationPipe>[0]>['exceptionFactory']>>[0];
+type Issues = Parameters<
+  NonNullable<NonNullable<ConstructorParameters<typeof StandardSchemaValidationPipe>[0]>['exceptionFactory']>
+>[0];
 
 /** Reported field errors per request; a body of a million mistakes must not become an answer of a million lines. */
 const FIELD_ERRORS_MAX = 50;
@@ -62,7 +64,8 @@ export class ResponseSchemaInterceptor implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     if (context.getType() !== 'http') return next.handle();
     const declared = readDeclared<DeclaredResponse>(RESPONSE_METADATA, context.getHandler(), context.getClass());
-    if (declared === undefined) throw new Error(`${context.getClass().name}.${context.getHandler().name} declares no response schema`);
+    if (declared === undefined)
+      throw new Error(`${context.getClass().name}.${context.getHandler().name} declares no response schema`);
     if ('raw' in declared) return next.handle();
     return next.handle().pipe(mergeMap((body) => declared.schema.parseAsync(body)));
   }

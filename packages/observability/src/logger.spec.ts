@@ -60,7 +60,10 @@ describe('redaction', () => {
     expect(redactSecrets(text)).toBe(expected);
   });
 
-  it.each(['request 0197-tl', 'html_element', 'task-runner', 'bearer token is missing', 'tl_short'])('leaves "%s" alone', (text) => {
-    expect(redactSecrets(text)).toBe(text);
-  });
+  it.each(['request 0197-tl', 'html_element', 'task-runner', 'bearer token is missing', 'tl_short'])(
+    'leaves "%s" alone',
+    (text) => {
+      expect(redactSecrets(text)).toBe(text);
+    },
+  );
 });

@@ -6,5 +6,8 @@ const SECRETS = /\b(tlm?_|sk-)[0-9A-Za-z_-]{12,}|\b(Bearer|Basic)\s+[^\s"'\\,]{8
 
 /** Replaces credentials in a text, keeping the prefix that tells of what kind they were. */
 export function redactSecrets(text: string): string {
-  return text.replace(SECRETS, (_match, prefix: string | undefined, scheme: string | undefined) => `${prefix ?? `${scheme} `}[redacted]`);
+  return text.replace(
+    SECRETS,
+    (_match, prefix: string | undefined, scheme: string | undefined) => `${prefix ?? `${scheme} `}[redacted]`,
+  );
 }

@@ -57,7 +57,11 @@ describe('tracing', () => {
     const spans = new Map(exported?.scopeSpans[0]?.spans.map((span) => [span.name, span]));
     expect([...spans.keys()].sort()).toEqual(['call', 'fresh', 'upstream']);
     expect(spans.get('call')).toMatchObject({ traceId: PARENT.slice(3, 35), parentSpanId: PARENT.slice(36, 52) });
-    expect(spans.get('upstream')).toMatchObject({ traceId: PARENT.slice(3, 35), parentSpanId: spans.get('call')?.spanId, status: { message: 'timeout' } });
+    expect(spans.get('upstream')).toMatchObject({
+      traceId: PARENT.slice(3, 35),
+      parentSpanId: spans.get('call')?.spanId,
+      status: { message: 'timeout' },
+    });
     expect(spans.get('fresh')?.traceId).not.toBe(PARENT.slice(3, 35));
     expect(child.traceparent).toBe(`00-${PARENT.slice(3, 35)}-${spans.get('upstream')?.spanId}-01`);
   });

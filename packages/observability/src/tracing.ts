@@ -3,9 +3,9 @@ import { type Attributes, ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, typ
 export const SPANS_QUEUED_MAX = 4_096;
 export const SPANS_PER_EXPORT_MAX = 512;
 export const EXPORT_INTERVAL_MS = 2_000;
-export const EXPORT_TIMEOUT_MS = 5_000;
+export const EXPORT_TIMEOUT_MS = 1_500;
 /** What a shutdown gives the last export: traces are not worth a late stop. */
-export const LAST_EXPORT_TIMEOUT_MS = 1_500;
+export const LAST_EXPORT_TIMEOUT_MS = 2_000;
 
 /** W3C Trace Context, version 00 (https://www.w3.org/TR/trace-context/#traceparent-header). */
 const TRACEPARENT = /^00-((?!0{32})[0-9a-f]{32})-((?!0{16})[0-9a-f]{16})-([0-9a-f]{2})$/;
@@ -67,7 +67,10 @@ export async function startTracing(options: TracingOptions): Promise<Tracing> {
     import('@opentelemetry/sdk-trace-node'),
     import('@opentelemetry/semantic-conventions'),
   ]);
-  const exporter = new OTLPTraceExporter({ url: `${options.endpoint.replace(/\/+$/, '')}/v1/traces`, timeoutMillis: EXPORT_TIMEOUT_MS });
+  const exporter = new OTLPTraceExporter({
+    url: `${options.endpoint.replace(/\/+$/, '')}/v1/traces`,
+    timeoutMillis: EXPORT_TIMEOUT_MS,
+  });
   const provider = new sdk.NodeTracerProvider({
     resource: resourceFromAttributes({ [ATTR_SERVICE_NAME]: options.service }),
     spanProcessors: [
@@ -103,7 +106,11 @@ class RecordedSpan implements TraceSpan {
 
   constructor(tracer: Tracer, name: string, options: SpanOptions) {
     const parent = parentContext(options.parent);
-    this.span = tracer.startSpan(name, { kind: KINDS[options.role ?? 'internal'], attributes: options.attributes ?? {} }, parent);
+    this.span = tracer.startSpan(
+      name,
+      { kind: KINDS[options.role ?? 'internal'], attributes: options.attributes ?? {} },
+      parent,
+    );
     const { traceId, spanId, traceFlags } = this.span.spanContext();
     this.traceparent = `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`;
   }

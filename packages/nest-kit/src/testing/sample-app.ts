@@ -7,12 +7,16 @@ import { Access, AccessGuard, RawResponse, ResponseSchema } from '../access.js';
 import { HealthModule } from '../health.js';
 import { LOGGER, LoggingModule } from '../logging.js';
 import { MetricsModule } from '../metrics.js';
-import { defineProblems } from '../problem.js';
 import { ProblemFilter } from '../problem.filter.js';
+import { defineProblems } from '../problem.js';
 import { ResponseSchemaInterceptor, ValidationPipe } from '../validation.js';
 
 export const logLines: string[] = [];
-const logger = createLogger({ service: 'sample', level: 'debug', destination: { write: (line: string) => logLines.push(line) } });
+const logger = createLogger({
+  service: 'sample',
+  level: 'debug',
+  destination: { write: (line: string) => logLines.push(line) },
+});
 
 const problems = defineProblems({ thing_taken: { kind: 'conflict', text: 'The name is taken.' } });
 const thingSchema = z.object({ id: z.string() });
@@ -24,7 +28,9 @@ export class ThingsController {
 
   @Post()
   @ResponseSchema(thingSchema)
-  create(@Body({ schema: z.strictObject({ name: z.string().min(1), tags: z.array(z.string()).optional() }) }) body: { name: string }): unknown {
+  create(
+    @Body({ schema: z.strictObject({ name: z.string().min(1), tags: z.array(z.string()).optional() }) }) body: { name: string },
+  ): unknown {
     if (body.name === 'taken') throw problems.thing_taken({ headers: { 'retry-after': '3' } });
     if (body.name === 'broken') throw new Error('password=hunter2 at 10.0.0.1');
     return { id: body.name, internalNote: 'not for callers' };
