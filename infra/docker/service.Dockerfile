@@ -9,10 +9,10 @@ RUN npm install --global pnpm@10.34.8
 COPY . .
 RUN pnpm install --frozen-lockfile
 ARG SERVICE
-RUN pnpm exec turbo run generate build --filter=@tensorloop/${SERVICE}
+RUN node_modules/.bin/turbo run generate build --filter=@tensorloop/${SERVICE}
 # The same tree with this service's run-time dependencies only. Layout matters: migrations are found beside packages/.
 RUN find . -name node_modules -type d -prune -exec rm -rf {} + \
- && pnpm install --frozen-lockfile --prod --ignore-scripts --filter "@tensorloop/${SERVICE}..."
+ && pnpm install --frozen-lockfile --prod --ignore-scripts --filter-prod "@tensorloop/${SERVICE}..."
 ARG FOLDER
 RUN sh infra/docker/keep-runtime.sh "${FOLDER}"
 
