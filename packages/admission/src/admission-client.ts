@@ -96,7 +96,14 @@ export class AdmissionClient {
     // The totals go along with each run: they cover every id, and a scope without its total would have to be fetched.
     for (let first = 0; first < requestIds.length; first += ACKNOWLEDGE_IDS_MAX) {
       const ids = requestIds.slice(first, first + ACKNOWLEDGE_IDS_MAX);
-      const reply = await this.run('acknowledge', [openKey(tag), scopesKey(tag), keyPrefix(tag), settled.totals.length, ...totals, ...ids]);
+      const reply = await this.run('acknowledge', [
+        openKey(tag),
+        scopesKey(tag),
+        keyPrefix(tag),
+        settled.totals.length,
+        ...totals,
+        ...ids,
+      ]);
       removed += (reply as [number, number])[0];
     }
     return removed;
@@ -106,7 +113,13 @@ export class AdmissionClient {
   async seedTotals(accountTag: string, totals: readonly ScopeTotal[]): Promise<number | null> {
     const args = totals.flatMap((total) => [total.scope, scriptTotal(BigInt(total.totalNanoUsd)), total.version]);
     const runId = await this.knownRunId();
-    const reply = await this.run('seed-totals', [accountKey(accountTag), scopesKey(accountTag), keyPrefix(accountTag), runId, ...args]);
+    const reply = await this.run('seed-totals', [
+      accountKey(accountTag),
+      scopesKey(accountTag),
+      keyPrefix(accountTag),
+      runId,
+      ...args,
+    ]);
     return reply === -1 ? null : (reply as number);
   }
 
@@ -133,7 +146,10 @@ export class AdmissionClient {
   async beginRebuild(accountTag: string, freshId: string): Promise<string | null> {
     const runId = await this.knownRunId();
     const keys = [accountKey(accountTag), openKey(accountTag), scopesKey(accountTag), keysKey(accountTag)];
-    const [outcome, rebuildId] = (await this.run('begin-rebuild', [...keys, keyPrefix(accountTag), runId, freshId])) as [string, string];
+    const [outcome, rebuildId] = (await this.run('begin-rebuild', [...keys, keyPrefix(accountTag), runId, freshId])) as [
+      string,
+      string,
+    ];
     return outcome === 'open' ? null : rebuildId;
   }
 
@@ -146,7 +162,9 @@ export class AdmissionClient {
     const tag = reassertion.accountTag;
     const runId = await this.knownRunId();
     const keys = [accountKey(tag), openKey(tag), scopesKey(tag), keyPrefix(tag), runId];
-    const runs = reassertChunks(reassertion).map((chunk) => this.run('reassert', [...keys, reassertion.rebuildId, reassertion.gatewayId, ...chunk]));
+    const runs = reassertChunks(reassertion).map((chunk) =>
+      this.run('reassert', [...keys, reassertion.rebuildId, reassertion.gatewayId, ...chunk]),
+    );
     // Sent at once, hence in order on one connection: a settle issued after this call runs after every chunk.
     const counts = (await Promise.all(runs)) as number[];
     return counts.includes(-1) ? null : counts.reduce((sum, count) => sum + count, 0);
@@ -155,7 +173,12 @@ export class AdmissionClient {
   /** Opens the epoch once every expected gateway has re-asserted for this rebuild. */
   async openEpoch(opening: EpochOpening): Promise<OpenEpochResult> {
     const runId = await this.knownRunId();
-    const reply = await this.run('open-epoch', [accountKey(opening.accountTag), runId, opening.rebuildId, ...opening.expectedGatewayIds]);
+    const reply = await this.run('open-epoch', [
+      accountKey(opening.accountTag),
+      runId,
+      opening.rebuildId,
+      ...opening.expectedGatewayIds,
+    ]);
     const [outcome, openedAtMs, ...missingGatewayIds] = reply as [OpenEpochResult['outcome'], number, ...string[]];
     if (outcome === 'waiting') return { outcome, missingGatewayIds };
     return outcome === 'stale' ? { outcome } : { outcome, openedAtMs };

@@ -58,7 +58,13 @@ export class AdmissionView {
   }
 
   private async scopeState(accountTag: string, scope: Scope): Promise<ScopeState> {
-    const [total, version, held, settled] = await this.redis.hmget(scopeKey(accountTag, scope), 'total', 'version', 'held', 'settled');
+    const [total, version, held, settled] = await this.redis.hmget(
+      scopeKey(accountTag, scope),
+      'total',
+      'version',
+      'held',
+      'settled',
+    );
     return {
       scope,
       totalNanoUsd: total ? BigInt(total) : null,

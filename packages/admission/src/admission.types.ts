@@ -50,14 +50,30 @@ export type Refusal =
   | { admitted: false; reason: 'unknown_epoch'; nowMs: number }
   /** No projection of this key: ask the control plane once. */
   | { admitted: false; reason: 'unknown_key'; nowMs: number }
-  | { admitted: false; reason: 'key_revoked' | 'key_expired' | 'model_not_allowed'; nowMs: number; keyId: string; accountId: string }
+  | {
+      admitted: false;
+      reason: 'key_revoked' | 'key_expired' | 'model_not_allowed';
+      nowMs: number;
+      keyId: string;
+      accountId: string;
+    }
   /** The price version does not apply at `nowMs`: price again and retry. */
   | { admitted: false; reason: 'price_moved'; nowMs: number; keyId: string; accountId: string }
   /** The account has too many unacknowledged calls (100,000): 503. */
   | { admitted: false; reason: 'pending_full'; nowMs: number; keyId: string; accountId: string }
   /** Fetch these totals from metering, seed them and retry. */
   | { admitted: false; reason: 'unknown_scope'; nowMs: number; keyId: string; accountId: string; scopes: Scope[] }
-  | { admitted: false; reason: 'rate_limited'; nowMs: number; keyId: string; accountId: string; limit: number; remaining: 0; retryAfterMs: number; resetMs: number }
+  | {
+      admitted: false;
+      reason: 'rate_limited';
+      nowMs: number;
+      keyId: string;
+      accountId: string;
+      limit: number;
+      remaining: 0;
+      retryAfterMs: number;
+      resetMs: number;
+    }
   | {
       admitted: false;
       /** `…_held`: it would fit were it not for calls in flight. `resetMs`: until the window or day ends. */
@@ -71,7 +87,11 @@ export type Refusal =
 export type AdmitResult = Admission | Refusal;
 
 /** `missing`: this Redis has no such entry (lost, released or acknowledged); the journal still has it, and a rebuild brings it back. */
-export type SettleResult = { outcome: 'settled' | 'already_settled' | 'missing'; amountNanoUsd: NanoUsd; /** Cut off: the amount stood above the hold. */ excessNanoUsd: NanoUsd };
+export type SettleResult = {
+  outcome: 'settled' | 'already_settled' | 'missing';
+  amountNanoUsd: NanoUsd /** Cut off: the amount stood above the hold. */;
+  excessNanoUsd: NanoUsd;
+};
 export type ReleaseResult = { outcome: 'released' | 'already_settled' | 'missing'; amountNanoUsd: NanoUsd };
 
 /** A pending amount: what a call holds (`held`) or has cost (`settled`) until metering's totals include it. */
@@ -135,7 +155,7 @@ export interface AccountState {
 }
 
 export type FoundKey =
-  | { found: true; nowMs: number; keyId: string; accountId: string; /** "*" = every model. */ models: string[] }
+  | { found: true; nowMs: number; keyId: string; accountId: string /** "*" = every model. */; models: string[] }
   | { found: false; reason: 'unknown_epoch' | 'unknown_key' | 'key_revoked' | 'key_expired'; nowMs: number };
 
 /** The connection does not lead to a Redis process that is known: answer 503. Nothing was sent. */

@@ -7,8 +7,27 @@ function limitState(limit: ScriptValue, spent: ScriptValue, held: ScriptValue): 
 }
 
 function admission(fields: ScriptValue[]): Admission {
-  const [at, keyId, accountId, index, start, day, hold, ...rest] = fields as [number, string, string, number, number, string, number, ...number[]];
-  const [rpmLimit, rpmLeft, rpmReset, budget, spent, held, dayLimit, daySpent, dayHeld] = rest as [number, number, number, number, number, number, number, number, number];
+  const [at, keyId, accountId, index, start, day, hold, ...rest] = fields as [
+    number,
+    string,
+    string,
+    number,
+    number,
+    string,
+    number,
+    ...number[],
+  ];
+  const [rpmLimit, rpmLeft, rpmReset, budget, spent, held, dayLimit, daySpent, dayHeld] = rest as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
   return {
     admitted: true,
     admittedAtMs: at,

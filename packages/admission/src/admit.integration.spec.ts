@@ -59,21 +59,28 @@ describe('an admitted call', () => {
     expect(await bench.client.admit(callOf(key))).toMatchObject({ windowIndex: 0, windowStartMs: NOW });
   });
 
-  it.each(['1970-01-02', '2000-02-29', '2026-12-31', '2027-01-01', '2028-02-29', '2100-03-01', '2399-12-31'])('has the UTC day %s', async (day) => {
-    const at = Date.parse(day) + DAY_MS - 1;
-    await bench.setNow(at - DAY_MS);
-    const key = keyAt(at - DAY_MS);
-    await openAccount(bench, key);
-    await bench.setNow(at);
-    expect(await bench.client.admit(callOf(key))).toMatchObject({ admitted: true, day });
-  });
+  it.each(['1970-01-02', '2000-02-29', '2026-12-31', '2027-01-01', '2028-02-29', '2100-03-01', '2399-12-31'])(
+    'has the UTC day %s',
+    async (day) => {
+      const at = Date.parse(day) + DAY_MS - 1;
+      await bench.setNow(at - DAY_MS);
+      const key = keyAt(at - DAY_MS);
+      await openAccount(bench, key);
+      await bench.setNow(at);
+      expect(await bench.client.admit(callOf(key))).toMatchObject({ admitted: true, day });
+    },
+  );
 });
 
 describe('who may call', () => {
   it('is unknown without a projection', async () => {
     const key = keyAt(NOW);
     await openAccount(bench, key);
-    expect(await bench.client.admit(callOf({ ...key, keyHash: 'f'.repeat(64) }))).toEqual({ admitted: false, reason: 'unknown_key', nowMs: NOW });
+    expect(await bench.client.admit(callOf({ ...key, keyHash: 'f'.repeat(64) }))).toEqual({
+      admitted: false,
+      reason: 'unknown_key',
+      nowMs: NOW,
+    });
   });
 
   it('excludes a revoked key at the very next admission', async () => {
@@ -107,7 +114,9 @@ describe('who may call', () => {
     for (const key of [wildcard, thousand]) await openAccount(bench, key);
     expect(await bench.client.admit(callOf(wildcard, { model: 'anything' }))).toMatchObject({ admitted: true });
     expect(await bench.client.admit(callOf(thousand, { model: 'vendor/model-999' }))).toMatchObject({ admitted: true });
-    expect(await bench.client.admit(callOf(thousand, { model: 'vendor/model-1000' }))).toMatchObject({ reason: 'model_not_allowed' });
+    expect(await bench.client.admit(callOf(thousand, { model: 'vendor/model-1000' }))).toMatchObject({
+      reason: 'model_not_allowed',
+    });
     const found = await bench.client.findKey(thousand.accountTag, thousand.keyHash);
     expect(found.found && found.models.length).toBe(1_000);
   });
@@ -144,7 +153,10 @@ describe('a price', () => {
   it('must apply at the instant of admission', async () => {
     const key = keyAt(NOW);
     await openAccount(bench, key);
-    expect(await bench.client.admit(callOf(key, { priceFromMs: NOW + 1 }))).toMatchObject({ reason: 'price_moved', nowMs: NOW });
+    expect(await bench.client.admit(callOf(key, { priceFromMs: NOW + 1 }))).toMatchObject({
+      reason: 'price_moved',
+      nowMs: NOW,
+    });
     expect(await bench.client.admit(callOf(key, { priceToMs: NOW }))).toMatchObject({ reason: 'price_moved', nowMs: NOW });
     expect(await bench.client.admit(callOf(key, { priceFromMs: NOW, priceToMs: NOW + 1 }))).toMatchObject({ admitted: true });
   });
@@ -157,7 +169,10 @@ describe('the budget', () => {
     const clampable = () => callOf(key, { holdNanoUsd: 1_000n, holdMinNanoUsd: 400n });
     expect(await bench.client.admit(clampable())).toMatchObject({ holdNanoUsd: 1_000n });
     expect(await bench.client.admit(clampable())).toMatchObject({ holdNanoUsd: 500n });
-    expect(await bench.client.admit(clampable())).toMatchObject({ reason: 'budget_held', limit: { limitNanoUsd: 1_500n, spentNanoUsd: 0n, heldNanoUsd: 1_500n } });
+    expect(await bench.client.admit(clampable())).toMatchObject({
+      reason: 'budget_held',
+      limit: { limitNanoUsd: 1_500n, spentNanoUsd: 0n, heldNanoUsd: 1_500n },
+    });
   });
 
   it('is exceeded when what is spent leaves too little, held when only calls in flight do', async () => {
@@ -216,12 +231,19 @@ describe('the daily limit', () => {
     await bench.client.projectKey(second);
     await bench.setNow(NOW);
     const spender = callOf(first, { holdNanoUsd: 900n });
-    expect(await bench.client.admit(spender)).toMatchObject({ daily: { limitNanoUsd: 1_000n, spentNanoUsd: 0n, heldNanoUsd: 900n } });
+    expect(await bench.client.admit(spender)).toMatchObject({
+      daily: { limitNanoUsd: 1_000n, spentNanoUsd: 0n, heldNanoUsd: 900n },
+    });
     const untilMidnight = startOfDay(NOW) + DAY_MS - NOW;
-    expect(await bench.client.admit(callOf(second, { holdNanoUsd: 200n }))).toMatchObject({ reason: 'daily_limit_held', resetMs: untilMidnight });
+    expect(await bench.client.admit(callOf(second, { holdNanoUsd: 200n }))).toMatchObject({
+      reason: 'daily_limit_held',
+      resetMs: untilMidnight,
+    });
     await bench.client.settle(first.accountTag, spender.requestId, 900n);
     expect(await bench.client.admit(callOf(second, { holdNanoUsd: 200n }))).toMatchObject({ reason: 'daily_limit_reached' });
-    expect(await bench.client.admit(callOf(second, { holdNanoUsd: 200n, holdMinNanoUsd: 50n }))).toMatchObject({ holdNanoUsd: 100n });
+    expect(await bench.client.admit(callOf(second, { holdNanoUsd: 200n, holdMinNanoUsd: 50n }))).toMatchObject({
+      holdNanoUsd: 100n,
+    });
     await bench.setNow(startOfDay(NOW) + DAY_MS);
     expect(await bench.client.admit(callOf(second, { holdNanoUsd: 200n }))).toMatchObject({ admitted: true });
   });
@@ -233,7 +255,11 @@ describe('a total that this Redis cannot know', () => {
     await openAccount(bench, key);
     const window = windowScope(key.keyId, 0);
     const day = dayScope(utcDay(NOW));
-    expect(await bench.client.admit(callOf(key))).toMatchObject({ reason: 'unknown_scope', scopes: [window, day], accountId: key.accountId });
+    expect(await bench.client.admit(callOf(key))).toMatchObject({
+      reason: 'unknown_scope',
+      scopes: [window, day],
+      accountId: key.accountId,
+    });
     await bench.client.seedTotals(key.accountTag, [{ scope: window, totalNanoUsd: '4000', version: 7 }]);
     expect(await bench.client.admit(callOf(key))).toMatchObject({ reason: 'unknown_scope', scopes: [day] });
     await bench.client.seedTotals(key.accountTag, [{ scope: day, totalNanoUsd: '0', version: 0 }]);
@@ -255,7 +281,9 @@ describe('a total that this Redis cannot know', () => {
     const scope = windowScope(key.keyId, 0);
     expect(await bench.client.seedTotals(key.accountTag, [{ scope, totalNanoUsd: '4000', version: 7 }])).toBe(1);
     expect(await bench.client.seedTotals(key.accountTag, [{ scope, totalNanoUsd: '1', version: 6 }])).toBe(0);
-    expect(await bench.client.seedTotals(key.accountTag, [{ scope, totalNanoUsd: '99999999999999999999', version: 8 }])).toBe(1);
+    expect(await bench.client.seedTotals(key.accountTag, [{ scope, totalNanoUsd: '99999999999999999999', version: 8 }])).toBe(
+      1,
+    );
     expect(await bench.client.admit(callOf(key, { holdNanoUsd: 1n }))).toMatchObject({ reason: 'budget_exceeded' });
   });
 });

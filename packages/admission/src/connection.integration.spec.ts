@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { startTestRedis, type TestServer } from '@tensorloop/testing/servers';
 import { waitUntil } from '@tensorloop/testing/wait-until';
-import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { Redis } from 'ioredis';
 import { callOf, keyAt } from '../test/fixture.js';
 import { AdmissionUnavailableError } from './admission.types.js';
@@ -28,25 +28,29 @@ describe('a connection with the options of the hot path', () => {
     await server.stop();
   });
 
-  it('fails at once while Redis is down, recovers alone, and takes the state of the earlier process for unknown', async () => {
-    // Minted after the epoch opens, or its window's total would be unknown.
-    const key = keyAt(Date.now() + STARTUP_TIMEOUT_MS);
-    const firstRunId = client.runId;
-    const rebuildId = await client.beginRebuild(key.accountTag, uuid7());
-    await client.openEpoch({ accountTag: key.accountTag, rebuildId: rebuildId as string, expectedGatewayIds: [] });
-    await client.projectKey(key);
-    expect(await client.admit(callOf(key))).toMatchObject({ admitted: true });
+  it(
+    'fails at once while Redis is down, recovers alone, and takes the state of the earlier process for unknown',
+    async () => {
+      // Minted after the epoch opens, or its window's total would be unknown.
+      const key = keyAt(Date.now() + STARTUP_TIMEOUT_MS);
+      const firstRunId = client.runId;
+      const rebuildId = await client.beginRebuild(key.accountTag, uuid7());
+      await client.openEpoch({ accountTag: key.accountTag, rebuildId: rebuildId as string, expectedGatewayIds: [] });
+      await client.projectKey(key);
+      expect(await client.admit(callOf(key))).toMatchObject({ admitted: true });
 
-    await server.server.kill();
-    await waitUntil(() => client.runId === null, { what: 'the connection to close' });
-    await expect(client.admit(callOf(key))).rejects.toThrow(AdmissionUnavailableError);
+      await server.server.kill();
+      await waitUntil(() => client.runId === null, { what: 'the connection to close' });
+      await expect(client.admit(callOf(key))).rejects.toThrow(AdmissionUnavailableError);
 
-    await server.server.restart();
-    await waitUntil(() => client.runId, { what: 'the new run id' });
-    expect(client.runId).not.toBe(firstRunId);
-    expect(await client.admit(callOf(key))).toMatchObject({ admitted: false, reason: 'unknown_epoch' });
-    expect(await client.beginRebuild(key.accountTag, uuid7())).not.toBeNull();
-  }, STARTUP_TIMEOUT_MS);
+      await server.server.restart();
+      await waitUntil(() => client.runId, { what: 'the new run id' });
+      expect(client.runId).not.toBe(firstRunId);
+      expect(await client.admit(callOf(key))).toMatchObject({ admitted: false, reason: 'unknown_epoch' });
+      expect(await client.beginRebuild(key.accountTag, uuid7())).not.toBeNull();
+    },
+    STARTUP_TIMEOUT_MS,
+  );
 
   it('runs its scripts again after the server forgot them', async () => {
     const key = keyAt(Date.now());

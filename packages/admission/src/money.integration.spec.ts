@@ -28,10 +28,23 @@ const amount = fc.bigInt(0n, 4_000n);
 const pick = fc.nat(99);
 const steps: fc.Arbitrary<Step[]> = fc.array(
   fc.oneof(
-    { weight: 5, arbitrary: fc.record({ kind: fc.constant('admit' as const), worst: amount, leastShare: fc.integer({ min: 1, max: 3 }) }) },
+    {
+      weight: 5,
+      arbitrary: fc.record({ kind: fc.constant('admit' as const), worst: amount, leastShare: fc.integer({ min: 1, max: 3 }) }),
+    },
     { weight: 3, arbitrary: fc.record({ kind: fc.constant('settle' as const), pick, amount }) },
-    { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom('admitAgain' as const, 'release' as const, 'reassert' as const), pick }) },
-    { weight: 2, arbitrary: fc.record({ kind: fc.constant('commit' as const), count: fc.integer({ min: 1, max: 4 }), withTotals: fc.boolean() }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({ kind: fc.constantFrom('admitAgain' as const, 'release' as const, 'reassert' as const), pick }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        kind: fc.constant('commit' as const),
+        count: fc.integer({ min: 1, max: 4 }),
+        withTotals: fc.boolean(),
+      }),
+    },
     { weight: 3, arbitrary: fc.record({ kind: fc.constant('deliver' as const), pick }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('fetchTotals' as const, 'nextDay' as const) }) },
   ),
@@ -59,10 +72,15 @@ class Play {
         return this.admit(uuid7(), step.worst, step.worst / BigInt(step.leastShare));
       case 'admitAgain':
         // The gateway repeats an admission whose answer it lost; it never asks for a call again that has ended.
-        if (id && this.model.pending.get(id)?.state === 'held') expect(await bench.client.admit(callOf(this.key, { requestId: id, holdNanoUsd: 99_999n }))).toMatchObject({ admitted: true, holdNanoUsd: this.model.pending.get(id)?.amount });
+        if (id && this.model.pending.get(id)?.state === 'held')
+          expect(await bench.client.admit(callOf(this.key, { requestId: id, holdNanoUsd: 99_999n }))).toMatchObject({
+            admitted: true,
+            holdNanoUsd: this.model.pending.get(id)?.amount,
+          });
         return;
       case 'settle':
-        if (id) expect((await bench.client.settle(accountTag, id, step.amount)).outcome).toBe(this.model.settle(id, step.amount));
+        if (id)
+          expect((await bench.client.settle(accountTag, id, step.amount)).outcome).toBe(this.model.settle(id, step.amount));
         return;
       case 'release':
         if (id) expect((await bench.client.release(accountTag, id)).outcome).toBe(this.model.release(id));
@@ -86,20 +104,38 @@ class Play {
 
   private async admit(requestId: string, holdNanoUsd: bigint, holdMinNanoUsd: bigint): Promise<void> {
     const result = await bench.client.admit(callOf(this.key, { requestId, holdNanoUsd, holdMinNanoUsd }));
-    const expected = this.model.admit(requestId, this.now, holdNanoUsd, holdMinNanoUsd);
-    expect(result.admitted ? { reason: 'admitted', hold: result.holdNanoUsd } : { reason: result.reason, hold: 0n }).toEqual(expected);
+    const expected = this.model.admit(requestId, this.now, { worst: holdNanoUsd, least: holdMinNanoUsd });
+    expect(result.admitted ? { reason: 'admitted', hold: result.holdNanoUsd } : { reason: result.reason, hold: 0n }).toEqual(
+      expected,
+    );
     if (result.admitted) this.ids.push(requestId);
   }
 
   private async reassert(): Promise<void> {
     const entries = (await bench.view.listOwnedOpen(this.key.accountTag, GATEWAY)).map((entry) => this.pendingEntry(entry));
-    const added = await bench.client.reassert({ accountTag: this.key.accountTag, rebuildId: 'none', gatewayId: GATEWAY, entries, recentByKey: new Map() });
+    const added = await bench.client.reassert({
+      accountTag: this.key.accountTag,
+      rebuildId: 'none',
+      gatewayId: GATEWAY,
+      entries,
+      recentByKey: new Map(),
+    });
     expect(added).toBe(0);
   }
 
   private pendingEntry(entry: OpenEntry): PendingEntry {
     const { requestId, state, amountNanoUsd, holdNanoUsd, admittedAtMs, dayScope } = entry;
-    return { requestId, state, amountNanoUsd, holdNanoUsd, admittedAtMs, keyId: this.key.keyId, windowIndex: 0, windowStartMs: NOW, day: dayScope.slice(4) };
+    return {
+      requestId,
+      state,
+      amountNanoUsd,
+      holdNanoUsd,
+      admittedAtMs,
+      keyId: this.key.keyId,
+      windowIndex: 0,
+      windowStartMs: NOW,
+      day: dayScope.slice(4),
+    };
   }
 
   private async deliver(settlement: Settlement | undefined): Promise<void> {
@@ -119,7 +155,11 @@ class Play {
   /** Redis holds what the model holds, no limit is crossed in truth, and Redis never believes less than the truth. */
   async check(): Promise<void> {
     for (const { scope, heldNanoUsd, settledNanoUsd, totalNanoUsd } of (await bench.view.inspect(this.key.accountTag)).scopes) {
-      expect({ scope, heldNanoUsd, settledNanoUsd }).toEqual({ scope, heldNanoUsd: this.model.pendingIn(scope, 'held'), settledNanoUsd: this.model.pendingIn(scope, 'settled') });
+      expect({ scope, heldNanoUsd, settledNanoUsd }).toEqual({
+        scope,
+        heldNanoUsd: this.model.pendingIn(scope, 'held'),
+        settledNanoUsd: this.model.pendingIn(scope, 'settled'),
+      });
       const truth = this.model.truth(scope);
       expect(truth).toBeLessThanOrEqual(scope.startsWith('window') ? BUDGET : DAILY);
       const isUnknown = totalNanoUsd === null && this.model.known.get(scope)?.total === null;
@@ -165,9 +205,20 @@ describe('money in Redis', () => {
     await openAccount(bench, key);
     const call = callOf(key, { holdNanoUsd: 500n });
     await bench.client.admit(call);
-    expect(await bench.client.settle(key.accountTag, call.requestId, 700n)).toEqual({ outcome: 'settled', amountNanoUsd: 500n, excessNanoUsd: 200n });
-    expect(await bench.client.settle(key.accountTag, call.requestId, 1n)).toEqual({ outcome: 'already_settled', amountNanoUsd: 500n, excessNanoUsd: 0n });
-    expect(await bench.client.release(key.accountTag, call.requestId)).toEqual({ outcome: 'already_settled', amountNanoUsd: 500n });
+    expect(await bench.client.settle(key.accountTag, call.requestId, 700n)).toEqual({
+      outcome: 'settled',
+      amountNanoUsd: 500n,
+      excessNanoUsd: 200n,
+    });
+    expect(await bench.client.settle(key.accountTag, call.requestId, 1n)).toEqual({
+      outcome: 'already_settled',
+      amountNanoUsd: 500n,
+      excessNanoUsd: 0n,
+    });
+    expect(await bench.client.release(key.accountTag, call.requestId)).toEqual({
+      outcome: 'already_settled',
+      amountNanoUsd: 500n,
+    });
   });
 
   it('keeps amounts near 2^53 exact', async () => {
@@ -175,8 +226,13 @@ describe('money in Redis', () => {
     const key = keyAt(NOW, { budgetNanoUsd: '9007199254740991' });
     await openAccount(bench, key);
     const call = callOf(key, { holdNanoUsd: 9_007_199_254_740_990n });
-    expect(await bench.client.admit(call)).toMatchObject({ holdNanoUsd: 9_007_199_254_740_990n, budget: { heldNanoUsd: 9_007_199_254_740_990n } });
-    expect(await bench.client.settle(key.accountTag, call.requestId, 9_007_199_254_740_989n)).toMatchObject({ amountNanoUsd: 9_007_199_254_740_989n });
+    expect(await bench.client.admit(call)).toMatchObject({
+      holdNanoUsd: 9_007_199_254_740_990n,
+      budget: { heldNanoUsd: 9_007_199_254_740_990n },
+    });
+    expect(await bench.client.settle(key.accountTag, call.requestId, 9_007_199_254_740_989n)).toMatchObject({
+      amountNanoUsd: 9_007_199_254_740_989n,
+    });
     expect(await bench.client.admit(callOf(key, { holdNanoUsd: 3n }))).toMatchObject({ reason: 'budget_exceeded' });
     expect(await bench.client.admit(callOf(key, { holdNanoUsd: 2n }))).toMatchObject({ admitted: true });
   });
@@ -186,7 +242,8 @@ describe('money in Redis', () => {
     const key = keyAt(NOW);
     await openAccount(bench, key);
     const [first, second] = [callOf(key, { holdNanoUsd: 0n }), callOf(key, { holdNanoUsd: 0n })];
-    for (const call of [first, second]) expect(await bench.client.admit(call)).toMatchObject({ admitted: true, holdNanoUsd: 0n });
+    for (const call of [first, second])
+      expect(await bench.client.admit(call)).toMatchObject({ admitted: true, holdNanoUsd: 0n });
     expect(await bench.client.settle(key.accountTag, first.requestId, 0n)).toMatchObject({ outcome: 'settled' });
     expect(await bench.client.release(key.accountTag, second.requestId)).toMatchObject({ outcome: 'released' });
     expect(await bench.client.acknowledge({ accountTag: key.accountTag, requestIds: [first.requestId], totals: [] })).toBe(1);
@@ -201,7 +258,8 @@ describe('money in Redis', () => {
     for (const call of [stuck, done]) await bench.client.admit(call);
     await bench.setNow(NOW + 5 * DAY_MS);
     const acknowledge = (id: string) => bench.client.acknowledge({ accountTag: key.accountTag, requestIds: [id], totals: [] });
-    const dayNames = async () => (await bench.view.inspect(key.accountTag)).scopes.map((scope) => scope.scope).filter((scope) => scope.startsWith('day'));
+    const dayNames = async () =>
+      (await bench.view.inspect(key.accountTag)).scopes.map((scope) => scope.scope).filter((scope) => scope.startsWith('day'));
     await acknowledge(done.requestId);
     expect(await dayNames()).toEqual(['day:2026-11-21']);
     await acknowledge(stuck.requestId);

@@ -14,7 +14,8 @@ export function projectionFields(projection: KeyProjection): string[] {
     expiresAtMs: String(projection.expiresAtMs),
     budget: scriptAmount(BigInt(projection.budgetNanoUsd), 'the budget'),
     rpm: String(projection.rpm),
-    dailyLimit: projection.dailyLimitNanoUsd === null ? '' : scriptAmount(BigInt(projection.dailyLimitNanoUsd), 'the daily limit'),
+    dailyLimit:
+      projection.dailyLimitNanoUsd === null ? '' : scriptAmount(BigInt(projection.dailyLimitNanoUsd), 'the daily limit'),
   };
   for (const model of projection.models) fields[`m:${model}`] = '1';
   return Object.entries(fields).flat();

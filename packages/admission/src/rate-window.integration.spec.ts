@@ -22,10 +22,16 @@ function expectation(admittedAt: readonly number[], limit: number, now: number) 
 
 describe('the rate limit', () => {
   it('is an exact rolling minute: it admits what a count admits, and says to the millisecond when to come back (TL-5)', async () => {
-    const steps = fc.array(fc.record({ waitMs: fc.oneof(fc.nat(3), fc.nat(20_000), fc.constantFrom(59_999, 60_000, 60_001)), limit: fc.integer({ min: 1, max: 6 }) }), {
-      minLength: 1,
-      maxLength: 25,
-    });
+    const steps = fc.array(
+      fc.record({
+        waitMs: fc.oneof(fc.nat(3), fc.nat(20_000), fc.constantFrom(59_999, 60_000, 60_001)),
+        limit: fc.integer({ min: 1, max: 6 }),
+      }),
+      {
+        minLength: 1,
+        maxLength: 25,
+      },
+    );
     await fc.assert(
       fc.asyncProperty(steps, async (sequence) => {
         let now = NOW;
@@ -44,7 +50,12 @@ describe('the rate limit', () => {
             expect(result).toMatchObject({ admitted: true, rpm: { limit, remaining: expected.remaining } });
             admittedAt.push(now);
           } else {
-            expect(result).toMatchObject({ reason: 'rate_limited', limit, retryAfterMs: expected.retryAfterMs, resetMs: expected.resetMs });
+            expect(result).toMatchObject({
+              reason: 'rate_limited',
+              limit,
+              retryAfterMs: expected.retryAfterMs,
+              resetMs: expected.resetMs,
+            });
           }
         }
       }),
@@ -64,7 +75,10 @@ describe('the rate limit', () => {
     expect(await bench.client.admit(callOf(key, { holdNanoUsd: 1n }))).toMatchObject({ rpm: { remaining: 0 } });
     for (let call = 0; call < 5; call++) {
       await bench.setNow(NOW + call * 1_000);
-      expect(await bench.client.admit(callOf(key, { holdNanoUsd: 1n }))).toMatchObject({ reason: 'rate_limited', retryAfterMs: 60_000 - call * 1_000 });
+      expect(await bench.client.admit(callOf(key, { holdNanoUsd: 1n }))).toMatchObject({
+        reason: 'rate_limited',
+        retryAfterMs: 60_000 - call * 1_000,
+      });
     }
     await bench.setNow(NOW + 60_000);
     expect(await bench.client.admit(callOf(key, { holdNanoUsd: 1n }))).toMatchObject({ admitted: true });

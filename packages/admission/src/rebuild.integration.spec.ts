@@ -23,7 +23,17 @@ async function flush(): Promise<void> {
 
 function entryOf(requestId: string, admission: Admission, settled?: bigint): PendingEntry {
   const { keyId, windowIndex, windowStartMs, day, admittedAtMs, holdNanoUsd } = admission;
-  return { requestId, state: settled === undefined ? 'held' : 'settled', amountNanoUsd: settled ?? holdNanoUsd, holdNanoUsd, keyId, windowIndex, windowStartMs, day, admittedAtMs };
+  return {
+    requestId,
+    state: settled === undefined ? 'held' : 'settled',
+    amountNanoUsd: settled ?? holdNanoUsd,
+    holdNanoUsd,
+    keyId,
+    windowIndex,
+    windowStartMs,
+    day,
+    admittedAtMs,
+  };
 }
 
 function assertion(key: KeyProjection, rebuildId: string, changes: Partial<Reassertion> = {}): Reassertion {
@@ -42,13 +52,18 @@ async function beginRebuild(key: KeyProjection): Promise<string> {
   return rebuildId;
 }
 
-const open = (key: KeyProjection, rebuildId: string, expectedGatewayIds: string[]) => bench.client.openEpoch({ accountTag: key.accountTag, rebuildId, expectedGatewayIds });
+const open = (key: KeyProjection, rebuildId: string, expectedGatewayIds: string[]) =>
+  bench.client.openEpoch({ accountTag: key.accountTag, rebuildId, expectedGatewayIds });
 
 describe('a flushed Redis', () => {
   it('is unknown, and holds the same sums after every gateway has re-asserted', async () => {
     const key = keyAt(NOW, { budgetNanoUsd: '10000' });
     await openAccount(bench, key);
-    const [held, settled, other] = [callOf(key, { holdNanoUsd: 1_000n }), callOf(key, { holdNanoUsd: 2_000n }), callOf(key, { holdNanoUsd: 4_000n, gatewayId: 'gateway-2' })];
+    const [held, settled, other] = [
+      callOf(key, { holdNanoUsd: 1_000n }),
+      callOf(key, { holdNanoUsd: 2_000n }),
+      callOf(key, { holdNanoUsd: 4_000n, gatewayId: 'gateway-2' }),
+    ];
     const admissions = [await admitted(held), await admitted(settled), await admitted(other)] as const;
     await bench.client.settle(key.accountTag, settled.requestId, 1_500n);
     const before = await bench.view.inspect(key.accountTag);
@@ -59,7 +74,10 @@ describe('a flushed Redis', () => {
     const rebuildId = await beginRebuild(key);
     const mine = [entryOf(held.requestId, admissions[0]), entryOf(settled.requestId, admissions[1], 1_500n)];
     expect(await bench.client.reassert(assertion(key, rebuildId, { entries: mine }))).toBe(2);
-    expect(await open(key, rebuildId, ['gateway-1', 'gateway-2'])).toEqual({ outcome: 'waiting', missingGatewayIds: ['gateway-2'] });
+    expect(await open(key, rebuildId, ['gateway-1', 'gateway-2'])).toEqual({
+      outcome: 'waiting',
+      missingGatewayIds: ['gateway-2'],
+    });
     expect(await bench.client.admit(callOf(key))).toMatchObject({ reason: 'unknown_epoch' });
     const theirs = assertion(key, rebuildId, { gatewayId: 'gateway-2', entries: [entryOf(other.requestId, admissions[2])] });
     expect(await bench.client.reassert(theirs)).toBe(1);
@@ -80,7 +98,10 @@ describe('a flushed Redis', () => {
     const rebuildId = await beginRebuild(key);
     await open(key, rebuildId, []);
     await bench.client.projectKey(key);
-    expect(await bench.client.admit(callOf(key))).toMatchObject({ reason: 'unknown_scope', scopes: expect.arrayContaining([windowScope(key.keyId, 0)]) });
+    expect(await bench.client.admit(callOf(key))).toMatchObject({
+      reason: 'unknown_scope',
+      scopes: expect.arrayContaining([windowScope(key.keyId, 0)]),
+    });
   });
 
   it('during a rebuild takes the marks with it, and the old rebuild is dead', async () => {
@@ -99,7 +120,9 @@ describe('a flushed Redis', () => {
   it('takes no totals before its epoch is open', async () => {
     const key = keyAt(NOW);
     await beginRebuild(key);
-    expect(await bench.client.seedTotals(key.accountTag, [{ scope: windowScope(key.keyId, 0), totalNanoUsd: '1', version: 1 }])).toBeNull();
+    expect(
+      await bench.client.seedTotals(key.accountTag, [{ scope: windowScope(key.keyId, 0), totalNanoUsd: '1', version: 1 }]),
+    ).toBeNull();
   });
 });
 
@@ -114,7 +137,11 @@ describe('a Redis restored from an old copy', () => {
     expect(await bench.client.findKey(key.accountTag, key.keyHash)).toMatchObject({ reason: 'unknown_epoch' });
 
     const rebuildId = await beginRebuild(key);
-    const left = [openKey(key.accountTag), projectionKey(key.accountTag, key.keyHash), scopeKey(key.accountTag, windowScope(key.keyId, 0))];
+    const left = [
+      openKey(key.accountTag),
+      projectionKey(key.accountTag, key.keyHash),
+      scopeKey(key.accountTag, windowScope(key.keyId, 0)),
+    ];
     expect(await bench.redis.exists(...left)).toBe(0);
     await open(key, rebuildId, []);
     expect(await bench.client.admit(callOf(key))).toMatchObject({ reason: 'unknown_key' });
@@ -127,7 +154,14 @@ describe('a rebuild', () => {
     const ids = await Promise.all(Array.from({ length: 5 }, () => beginRebuild(key)));
     expect(new Set(ids).size).toBe(1);
     const call = callOf(key);
-    const entry: PendingEntry = { ...entryOf(call.requestId, { keyId: key.keyId } as Admission, 5n), holdNanoUsd: 5n, windowIndex: 0, windowStartMs: NOW, day: '2026-11-21', admittedAtMs: NOW };
+    const entry: PendingEntry = {
+      ...entryOf(call.requestId, { keyId: key.keyId } as Admission, 5n),
+      holdNanoUsd: 5n,
+      windowIndex: 0,
+      windowStartMs: NOW,
+      day: '2026-11-21',
+      admittedAtMs: NOW,
+    };
     await bench.client.reassert(assertion(key, ids[0] as string, { entries: [entry] }));
     expect(await beginRebuild(key)).toBe(ids[0]);
     expect((await bench.view.inspect(key.accountTag)).open).toHaveLength(1);
@@ -140,16 +174,31 @@ describe('a rebuild', () => {
     const key = keyAt(NOW);
     const rebuildId = await beginRebuild(key);
     const about = { keyId: key.keyId, windowIndex: 0, windowStartMs: NOW, day: '2026-11-21', admittedAtMs: NOW };
-    const entries = Array.from({ length: REASSERT_CHUNK * 3 + 1 }, (): PendingEntry => ({ ...about, requestId: uuid7(), state: 'held', amountNanoUsd: 2n, holdNanoUsd: 2n }));
+    const entries = Array.from(
+      { length: REASSERT_CHUNK * 3 + 1 },
+      (): PendingEntry => ({ ...about, requestId: uuid7(), state: 'held', amountNanoUsd: 2n, holdNanoUsd: 2n }),
+    );
     expect(await bench.client.reassert(assertion(key, rebuildId, { entries }))).toBe(entries.length);
     expect(await open(key, rebuildId, ['gateway-1'])).toMatchObject({ outcome: 'opened' });
-    expect((await bench.view.inspect(key.accountTag)).scopes).toContainEqual(expect.objectContaining({ heldNanoUsd: BigInt(entries.length) * 2n }));
+    expect((await bench.view.inspect(key.accountTag)).scopes).toContainEqual(
+      expect.objectContaining({ heldNanoUsd: BigInt(entries.length) * 2n }),
+    );
   });
 
   it('lets a gateway that comes back add what its journal still owes', async () => {
     const key = keyAt(NOW, { budgetNanoUsd: '1000' });
     await openAccount(bench, key);
-    const late: PendingEntry = { requestId: uuid7(), state: 'settled', amountNanoUsd: 900n, holdNanoUsd: 950n, keyId: key.keyId, windowIndex: 0, windowStartMs: NOW, day: '2026-11-21', admittedAtMs: NOW };
+    const late: PendingEntry = {
+      requestId: uuid7(),
+      state: 'settled',
+      amountNanoUsd: 900n,
+      holdNanoUsd: 950n,
+      keyId: key.keyId,
+      windowIndex: 0,
+      windowStartMs: NOW,
+      day: '2026-11-21',
+      admittedAtMs: NOW,
+    };
     expect(await bench.client.reassert(assertion(key, 'none', { entries: [late] }))).toBe(1);
     expect(await bench.client.admit(callOf(key, { holdNanoUsd: 101n }))).toMatchObject({ reason: 'budget_exceeded' });
   });
@@ -183,7 +232,10 @@ describe('what a gateway finds of its own at its restart', () => {
     expect(tags).toEqual(expect.arrayContaining([first.accountTag, second.accountTag]));
     const owned = await bench.view.listOwnedOpen(first.accountTag, 'gateway-1');
     expect(owned).toEqual([expect.objectContaining({ requestId: mine.requestId, state: 'held', amountNanoUsd: 1_000_000n })]);
-    expect(await bench.client.release(first.accountTag, mine.requestId)).toEqual({ outcome: 'released', amountNanoUsd: 1_000_000n });
+    expect(await bench.client.release(first.accountTag, mine.requestId)).toEqual({
+      outcome: 'released',
+      amountNanoUsd: 1_000_000n,
+    });
     expect(await bench.view.listOwnedOpen(first.accountTag, 'gateway-1')).toEqual([]);
   });
 });

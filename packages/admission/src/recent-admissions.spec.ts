@@ -27,7 +27,12 @@ describe('RecentAdmissions', () => {
     recent.note('a', 'k1', NOW + 1);
     recent.note('a', 'k2', NOW);
     recent.note('b', 'k1', NOW);
-    expect(recent.countsOf('a', NOW)).toEqual(new Map([['k1', 2], ['k2', 1]]));
+    expect(recent.countsOf('a', NOW)).toEqual(
+      new Map([
+        ['k1', 2],
+        ['k2', 1],
+      ]),
+    );
     expect(recent.countsOf('c', NOW)).toEqual(new Map());
   });
 

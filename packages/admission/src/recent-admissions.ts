@@ -22,11 +22,11 @@ export class RecentAdmissions {
   private readonly accounts = new Map<string, Map<string, KeyFrames>>();
 
   note(accountTag: string, keyId: string, atMs: number): void {
-    let keys = this.accounts.get(accountTag);
-    if (!keys) this.accounts.set(accountTag, (keys = new Map()));
+    const keys = this.accounts.get(accountTag) ?? new Map<string, KeyFrames>();
+    this.accounts.set(accountTag, keys);
     const frame = Math.floor(atMs / FRAME_MS);
-    let frames = keys.get(keyId);
-    if (!frames) keys.set(keyId, (frames = { counts: new Uint32Array(FRAMES), newest: frame }));
+    const frames = keys.get(keyId) ?? { counts: new Uint32Array(FRAMES), newest: frame };
+    keys.set(keyId, frames);
     advance(frames, frame);
     const at = frames.newest % FRAMES;
     frames.counts[at] = (frames.counts[at] as number) + 1;

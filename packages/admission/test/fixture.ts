@@ -1,10 +1,10 @@
+import { randomBytes } from 'node:crypto';
 import type { KeyProjection } from '@tensorloop/contracts/key-projection';
 import { DAY_MS, utcDay } from '@tensorloop/kernel/budget-window';
 import { newAccountTag } from '@tensorloop/kernel/key-text';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { startTestRedis, type TestServer } from '@tensorloop/testing/servers';
 import { waitUntil } from '@tensorloop/testing/wait-until';
-import { randomBytes } from 'node:crypto';
 import { Redis } from 'ioredis';
 import type { AdmitRequest } from '../src/admission.types.js';
 import { AdmissionClient } from '../src/admission-client.js';

@@ -1,5 +1,5 @@
-import { dayScope, type Scope, windowScope } from '@tensorloop/contracts/settle-ack';
 import type { KeyProjection } from '@tensorloop/contracts/key-projection';
+import { dayScope, type Scope, windowScope } from '@tensorloop/contracts/settle-ack';
 import { utcDay } from '@tensorloop/kernel/budget-window';
 
 interface Pending {
@@ -34,7 +34,9 @@ export class MoneyModel {
   }
 
   pendingIn(scope: Scope, state: Pending['state']): bigint {
-    return [...this.pending.values()].filter((entry) => entry.state === state && entry.scopes.includes(scope)).reduce((sum, entry) => sum + entry.amount, 0n);
+    return [...this.pending.values()]
+      .filter((entry) => entry.state === state && entry.scopes.includes(scope))
+      .reduce((sum, entry) => sum + entry.amount, 0n);
   }
 
   spent(scope: Scope): bigint {
@@ -43,12 +45,14 @@ export class MoneyModel {
 
   /** What was truly spent or is still held: committed by metering, settled and on its way, in flight. */
   truth(scope: Scope): bigint {
-    const onItsWay = [...this.uncommitted.values()].filter((call) => call.scopes.includes(scope)).reduce((sum, call) => sum + call.amount, 0n);
+    const onItsWay = [...this.uncommitted.values()]
+      .filter((call) => call.scopes.includes(scope))
+      .reduce((sum, call) => sum + call.amount, 0n);
     return (this.committed.get(scope)?.total ?? 0n) + onItsWay + this.pendingIn(scope, 'held');
   }
 
   /** The outcome that admission must have, and the hold. */
-  admit(id: string, nowMs: number, worst: bigint, least: bigint): { reason: string; hold: bigint } {
+  admit(id: string, nowMs: number, { worst, least }: { worst: bigint; least: bigint }): { reason: string; hold: bigint } {
     const scopes = this.scopesAt(nowMs);
     const limits = [BigInt(this.key.budgetNanoUsd), BigInt(this.key.dailyLimitNanoUsd as string)];
     if (scopes.some((scope) => this.known.get(scope)?.total === null)) return { reason: 'unknown_scope', hold: 0n };
@@ -93,7 +97,10 @@ export class MoneyModel {
       this.uncommitted.delete(id);
       for (const scope of call.scopes) {
         const before = this.committed.get(scope) ?? { total: 0n, version: 0 };
-        this.committed.set(scope, { total: before.total + call.amount, version: before.version + (touched.has(scope) ? 0 : 1) });
+        this.committed.set(scope, {
+          total: before.total + call.amount,
+          version: before.version + (touched.has(scope) ? 0 : 1),
+        });
         touched.add(scope);
       }
     }
@@ -117,7 +124,8 @@ export class MoneyModel {
       if (!entry) continue;
       this.pending.delete(id);
       for (const scope of entry.scopes) {
-        if (entry.amount > 0n && !covered.includes(scope)) this.known.set(scope, { total: null, version: this.known.get(scope)?.version ?? 0 });
+        if (entry.amount > 0n && !covered.includes(scope))
+          this.known.set(scope, { total: null, version: this.known.get(scope)?.version ?? 0 });
       }
     }
   }

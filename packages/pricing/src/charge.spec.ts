@@ -4,8 +4,8 @@ import { DIMENSIONS, type Usage } from '@tensorloop/contracts/usage';
 import { formatUsd, parseDecimal } from '@tensorloop/kernel/money';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import fc from 'fast-check';
-import { chargeUsage } from './charge.js';
 import { ratesArbitrary, usageArbitrary } from '../test/arbitraries.js';
+import { chargeUsage } from './charge.js';
 
 function version(rates: PriceVersion['rates']): PriceVersion {
   return { id: uuid7(), model: 'm', effectiveFromMs: 0, effectiveToMs: null, rates };
@@ -32,7 +32,9 @@ describe('chargeUsage', () => {
   });
 
   it('names what has no price and charges nothing then', () => {
-    expect(chargeUsage(version({ input: '1' }), { input: 5, output: 1, output_audio: 2 })).toEqual({ missing: ['output', 'output_audio'] });
+    expect(chargeUsage(version({ input: '1' }), { input: 5, output: 1, output_audio: 2 })).toEqual({
+      missing: ['output', 'output_audio'],
+    });
   });
 
   it('needs no price for what was not used', () => {
@@ -42,7 +44,10 @@ describe('chargeUsage', () => {
 
   it('rounds ties to the even nano-USD, once per line', () => {
     const half = version({ input: '0.0005', output: '0.0005' });
-    expect(chargeUsage(half, { input: 1, output: 3 })).toMatchObject({ lines: [{ amountNanoUsd: 0n }, { amountNanoUsd: 2n }], totalNanoUsd: 2n });
+    expect(chargeUsage(half, { input: 1, output: 3 })).toMatchObject({
+      lines: [{ amountNanoUsd: 0n }, { amountNanoUsd: 2n }],
+      totalNanoUsd: 2n,
+    });
   });
 
   it('agrees with exact rational arithmetic on every line, and the total is their sum', () => {

@@ -6,7 +6,14 @@ import { ratesArbitrary } from '../test/arbitraries.js';
 import { chargeUsage } from './charge.js';
 import { type HoldSubject, inputTokensMax, outputTokensFor, worstCaseHold } from './hold.js';
 
-const limits = { contextTokens: 128_000, maxOutputTokens: 16_384, tokensPerKilobyteMax: 1_000, overheadTokens: 10, overheadTokensPerMessage: 4, imageTokensMax: 1_500 };
+const limits = {
+  contextTokens: 128_000,
+  maxOutputTokens: 16_384,
+  tokensPerKilobyteMax: 1_000,
+  overheadTokens: 10,
+  overheadTokensPerMessage: 4,
+  imageTokensMax: 1_500,
+};
 
 function subject(rates: Record<string, string>, shape: HoldSubject['shape']): HoldSubject {
   return { version: { id: uuid7(), model: 'm', effectiveFromMs: 0, effectiveToMs: null, rates }, limits, shape };
@@ -18,7 +25,8 @@ function spread(tokens: number, dimensions: readonly Dimension[], weights: numbe
   const usage: Usage = {};
   let rest = tokens;
   dimensions.forEach((dimension, index) => {
-    const share = index === dimensions.length - 1 ? rest : Math.min(rest, Math.floor((tokens * (weights[index] as number)) / sum));
+    const share =
+      index === dimensions.length - 1 ? rest : Math.min(rest, Math.floor((tokens * (weights[index] as number)) / sum));
     usage[dimension] = share;
     rest -= share;
   });
@@ -30,7 +38,13 @@ const OUTPUT_SIDE: Dimension[] = ['output', 'output_reasoning', 'output_audio'];
 
 const calls = fc.record({
   rates: ratesArbitrary(DIMENSIONS),
-  shape: fc.record({ promptBytes: fc.oneof(fc.nat(5), fc.nat(300_000)), messages: fc.nat(20), images: fc.nat(3), choices: fc.integer({ min: 1, max: 8 }), hasAudio: fc.constant(true) }),
+  shape: fc.record({
+    promptBytes: fc.oneof(fc.nat(5), fc.nat(300_000)),
+    messages: fc.nat(20),
+    images: fc.nat(3),
+    choices: fc.integer({ min: 1, max: 8 }),
+    hasAudio: fc.constant(true),
+  }),
   outputTokens: fc.oneof(fc.nat(5), fc.nat(16_384)),
   inputShare: fc.double({ min: 0, max: 1, noNaN: true }),
   inputWeights: fc.array(fc.nat(9), { minLength: 4, maxLength: 4 }),
@@ -57,7 +71,10 @@ describe('worstCaseHold', () => {
   });
 
   it('covers rounding that lifts several lines of a few tokens at once', () => {
-    const call = subject({ input: '0.0006', input_cache_read: '0.0006', input_cache_write: '0.0006', output: '0' }, { promptBytes: 0, messages: 0 });
+    const call = subject(
+      { input: '0.0006', input_cache_read: '0.0006', input_cache_write: '0.0006', output: '0' },
+      { promptBytes: 0, messages: 0 },
+    );
     const tight = { ...call, limits: { ...limits, overheadTokens: 3 } };
     const charge = chargeUsage(call.version, { input: 1, input_cache_read: 1, input_cache_write: 1 });
     expect(charge).toMatchObject({ totalNanoUsd: 3n });
@@ -81,7 +98,9 @@ describe('worstCaseHold', () => {
 
   it('holds the context window when the input cannot be bounded, and never more than it', () => {
     const rates = { input: '1', output: '2' };
-    expect(worstCaseHold(subject(rates, { promptBytes: 3, messages: 1, isInputUnbounded: true }), 0)?.totalNanoUsd).toBe(128_000_000n);
+    expect(worstCaseHold(subject(rates, { promptBytes: 3, messages: 1, isInputUnbounded: true }), 0)?.totalNanoUsd).toBe(
+      128_000_000n,
+    );
     expect(worstCaseHold(subject(rates, { promptBytes: 9_000_000, messages: 1 }), 0)?.totalNanoUsd).toBe(128_000_000n);
   });
 

@@ -7,7 +7,12 @@ import { RATE_PER_NANO_USD, scaledRate } from './price-version.js';
 /** The limits of a model that bound what a call can cost. */
 export type ModelLimits = Pick<
   Model,
-  'contextTokens' | 'maxOutputTokens' | 'tokensPerKilobyteMax' | 'overheadTokens' | 'overheadTokensPerMessage' | 'imageTokensMax'
+  | 'contextTokens'
+  | 'maxOutputTokens'
+  | 'tokensPerKilobyteMax'
+  | 'overheadTokens'
+  | 'overheadTokensPerMessage'
+  | 'imageTokensMax'
 >;
 
 /** What a request's body says about its size. Counts are of the whole request. */

@@ -10,7 +10,12 @@ const sample = {
   completion_tokens: 500,
   total_tokens: 1_500,
   prompt_tokens_details: { cached_tokens: 600, audio_tokens: 100 },
-  completion_tokens_details: { reasoning_tokens: 300, audio_tokens: 50, accepted_prediction_tokens: 7, rejected_prediction_tokens: 3 },
+  completion_tokens_details: {
+    reasoning_tokens: 300,
+    audio_tokens: 50,
+    accepted_prediction_tokens: 7,
+    rejected_prediction_tokens: 3,
+  },
 };
 
 describe('normaliseOpenAiUsage', () => {
@@ -21,17 +26,30 @@ describe('normaliseOpenAiUsage', () => {
   });
 
   it('counts cached and reasoning tokens as their parent when the model has no price for them, but never audio', () => {
-    expect(normaliseOpenAiUsage(sample, plain)).toEqual({ usage: { input: 900, input_audio: 100, output: 450, output_audio: 50 } });
+    expect(normaliseOpenAiUsage(sample, plain)).toEqual({
+      usage: { input: 900, input_audio: 100, output: 450, output_audio: 50 },
+    });
   });
 
   it('reads the usage of an upstream that gives no details', () => {
-    expect(normaliseOpenAiUsage({ prompt_tokens: 3, completion_tokens: 0, prompt_tokens_details: null }, all)).toEqual({ usage: { input: 3 } });
+    expect(normaliseOpenAiUsage({ prompt_tokens: 3, completion_tokens: 0, prompt_tokens_details: null }, all)).toEqual({
+      usage: { input: 3 },
+    });
   });
 
   it.each([
-    ['more cached tokens than prompt tokens', { prompt_tokens: 5, completion_tokens: 1, prompt_tokens_details: { cached_tokens: 6 } }],
-    ['cached and audio tokens above prompt tokens together', { prompt_tokens: 5, completion_tokens: 1, prompt_tokens_details: { cached_tokens: 3, audio_tokens: 3 } }],
-    ['more reasoning than completion tokens', { prompt_tokens: 5, completion_tokens: 1, completion_tokens_details: { reasoning_tokens: 2 } }],
+    [
+      'more cached tokens than prompt tokens',
+      { prompt_tokens: 5, completion_tokens: 1, prompt_tokens_details: { cached_tokens: 6 } },
+    ],
+    [
+      'cached and audio tokens above prompt tokens together',
+      { prompt_tokens: 5, completion_tokens: 1, prompt_tokens_details: { cached_tokens: 3, audio_tokens: 3 } },
+    ],
+    [
+      'more reasoning than completion tokens',
+      { prompt_tokens: 5, completion_tokens: 1, completion_tokens_details: { reasoning_tokens: 2 } },
+    ],
     ['a negative count', { prompt_tokens: -1, completion_tokens: 1 }],
     ['a fraction', { prompt_tokens: 1.5, completion_tokens: 1 }],
     ['text', { prompt_tokens: '5', completion_tokens: 1 }],
@@ -41,7 +59,13 @@ describe('normaliseOpenAiUsage', () => {
   });
 
   it('keeps every token exactly once, whatever is priced', () => {
-    const counts = fc.record({ input: fc.nat(9_999), cached: fc.nat(9_999), audio: fc.nat(99), output: fc.nat(9_999), reasoning: fc.nat(9_999) });
+    const counts = fc.record({
+      input: fc.nat(9_999),
+      cached: fc.nat(9_999),
+      audio: fc.nat(99),
+      output: fc.nat(9_999),
+      reasoning: fc.nat(9_999),
+    });
     fc.assert(
       fc.property(counts, fc.subarray([...DIMENSIONS]), (count, priced) => {
         const raw = {

@@ -19,7 +19,10 @@ function tokens(value: unknown): number | null {
 }
 
 /** Subtracts the parts from the whole; a part that has no price of its own stays inside the whole. */
-function split(whole: { dimension: Dimension; tokens: number }, parts: { dimension: Dimension; tokens: number; isApart: boolean }[]): Usage {
+function split(
+  whole: { dimension: Dimension; tokens: number },
+  parts: { dimension: Dimension; tokens: number; isApart: boolean }[],
+): Usage {
   const usage: Usage = {};
   let rest = whole.tokens;
   for (const part of parts) {
@@ -55,9 +58,12 @@ export function normaliseOpenAiUsage(raw: OpenAiUsage, priced: ReadonlySet<Dimen
   const bad = Object.entries(counts).find(([, count]) => count === null);
   if (bad) return { nonsense: `${bad[0]} is not a token count` };
   const count = counts as Record<keyof typeof counts, number>;
-  if (raw.prompt_tokens === undefined && raw.completion_tokens === undefined) return { nonsense: 'neither prompt_tokens nor completion_tokens is given' };
+  if (raw.prompt_tokens === undefined && raw.completion_tokens === undefined)
+    return { nonsense: 'neither prompt_tokens nor completion_tokens is given' };
   if (count.cached_tokens + count.input_audio_tokens > count.prompt_tokens) {
-    return { nonsense: `cached (${count.cached_tokens}) and audio (${count.input_audio_tokens}) tokens exceed prompt_tokens (${count.prompt_tokens})` };
+    return {
+      nonsense: `cached (${count.cached_tokens}) and audio (${count.input_audio_tokens}) tokens exceed prompt_tokens (${count.prompt_tokens})`,
+    };
   }
   if (count.reasoning_tokens + count.output_audio_tokens > count.completion_tokens) {
     return {
