@@ -2,8 +2,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../..');
-/** Everything that a running TensorLoop keeps: databases, journals, logs, secrets. */
-export const DATA = join(ROOT, '.data');
+/** Everything that a running TensorLoop keeps: databases, journals, logs, secrets. A second instance needs a second folder. */
+export const DATA = process.env.TENSORLOOP_DATA_DIR || join(ROOT, '.data');
 export const LOGS = join(DATA, 'logs');
 /** Written last when everything is up; its presence means "ready". */
 export const START_FILE = join(DATA, 'start.json');

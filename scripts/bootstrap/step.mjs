@@ -8,16 +8,16 @@ const TAIL_LINES = 30;
 /** Something the user must act on. Its message is all that is shown. */
 export class StepFailed extends Error {}
 
-/** Prints a step's name, runs it, prints its seconds. */
+/** Prints a step's name, runs it, prints its seconds; on standard error, so that an answer can be piped. */
 export async function step(title, work) {
-  process.stdout.write(`  ${title.padEnd(34)}`);
+  process.stderr.write(`  ${title.padEnd(34)}`);
   const begin = performance.now();
   try {
     const result = await work();
-    console.log(`${((performance.now() - begin) / 1000).toFixed(1).padStart(6)} s`);
+    console.error(`${((performance.now() - begin) / 1000).toFixed(1).padStart(6)} s`);
     return result;
   } catch (error) {
-    console.log('failed');
+    console.error('failed');
     throw error;
   }
 }
