@@ -71,7 +71,9 @@ describe('a stream', () => {
     const last = chunks.pop();
     expect(last?.choices).toEqual([]);
     expect(last?.usage).toMatchObject({ prompt_tokens: 9, completion_tokens: 10, total_tokens: 19 });
-    expect(chunks.every((chunk) => chunk.usage === null && chunk.object === 'chat.completion.chunk' && chunk.id === last?.id)).toBe(true);
+    expect(
+      chunks.every((chunk) => chunk.usage === null && chunk.object === 'chat.completion.chunk' && chunk.id === last?.id),
+    ).toBe(true);
     expect(chunks[0]?.choices[0]?.delta).toEqual({ role: 'assistant', content: '', refusal: null });
     expect(chunks.at(-1)?.choices[0]).toMatchObject({ delta: {}, finish_reason: 'stop' });
     expect(chunks).toHaveLength(1 + 3 + 1);
@@ -134,7 +136,10 @@ describe('everything else', () => {
   });
 
   it('refuses a body above the limit with 413', async () => {
-    const response = await fetch(`${url}/v1/chat/completions`, { method: 'POST', body: Buffer.alloc(32 * 1024 * 1024 + 1, 'a') });
+    const response = await fetch(`${url}/v1/chat/completions`, {
+      method: 'POST',
+      body: Buffer.alloc(32 * 1024 * 1024 + 1, 'a'),
+    });
     expect(response.status).toBe(413);
     openAiErrorSchema.parse(await response.json());
   });

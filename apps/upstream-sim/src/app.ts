@@ -42,7 +42,11 @@ export async function createSimulator(options: SimulatorOptions): Promise<Simula
 function listen(server: Server, port: number, host: string): Promise<string> {
   return new Promise((resolve, reject) => {
     server.once('error', (err: NodeJS.ErrnoException) => {
-      reject(err.code === 'EADDRINUSE' ? new Error(`port ${port} on ${host} is taken: set PORT to a free one, or stop who listens there`) : err);
+      reject(
+        err.code === 'EADDRINUSE'
+          ? new Error(`port ${port} on ${host} is taken: set PORT to a free one, or stop who listens there`)
+          : err,
+      );
     });
     server.listen({ port, host, backlog: BACKLOG_CONNECTIONS }, () => {
       resolve(`http://${host}:${(server.address() as AddressInfo).port}`);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { type CallPlan, callBody, PROBE_KEY, plannedUsage, planCall, REPLAY_KEYS, REPLAY_MODELS } from './call-plan.js';
+import { type CallPlan, callBody, PROBE_KEY, planCall, plannedUsage, REPLAY_KEYS, REPLAY_MODELS } from './call-plan.js';
 
 const row = fc.record({ offsetMs: fc.nat(), contextTokens: fc.nat(20_000), generatedTokens: fc.nat(2_000) });
 
@@ -47,5 +47,7 @@ describe('planCall', () => {
 });
 
 function plans(count: number, share: number): CallPlan[] {
-  return Array.from({ length: count }, (_, index) => planCall({ offsetMs: 0, contextTokens: 100, generatedTokens: 20 }, index, share));
+  return Array.from({ length: count }, (_, index) =>
+    planCall({ offsetMs: 0, contextTokens: 100, generatedTokens: 20 }, index, share),
+  );
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import type { CallPlan } from './call-plan.js';
-import { checkAnswer } from './check-answer.js';
+import { type Answer, checkAnswer } from './check-answer.js';
 
 const plan: CallPlan = {
   keyIndex: 0,
@@ -24,8 +24,8 @@ const usage = {
 };
 const whole = { choices: [{ message: { content: ' one two' } }], usage };
 
-function check(asked: CallPlan, body: string, status = 200, requestId: string | null = uuid7()): string | null {
-  return checkAnswer(asked, { status, requestId, body: Buffer.from(body) });
+function check(asked: CallPlan, body: string, changes: Partial<Answer> = {}): string | null {
+  return checkAnswer(asked, { status: 200, requestId: uuid7(), body: Buffer.from(body), ...changes });
 }
 
 function events(...values: object[]): string {
@@ -43,11 +43,15 @@ describe('an answer as it was asked for', () => {
 
 describe('an answer in one piece that is not what was asked for', () => {
   it.each([
-    ['an error', check(plan, '{"error":{}}', 503), /status 503/],
-    ['no request id', check(plan, JSON.stringify(whole), 200, null), /x-request-id is missing/],
-    ['a foreign request id', check(plan, JSON.stringify(whole), 200, 'req_1'), /not a UUIDv7/],
+    ['an error', check(plan, '{"error":{}}', { status: 503 }), /status 503/],
+    ['no request id', check(plan, JSON.stringify(whole), { requestId: null }), /x-request-id is missing/],
+    ['a foreign request id', check(plan, JSON.stringify(whole), { requestId: 'req_1' }), /not a UUIDv7/],
     ['half a body', check(plan, JSON.stringify(whole).slice(0, 40)), /not JSON/],
-    ['a missing word', check(plan, JSON.stringify({ ...whole, choices: [{ message: { content: ' one' } }] })), /1 tokens instead of 2/],
+    [
+      'a missing word',
+      check(plan, JSON.stringify({ ...whole, choices: [{ message: { content: ' one' } }] })),
+      /1 tokens instead of 2/,
+    ],
     ['no usage', check(plan, JSON.stringify({ ...whole, usage: undefined })), /instead of 10 \/ 4 \/ 3 \/ 1 \/ 13/],
     ['other usage', check(plan, JSON.stringify({ ...whole, usage: { ...usage, prompt_tokens: 9 } })), /is 9 \/ 4/],
   ])('%s', (_, problem, expected) => {
@@ -61,7 +65,11 @@ describe('a stream that is not what was asked for', () => {
     ['a missing event', check(streamed, events(...content.slice(1), { usage })), /5 events instead of 6/],
     ['an event twice', check(streamed, events(...content, content[2] as object, { usage })), /7 events instead of 6/],
     ['no usage event', check(streamed, events(...content, {})), /usage .* is {2}\/ {2}\//],
-    ['a usage event not asked for', check({ ...streamed, includeUsage: false }, events(...content.slice(1), { usage })), /not asked for/],
+    [
+      'a usage event not asked for',
+      check({ ...streamed, includeUsage: false }, events(...content.slice(1), { usage })),
+      /not asked for/,
+    ],
   ])('%s', (_, problem, expected) => {
     expect(problem).toMatch(expected);
   });

@@ -22,7 +22,8 @@ interface WireUsage {
 /** What is wrong with an answer, or null when it is, to the token, what was asked for. */
 export function checkAnswer(plan: CallPlan, answer: Answer): string | null {
   if (answer.status !== 200) return `status ${answer.status}: ${answer.body.toString('utf8', 0, ERROR_TEXT_LENGTH_MAX)}`;
-  if (answer.requestId === null || !isUuid7(answer.requestId)) return `x-request-id is ${answer.requestId ?? 'missing'}, not a UUIDv7`;
+  if (answer.requestId === null || !isUuid7(answer.requestId))
+    return `x-request-id is ${answer.requestId ?? 'missing'}, not a UUIDv7`;
   return plan.stream ? checkStream(plan, answer.body) : checkWhole(plan, answer.body);
 }
 
@@ -70,7 +71,9 @@ function checkUsage(plan: CallPlan, usage: WireUsage | undefined): string | null
   ].join(' / ');
   const { promptTokens, cachedTokens, completionTokens, reasoningTokens } = plan;
   const expected = [promptTokens, cachedTokens, completionTokens, reasoningTokens, promptTokens + completionTokens].join(' / ');
-  return found === expected ? null : `usage (prompt / cached / completion / reasoning / total) is ${found} instead of ${expected}`;
+  return found === expected
+    ? null
+    : `usage (prompt / cached / completion / reasoning / total) is ${found} instead of ${expected}`;
 }
 
 function countWords(text: string): number {

@@ -57,7 +57,11 @@ describe('compareActivity', () => {
   });
 
   it('counts a call without a row as lost', async () => {
-    expect(await compareActivity(answered, pagesOf(page([rowOf(ids[0]), rowOf(ids[2])])))).toMatchObject({ lost: 1, doubled: 0, mismatched: 0 });
+    expect(await compareActivity(answered, pagesOf(page([rowOf(ids[0]), rowOf(ids[2])])))).toMatchObject({
+      lost: 1,
+      doubled: 0,
+      mismatched: 0,
+    });
   });
 
   it('counts a second row as doubled, across pages too', async () => {
@@ -90,13 +94,21 @@ describe('allPages', () => {
       ['b', page([rowOf(ids[1])])],
     ]);
     const rows = [];
-    for await (const { data } of allPages(async (_limit, cursor) => pages.get(cursor as undefined) as ActivityPage, 10)) rows.push(...data);
+    for await (const { data } of allPages(async (_limit, cursor) => pages.get(cursor as undefined) as ActivityPage, 10))
+      rows.push(...data);
     expect(rows).toHaveLength(2);
   });
 
   it('does not follow a cursor that never ends', async () => {
     const drain = async () => {
-      for await (const _ of allPages(async () => page(ids.map((id) => rowOf(id)), 'again'), 10));
+      for await (const _ of allPages(
+        async () =>
+          page(
+            ids.map((id) => rowOf(id)),
+            'again',
+          ),
+        10,
+      ));
     };
     await expect(drain()).rejects.toThrow(/more than 10 rows/);
   });

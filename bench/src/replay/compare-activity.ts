@@ -23,7 +23,10 @@ const EXAMPLES_MAX = 20;
 const DIMENSIONS = ['input', 'input_cache_read', 'output', 'output_reasoning'] as const;
 
 /** Holds every row of the account's activity against what was sent and received, call by call. */
-export async function compareActivity(answered: Map<string, AnsweredCall>, pages: AsyncIterable<ActivityPage>): Promise<ActivityComparison> {
+export async function compareActivity(
+  answered: Map<string, AnsweredCall>,
+  pages: AsyncIterable<ActivityPage>,
+): Promise<ActivityComparison> {
   const result: ActivityComparison = { rows: 0, lost: 0, doubled: 0, mismatched: 0, examples: [] };
   const seen = new Set<string>();
   const note = (sentence: string) => {
@@ -67,14 +70,18 @@ function identity({ plan, keyId }: AnsweredCall) {
 /** Known dimensions first in a fixed order, then any other there may be, so that nothing unexpected is overlooked. */
 function ordered(usage: object): [string, number][] {
   const entries = Object.entries(usage) as [string, number][];
-  const rank = (name: string) => (DIMENSIONS.indexOf(name as (typeof DIMENSIONS)[number]) + DIMENSIONS.length + 1) % (DIMENSIONS.length + 1);
+  const rank = (name: string) =>
+    (DIMENSIONS.indexOf(name as (typeof DIMENSIONS)[number]) + DIMENSIONS.length + 1) % (DIMENSIONS.length + 1);
   return entries.sort(([a], [b]) => rank(a) - rank(b) || a.localeCompare(b));
 }
 
 const PAGE_ROWS = 200;
 
 /** All pages, newest first. `rowsMax` bounds a listing that never ends. */
-export async function* allPages(read: (limit: number, cursor?: string) => Promise<ActivityPage>, rowsMax: number): AsyncGenerator<ActivityPage> {
+export async function* allPages(
+  read: (limit: number, cursor?: string) => Promise<ActivityPage>,
+  rowsMax: number,
+): AsyncGenerator<ActivityPage> {
   let cursor: string | undefined;
   for (let rows = 0; rows <= rowsMax; ) {
     const page = await read(PAGE_ROWS, cursor);

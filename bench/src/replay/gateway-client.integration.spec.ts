@@ -49,7 +49,8 @@ it('the simulator answers every kind of planned call as the replay expects', asy
 it('an answer without a token, and the longest of the trace, pass too', async () => {
   const edge = (contextTokens: number, generatedTokens: number): TraceRow => ({ offsetMs: 0, contextTokens, generatedTokens });
   for (const row of [edge(0, 0), edge(1, 1), edge(14_050, 1_000)]) {
-    for (let index = 0; index < 12; index++) expect((await client.call(planCall(row, index, 0.5), 'unused')).problem).toBeNull();
+    for (let index = 0; index < 12; index++)
+      expect((await client.call(planCall(row, index, 0.5), 'unused')).problem).toBeNull();
   }
 });
 

@@ -21,7 +21,12 @@ export class GatewayClient {
   private readonly pool: Pool;
 
   constructor(gatewayUrl: string, connections: number) {
-    this.pool = new Pool(new URL(gatewayUrl).origin, { connections, pipelining: 1, headersTimeout: CALL_MS_MAX, bodyTimeout: CALL_MS_MAX });
+    this.pool = new Pool(new URL(gatewayUrl).origin, {
+      connections,
+      pipelining: 1,
+      headersTimeout: CALL_MS_MAX,
+      bodyTimeout: CALL_MS_MAX,
+    });
   }
 
   async call(plan: CallPlan, key: string): Promise<CallResult> {
@@ -39,7 +44,13 @@ export class GatewayClient {
       const endedAtMs = performance.now();
       const header = response.headers['x-request-id'];
       const answer: Answer = { status: response.statusCode, requestId: typeof header === 'string' ? header : null, body };
-      return { requestId: answer.requestId, problem: checkAnswer(plan, answer), endedAtMs, latencyMs: endedAtMs - startedAtMs, headMs };
+      return {
+        requestId: answer.requestId,
+        problem: checkAnswer(plan, answer),
+        endedAtMs,
+        latencyMs: endedAtMs - startedAtMs,
+        headMs,
+      };
     } catch (error) {
       const endedAtMs = performance.now();
       const latencyMs = endedAtMs - startedAtMs;

@@ -12,7 +12,14 @@ describe('readOptions', () => {
 
   it('reads every flag', () => {
     const args = '--trace t.csv --limit 10 --speedup 36.5 --concurrency 8 --stream-share 0 --json out.json'.split(' ');
-    expect(readOptions(args)).toEqual({ traceFile: 't.csv', limit: 10, speedup: 36.5, concurrency: 8, streamShare: 0, jsonFile: 'out.json' });
+    expect(readOptions(args)).toEqual({
+      traceFile: 't.csv',
+      limit: 10,
+      speedup: 36.5,
+      concurrency: 8,
+      streamShare: 0,
+      jsonFile: 'out.json',
+    });
   });
 
   it.each([
@@ -42,7 +49,11 @@ describe('readInstallation', () => {
   };
 
   it('joins what npm start wrote', () => {
-    expect(readInstallation(write('a', start), write('b', stack))).toMatchObject({ gatewayUrl: 'http://g', oracleFile: 'f', pids: { gateway: 7 } });
+    expect(readInstallation(write('a', start), write('b', stack))).toMatchObject({
+      gatewayUrl: 'http://g',
+      oracleFile: 'f',
+      pids: { gateway: 7 },
+    });
   });
 
   it('says what to do when nothing runs', () => {

@@ -44,9 +44,18 @@ export function readOptions(args: string[]): ReplayOptions {
   return {
     traceFile: flags.trace,
     limit: flags.limit === undefined ? null : number('--limit', flags.limit, { min: 1, max: 1_000_000_000, isWhole: true }),
-    speedup: flags.speedup === undefined ? null : number('--speedup', flags.speedup, { min: 0.001, max: 1_000_000, isWhole: false }),
-    concurrency: number('--concurrency', flags.concurrency ?? String(CONCURRENCY_DEFAULT), { min: 1, max: CONCURRENCY_MAX, isWhole: true }),
-    streamShare: number('--stream-share', flags['stream-share'] ?? String(STREAM_SHARE_DEFAULT), { min: 0, max: 1, isWhole: false }),
+    speedup:
+      flags.speedup === undefined ? null : number('--speedup', flags.speedup, { min: 0.001, max: 1_000_000, isWhole: false }),
+    concurrency: number('--concurrency', flags.concurrency ?? String(CONCURRENCY_DEFAULT), {
+      min: 1,
+      max: CONCURRENCY_MAX,
+      isWhole: true,
+    }),
+    streamShare: number('--stream-share', flags['stream-share'] ?? String(STREAM_SHARE_DEFAULT), {
+      min: 0,
+      max: 1,
+      isWhole: false,
+    }),
     jsonFile: flags.json ?? null,
   };
 }
@@ -64,7 +73,9 @@ function parseFlags(args: string[]) {
 function number(flag: string, text: string, { min, max, isWhole }: { min: number; max: number; isWhole: boolean }): number {
   const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
   if (value >= min && value <= max && (!isWhole || Number.isInteger(value))) return value;
-  throw new ReplayUnavailable(`${flag} takes a ${isWhole ? 'whole ' : ''}number from ${min} to ${max}, not ${JSON.stringify(text)}.`);
+  throw new ReplayUnavailable(
+    `${flag} takes a ${isWhole ? 'whole ' : ''}number from ${min} to ${max}, not ${JSON.stringify(text)}.`,
+  );
 }
 
 const stackSchema = z.object({
@@ -81,7 +92,9 @@ export function readInstallation(startFile = START_FILE, stackFile = STACK_FILE)
   const start = readFile(startFile, startSchema);
   const stack = readFile(stackFile, stackSchema);
   if (stack.oracleFile === null) {
-    throw new ReplayUnavailable('The installation sends to a real provider. A replay would cost money and could not choose its tokens: unset OPENAI_API_KEY and start again.');
+    throw new ReplayUnavailable(
+      'The installation sends to a real provider. A replay would cost money and could not choose its tokens: unset OPENAI_API_KEY and start again.',
+    );
   }
   return { ...start, ...stack, oracleFile: stack.oracleFile };
 }
@@ -91,7 +104,9 @@ function readFile<T>(path: string, schema: z.ZodType<T>): T {
   try {
     text = readFileSync(path, 'utf8');
   } catch {
-    throw new ReplayUnavailable(`TensorLoop does not run here: there is no ${path}. Run "npm start" in another terminal, or "npm start -- --detach" first.`);
+    throw new ReplayUnavailable(
+      `TensorLoop does not run here: there is no ${path}. Run "npm start" in another terminal, or "npm start -- --detach" first.`,
+    );
   }
   const result = schema.safeParse(parseJson(text));
   if (!result.success) throw new ReplayUnavailable(`${path} is not what "npm start" writes: ${z.prettifyError(result.error)}`);

@@ -1,5 +1,5 @@
-import { formatReport } from '../audit/audit-table.js';
 import type { AuditReport } from '../audit/audit.types.js';
+import { formatReport } from '../audit/audit-table.js';
 import type { ActivityComparison } from './compare-activity.js';
 import type { Distribution } from './percentiles.js';
 import type { ReplayOptions } from './replay-options.js';
@@ -38,7 +38,9 @@ export function formatReplay(report: ReplayReport): string {
     `to the head  ${formatDistribution(report.headMs)}`,
     `visible      ${formatDistribution(visibleMs)} after the last byte (${visibleMs.count} calls sampled, ${visibleMs.unseen} not seen, ${visibleMs.failedPolls} polls failed)`,
     ...(report.lateMsMax === null ? [] : [`pace         latest start ${report.lateMsMax} ms after its time`]),
-    `memory       ${Object.entries(report.rssBytes).map(([name, rss]) => `${name} ${mebibytes(rss.last)} (peak ${mebibytes(rss.peak)}) MiB`).join(', ')}`,
+    `memory       ${Object.entries(report.rssBytes)
+      .map(([name, rss]) => `${name} ${mebibytes(rss.last)} (peak ${mebibytes(rss.peak)}) MiB`)
+      .join(', ')}`,
     `activity     ${activity.rows} rows: lost ${activity.lost}, doubled ${activity.doubled}, mismatched ${activity.mismatched}`,
     ...[...report.failures, ...activity.examples].map((sentence) => `  ${sentence}`),
     '',

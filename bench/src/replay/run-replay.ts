@@ -33,7 +33,7 @@ export async function runReplay(options: ReplayOptions, installation: Installati
   await waitUntilBooked(account, answered.size, say);
   const rssBytes = residentMemory(installation.pids);
   const activity = await readBack(account, answered, rows.length);
-  const audit = await audited(installation, account, answered.size, say);
+  const audit = await auditBooks({ installation, account, say }, answered.size);
   return {
     trace: basename(options.traceFile),
     options,
@@ -111,7 +111,9 @@ async function waitUntilBooked(account: ReplayAccount, calls: number, say: Say):
     booked = (await account.usageSummary()).total.requests;
     return booked >= calls;
   };
-  await poll(isBooked, { timeoutMs: SETTLE_MS_MAX, failure: `${calls} calls were not booked` }).catch((error: Error) => say(error.message));
+  await poll(isBooked, { timeoutMs: SETTLE_MS_MAX, failure: `${calls} calls were not booked` }).catch((error: Error) =>
+    say(error.message),
+  );
   say(`${booked} of ${calls} answered calls are booked`);
 }
 
@@ -120,7 +122,10 @@ function readBack(account: ReplayAccount, answered: Map<string, AnsweredCall>, s
   return compareActivity(answered, allPages(read, 2 * sent));
 }
 
-function audited(installation: Installation, account: ReplayAccount, requestsMin: number, say: Say): Promise<AuditReport> {
+function auditBooks(
+  { installation, account, say }: Pick<Sending, 'installation' | 'account' | 'say'>,
+  requestsMin: number,
+): Promise<AuditReport> {
   const { ownerDatabaseUrl, natsUrl, redisUrl, oracleFile, gatewayUrl, controlPlaneUrl } = installation;
   return runAudit({
     ownerDatabaseUrl,

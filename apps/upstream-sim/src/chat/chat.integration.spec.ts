@@ -96,6 +96,11 @@ describe('while the record is not on disk', () => {
     await waitUntil(async () => (await connectionCount()) === 0, { what: 'the server to see that the peer has left' });
     oracle.sync();
     await waitUntil(() => oracle.records.length === 2);
-    expect(oracle.records[1]).toMatchObject({ id: oracle.records[0]?.id, outcome: 'client_gone', usageSent: false, bytesSent: 0 });
+    expect(oracle.records[1]).toMatchObject({
+      id: oracle.records[0]?.id,
+      outcome: 'client_gone',
+      usageSent: false,
+      bytesSent: 0,
+    });
   });
 });

@@ -20,12 +20,24 @@ function failure(body: unknown): Failure {
 describe('without x_sim', () => {
   it('decides the same for the same messages, whatever else the body holds', () => {
     const { promptTokens, completionTokens, seed } = plan(hello);
-    expect(plan({ ...hello, stream: true, stream_options: { include_usage: true } })).toMatchObject({ promptTokens, completionTokens, seed });
+    expect(plan({ ...hello, stream: true, stream_options: { include_usage: true } })).toMatchObject({
+      promptTokens,
+      completionTokens,
+      seed,
+    });
   });
 
   it('counts a token for every four bytes of text, and at least one', () => {
     expect(plan(hello).promptTokens).toBe(3);
-    expect(plan({ ...hello, messages: [{ role: 'user', content: 'éé' }, { role: 'user', content: [{ type: 'text', text: 'abcde' }] }] }).promptTokens).toBe(3);
+    expect(
+      plan({
+        ...hello,
+        messages: [
+          { role: 'user', content: 'éé' },
+          { role: 'user', content: [{ type: 'text', text: 'abcde' }] },
+        ],
+      }).promptTokens,
+    ).toBe(3);
     expect(plan({ ...hello, messages: [{ role: 'user', content: '' }] }).promptTokens).toBe(1);
   });
 

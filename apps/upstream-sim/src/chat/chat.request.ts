@@ -35,8 +35,14 @@ export function planChat(bytes: Buffer): ChatPlan | Failure {
   const { model, stream, messages } = body;
   if (typeof model !== 'string' || model === '') return invalidRequest('you must provide a model parameter', 'model');
   if (model.length > MODEL_LENGTH_MAX) return invalidRequest(`'model' is longer than ${MODEL_LENGTH_MAX} characters.`, 'model');
-  if (!Array.isArray(messages)) return invalidRequest("Missing required parameter: 'messages'.", 'messages', 'missing_required_parameter');
-  if (messages.length === 0) return invalidRequest("Invalid 'messages': empty array. Expected an array with minimum length 1.", 'messages', 'empty_array');
+  if (!Array.isArray(messages))
+    return invalidRequest("Missing required parameter: 'messages'.", 'messages', 'missing_required_parameter');
+  if (messages.length === 0)
+    return invalidRequest(
+      "Invalid 'messages': empty array. Expected an array with minimum length 1.",
+      'messages',
+      'empty_array',
+    );
   if (stream !== undefined && stream !== null && typeof stream !== 'boolean') return wrongType('stream', 'a boolean');
   const choices = integerField(body, 'n', CHOICES_MAX);
   if (typeof choices === 'object') return choices;
@@ -48,7 +54,9 @@ export function planChat(bytes: Buffer): ChatPlan | Failure {
   if (prompt === null) return wrongType('messages', 'an array of objects');
 
   const tokens = countTokens(parsed.sim, prompt, limit);
-  const problem = contradiction(parsed.sim, tokens, bytes.length) ?? (parsed.sim.fault === 'cut_json' && stream ? 'fault "cut_json" needs a call that is not streamed' : null);
+  const problem =
+    contradiction(parsed.sim, tokens, bytes.length) ??
+    (parsed.sim.fault === 'cut_json' && stream ? 'fault "cut_json" needs a call that is not streamed' : null);
   if (problem !== null) return invalidRequest(`x_sim: ${problem}`, 'x_sim');
   return {
     model,
@@ -80,10 +88,18 @@ function integerField(body: Body, param: string, max: number): number | undefine
   if (value === undefined || value === null) return undefined;
   if (typeof value !== 'number' || !Number.isInteger(value)) return wrongType(param, 'an integer');
   if (value < 1) {
-    return invalidRequest(`Invalid '${param}': integer below minimum value. Expected a value >= 1, but got ${value} instead.`, param, 'integer_below_min_value');
+    return invalidRequest(
+      `Invalid '${param}': integer below minimum value. Expected a value >= 1, but got ${value} instead.`,
+      param,
+      'integer_below_min_value',
+    );
   }
   if (value > max) {
-    return invalidRequest(`Invalid '${param}': integer above maximum value. Expected a value <= ${max}, but got ${value} instead.`, param, 'integer_above_max_value');
+    return invalidRequest(
+      `Invalid '${param}': integer above maximum value. Expected a value <= ${max}, but got ${value} instead.`,
+      param,
+      'integer_above_max_value',
+    );
   }
   return value;
 }
@@ -148,7 +164,8 @@ function contradiction(sim: XSim, tokens: Tokens, bodyBytes: number): string | n
   if (tokens.promptTokens > bodyBytes) {
     return `promptTokens is ${tokens.promptTokens}, but a body of ${bodyBytes} bytes holds at most ${bodyBytes} tokens: pad the prompt`;
   }
-  if (tokens.cachedTokens > tokens.promptTokens) return `cachedTokens (${tokens.cachedTokens}) exceeds the prompt's ${tokens.promptTokens} tokens`;
+  if (tokens.cachedTokens > tokens.promptTokens)
+    return `cachedTokens (${tokens.cachedTokens}) exceeds the prompt's ${tokens.promptTokens} tokens`;
   if (tokens.reasoningTokens > tokens.completionTokens) {
     return `reasoningTokens (${sim.reasoningTokens}) exceeds the completion's ${tokens.completionTokens} tokens`;
   }

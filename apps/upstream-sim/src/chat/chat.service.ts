@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { answerBeforeHead } from '../faults/faults.js';
 import type { Oracle } from '../oracle/oracle.js';
 import { type Failure, failureBody } from '../server/openai-error.js';
 import { BODY_BYTES_MAX, type BodyResult, readBody } from '../server/read-body.js';
@@ -7,18 +8,27 @@ import { Call } from './call.js';
 import { answerWhole } from './chat.json.js';
 import { type ChatPlan, planChat } from './chat.request.js';
 import { answerStream } from './chat.stream.js';
-import { answerBeforeHead } from '../faults/faults.js';
 
 /** Calls in progress. Beyond it: 503, so that neither memory nor the oracle's queue can grow without bound. */
 const OPEN_CALLS_MAX = 10_000;
 
 const OVERLOADED: Failure = {
   status: 503,
-  error: { message: 'The engine is currently overloaded, please try again later', type: 'server_error', param: null, code: null },
+  error: {
+    message: 'The engine is currently overloaded, please try again later',
+    type: 'server_error',
+    param: null,
+    code: null,
+  },
 };
 const TOO_LARGE: Failure = {
   status: 413,
-  error: { message: `The request body is larger than ${BODY_BYTES_MAX} bytes.`, type: 'invalid_request_error', param: null, code: 'request_too_large' },
+  error: {
+    message: `The request body is larger than ${BODY_BYTES_MAX} bytes.`,
+    type: 'invalid_request_error',
+    param: null,
+    code: 'request_too_large',
+  },
 };
 
 /** Serves chat completions from the first byte of the request to the last of the answer. */

@@ -42,8 +42,8 @@ async function sendContent(call: Call, plan: ChatPlan, writer: ChunkWriter): Pro
     const to = Math.min(from + tokensPerChunk, plan.completionTokens);
     if (chunks > 0 && chunkMs > 0) await call.wait(chunkMs);
     if (call.isGone) break;
-    const start = from;
-    unsent += eachChoice(plan, (choice) => writer.content(choice, start, to));
+    const span = { from, to };
+    unsent += eachChoice(plan, (choice) => writer.content(choice, span));
     record.completionTokens += (to - from) * plan.choices;
     if (chunkMs > 0 || unsent.length >= WRITE_CHARACTERS) {
       await call.write(unsent);

@@ -17,8 +17,14 @@ export function usageJson(plan: ChatPlan): string {
   );
 }
 
+/** Tokens [from, to) of an answer. */
+export interface TokenSpan {
+  from: number;
+  to: number;
+}
+
 /** Choices differ in their seed, so that they differ in their text. */
-export function choiceText(plan: ChatPlan, choice: number, from: number, to: number): string {
+function choiceText(plan: ChatPlan, choice: number, { from, to }: TokenSpan): string {
   return answerText(plan.seed + choice, from, to);
 }
 
@@ -26,7 +32,7 @@ export function choiceText(plan: ChatPlan, choice: number, from: number, to: num
 export function completionJson(plan: ChatPlan, id: string, createdS: number): string {
   let choices = '';
   for (let index = 0; index < plan.choices; index++) {
-    const content = choiceText(plan, index, plan.reasoningTokens, plan.completionTokens);
+    const content = choiceText(plan, index, { from: plan.reasoningTokens, to: plan.completionTokens });
     choices +=
       `${index === 0 ? '' : ','}{"index":${index},"message":{"role":"assistant","content":"${content}","refusal":null,"annotations":[]},` +
       `"logprobs":null,"finish_reason":"${plan.finishReason}"}`;
@@ -56,9 +62,8 @@ export class ChunkWriter {
     return this.event(choice, '{"role":"assistant","content":"","refusal":null}', 'null');
   }
 
-  /** Tokens [from, to) of a choice. */
-  content(choice: number, from: number, to: number): string {
-    return this.event(choice, `{"content":"${choiceText(this.plan, choice, from, to)}"}`, 'null');
+  content(choice: number, span: TokenSpan): string {
+    return this.event(choice, `{"content":"${choiceText(this.plan, choice, span)}"}`, 'null');
   }
 
   finish(choice: number): string {

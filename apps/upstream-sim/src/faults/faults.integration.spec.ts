@@ -100,12 +100,23 @@ it('an answer without fault is recorded as it was received', async () => {
 });
 
 describe('status', () => {
-  it.each([429, 500, 503, 400])('%i is answered in the shape of an OpenAI error and recorded without tokens', async (status) => {
-    const received = await send({ fault: 'status', status, retryAfterMs: 1_500 });
-    expect(received).toMatchObject({ status, isWhole: true, headers: { 'retry-after': '2', 'retry-after-ms': '1500' } });
-    expect(JSON.parse(received.body)).toMatchObject({ error: { message: expect.any(String), type: expect.any(String), param: null } });
-    expect(await received.record()).toMatchObject({ outcome: 'error', status, promptTokens: 0, completionTokens: 0, usageSent: false });
-  });
+  it.each([429, 500, 503, 400])(
+    '%i is answered in the shape of an OpenAI error and recorded without tokens',
+    async (status) => {
+      const received = await send({ fault: 'status', status, retryAfterMs: 1_500 });
+      expect(received).toMatchObject({ status, isWhole: true, headers: { 'retry-after': '2', 'retry-after-ms': '1500' } });
+      expect(JSON.parse(received.body)).toMatchObject({
+        error: { message: expect.any(String), type: expect.any(String), param: null },
+      });
+      expect(await received.record()).toMatchObject({
+        outcome: 'error',
+        status,
+        promptTokens: 0,
+        completionTokens: 0,
+        usageSent: false,
+      });
+    },
+  );
 });
 
 describe('refuse', () => {
@@ -122,14 +133,23 @@ describe('cut', () => {
     expect(received).toMatchObject({ status: 200, isWhole: false });
     expect(contentChunks(received.body)).toBe(5);
     expect(received.body).not.toContain('[DONE]');
-    expect(await received.record()).toMatchObject({ outcome: 'cut', completionTokens: 10, usageSent: false, bytesSent: Buffer.byteLength(received.body) });
+    expect(await received.record()).toMatchObject({
+      outcome: 'cut',
+      completionTokens: 10,
+      usageSent: false,
+      bytesSent: Buffer.byteLength(received.body),
+    });
   });
 
   it.each(['cut', 'cut_json'])('%s breaks a JSON answer in half', async (fault) => {
     const received = await send({ fault });
     expect(received).toMatchObject({ status: 200, isWhole: false });
     expect(received.body.length).toBeGreaterThan(0);
-    expect(await received.record()).toMatchObject({ outcome: 'cut', usageSent: false, bytesSent: Buffer.byteLength(received.body) });
+    expect(await received.record()).toMatchObject({
+      outcome: 'cut',
+      usageSent: false,
+      bytesSent: Buffer.byteLength(received.body),
+    });
   });
 });
 
@@ -183,8 +203,16 @@ describe('a peer that leaves', () => {
   });
 
   it('from a stream that hangs is recorded with the tokens sent before', async () => {
-    const received = await send({ fault: 'hang_midstream', afterChunks: 2, tokensPerChunk: 3 }, { stream: true, leaveAt: 'content":" ' });
-    expect(await received.record()).toMatchObject({ outcome: 'client_gone', status: 200, completionTokens: 6, usageSent: false });
+    const received = await send(
+      { fault: 'hang_midstream', afterChunks: 2, tokensPerChunk: 3 },
+      { stream: true, leaveAt: 'content":" ' },
+    );
+    expect(await received.record()).toMatchObject({
+      outcome: 'client_gone',
+      status: 200,
+      completionTokens: 6,
+      usageSent: false,
+    });
   });
 
   it('in the midst of a paced stream is recorded with the tokens generated so far', async () => {

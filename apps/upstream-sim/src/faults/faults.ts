@@ -29,7 +29,11 @@ async function answerStatus(call: Call, plan: ChatPlan): Promise<void> {
     headers['retry-after'] = Math.ceil(plan.sim.retryAfterMs / 1_000);
     headers['retry-after-ms'] = plan.sim.retryAfterMs;
   }
-  await call.fail(status, failureBody({ status, error: { message: `x_sim asked for status ${status}`, param: null, ...kindOf(status) } }), headers);
+  await call.fail(
+    status,
+    failureBody({ status, error: { message: `x_sim asked for status ${status}`, param: null, ...kindOf(status) } }),
+    headers,
+  );
 }
 
 function kindOf(status: number): { type: string; code: string | null } {

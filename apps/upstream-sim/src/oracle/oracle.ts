@@ -36,7 +36,8 @@ async function cutTornLine(file: FileHandle): Promise<void> {
   await file.read(tail, 0, length, size - length);
   if (tail[length - 1] === NEWLINE) return;
   const lastNewline = tail.lastIndexOf(NEWLINE);
-  if (lastNewline === -1 && length < size) throw new Error('the oracle file ends in a line longer than any record: is it a record of served calls?');
+  if (lastNewline === -1 && length < size)
+    throw new Error('the oracle file ends in a line longer than any record: is it a record of served calls?');
   await file.truncate(size - length + lastNewline + 1);
 }
 

@@ -20,6 +20,8 @@ export function readBody(req: IncomingMessage, done: (result: BodyResult) => voi
     if (length <= BODY_BYTES_MAX) chunks.push(chunk);
     else finish({ kind: 'too_large' });
   });
-  req.on('end', () => finish({ kind: 'read', bytes: chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, length) }));
+  req.on('end', () =>
+    finish({ kind: 'read', bytes: chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, length) }),
+  );
   req.on('error', () => finish({ kind: 'broken_off' }));
 }

@@ -36,7 +36,12 @@ function sendModel(res: ServerResponse, encodedId: string): void {
   if (model) return sendJson(res, model);
   sendFailure(res, {
     status: 404,
-    error: { message: `The model '${id}' does not exist`, type: 'invalid_request_error', param: 'model', code: 'model_not_found' },
+    error: {
+      message: `The model '${id}' does not exist`,
+      type: 'invalid_request_error',
+      param: 'model',
+      code: 'model_not_found',
+    },
   });
 }
 
@@ -60,19 +65,19 @@ function methodNotAllowed(req: IncomingMessage): Failure {
   };
 }
 
-function sendJson(res: ServerResponse, body: unknown, status = 200): void {
-  send(res, status, 'application/json', JSON.stringify(body));
+function sendJson(res: ServerResponse, body: unknown): void {
+  send(res, 200, { type: 'application/json', text: JSON.stringify(body) });
 }
 
-function sendText(res: ServerResponse, body: string): void {
-  send(res, 200, 'text/plain; version=0.0.4; charset=utf-8', body);
+function sendText(res: ServerResponse, text: string): void {
+  send(res, 200, { type: 'text/plain; version=0.0.4; charset=utf-8', text });
 }
 
 function sendFailure(res: ServerResponse, failure: Failure): void {
-  send(res, failure.status, 'application/json', failureBody(failure));
+  send(res, failure.status, { type: 'application/json', text: failureBody(failure) });
 }
 
-function send(res: ServerResponse, status: number, contentType: string, body: string): void {
-  res.writeHead(status, { 'content-type': contentType, 'content-length': Buffer.byteLength(body) });
-  res.end(body);
+function send(res: ServerResponse, status: number, { type, text }: { type: string; text: string }): void {
+  res.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(text) });
+  res.end(text);
 }
