@@ -24,7 +24,11 @@ export class IngestService {
    */
   async ingest(messages: readonly IncomingMessage[], onCommitted: (booking: Booking) => void): Promise<void> {
     let batch = await this.judgeAll(messages);
-    if (batch.some(isPriceUnknown) && (await this.prices.refreshStale())) batch = await this.judgeAll(messages);
+    if (batch.some(isPriceMissing)) {
+      // Another replica may have told gateways of a price that is newer than what we read. Asked once per batch.
+      await this.prices.refresh();
+      batch = await this.judgeAll(messages);
+    }
     const failures = await this.bookOrSplit(batch, onCommitted);
     if (failures.length > 0) throw failures[0];
   }
@@ -63,6 +67,6 @@ export class IngestService {
   }
 }
 
-function isPriceUnknown({ verdict }: Judged): boolean {
+function isPriceMissing({ verdict }: Judged): boolean {
   return 'rejection' in verdict && verdict.rejection.reason === 'price_missing';
 }
