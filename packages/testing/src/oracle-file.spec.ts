@@ -59,7 +59,7 @@ describe('readOracleFile', () => {
   });
 
   it('refuses a file with a broken line in its midst, naming the line', async () => {
-    await expect(read('broken', line('a') + '{"v":1}\n' + line('b'))).rejects.toThrow(/broken:2 is no record/);
+    await expect(read('broken', `${line('a')}{"v":1}\n${line('b')}`)).rejects.toThrow(/broken:2 is no record/);
   });
 
   it('refuses a file that does not exist', async () => {
