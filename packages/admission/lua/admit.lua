@@ -37,12 +37,12 @@ local dayLimit = tonumber(key[8]) or -1
 
 local rpmKey = prefix .. 'rpm:' .. keyId
 
--- Reads a scope. Its total is nil when this Redis cannot know it: an absent total is 0 only if the scope began within this
--- epoch and nothing of it was ever acknowledged without a total (a version without a total says so).
+-- Reads a scope. Its total is nil when this Redis cannot know it: an absent total is 0 only if the scope began after this
+-- epoch opened and nothing of it was ever acknowledged without a total (a version without a total says so).
 local function scopeOf(name, beganMs)
   local fields = redis.call('HMGET', prefix .. 'scope:' .. name, 'total', 'version', 'settled', 'held', 'endMs')
   local total = tonumber(fields[1])
-  if not total and not fields[2] and beganMs >= openedMs then total = 0 end
+  if not total and not fields[2] and beganMs > openedMs then total = 0 end
   return { name = name, total = total, spent = (total or 0) + (tonumber(fields[3]) or 0), held = tonumber(fields[4]) or 0,
     registered = fields[5] }
 end
@@ -97,17 +97,16 @@ end
 
 -- Exact rolling minute: an entry counts while it is less than 60 s old, and a refused call leaves none.
 redis.call('ZREMRANGEBYSCORE', rpmKey, '-inf', now - RPM_MS)
-local rpmUsed, lostMs = redis.call('ZCARD', rpmKey), 0
+local logged = redis.call('ZCARD', rpmKey)
+local rpmUsed, lostKey = logged, prefix .. 'rpmlost:' .. keyId
 -- In the first minute of an epoch the log is what gateways say they admitted before it was lost: a count per key, taken
 -- as if all of it were still in the window until a minute after it was reported. Too strict, never too generous.
 if now - openedMs < RPM_MS then
-  local lostKey = prefix .. 'rpmlost:' .. keyId
   for _, count in ipairs(redis.call('HVALS', lostKey)) do rpmUsed = rpmUsed + tonumber(count) end
-  lostMs = math.max(0, redis.call('PTTL', lostKey))
 end
 if rpmUsed >= rpmLimit then
-  local logged = redis.call('ZCARD', rpmKey)
-  local retryMs, resetMs = lostMs, lostMs
+  local retryMs = rpmUsed > logged and math.max(0, redis.call('PTTL', lostKey)) or 0
+  local resetMs = retryMs
   if logged > 0 then
     local newest = redis.call('ZRANGE', rpmKey, -1, -1, 'WITHSCORES')
     resetMs = math.max(resetMs, newest[2] + RPM_MS - now)

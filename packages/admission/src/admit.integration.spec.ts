@@ -226,10 +226,8 @@ describe('the daily limit', () => {
   it('binds all keys of the account together, and ends with the UTC day', async () => {
     const first = keyAt(NOW, { dailyLimitNanoUsd: '1000' });
     const second = { ...keyAt(NOW, { dailyLimitNanoUsd: '1000' }), accountTag: first.accountTag, accountId: first.accountId };
-    await bench.setNow(startOfDay(NOW));
-    await openAccount(bench, first);
+    await openAccount(bench, first, startOfDay(NOW) - 1);
     await bench.client.projectKey(second);
-    await bench.setNow(NOW);
     const spender = callOf(first, { holdNanoUsd: 900n });
     expect(await bench.client.admit(spender)).toMatchObject({
       daily: { limitNanoUsd: 1_000n, spentNanoUsd: 0n, heldNanoUsd: 900n },
@@ -252,7 +250,7 @@ describe('the daily limit', () => {
 describe('a total that this Redis cannot know', () => {
   it('stops admission until it was fetched, where the scope began before the epoch', async () => {
     const key = keyAt(NOW - DAY_MS, { dailyLimitNanoUsd: '5000', budgetNanoUsd: '5000' });
-    await openAccount(bench, key);
+    await openAccount(bench, key, NOW);
     const window = windowScope(key.keyId, 0);
     const day = dayScope(utcDay(NOW));
     expect(await bench.client.admit(callOf(key))).toMatchObject({

@@ -61,7 +61,7 @@ class Play {
 
   async begin(): Promise<void> {
     await bench.setNow(this.now);
-    await openAccount(bench, this.key);
+    await openAccount(bench, this.key, NOW - 1);
   }
 
   async step(step: Step): Promise<void> {

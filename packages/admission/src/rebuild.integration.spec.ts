@@ -57,7 +57,7 @@ const open = (key: KeyProjection, rebuildId: string, expectedGatewayIds: string[
 
 describe('a flushed Redis', () => {
   it('is unknown, and holds the same sums after every gateway has re-asserted', async () => {
-    const key = keyAt(NOW, { budgetNanoUsd: '10000' });
+    const key = keyAt(NOW + 1, { budgetNanoUsd: '10000' });
     await openAccount(bench, key);
     const [held, settled, other] = [
       callOf(key, { holdNanoUsd: 1_000n }),
@@ -88,7 +88,7 @@ describe('a flushed Redis', () => {
     expect(after.scopes).toEqual(before.scopes);
     expect(new Set(after.open)).toEqual(new Set(before.open));
     await bench.client.projectKey(key);
-    // The window began at the epoch's very instant, so its total is zero and what is left is exact.
+    // The window begins after the epoch opened, so its total is zero and what is left is exact.
     expect(await bench.client.admit(callOf(key, { holdNanoUsd: 3_501n }))).toMatchObject({ reason: 'budget_held' });
     expect(await bench.client.admit(callOf(key, { holdNanoUsd: 3_500n }))).toMatchObject({ admitted: true });
   });
@@ -204,7 +204,7 @@ describe('a rebuild', () => {
   });
 
   it('never lets a key exceed its rate in the minute after, whatever the lost log held', async () => {
-    const key = keyAt(NOW, { rpm: 10 });
+    const key = keyAt(NOW + 1, { rpm: 10 });
     const rebuildId = await beginRebuild(key);
     await bench.client.reassert(assertion(key, rebuildId, { recentByKey: new Map([[key.keyId, 4]]) }));
     await bench.client.reassert(assertion(key, rebuildId, { gatewayId: 'gateway-2', recentByKey: new Map([[key.keyId, 3]]) }));

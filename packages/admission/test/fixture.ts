@@ -22,21 +22,26 @@ export interface AdmissionBench {
   client: AdmissionClient;
   view: AdmissionView;
   setNow(ms: number): Promise<void>;
+  /** What `setNow` set last. */
+  now(): number;
   close(): Promise<void>;
 }
 
-export async function openBench(options: { usesRealClock?: boolean } = {}): Promise<AdmissionBench> {
+export async function openBench(): Promise<AdmissionBench> {
   const server = await startTestRedis();
   const redis = new Redis(server.url);
   redis.on('error', () => undefined);
-  const client = options.usesRealClock ? new AdmissionClient(redis) : new AdmissionClient(redis, TEST_CLOCK);
+  const client = new AdmissionClient(redis, TEST_CLOCK);
   await waitUntil(() => client.runId, { what: 'the run id' });
+  let nowMs = 0;
   return {
     server,
     redis,
     client,
     view: new AdmissionView(redis),
+    now: () => nowMs,
     setNow: async (ms) => {
+      nowMs = ms;
       await redis.hset('test:clock', { seconds: Math.floor(ms / 1_000), micros: (ms % 1_000) * 1_000 });
     },
     close: async () => {
@@ -65,12 +70,22 @@ export function keyAt(nowMs: number, changes: Partial<KeyProjection> = {}): KeyP
   };
 }
 
-/** Opens the account's epoch with nothing in it, and writes the key. */
-export async function openAccount(bench: AdmissionBench, key: KeyProjection): Promise<void> {
+/**
+ * Opens the account's epoch with nothing in it, and writes the key. The epoch opens just before the key was minted, unless
+ * told otherwise, so that the total of its first window is known to be zero.
+ */
+export async function openAccount(
+  bench: AdmissionBench,
+  key: KeyProjection,
+  openedAtMs = key.mintedAtMs - 1,
+): Promise<void> {
+  const now = bench.now();
   const rebuildId = await bench.client.beginRebuild(key.accountTag, uuid7());
   if (rebuildId !== null) {
+    await bench.setNow(openedAtMs);
     const opening = await bench.client.openEpoch({ accountTag: key.accountTag, rebuildId, expectedGatewayIds: [] });
     if (opening.outcome !== 'opened') throw new Error(`the epoch did not open: ${opening.outcome}`);
+    await bench.setNow(now);
   }
   await bench.client.projectKey(key);
 }
