@@ -3,7 +3,7 @@
  *   unit          *.spec.ts beside the code; no server, no network
  *   integration   *.integration.spec.ts beside the code; real PostgreSQL, NATS and Redis (packages/testing)
  *   e2e           e2e/**; whole services as processes
- * `e2e/long/**` is for `npm run test:long` only.
+ * `*.long.spec.ts` below e2e is for `npm run test:long` only.
  */
 const transform = {
   '^.+\\.ts$': [
@@ -64,13 +64,13 @@ export default {
       ...withServers,
       displayName: 'e2e',
       testMatch: ['<rootDir>/e2e/**/*.spec.ts'],
-      testPathIgnorePatterns: [...ignored, '<rootDir>/e2e/long/'],
+      testPathIgnorePatterns: [...ignored, '\\.long\\.spec\\.ts$'],
     },
     {
       ...shared,
       ...withServers,
       displayName: 'long',
-      testMatch: ['<rootDir>/e2e/long/**/*.spec.ts'],
+      testMatch: ['<rootDir>/e2e/**/*.long.spec.ts'],
       testPathIgnorePatterns: ignored,
     },
   ],

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LOGS, NODE, ROOT, toolEnvironment } from './paths.mjs';
@@ -12,7 +12,9 @@ const READY_LINE = /^Ready\b/m;
 export async function startDetached(args) {
   mkdirSync(LOGS, { recursive: true });
   const logFile = join(LOGS, 'start.log');
-  const log = openSync(logFile, 'w', 0o600);
+  // Appended to: an instance that runs already writes there too.
+  const log = openSync(logFile, 'a', 0o600);
+  let shown = fstatSync(log).size;
   const child = spawn(NODE, ['scripts/start/main.ts', ...args], {
     cwd: ROOT,
     env: toolEnvironment(),
@@ -20,24 +22,28 @@ export async function startDetached(args) {
     detached: true,
   });
   closeSync(log);
+  let output = '';
   let ending = null;
   child.once('exit', (code) => {
     ending = code ?? 1;
   });
   const deadline = performance.now() + READY_TIMEOUT_MS;
-  let shown = 0;
   const show = () => {
-    const text = existsSync(logFile) ? readFileSync(logFile, 'utf8') : '';
-    process.stdout.write(text.slice(shown));
-    shown = text.length;
-    return READY_LINE.test(text);
+    const bytes = readFileSync(logFile).subarray(shown);
+    process.stdout.write(bytes);
+    shown += bytes.length;
+    output += bytes.toString();
+    return READY_LINE.test(output);
   };
   while (performance.now() < deadline) {
     if (show()) {
       child.unref();
       return 0;
     }
-    if (ending !== null) return ending;
+    if (ending !== null) {
+      show();
+      return ending;
+    }
     await delay(POLL_INTERVAL_MS);
   }
   child.kill('SIGTERM');

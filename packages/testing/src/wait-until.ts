@@ -8,11 +8,17 @@ export interface WaitOptions {
   what?: string;
 }
 
+/** What is left of a type once the condition held. */
+type Truthy<Value> = Exclude<Value, null | undefined | false | 0 | 0n | ''>;
+
 /**
  * Polls until `condition` returns something truthy, and returns that. An error inside counts as "not yet"; the last
  * one is shown when time is up. Tests wait with this, never by sleeping.
  */
-export async function waitUntil<Value>(condition: () => Value | Promise<Value>, options: WaitOptions = {}): Promise<Value> {
+export async function waitUntil<Value>(
+  condition: () => Value | Promise<Value>,
+  options: WaitOptions = {},
+): Promise<Truthy<Value>> {
   const { timeoutMs = DEFAULT_TIMEOUT_MS, what = 'the condition' } = options;
   let value: Value | undefined;
   await poll(
@@ -22,5 +28,5 @@ export async function waitUntil<Value>(condition: () => Value | Promise<Value>, 
     },
     { timeoutMs, failure: `waited for ${what}, which did not come about` },
   );
-  return value as Value;
+  return value as Truthy<Value>;
 }

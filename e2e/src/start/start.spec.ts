@@ -1,0 +1,132 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { freePort } from '@tensorloop/testing/free-port';
+import { makeTestFolder, removeTestFolder } from '@tensorloop/testing/test-folder';
+import { waitUntil } from '@tensorloop/testing/wait-until';
+
+const ROOT = join(import.meta.dirname, '../../..');
+const RUN_TIMEOUT_MS = 240_000;
+const WARM_START_MS_MAX = 10_000;
+const PORT_VARIABLES = ['GATEWAY_PORT', 'CONTROL_PLANE_PORT', 'METERING_PORT', 'UPSTREAM_PORT'] as const;
+
+describe('npm start, npm run stop', () => {
+  const dataFolder = makeTestFolder('start');
+  let env: NodeJS.ProcessEnv;
+
+  beforeAll(async () => {
+    const ports = await Promise.all(PORT_VARIABLES.map(async (name) => [name, String(await freePort())]));
+    // The caller's own servers and credentials are none of this test's business.
+    const { NODE_OPTIONS, OPENAI_API_KEY, DATABASE_URL, NATS_URL, REDIS_URL, ...inherited } = process.env;
+    env = { ...inherited, ...Object.fromEntries(ports), TENSORLOOP_DATA_DIR: dataFolder };
+    expect(run('start', '--detach')).toMatchObject({ status: 0 });
+  }, RUN_TIMEOUT_MS);
+
+  afterAll(() => {
+    run('stop');
+    removeTestFolder(dataFolder);
+  }, RUN_TIMEOUT_MS);
+
+  function run(...args: string[]) {
+    const { status, stdout, stderr } = spawnSync(process.execPath, ['scripts/run.mjs', ...args], {
+      cwd: ROOT,
+      env,
+      encoding: 'utf8',
+      timeout: RUN_TIMEOUT_MS,
+    });
+    return { status, output: stdout + stderr };
+  }
+
+  const dataFile = (name: string) => join(dataFolder, name);
+  const readJson = (name: string) => JSON.parse(readFileSync(dataFile(name), 'utf8'));
+
+  async function chat(): Promise<Response> {
+    const { gatewayUrl, apiKey } = readJson('start.json');
+    return fetch(`${gatewayUrl}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'gpt-4o-mini', messages: [{ role: 'user', content: 'Hello' }], max_tokens: 16 }),
+    });
+  }
+
+  it('describes what runs, and the key in it works', async () => {
+    const start = readJson('start.json');
+    expect(start).toEqual({
+      gatewayUrl: `http://localhost:${env['GATEWAY_PORT']}`,
+      controlPlaneUrl: `http://localhost:${env['CONTROL_PLANE_PORT']}`,
+      meteringUrl: `http://localhost:${env['METERING_PORT']}`,
+      dashboardUrl: `http://localhost:${env['CONTROL_PLANE_PORT']}`,
+      upstreamUrl: `http://127.0.0.1:${env['UPSTREAM_PORT']}/v1`,
+      email: expect.stringContaining('@'),
+      password: expect.any(String),
+      apiKey: expect.stringMatching(/^tl_[0-9A-Za-z]{57}$/),
+      ready: true,
+    });
+    const response = await chat();
+    expect([response.status, await response.json()]).toEqual([200, expect.objectContaining({ object: 'chat.completion' })]);
+  });
+
+  it('keeps secrets readable by their owner only', () => {
+    for (const name of ['start.json', 'stack.json', 'secrets.json']) expect(statSync(dataFile(name)).mode & 0o777).toBe(0o600);
+  });
+
+  it(
+    'says so when it runs already, and leaves what runs alone',
+    async () => {
+      const { status, output } = run('start', '--detach');
+      expect(status).toBe(1);
+      expect(output).toContain('TensorLoop already runs');
+      expect((await chat()).status).toBe(200);
+    },
+    RUN_TIMEOUT_MS,
+  );
+
+  it(
+    'stops everything, and starts warm within ten seconds with the same key',
+    async () => {
+      const { apiKey } = readJson('start.json');
+      const pids = Object.values(readJson('stack.json').pids) as number[];
+      expect(run('stop')).toEqual({ status: 0, output: 'TensorLoop has stopped.\n' });
+      expect(pids.filter((pid) => existsSync(`/proc/${pid}`))).toEqual([]);
+      expect(existsSync(dataFile('start.json'))).toBe(false);
+      const begin = performance.now();
+      expect(run('start', '--detach')).toMatchObject({ status: 0 });
+      expect(performance.now() - begin).toBeLessThan(WARM_START_MS_MAX);
+      expect(readJson('start.json').apiKey).toBe(apiKey);
+      expect((await chat()).status).toBe(200);
+    },
+    RUN_TIMEOUT_MS,
+  );
+
+  it(
+    'ends as a whole when one of its services dies',
+    async () => {
+      const { start, ...others } = readJson('stack.json').pids as Record<string, number>;
+      process.kill(others['metering'] as number, 'SIGKILL');
+      await waitUntil(() => [start, ...Object.values(others)].every((pid) => !existsSync(`/proc/${pid}`)), {
+        timeoutMs: 60_000,
+        what: 'every process to end',
+      });
+      expect(readFileSync(dataFile('logs/start.log'), 'utf8')).toContain('metering was ended by SIGKILL unexpectedly');
+      expect(existsSync(dataFile('start.json'))).toBe(false);
+    },
+    RUN_TIMEOUT_MS,
+  );
+
+  it(
+    'names port, variable and remedy when a port is taken',
+    async () => {
+      const squatter = createServer();
+      await new Promise<void>((resolve) => squatter.listen(Number(env['CONTROL_PLANE_PORT']), '127.0.0.1', resolve));
+      const { status, output } = run('start', '--detach');
+      await new Promise((resolve) => squatter.close(resolve));
+      expect(status).toBe(1);
+      expect(output).toContain(
+        `Port ${env['CONTROL_PLANE_PORT']}, which the control plane needs, is taken. Set CONTROL_PLANE_PORT`,
+      );
+    },
+    RUN_TIMEOUT_MS,
+  );
+});
