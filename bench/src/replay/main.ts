@@ -10,7 +10,7 @@ const EXIT_UNAVAILABLE = 2;
 
 try {
   const options = readOptions(process.argv.slice(2));
-  const report = await runReplay(options, readInstallation(), (line) => process.stderr.write(`${line}\n`));
+  const report = await runReplay(options, readInstallation(process.env), (line) => process.stderr.write(`${line}\n`));
   process.stdout.write(formatReplay(report));
   if (options.jsonFile !== null) writeFileSync(options.jsonFile, replayJson(report));
   if (!isSound(report)) process.exitCode = EXIT_UNSOUND;

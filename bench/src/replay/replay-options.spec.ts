@@ -39,32 +39,31 @@ describe('readOptions', () => {
 
 describe('readInstallation', () => {
   const folder = mkdtempSync(join(tmpdir(), 'replay-options-'));
+  const env = { TENSORLOOP_DATA_DIR: folder };
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
   const start = { gatewayUrl: 'http://g', controlPlaneUrl: 'http://c', ready: true };
   const stack = { ownerDatabaseUrl: 'o', natsUrl: 'n', redisUrl: 'r', oracleFile: 'f', pids: { gateway: 7 } };
-  const write = (name: string, content: unknown) => {
-    const path = join(folder, name);
-    writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content));
-    return path;
+  const write = (startText: string, stackValue: unknown) => {
+    writeFileSync(join(folder, 'start.json'), startText);
+    writeFileSync(join(folder, 'stack.json'), JSON.stringify(stackValue));
   };
 
-  it('joins what npm start wrote', () => {
-    expect(readInstallation(write('a', start), write('b', stack))).toMatchObject({
-      gatewayUrl: 'http://g',
-      oracleFile: 'f',
-      pids: { gateway: 7 },
-    });
+  it('says what to do when nothing runs', () => {
+    expect(() => readInstallation({ TENSORLOOP_DATA_DIR: join(folder, 'absent') })).toThrow(/Run "npm start"/);
   });
 
-  it('says what to do when nothing runs', () => {
-    expect(() => readInstallation(join(folder, 'absent'), join(folder, 'absent'))).toThrow(/Run "npm start"/);
+  it('joins what npm start wrote', () => {
+    write(JSON.stringify(start), stack);
+    expect(readInstallation(env)).toMatchObject({ gatewayUrl: 'http://g', oracleFile: 'f', pids: { gateway: 7 } });
   });
 
   it('refuses files that are something else', () => {
-    expect(() => readInstallation(write('c', '{'), write('d', stack))).toThrow(/is not what "npm start" writes/);
+    write('{', stack);
+    expect(() => readInstallation(env)).toThrow(/is not what "npm start" writes/);
   });
 
   it('does not replay against a real provider', () => {
-    expect(() => readInstallation(write('e', start), write('f', { ...stack, oracleFile: null }))).toThrow(/real provider/);
+    write(JSON.stringify(start), { ...stack, oracleFile: null });
+    expect(() => readInstallation(env)).toThrow(/real provider/);
   });
 });

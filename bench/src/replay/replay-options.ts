@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 
-export const STACK_FILE = '.data/stack.json';
-export const START_FILE = '.data/start.json';
+/** Where `npm start` keeps everything; TENSORLOOP_DATA_DIR names another for a second instance. */
+const DATA_FOLDER_DEFAULT = '.data';
 const CONCURRENCY_DEFAULT = 64;
 const CONCURRENCY_MAX = 1_024;
 const STREAM_SHARE_DEFAULT = 0.5;
@@ -88,9 +89,10 @@ const stackSchema = z.object({
 const startSchema = z.object({ gatewayUrl: z.string(), controlPlaneUrl: z.string(), ready: z.literal(true) });
 
 /** What `npm start` wrote about the installation that runs. */
-export function readInstallation(startFile = START_FILE, stackFile = STACK_FILE): Installation {
-  const start = readFile(startFile, startSchema);
-  const stack = readFile(stackFile, stackSchema);
+export function readInstallation(env: Record<string, string | undefined>): Installation {
+  const folder = env.TENSORLOOP_DATA_DIR || DATA_FOLDER_DEFAULT;
+  const start = readFile(join(folder, 'start.json'), startSchema);
+  const stack = readFile(join(folder, 'stack.json'), stackSchema);
   if (stack.oracleFile === null) {
     throw new ReplayUnavailable(
       'The installation sends to a real provider. A replay would cost money and could not choose its tokens: unset OPENAI_API_KEY and start again.',
