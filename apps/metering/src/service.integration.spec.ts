@@ -254,7 +254,7 @@ describe('operation', () => {
     await waitUntil(() => events.every((event) => ears.count(event.requestId) === 1), { what: 'every settle-ack' });
   }, SETUP_TIMEOUT_MS);
 
-  it('goes on after NATS was killed and lost nothing it had', async () => {
+  it('goes on after NATS was killed, and says again what nobody may have heard', async () => {
     const before = newEvent();
     await publish(world, before);
     await world.nats.server.kill();

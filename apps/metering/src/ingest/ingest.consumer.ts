@@ -1,17 +1,15 @@
+import type { NatsConnection } from '@nats-io/transport-node';
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { METERING_CONSUMER, REQUESTS_STREAM } from '@tensorloop/contracts/subjects';
 import { NatsLink } from '@tensorloop/messaging/connection';
 import { type BatchConsumer, type BatchConsumerEvent, type BatchMessage, startBatchConsumer } from '@tensorloop/messaging/consumer';
-import { publishSettled } from '@tensorloop/messaging/settled';
 import { ensureMeteringConsumer, ensureRequestsStream, jetstreamManager } from '@tensorloop/messaging/streams';
 import { readTraceparent } from '@tensorloop/messaging/trace-context';
 import { LOGGER } from '@tensorloop/nest-kit/logging';
 import type { Logger } from '@tensorloop/observability/logger';
-import type { NatsConnection } from '@nats-io/transport-node';
 import type { TraceSpan, Tracing } from '@tensorloop/observability/tracing';
 import { TRACING } from '../tracing.types.js';
-import type { Booking } from './booking.service.js';
-import { IngestMetrics } from './ingest.metrics.js';
+import { BookingReporter } from './booking.reporter.js';
 import { IngestService } from './ingest.service.js';
 
 /** The edge to the stream: batches in, settle-acks out. Decides nothing. */
@@ -22,7 +20,7 @@ export class IngestConsumer implements OnApplicationBootstrap, OnModuleDestroy {
 
   constructor(
     private readonly ingest: IngestService,
-    private readonly metrics: IngestMetrics,
+    private readonly reporter: BookingReporter,
     @Inject(NatsLink) private readonly link: NatsLink,
     @Inject(TRACING) private readonly tracing: Tracing,
     @Inject(LOGGER) private readonly logger: Logger,
@@ -58,39 +56,28 @@ export class IngestConsumer implements OnApplicationBootstrap, OnModuleDestroy {
         await ensureRequestsStream(manager);
         await ensureMeteringConsumer(manager);
       },
-      handler: (batch) => this.handle(connection, batch),
+      handler: (batch) => this.handle(batch),
       onEvent: (event) => this.report(event),
     });
   }
 
-  private async handle(connection: NatsConnection, batch: readonly BatchMessage[]): Promise<void> {
+  private async handle(batch: readonly BatchMessage[]): Promise<void> {
     const startedAtMs = performance.now();
     const spans = this.startSpans(batch);
-    this.metrics.tookBatch(batch.length);
+    this.reporter.took(batch.length);
     const messages = batch.map((message) => ({
       data: message.data,
       streamSequence: message.sequence,
       deliveries: message.deliveryCount,
     }));
     try {
-      await this.ingest.ingest(messages, (booking) => {
-        this.metrics.committed(booking, performance.now() - startedAtMs);
-        this.settle(connection, booking);
-      });
+      await this.ingest.ingest(messages, (booking) => this.reporter.committed(booking, performance.now() - startedAtMs));
     } catch (error) {
-      this.metrics.failed();
+      this.reporter.failed();
       for (const span of spans) span.fail('redelivered');
       throw error;
     } finally {
       for (const span of spans) span.end();
-    }
-  }
-
-  /** After COMMIT and before the stream's acknowledgement: should we die in between, the redelivery settles again. */
-  private settle(connection: NatsConnection, booking: Booking): void {
-    for (const { gatewayId, settled } of booking.settlements) publishSettled(connection, gatewayId, settled);
-    for (const { reason, detail, requestId, message } of booking.quarantined) {
-      this.logger.error({ reason, detail, requestId, streamSequence: message.streamSequence }, 'quarantined an event');
     }
   }
 

@@ -5,15 +5,17 @@ import { PricesModule } from '../prices/prices.module.js';
 import { RollupsModule } from '../rollups/rollups.module.js';
 import { TotalsModule } from '../totals/totals.module.js';
 import { RecordingModule } from '../usage/recording.module.js';
+import { BookingReporter } from './booking.reporter.js';
 import { BookingService } from './booking.service.js';
 import { IngestConsumer } from './ingest.consumer.js';
 import { IngestMetrics } from './ingest.metrics.js';
 import { IngestRepository } from './ingest.repository.js';
 import { IngestService } from './ingest.service.js';
+import { SettlementPublisher } from './settlement.publisher.js';
 import { StreamTrimmer } from './stream-trimmer.js';
 
 @Module({
   imports: [LedgerModule, PartitionsModule, PricesModule, RecordingModule, RollupsModule, TotalsModule],
-  providers: [IngestConsumer, IngestService, BookingService, IngestRepository, IngestMetrics, StreamTrimmer],
+  providers: [IngestConsumer, IngestService, BookingService, BookingReporter, IngestRepository, IngestMetrics, SettlementPublisher, StreamTrimmer],
 })
 export class IngestModule {}

@@ -1,0 +1,31 @@
+import type { Settlement } from './settlement.rules.js';
+
+/** Remembered calls: as many as the stream hands out without an acknowledgement. */
+export const REMEMBERED_CALLS_MAX = 5_000;
+
+/**
+ * The settle-acks sent last. Core NATS keeps nothing for who is not connected, so what was sent around a broken
+ * connection may have reached nobody; a gateway would then publish the calls again only after minutes. Sending them once
+ * more costs little and changes nothing where they arrived: ids are idempotent and totals carry versions.
+ */
+export class SettlementMemory {
+  private readonly settlements: Settlement[] = [];
+  private calls = 0;
+
+  remember(settlement: Settlement): void {
+    this.settlements.push(settlement);
+    this.calls += countCalls(settlement);
+    while (this.calls > REMEMBERED_CALLS_MAX && this.settlements.length > 1) {
+      this.calls -= countCalls(this.settlements.shift() as Settlement);
+    }
+  }
+
+  /** Oldest first. */
+  list(): readonly Settlement[] {
+    return [...this.settlements];
+  }
+}
+
+function countCalls({ settled }: Settlement): number {
+  return settled.accounts.reduce((sum, account) => sum + account.requestIds.length, 0);
+}

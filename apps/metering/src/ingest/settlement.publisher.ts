@@ -1,0 +1,64 @@
+import type { NatsConnection } from '@nats-io/transport-node';
+import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import { NatsLink, RECONNECT_WAIT_MS_MAX } from '@tensorloop/messaging/connection';
+import { publishSettled } from '@tensorloop/messaging/settled';
+import { LOGGER } from '@tensorloop/nest-kit/logging';
+import type { Logger } from '@tensorloop/observability/logger';
+import type { Settlement } from './settlement.rules.js';
+import { SettlementMemory } from './settlement-memory.js';
+
+/** After this, gateways that lost the same server are back as well. */
+export const RESEND_DELAY_MS = 2 * RECONNECT_WAIT_MS_MAX;
+
+/** Tells gateways which of their calls are dealt with. */
+@Injectable()
+export class SettlementPublisher implements OnApplicationBootstrap, OnModuleDestroy {
+  private readonly memory = new SettlementMemory();
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    @Inject(NatsLink) private readonly link: NatsLink,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    this.link.ready.then(
+      (connection) => this.resendAfterReconnects(connection),
+      () => {},
+    );
+  }
+
+  onModuleDestroy(): void {
+    clearTimeout(this.timer);
+  }
+
+  /** After COMMIT only. Throws when the connection is closed; what was not sent is settled again on redelivery. */
+  publish(settlements: readonly Settlement[]): void {
+    for (const settlement of settlements) {
+      this.memory.remember(settlement);
+      this.send(settlement);
+    }
+  }
+
+  private send({ gatewayId, settled }: Settlement): void {
+    const connection = this.link.current;
+    if (connection === null) throw new Error('settle-acks need a connection to NATS');
+    publishSettled(connection, gatewayId, settled);
+  }
+
+  private async resendAfterReconnects(connection: NatsConnection): Promise<void> {
+    for await (const status of connection.status()) {
+      if (status.type !== 'reconnect') continue;
+      clearTimeout(this.timer);
+      this.timer = setTimeout(() => this.resend(), RESEND_DELAY_MS);
+    }
+    clearTimeout(this.timer);
+  }
+
+  private resend(): void {
+    if (!this.link.isConnected) return;
+    const settlements = this.memory.list();
+    for (const settlement of settlements) this.send(settlement);
+    this.logger.info({ settlements: settlements.length }, 'sent settle-acks again after a reconnect');
+  }
+}
