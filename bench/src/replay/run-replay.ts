@@ -111,10 +111,12 @@ async function waitUntilBooked(account: ReplayAccount, calls: number, say: Say):
     booked = (await account.usageSummary()).total.requests;
     return booked >= calls;
   };
-  await poll(isBooked, { timeoutMs: SETTLE_MS_MAX, failure: `${calls} calls were not booked` }).catch((error: Error) =>
-    say(error.message),
-  );
-  say(`${booked} of ${calls} answered calls are booked`);
+  const tell = () => say(`${booked} of ${calls} answered calls are booked`);
+  const progress = setInterval(tell, PROGRESS_INTERVAL_MS);
+  await poll(isBooked, { timeoutMs: SETTLE_MS_MAX, failure: `${calls} calls were not booked` })
+    .catch((error: Error) => say(error.message))
+    .finally(() => clearInterval(progress));
+  tell();
 }
 
 function readBack(account: ReplayAccount, answered: Map<string, AnsweredCall>, sent: number): Promise<ActivityComparison> {
