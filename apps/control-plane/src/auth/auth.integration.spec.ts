@@ -1,0 +1,181 @@
+import { createHash } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Me } from '@tensorloop/contracts/dashboard-api';
+import { newKeyText } from '@tensorloop/kernel/key-text';
+import { GATEWAY_URL, START_TIMEOUT_MS, startControlPlane, type TestControlPlane } from '../control-plane.fixture.js';
+
+const DAY_MS = 86_400_000;
+
+let plane: TestControlPlane;
+beforeAll(async () => {
+  plane = await startControlPlane();
+}, START_TIMEOUT_MS);
+afterAll(() => plane.close());
+
+describe('sign-up (TL-1, TL-2)', () => {
+  it('creates a personal account on the free plan and signs its owner in', async () => {
+    const { browser, me, email } = await plane.signUp();
+    expect(me).toEqual({
+      user: { id: expect.any(String), email },
+      account: {
+        id: expect.any(String),
+        name: email.split('@')[0],
+        role: 'owner',
+        plan: { id: 'free', name: 'Free', keysMax: 2, budgetPerKeyUsdMax: '5.00', rpmPerKeyMax: 30, models: ['gpt-4o-mini'] },
+      },
+    });
+    expect((await browser.send<Me>('GET', '/api/me')).body).toEqual(me);
+  });
+
+  it('refuses an address that is taken, in whatever case', async () => {
+    const { email, password } = await plane.signUp();
+    const again = await plane.browser().send('POST', '/api/auth/sign-up', { body: { email: email.toUpperCase(), password } });
+    expect([again.status, again.body.code]).toEqual([409, 'email_unavailable']);
+  });
+
+  it.each([
+    [{ email: 'no address', password: 'long enough' }, '/email'],
+    [{ email: 'a@example.com', password: 'short' }, '/password'],
+    [{ email: 'a@example.com', password: 'x'.repeat(129) }, '/password'],
+    [{ email: 'a@example.com' }, '/password'],
+  ])('says what is wrong with %j', async (body, pointer) => {
+    const { status, body: problem, headers } = await plane.browser().send('POST', '/api/auth/sign-up', { body });
+    expect([status, problem.code, problem.errors?.[0]?.pointer]).toEqual([400, 'invalid_request', pointer]);
+    expect(headers.get('content-type')).toContain('application/problem+json');
+  });
+});
+
+describe('sign-in (TL-1)', () => {
+  it('answers the same for a wrong password and for an address nobody has', async () => {
+    const { email } = await plane.signUp();
+    const attempt = async (address: string) => {
+      const { status, body } = await plane.browser().send('POST', '/api/auth/sign-in', { body: { email: address, password: 'wrong password' } });
+      return { httpStatus: status, ...body, requestId: null };
+    };
+    const known = await attempt(email);
+    expect(known).toEqual(await attempt(`nobody-${email}`));
+    expect([known.status, known.code]).toEqual([401, 'credentials_wrong']);
+  });
+
+  it('checks a password of the same cost either way', async () => {
+    const { email } = await plane.signUp();
+    const timesMs = { known: [] as number[], unknown: [] as number[] };
+    for (let round = 0; round < 9; round++) {
+      for (const kind of ['known', 'unknown'] as const) {
+        const address = kind === 'known' ? email : `nobody${round}-${email}`;
+        const startedMs = performance.now();
+        await plane.browser().send('POST', '/api/auth/sign-in', { body: { email: address, password: 'wrong password' } });
+        timesMs[kind].push(performance.now() - startedMs);
+      }
+    }
+    const median = (values: number[]) => values.sort((a, b) => a - b)[4] as number;
+    // Without the decoy the unknown address would be answered in a small part of the time.
+    expect(median(timesMs.unknown)).toBeGreaterThan(median(timesMs.known) * 0.5);
+  });
+
+  it('starts a new session and ends the one the browser had', async () => {
+    const { browser, email, password } = await plane.signUp();
+    const before = plane.browser();
+    before.cookie = browser.cookie;
+    expect((await browser.send<Me>('POST', '/api/auth/sign-in', { body: { email, password } })).status).toBe(200);
+    expect(browser.cookie).not.toBe(before.cookie);
+    expect((await browser.send('GET', '/api/me')).status).toBe(200);
+    expect((await before.send('GET', '/api/me')).status).toBe(401);
+  });
+});
+
+describe('session', () => {
+  it('is over after sign-out, for whoever kept the cookie too', async () => {
+    const { browser } = await plane.signUp();
+    const copy = plane.browser();
+    copy.cookie = browser.cookie;
+    expect((await browser.send('POST', '/api/auth/sign-out')).status).toBe(204);
+    expect((await copy.send('GET', '/api/me')).body.code).toBe('session_missing');
+    expect((await plane.browser().send('POST', '/api/auth/sign-out')).status).toBe(204);
+  });
+
+  it('ends 7 days after its last use and is kept alive by use', async () => {
+    const { browser } = await plane.signUp();
+    plane.clockOffsetMs = 6 * DAY_MS;
+    expect((await browser.send('GET', '/api/me')).status).toBe(200);
+    plane.clockOffsetMs = 12 * DAY_MS;
+    expect((await browser.send('GET', '/api/me')).status).toBe(200);
+    plane.clockOffsetMs = 19 * DAY_MS + 1;
+    expect((await browser.send('GET', '/api/me')).status).toBe(401);
+    plane.clockOffsetMs = 0;
+  });
+
+  it('is stored as a hash, in a cookie that scripts cannot read', async () => {
+    const { email, password } = await plane.signUp();
+    const { headers } = await plane.browser().send('POST', '/api/auth/sign-in', { body: { email, password } });
+    const [cookie] = headers.getSetCookie();
+    expect(cookie).toMatch(/^tl_session=[\w-]{43}; Max-Age=2592000; Path=\/; Expires=[^;]+; HttpOnly; SameSite=Lax$/);
+    const token = /=([\w-]{43});/.exec(cookie ?? '')?.[1] as string;
+    const hash = createHash('sha256').update(token).digest('hex');
+    expect(await plane.database.query('SELECT FROM control.sessions WHERE token_hash = $1', [hash])).toHaveLength(1);
+    expect(plane.logLines.join('')).not.toContain(token);
+  });
+
+  it('ends when its user leaves the account', async () => {
+    const { browser, me } = await plane.signUp();
+    await plane.database.query('DELETE FROM control.memberships WHERE user_id = $1', [me.user.id]);
+    expect((await browser.send('GET', '/api/me')).status).toBe(401);
+  });
+});
+
+describe('requests made by another site', () => {
+  it.each([{ 'sec-fetch-site': 'cross-site' }, { 'sec-fetch-site': 'same-site' }, { origin: 'https://evil.example' }, { origin: 'null' }])(
+    'are refused when they would change something: %j',
+    async (headers) => {
+      const { browser } = await plane.signUp();
+      const { status, body } = await browser.send('POST', '/api/auth/sign-out', { headers: headers as Record<string, string> });
+      expect([status, body.code]).toEqual([403, 'cross_site_request']);
+      expect((await browser.send('GET', '/api/me')).status).toBe(200);
+    },
+  );
+
+  it('cannot pass as a form', async () => {
+    const { browser } = await plane.signUp();
+    const form = { body: 'name=x', headers: { 'content-type': 'application/x-www-form-urlencoded' } };
+    const { status, body } = await browser.send('POST', '/api/keys', form);
+    expect([status, body.code]).toEqual([415, 'json_expected']);
+    const text = await browser.send('POST', '/api/keys', { body: '{"name":"x"}', headers: { 'content-type': 'text/plain' } });
+    expect(text.status).toBe(415);
+  });
+});
+
+describe('the wrong surface (TL-6, TL-13)', () => {
+  it('an inference key opens nothing under /api and is told where it belongs', async () => {
+    const key = newKeyText('AAAAAAAA');
+    for (const path of ['/api/me', '/api/keys', '/api/activity', '/api/nothing']) {
+      const { status, body } = await plane.browser().send('GET', path, { headers: { authorization: `Bearer ${key}` } });
+      expect([status, body.code]).toEqual([401, 'wrong_surface']);
+      expect(body.detail).toContain(`${GATEWAY_URL}/v1`);
+    }
+    expect(plane.logLines.join('')).not.toContain(key);
+  });
+
+  it.each(['/v1', '/v1/models', '/v1/chat/completions'])("%s answers in OpenAI's shape and names the gateway", async (path) => {
+    const { status, body } = await plane.browser().send<{ error: Record<string, unknown> }>('POST', path, { body: '{ not json' });
+    expect(status).toBe(404);
+    expect(body.error).toEqual({ message: expect.stringContaining(`${GATEWAY_URL}/v1`), type: 'invalid_request_error', param: null, code: 'wrong_base_url' });
+  });
+
+  it('anything unknown is a problem with a code', async () => {
+    const { status, body, headers } = await plane.browser().send('GET', '/api/nothing');
+    expect([status, body.code, body.status]).toEqual([404, 'not_found', 404]);
+    expect(headers.get('x-request-id')).toBe(body.requestId);
+  });
+});
+
+describe('bad bodies', () => {
+  it('that are no JSON are refused with a code', async () => {
+    const { status, body } = await plane.browser().send('POST', '/api/auth/sign-in', { body: '{"email":' });
+    expect([status, body.code]).toEqual([400, 'invalid_request']);
+  });
+
+  it('that are too large are refused with a code', async () => {
+    const { status, body } = await plane.browser().send('POST', '/api/auth/sign-in', { body: { email: 'a'.repeat(70_000) } });
+    expect([status, body.code]).toEqual([413, 'body_too_large']);
+  });
+});

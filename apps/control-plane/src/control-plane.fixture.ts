@@ -1,0 +1,131 @@
+import { randomUUID } from 'node:crypto';
+import { Writable } from 'node:stream';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import type { KeyCreated, Me, Problem } from '@tensorloop/contracts/dashboard-api';
+import { createLogger } from '@tensorloop/observability/logger';
+import { createMetrics } from '@tensorloop/observability/metrics';
+import { NO_TRACING } from '@tensorloop/observability/tracing';
+import { createTestDatabase, type TestDatabase } from '@tensorloop/testing/database';
+import { startTestNats, startTestRedis, type TestServer } from '@tensorloop/testing/servers';
+import { Redis } from 'ioredis';
+import { type AppContext, buildApp, startApp } from './app.js';
+import { configSchema } from './config.js';
+
+export const PEPPER = 'pepper-of-the-specs';
+export const GATEWAY_URL = 'http://gateway.test:4000';
+const PASSWORD = 'correct horse battery staple';
+
+export interface Answer<Body> {
+  status: number;
+  headers: Headers;
+  body: Body;
+  text: string;
+}
+
+/** A browser without a page: keeps the session cookie. */
+export class TestBrowser {
+  cookie: string | null = null;
+  constructor(readonly url: string) {}
+
+  async send<Body = Problem>(method: string, path: string, options: { body?: unknown; headers?: Record<string, string> } = {}): Promise<Answer<Body>> {
+    const response = await fetch(this.url + path, {
+      method,
+      headers: {
+        ...(options.body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(this.cookie === null ? {} : { cookie: this.cookie }),
+        ...options.headers,
+      },
+      ...(options.body === undefined ? {} : { body: typeof options.body === 'string' ? options.body : JSON.stringify(options.body) }),
+    });
+    const [cookie] = response.headers.getSetCookie();
+    if (cookie !== undefined) this.cookie = cookie.split(';')[0] ?? null;
+    const text = await response.text();
+    const isJson = response.headers.get('content-type')?.includes('json') === true;
+    return { status: response.status, headers: response.headers, text, body: (isJson ? JSON.parse(text) : undefined) as Body };
+  }
+
+  mint(key: Record<string, unknown> = {}): Promise<Answer<KeyCreated & Omit<Problem, 'status'>>> {
+    return this.send('POST', '/api/keys', { body: { name: 'spec', ...key } });
+  }
+}
+
+export interface TestControlPlane {
+  app: NestExpressApplication;
+  context: AppContext;
+  url: string;
+  database: TestDatabase;
+  redisServer: TestServer;
+  nats: TestServer;
+  redis: Redis;
+  /** Moved by tests; ms added to the real time. */
+  clockOffsetMs: number;
+  /** Every log line so far. */
+  logLines: string[];
+  browser(): TestBrowser;
+  /** A fresh account, signed in. */
+  signUp(email?: string): Promise<{ browser: TestBrowser; me: Me; email: string; password: string }>;
+  close(): Promise<void>;
+}
+
+export const START_TIMEOUT_MS = 60_000;
+
+/** A control plane on servers of its own. `metering` is absent unless a spec plays it. */
+export async function startControlPlane(settings: Record<string, string> = {}): Promise<TestControlPlane> {
+  const [database, redisServer, nats] = await Promise.all([
+    createTestDatabase({ seed: { upstreamBaseUrl: 'http://127.0.0.1:4900/v1', credential: null } }),
+    startTestRedis(),
+    startTestNats(),
+  ]);
+  const config = configSchema.parse({
+    PORT: '0',
+    NATS_URL: nats.url,
+    DATABASE_URL: database.urls.controlApp,
+    RELAY_DATABASE_URL: database.urls.controlRelay,
+    REDIS_URL: redisServer.url,
+    KEY_PEPPER: PEPPER,
+    GATEWAY_URL,
+    ...settings,
+  });
+  const logLines: string[] = [];
+  const destination = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      logLines.push(chunk.toString());
+      done();
+    },
+  });
+  const started = { clockOffsetMs: 0 };
+  const context: AppContext = {
+    config,
+    logger: createLogger({ service: 'control-plane', destination }),
+    metrics: createMetrics('control-plane'),
+    tracing: NO_TRACING,
+    clock: () => Date.now() + started.clockOffsetMs,
+  };
+  const app = await buildApp(context);
+  const url = (await startApp(app, context)).replace('[::1]', '127.0.0.1');
+  const redis = new Redis(redisServer.url);
+  redis.on('error', () => undefined);
+  const browser = () => new TestBrowser(url);
+  return Object.assign(started, {
+    app,
+    context,
+    url,
+    database,
+    redisServer,
+    nats,
+    redis,
+    logLines,
+    browser,
+    async signUp(email = `${randomUUID()}@example.com`) {
+      const own = browser();
+      const { status, body } = await own.send<Me>('POST', '/api/auth/sign-up', { body: { email, password: PASSWORD } });
+      if (status !== 201) throw new Error(`sign-up answered ${status}: ${JSON.stringify(body)}`);
+      return { browser: own, me: body, email, password: PASSWORD };
+    },
+    async close() {
+      redis.disconnect();
+      await app.close();
+      await Promise.all([database.drop(), redisServer.stop(), nats.stop()]);
+    },
+  });
+}

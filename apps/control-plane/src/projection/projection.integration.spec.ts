@@ -1,0 +1,65 @@
+import { createHmac } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { keyProjectReplySchema, keyProjectRequestSchema } from '@tensorloop/contracts/rpc';
+import { RPC } from '@tensorloop/contracts/subjects';
+import { newKeyText, parseKeyText } from '@tensorloop/kernel/key-text';
+import { defineRpc, RpcClient } from '@tensorloop/nest-kit/rpc';
+import { waitUntil } from '@tensorloop/testing/wait-until';
+import { PEPPER, START_TIMEOUT_MS, startControlPlane, type TestControlPlane } from '../control-plane.fixture.js';
+
+const keyProject = defineRpc(RPC.controlKeyProject, keyProjectRequestSchema, keyProjectReplySchema);
+
+let plane: TestControlPlane;
+let gateway: RpcClient;
+beforeAll(async () => {
+  plane = await startControlPlane();
+  gateway = new RpcClient({ url: plane.nats.url, name: 'spec gateway' });
+  await waitUntil(async () => (await plane.browser().send('GET', '/health/ready')).status === 200, { timeoutMs: 10_000, what: 'the control plane to be ready' });
+}, START_TIMEOUT_MS);
+afterAll(async () => {
+  await gateway.close();
+  await plane.close();
+});
+
+function identify(keyText: string) {
+  const accountTag = parseKeyText(keyText)?.accountTag as string;
+  const keyHash = createHmac('sha256', PEPPER).update(keyText).digest('hex');
+  return { accountTag, keyHash, redisKey: `tl:{${accountTag}}:key:${keyHash}` };
+}
+
+describe("a gateway's question for a key that Redis does not know", () => {
+  it('is answered after Redis holds it', async () => {
+    const { browser } = await plane.signUp();
+    const { redisKey, ...key } = identify((await browser.mint()).body.key);
+    await plane.redis.flushall();
+    expect(await gateway.call(keyProject, key)).toEqual({ ok: true, found: true });
+    expect(await plane.redis.hget(redisKey, 'revoked')).toBe('0');
+  });
+
+  it('brings a revoked key back as revoked', async () => {
+    const { browser } = await plane.signUp();
+    const { body } = await browser.mint();
+    const { redisKey, ...key } = identify(body.key);
+    await browser.send('DELETE', `/api/keys/${body.id}`);
+    await plane.redis.flushall();
+    expect(await gateway.call(keyProject, key)).toEqual({ ok: true, found: true });
+    expect(await plane.redis.hget(redisKey, 'revoked')).toBe('1');
+  });
+
+  it('is answered "not found" for a key that was never minted, or is asked for under another account', async () => {
+    const { redisKey: _, ...unknown } = identify(newKeyText('AAAAAAAA'));
+    expect(await gateway.call(keyProject, unknown)).toEqual({ ok: true, found: false });
+    const { browser } = await plane.signUp();
+    const { keyHash } = identify((await browser.mint()).body.key);
+    expect(await gateway.call(keyProject, { accountTag: 'AAAAAAAA', keyHash })).toEqual({ ok: true, found: false });
+  });
+
+  it('is never answered "not found" while Redis is down', async () => {
+    const { browser } = await plane.signUp();
+    const { redisKey: _, ...key } = identify((await browser.mint()).body.key);
+    await plane.redisServer.server.kill();
+    expect(await gateway.call(keyProject, key)).toMatchObject({ ok: false, code: 'unavailable' });
+    await plane.redisServer.server.restart();
+    await waitUntil(async () => (await gateway.call(keyProject, key)).ok, { timeoutMs: 10_000, what: 'an answer after the outage' });
+  }, 30_000);
+});

@@ -1,0 +1,132 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Controller, type INestMicroservice, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { MessagePattern, Payload } from '@nestjs/microservices';
+import type { ActivityPage, UsageSummary } from '@tensorloop/contracts/dashboard-api';
+import { type ActivityListReply, type ActivityListRequest, activityListRequestSchema, type UsageSummaryGetReply, type UsageSummaryGetRequest } from '@tensorloop/contracts/rpc';
+import { RPC } from '@tensorloop/contracts/subjects';
+import { uuid7 } from '@tensorloop/kernel/uuid7';
+import { rpcServerOptions } from '@tensorloop/nest-kit/rpc';
+import { START_TIMEOUT_MS, startControlPlane, type TestControlPlane } from '../control-plane.fixture.js';
+
+const KEY_ID = uuid7();
+const NOW_MS = Date.parse('2026-11-21T10:00:00.000Z');
+const IDS = Array.from({ length: 3 }, (_, index) => uuid7(NOW_MS + index)).reverse();
+const SUM = { requests: 3, inputTokens: 30, outputTokens: 60, chargeNanoUsd: '120500' };
+const asked: (ActivityListRequest | UsageSummaryGetRequest)[] = [];
+
+/** Metering, as far as its contract goes. */
+@Controller()
+class MeteringDouble {
+  @MessagePattern(RPC.meteringActivityList)
+  list(@Payload() payload: unknown): ActivityListReply {
+    const request = activityListRequestSchema.parse(payload);
+    asked.push(request);
+    const after = IDS.filter((id) => request.before === null || id < request.before);
+    const row = { keyId: KEY_ID, model: 'gpt-4o-mini', endpoint: 'chat.completions', stream: false, outcome: 'completed', httpStatus: 200, estimated: false } as const;
+    const rows = after.slice(0, request.limit).map((requestId) => ({
+      ...row,
+      requestId,
+      admittedAtMs: NOW_MS,
+      usage: { input: 10, output: 20 },
+      chargeNanoUsd: '13500',
+      latencyMs: 12.5,
+      firstByteMs: null,
+    }));
+    return { ok: true, rows, hasMore: after.length > request.limit, dataThroughMs: NOW_MS };
+  }
+
+  @MessagePattern(RPC.meteringUsageSummaryGet)
+  summary(@Payload() request: UsageSummaryGetRequest): UsageSummaryGetReply {
+    asked.push(request);
+    const byDay = [{ ...SUM, day: request.toDay }];
+    return { ok: true, total: SUM, byDay, byModel: [{ ...SUM, model: 'gpt-4o-mini' }], byKey: [{ ...SUM, keyId: KEY_ID }], dataThroughMs: NOW_MS };
+  }
+}
+
+@Module({ controllers: [MeteringDouble] })
+class MeteringDoubleModule {}
+
+let plane: TestControlPlane;
+let metering: INestMicroservice;
+beforeAll(async () => {
+  plane = await startControlPlane();
+  metering = await NestFactory.createMicroservice(MeteringDoubleModule, { ...rpcServerOptions({ url: plane.nats.url, name: 'metering' }), logger: false });
+  await metering.listen();
+}, START_TIMEOUT_MS);
+afterAll(() => plane.close());
+
+describe('activity (TL-10)', () => {
+  it('is paged by an opaque cursor, newest first, for the own account only', async () => {
+    const { browser, me } = await plane.signUp();
+    const seen: string[] = [];
+    let path = '/api/activity?limit=2';
+    for (;;) {
+      const { status, body } = await browser.send<ActivityPage>('GET', path);
+      expect(status).toBe(200);
+      seen.push(...body.data.map(({ requestId }) => requestId));
+      if (!body.hasMore) break;
+      expect(body.nextCursor).not.toContain(seen.at(-1));
+      path = `/api/activity?limit=2&cursor=${body.nextCursor}`;
+    }
+    expect(seen).toEqual(IDS);
+    expect(asked.at(-1)).toMatchObject({ accountId: me.account.id, limit: 2 });
+  });
+
+  it('shows money exactly', async () => {
+    const { browser } = await plane.signUp();
+    const { body } = await browser.send<ActivityPage>('GET', `/api/activity?keyId=${KEY_ID}&model=gpt-4o-mini`);
+    expect(body.data[0]).toMatchObject({ costNanoUsd: '13500', costUsd: '0.0000135', time: '2026-11-21T10:00:00.000Z', usage: { input: 10, output: 20 } });
+    expect(body.dataThrough).toBe('2026-11-21T10:00:00.000Z');
+    expect(asked.at(-1)).toMatchObject({ keyId: KEY_ID, model: 'gpt-4o-mini', before: null });
+  });
+
+  it.each([
+    ['?cursor=made-up', 'cursor_invalid'],
+    ['?limit=0', 'invalid_request'],
+    ['?limit=201', 'invalid_request'],
+    ['?keyId=1', 'invalid_request'],
+    ['?surprise=1', 'invalid_request'],
+  ])('refuses %s', async (query, code) => {
+    const { browser } = await plane.signUp();
+    const { status, body } = await browser.send('GET', `/api/activity${query}`);
+    expect([status, body.code]).toEqual([400, code]);
+  });
+});
+
+describe('usage summary', () => {
+  it('sums the days asked for', async () => {
+    const { browser, me } = await plane.signUp();
+    const { body } = await browser.send<UsageSummary>('GET', '/api/usage/summary?from=2026-11-01&to=2026-11-20');
+    const sum = { requests: 3, inputTokens: 30, outputTokens: 60, costNanoUsd: '120500', costUsd: '0.0001205' };
+    expect(body).toEqual({
+      from: '2026-11-01',
+      to: '2026-11-20',
+      total: sum,
+      byDay: [{ ...sum, day: '2026-11-20' }],
+      byModel: [{ ...sum, model: 'gpt-4o-mini' }],
+      byKey: [{ ...sum, keyId: KEY_ID }],
+      dataThrough: '2026-11-21T10:00:00.000Z',
+    });
+    expect(asked.at(-1)).toEqual({ accountId: me.account.id, fromDay: '2026-11-01', toDay: '2026-11-20' });
+  });
+
+  it.each(['?from=2026-02-30', '?from=2026-11-02&to=2026-11-01', '?from=2020-01-01'])('refuses %s', async (query) => {
+    const { browser } = await plane.signUp();
+    const { status, body } = await browser.send('GET', `/api/usage/summary${query}`);
+    expect([status, body.code, body.errors?.length]).toEqual([400, 'days_invalid', 1]);
+  });
+});
+
+describe('with metering down', () => {
+  it('usage answers 503 with a code of its own, and the rest works', async () => {
+    await metering.close();
+    const { browser } = await plane.signUp();
+    for (const path of ['/api/activity', '/api/usage/summary']) {
+      const { status, body, headers } = await browser.send('GET', path);
+      expect([status, body.code, headers.get('retry-after')]).toEqual([503, 'usage_unavailable', '5']);
+    }
+    expect((await browser.mint()).status).toBe(201);
+    expect((await browser.send('GET', '/health/ready')).status).toBe(200);
+  });
+});
