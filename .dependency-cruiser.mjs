@@ -5,11 +5,11 @@
 const TESTS = String.raw`\.(spec|fixture)\.ts$`;
 const FEATURE = '^apps/([^/]+)/src/([^/]+)/';
 const DATABASE = ['^packages/db/', '^@tensorloop/db', '(^|/)node_modules/(pg|@prisma)/', '^(pg|@prisma/[^/]+)$'];
-const HTTP = String.raw`(^|/)(node_modules/)?(express|fastify|@nestjs/platform-[a-z]+)($|/)`;
+const HTTP = '(^|/)(node_modules/)?(express|fastify|@nestjs/platform-[a-z]+)($|/)';
 const EFFECTS = [
   ...DATABASE,
   HTTP,
-  String.raw`(^|/)(node_modules/)?(@nestjs|@nats-io|ioredis|bullmq|undici|pino)($|/)`,
+  '(^|/)(node_modules/)?(@nestjs|@nats-io|ioredis|bullmq|undici|pino)($|/)',
   '^packages/(admission|messaging|nest-kit|observability|servers|testing)/',
 ];
 
@@ -36,7 +36,8 @@ export default {
       name: '1-nothing-unresolved',
       severity: 'error',
       from: {},
-      to: { couldNotResolve: true, dependencyTypesNot: ['type-only'] },
+      // Of express only the types are installed by name; the code is Nest's own copy.
+      to: { couldNotResolve: true, pathNot: '^express$' },
     },
     {
       name: '2-dashboard-imports-contracts-and-kernel-only',

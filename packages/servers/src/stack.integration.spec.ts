@@ -71,6 +71,31 @@ describe('a private Redis', () => {
   );
 });
 
+describe('a machine without Redis', () => {
+  const { PATH } = process.env;
+
+  beforeAll(() => {
+    process.env['PATH'] = '/nonexistent';
+  });
+
+  afterAll(() => {
+    process.env['PATH'] = PATH;
+  });
+
+  it(
+    'gets a stand-in, and is told loudly that nothing measured with it counts',
+    async () => {
+      const warnings: string[] = [];
+      const warn = (text: string) => void warnings.push(text);
+      const server = await startRedis({ folder: join(folder, 'stand-in'), persistence: 'none', warn });
+      await askPort(server.port, 'PING\r\n', /\+PONG/);
+      await server.stop();
+      expect(warnings).toEqual([expect.stringMatching(/^WARNING: no redis-server was found.*Install redis-server/)]);
+    },
+    STARTS_TIMEOUT_MS,
+  );
+});
+
 describe('a private NATS', () => {
   let server: ManagedServer;
 
