@@ -1,0 +1,151 @@
+import type { AdmissionClient } from '@tensorloop/admission/admission-client';
+import { type Admission, AdmissionUnavailableError, type AdmitResult, type FoundKey, type Refusal } from '@tensorloop/admission/admission.types';
+import type { RecentAdmissions } from '@tensorloop/admission/recent-admissions';
+import { type ApiError, apiError, isApiError, unavailable } from '../errors/api-error.js';
+import type { EpochRecovery } from '../recovery/epoch-recovery.js';
+import type { RedisWrites } from '../settlement/redis-writes.js';
+import type { InFlight } from './in-flight.js';
+import type { KeyLookup } from './key-lookup.js';
+import type { Quote } from './quote.js';
+import type { RedisClock } from './redis-clock.js';
+import { type FinalRefusal, refusalError } from './refusals.js';
+import type { TotalsLookup } from './totals-lookup.js';
+
+/** Rounds of asking Redis for one call: lost epoch, unknown key, unknown totals and a moved price, each once, and a spare. */
+export const ROUNDS_MAX = 6;
+const RETRY_SECONDS = 1;
+
+export interface KeyIdentity {
+  accountTag: string;
+  keyHash: string;
+}
+
+export interface AdmissionAsk {
+  key: KeyIdentity;
+  requestId: string;
+  model: string;
+  /** The worst case at the price in force at that instant. */
+  quoteAt: (redisNowMs: number) => Quote | ApiError;
+}
+
+export interface GateParts {
+  gatewayId: string;
+  admission: AdmissionClient;
+  keys: KeyLookup;
+  totals: TotalsLookup;
+  epochs: EpochRecovery;
+  writes: RedisWrites;
+  inFlight: InFlight;
+  recent: RecentAdmissions;
+  clock: RedisClock;
+}
+
+/** Called with the admission in the same turn of the event loop in which it arrived; what it does is part of admitting. */
+export type OnAdmitted<Call> = (admission: Admission, quote: Quote) => Call;
+
+function admissionDown(): ApiError {
+  return unavailable('admission_unavailable', 'Admission is not possible at the moment. The call was not made and nothing was charged.', RETRY_SECONDS);
+}
+
+function lookupDown(): ApiError {
+  return unavailable('key_lookup_unavailable', 'The key could not be looked up at the moment. Try again shortly.', RETRY_SECONDS);
+}
+
+function unknownKey(): ApiError {
+  return apiError('invalid_api_key', 'This API key does not exist.');
+}
+
+/**
+ * The way through admission: one script, asked again only when Redis lacked something that the gateway can fetch. When in doubt
+ * it refuses: nothing is ever served on a guess about money.
+ */
+export class AdmissionGate {
+  constructor(private readonly parts: GateParts) {}
+
+  async admit<Call>(ask: AdmissionAsk, onAdmitted: OnAdmitted<Call>): Promise<Call | ApiError> {
+    const { clock } = this.parts;
+    let quote = ask.quoteAt(clock.nowMs());
+    for (let round = 0; round < ROUNDS_MAX; round++) {
+      if (isApiError(quote)) return quote;
+      const answer = await this.askOnce(ask, quote, onAdmitted);
+      if ('call' in answer) return answer.call;
+      if ('error' in answer) return answer.error;
+      const { refusal } = answer;
+      if (refusal.reason === 'price_moved') quote = ask.quoteAt(refusal.nowMs);
+      else if (refusal.reason === 'unknown_epoch' || refusal.reason === 'unknown_key' || refusal.reason === 'unknown_scope') {
+        const problem = await this.fetchMissing(ask.key, refusal);
+        if (problem !== null) return problem;
+      } else return refusalError(refusal satisfies FinalRefusal, quote, ask.model);
+    }
+    return admissionDown();
+  }
+
+  /** Identity and models of a key, for calls that cost nothing. */
+  async findKey(key: KeyIdentity): Promise<Extract<FoundKey, { found: true }> | ApiError> {
+    for (let round = 0; round < ROUNDS_MAX; round++) {
+      let found: FoundKey;
+      try {
+        found = await this.parts.admission.findKey(key.accountTag, key.keyHash);
+      } catch {
+        return admissionDown();
+      }
+      this.parts.clock.note(found.nowMs);
+      if (found.found) return found;
+      if (found.reason === 'key_revoked') return apiError('invalid_api_key', 'This API key has been revoked.');
+      if (found.reason === 'key_expired') return apiError('invalid_api_key', 'This API key has expired. Mint a new one in the dashboard.');
+      const problem = await this.fetchMissing(key, { admitted: false, reason: found.reason, nowMs: found.nowMs });
+      if (problem !== null) return problem;
+    }
+    return admissionDown();
+  }
+
+  private async askOnce<Call>(
+    ask: AdmissionAsk,
+    quote: Quote,
+    onAdmitted: OnAdmitted<Call>,
+  ): Promise<{ call: Call } | { error: ApiError } | { refusal: Refusal }> {
+    const { inFlight, recent, clock, writes } = this.parts;
+    const { accountTag } = ask.key;
+    inFlight.enter(accountTag);
+    try {
+      const result = await this.runScript(ask, quote);
+      clock.note(result.admitted ? result.admittedAtMs : result.nowMs);
+      if (!result.admitted) return { refusal: result };
+      recent.note(accountTag, result.keyId, result.admittedAtMs);
+      return { call: onAdmitted(result, quote) };
+    } catch (error) {
+      // The script may have run although its answer did not come: the hold, if there is one, is given back.
+      if (!(error instanceof AdmissionUnavailableError)) void writes.release(accountTag, ask.requestId);
+      return { error: admissionDown() };
+    } finally {
+      inFlight.leave(accountTag);
+    }
+  }
+
+  private runScript(ask: AdmissionAsk, quote: Quote): Promise<AdmitResult> {
+    return this.parts.admission.admit({
+      accountTag: ask.key.accountTag,
+      keyHash: ask.key.keyHash,
+      requestId: ask.requestId,
+      gatewayId: this.parts.gatewayId,
+      model: ask.model,
+      holdNanoUsd: quote.holdNanoUsd,
+      holdMinNanoUsd: quote.holdMinNanoUsd,
+      priceFromMs: quote.price.effectiveFromMs,
+      priceToMs: quote.price.effectiveToMs,
+    });
+  }
+
+  private async fetchMissing(key: KeyIdentity, refusal: Extract<Refusal, { reason: 'unknown_epoch' | 'unknown_key' | 'unknown_scope' }>): Promise<ApiError | null> {
+    if (refusal.reason === 'unknown_scope') {
+      const isSeeded = await this.parts.totals.seed({ accountTag: key.accountTag, accountId: refusal.accountId, scopes: refusal.scopes });
+      return isSeeded ? null : admissionDown();
+    }
+    // Before an account's state is rebuilt the key must be known to exist: made-up keys must not make state.
+    const found = await this.parts.keys.lookUp(key.accountTag, key.keyHash);
+    if (found === 'absent') return unknownKey();
+    if (found === 'unavailable') return lookupDown();
+    if (refusal.reason === 'unknown_key') return null;
+    return (await this.parts.epochs.rebuild(key.accountTag)) ? null : admissionDown();
+  }
+}

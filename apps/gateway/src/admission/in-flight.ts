@@ -1,0 +1,31 @@
+/**
+ * Counts admissions whose answer is on its way, per account: a gateway must not re-assert an account while one of its own
+ * admissions could still turn into a hold that its journal does not know.
+ */
+export class InFlight {
+  private readonly counts = new Map<string, number>();
+  private readonly waiters = new Map<string, (() => void)[]>();
+
+  enter(accountTag: string): void {
+    this.counts.set(accountTag, (this.counts.get(accountTag) ?? 0) + 1);
+  }
+
+  leave(accountTag: string): void {
+    const count = (this.counts.get(accountTag) ?? 1) - 1;
+    if (count > 0) {
+      this.counts.set(accountTag, count);
+      return;
+    }
+    this.counts.delete(accountTag);
+    for (const resolve of this.waiters.get(accountTag) ?? []) resolve();
+    this.waiters.delete(accountTag);
+  }
+
+  /** Resolves at an instant when none of the account is on its way. Each lasts a Redis command's timeout at most. */
+  idle(accountTag: string): Promise<void> {
+    if (!this.counts.has(accountTag)) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.waiters.set(accountTag, [...(this.waiters.get(accountTag) ?? []), resolve]);
+    });
+  }
+}

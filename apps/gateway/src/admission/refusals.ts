@@ -1,0 +1,105 @@
+import type { LimitState, Refusal } from '@tensorloop/admission/admission.types';
+import { formatUsd, type NanoUsd } from '@tensorloop/kernel/money';
+import { type ApiError, apiError, unavailable } from '../errors/api-error.js';
+import { affordableTokens, type Quote } from './quote.js';
+
+/** Holds are gone when their calls end; a client that waits this long will mostly find them gone. */
+export const HELD_RETRY_MS = 1_000;
+const BUSY_RETRY_SECONDS = 1;
+
+/** Refusals that end the call. The rest are questions the gateway answers itself, and then asks again. */
+export type FinalRefusal = Extract<
+  Refusal,
+  { reason: 'key_revoked' | 'key_expired' | 'model_not_allowed' | 'pending_full' | 'rate_limited' | 'budget_exceeded' | 'budget_held' | 'daily_limit_reached' | 'daily_limit_held' }
+>;
+
+export function left({ limitNanoUsd, spentNanoUsd, heldNanoUsd }: LimitState): NanoUsd {
+  const rest = limitNanoUsd - spentNanoUsd - heldNanoUsd;
+  return rest > 0n ? rest : 0n;
+}
+
+/** "6m0s", "12ms": durations as Go prints them, which is how OpenAI writes x-ratelimit-reset-requests. */
+export function goDuration(milliseconds: number): string {
+  if (milliseconds < 1_000) return `${milliseconds}ms`;
+  const hours = Math.floor(milliseconds / 3_600_000);
+  const minutes = Math.floor((milliseconds % 3_600_000) / 60_000);
+  const seconds = (milliseconds % 60_000) / 1_000;
+  return `${hours > 0 ? `${hours}h` : ''}${hours > 0 || minutes > 0 ? `${minutes}m` : ''}${seconds}s`;
+}
+
+function retryHeaders(milliseconds: number): Record<string, string> {
+  return { 'retry-after': String(Math.max(1, Math.ceil(milliseconds / 1_000))), 'retry-after-ms': String(Math.max(1, Math.ceil(milliseconds))) };
+}
+
+export function budgetHeaders(limit: LimitState, resetAtMs: number): Record<string, string> {
+  return {
+    'x-tensorloop-budget-limit-usd': formatUsd(limit.limitNanoUsd),
+    'x-tensorloop-budget-spent-usd': formatUsd(limit.spentNanoUsd),
+    'x-tensorloop-budget-held-usd': formatUsd(limit.heldNanoUsd),
+    'x-tensorloop-budget-reset': new Date(resetAtMs).toISOString(),
+  };
+}
+
+function rateLimited(refusal: Extract<FinalRefusal, { reason: 'rate_limited' }>): ApiError {
+  const headers = {
+    ...retryHeaders(refusal.retryAfterMs),
+    'x-ratelimit-limit-requests': String(refusal.limit),
+    'x-ratelimit-remaining-requests': '0',
+    'x-ratelimit-reset-requests': goDuration(refusal.resetMs),
+  };
+  return apiError('rate_limit_exceeded', `This key may make ${refusal.limit} requests in any 60 seconds. Try again in ${goDuration(refusal.retryAfterMs)}.`, { headers });
+}
+
+/** What would fit into the rest: worth saying only where the client chose its own limit. */
+function fitting(quote: Quote, limit: LimitState): string {
+  const rest = left(limit);
+  const tokens = affordableTokens(quote, rest);
+  if (tokens > 0) return ` $${formatUsd(rest)} is left, which pays for max_tokens of at most ${tokens}.`;
+  return rest > 0n ? ` $${formatUsd(rest)} is left, which does not pay for this prompt.` : '';
+}
+
+function limitReached(refusal: Extract<FinalRefusal, { limit: LimitState }>, quote: Quote): ApiError {
+  const { limit, reason, nowMs, resetMs } = refusal;
+  const resetAt = new Date(nowMs + resetMs).toISOString();
+  const amount = `$${formatUsd(limit.limitNanoUsd)}`;
+  const noRetry = { 'x-should-retry': 'false' };
+  switch (reason) {
+    case 'budget_exceeded': {
+      const message = `The budget of this key (${amount} per 30 days) is spent or too small for this call; it resets at ${resetAt}.${fitting(quote, limit)}`;
+      return apiError('insufficient_quota', message, { headers: { ...noRetry, ...budgetHeaders(limit, nowMs + resetMs) } });
+    }
+    case 'daily_limit_reached': {
+      const message = `The daily spending limit of this account (${amount}) is reached; it resets at ${resetAt}.${fitting(quote, limit)}`;
+      return apiError('daily_limit_reached', message, { headers: noRetry });
+    }
+    case 'budget_held':
+    case 'daily_limit_held': {
+      const what = reason === 'budget_held' ? 'budget of this key' : 'daily spending limit of this account';
+      const headers = { ...retryHeaders(HELD_RETRY_MS), ...(reason === 'budget_held' ? budgetHeaders(limit, nowMs + resetMs) : {}) };
+      return apiError('budget_held', `What is left of the ${what} is held by calls in flight. Try again when they have ended.${fitting(quote, limit)}`, { headers });
+    }
+  }
+}
+
+/** The answer to a refused call (spec TL-3, TL-4, TL-5, TL-8, TS-4). */
+export function refusalError(refusal: FinalRefusal, quote: Quote, model: string): ApiError {
+  switch (refusal.reason) {
+    case 'key_revoked':
+      return apiError('invalid_api_key', 'This API key has been revoked.');
+    case 'key_expired':
+      return apiError('invalid_api_key', 'This API key has expired. Mint a new one in the dashboard.');
+    case 'model_not_allowed':
+      return modelNotAllowed(model);
+    case 'pending_full':
+      return unavailable('account_busy', 'Too many calls of this account wait to be metered. Try again shortly.', BUSY_RETRY_SECONDS);
+    case 'rate_limited':
+      return rateLimited(refusal);
+    default:
+      return limitReached(refusal, quote);
+  }
+}
+
+/** One answer for a model outside the allowlist, whether it exists or not (spec TL-3, TL-8). */
+export function modelNotAllowed(model: string): ApiError {
+  return apiError('model_not_allowed', `This key may not use the model "${model.slice(0, 128)}". Model ids are case- and dash-sensitive; GET /v1/models lists those it may use.`, { param: 'model' });
+}

@@ -1,0 +1,58 @@
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { NatsLink } from '@tensorloop/messaging/connection';
+import { HealthRegistry } from '@tensorloop/nest-kit/health';
+import { NestLogger } from '@tensorloop/nest-kit/logging';
+import type { FastifyInstance } from 'fastify';
+import { Redis } from 'ioredis';
+import { AppModule, type Platform } from './app.module.js';
+import { watchGateway } from './health/gateway-health.js';
+import { GatewayMetrics } from './health/gateway-metrics.js';
+import { Journal } from './journal/journal.js';
+import { ModelsList } from './models/models-list.js';
+import { Capacity } from './proxy/capacity.js';
+import { ChatCompletions } from './proxy/chat-completions.js';
+import { bodyError, registerInferenceRoutes } from './proxy/inference.routes.js';
+import { OpenCalls } from './proxy/open-calls.js';
+import { RedisWrites } from './settlement/redis-writes.js';
+import { Shipper } from './settlement/shipper.js';
+
+/** A request that has not arrived whole by then is dropped. */
+export const REQUEST_TIMEOUT_MS = 60_000;
+
+/** Builds the service without listening. */
+export async function createApp(platform: Platform): Promise<NestFastifyApplication> {
+  const adapter = new FastifyAdapter({ logger: false, requestTimeout: REQUEST_TIMEOUT_MS, frameworkErrors: bodyError as never });
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule.forRoot(platform), adapter, {
+    logger: new NestLogger(platform.logger),
+    bodyParser: false,
+    abortOnError: false,
+  });
+  const get = <Part>(token: new (...args: never[]) => Part) => app.get<Part>(token, { strict: false });
+  registerInferenceRoutes(adapter.getInstance() as unknown as FastifyInstance, {
+    chat: get(ChatCompletions),
+    models: get(ModelsList),
+    publicUrl: platform.config.PUBLIC_URL,
+    dashboardUrl: platform.config.DASHBOARD_URL,
+    onDefect: (err, requestId) => platform.logger.error({ err, requestId }, 'a request could not be handled'),
+  });
+  watchGateway({
+    health: get(HealthRegistry),
+    metrics: platform.metrics,
+    gatewayMetrics: get(GatewayMetrics),
+    capacity: get(Capacity),
+    redis: get(Redis),
+    link: get(NatsLink),
+    journal: get(Journal),
+    openCalls: get(OpenCalls),
+    writes: get(RedisWrites),
+    shipper: get(Shipper),
+  });
+  return app;
+}
+
+/** Serves HTTP; resolves with the address once the last run's calls are settled. */
+export async function listen(app: NestFastifyApplication, { config }: Platform): Promise<string> {
+  await app.listen(config.PORT, config.HOST);
+  return app.getUrl();
+}

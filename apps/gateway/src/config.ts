@@ -1,0 +1,34 @@
+import { loadConfigOrExit, serviceEnvironment, urlOf } from '@tensorloop/nest-kit/config';
+import { z } from 'zod';
+
+const DEFAULT_PORT = 4_000;
+const PEPPER_LENGTH_MIN = 16;
+
+export const configSchema = z.object({
+  ...serviceEnvironment(DEFAULT_PORT),
+  REDIS_URL: urlOf('redis', 'rediss'),
+  /** Secret of the key hashes; the same for every gateway and the control plane. */
+  KEY_PEPPER: z.string().min(PEPPER_LENGTH_MIN, `expected at least ${PEPPER_LENGTH_MIN} characters`),
+  /** One folder per gateway, on a local disk that survives restarts. */
+  JOURNAL_DIR: z.string(),
+  /** Minted at the first start and kept in the journal folder when not given. */
+  GATEWAY_ID: z.string().regex(/^[a-z0-9-]{1,64}$/, 'expected 1 to 64 of a–z, 0–9 and "-"').optional(),
+  /** Shown to callers who used a wrong address: where the inference API and the dashboard live. */
+  PUBLIC_URL: urlOf('http', 'https').default('http://127.0.0.1:4000'),
+  DASHBOARD_URL: urlOf('http', 'https').default('http://127.0.0.1:4100'),
+});
+export type Config = z.output<typeof configSchema>;
+
+/** Injection token. */
+export const CONFIG = Symbol('CONFIG');
+
+/** Reads the environment; ends the process with every violation listed when it is not valid. */
+export function readConfig(): Config {
+  return loadConfigOrExit(configSchema, process.env);
+}
+
+/** The value behind a credential reference `env:NAME` of the model catalogue. Never logged. */
+export function readEnvironmentSecret(name: string): string | undefined {
+  const value = process.env[name];
+  return value === '' ? undefined : value;
+}

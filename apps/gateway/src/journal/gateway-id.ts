@@ -1,0 +1,30 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const ID_FILE = 'gateway-id';
+const VALID = /^[a-z0-9-]{1,64}$/;
+
+/**
+ * The identity under which this journal's calls were held. It lives with the journal, so that a journal moved to another machine
+ * still answers for its holds. A configured id that contradicts the folder is refused: it would orphan them.
+ */
+export function gatewayIdOf(folder: string, configured: string | undefined): string {
+  const path = join(folder, ID_FILE);
+  const kept = readKept(path);
+  if (kept !== null && configured !== undefined && kept !== configured) {
+    throw new Error(`GATEWAY_ID is "${configured}" but the journal in ${folder} belongs to "${kept}". Use that id or another folder.`);
+  }
+  const id = kept ?? configured ?? `gw-${randomUUID().slice(0, 13)}`;
+  if (kept === null) writeFileSync(path, id);
+  return id;
+}
+
+function readKept(path: string): string | null {
+  try {
+    const text = readFileSync(path, 'utf8').trim();
+    return VALID.test(text) ? text : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,176 @@
+import type { RequestCompleted } from '@tensorloop/contracts/request-completed';
+import type { Usage } from '@tensorloop/contracts/usage';
+import { encodeFrame, FRAME_HEADER_BYTES } from './frame.js';
+import { GroupCommit } from './group-commit.js';
+import type { AcceptedRecord, JournalEntry } from './journal.types.js';
+import { replay } from './replay.js';
+import type { SegmentFiles } from './segment-files.js';
+
+/** Keeps an `acked` record below the frame's bound: an id and its punctuation take 39 bytes. */
+const ACKED_IDS_PER_RECORD = 1_000;
+
+export interface JournalOptions {
+  segmentBytes?: number;
+}
+
+/**
+ * The gateway's durable memory of calls that metering has not yet acknowledged: the one place from which a call can still be
+ * settled after a crash. An entry lives from `accepted` to `acked`; a segment file goes once every call in it, and in every
+ * earlier segment, is acknowledged (an `acked` record must outlive the records it cancels).
+ */
+export class Journal {
+  readonly entries = new Map<string, JournalEntry>();
+  private readonly commit: GroupCommit;
+  /** Unacknowledged calls with a record in the segment. */
+  private readonly callsBySegment = new Map<number, Set<string>>();
+  private readonly segmentsByCall = new Map<string, number[]>();
+  private readonly callsByAccount = new Map<string, Set<string>>();
+  /** Sealed segments, oldest first, and their bytes. */
+  private readonly sizeBySegment = new Map<number, number>();
+
+  constructor(
+    private readonly files: SegmentFiles,
+    options: JournalOptions = {},
+  ) {
+    const recovered = replay(files);
+    for (const [segment, bytes] of recovered.segments) {
+      this.sizeBySegment.set(segment, bytes);
+      this.callsBySegment.set(segment, new Set());
+    }
+    for (const [requestId, entry] of recovered.entries) {
+      this.add(entry.entry);
+      for (const segment of entry.segments) this.linkToSegment(requestId, segment);
+    }
+    const firstSegment = Math.max(0, ...recovered.segments.keys()) + 1;
+    this.commit = new GroupCommit({ files, firstSegment, onSealed: (segment, bytes) => this.sealed(segment, bytes), ...(options.segmentBytes === undefined ? {} : { segmentBytes: options.segmentBytes }) });
+    this.deleteFinishedSegments();
+  }
+
+  /** Writes that failed since the last that worked; above 0, admission stops. */
+  get failures(): number {
+    return this.commit.failures;
+  }
+
+  get pendingBytes(): number {
+    return this.commit.pendingBytes;
+  }
+
+  /** Bytes of all segments on the disk. */
+  get diskBytes(): number {
+    let bytes = this.commit.writtenBytes;
+    for (const size of this.sizeBySegment.values()) bytes += size;
+    return bytes;
+  }
+
+  /** Resolves once the record is on the disk. */
+  accept(accepted: AcceptedRecord): Promise<void> {
+    this.add({ accepted, progress: null, completed: null });
+    this.append('accepted', accepted.requestId, JSON.stringify(accepted));
+    return this.commit.durable();
+  }
+
+  /** Rides on the next group commit; a loss costs at most the tokens since the record before. */
+  progress(requestId: string, usage: Usage): void {
+    const entry = this.entries.get(requestId);
+    if (entry === undefined || entry.completed !== null) return;
+    entry.progress = usage;
+    this.append('progress', requestId, JSON.stringify({ requestId, usage }));
+    this.commit.flushLater();
+  }
+
+  /** Resolves once the event is on the disk. `payload` is the event's JSON, the very bytes that are published. */
+  complete(event: RequestCompleted, payload: string): Promise<void> {
+    const { requestId } = event;
+    const entry = this.entries.get(requestId);
+    if (entry === undefined || entry.completed !== null) throw new Error(`call ${requestId} is not open in the journal`);
+    const completed: NonNullable<JournalEntry['completed']> = { chargeNanoUsd: event.chargeNanoUsd, at: null };
+    entry.completed = completed;
+    const frame = encodeFrame('completed', payload);
+    this.commit.append(frame, (segment, offset) => {
+      this.linkToSegment(requestId, segment);
+      completed.at = { segment, offset: offset + FRAME_HEADER_BYTES, bytes: frame.length - FRAME_HEADER_BYTES };
+    });
+    return this.commit.durable();
+  }
+
+  /** The payload of a call's event as it was journalled, or null when it is not on the disk yet or any more. */
+  async readCompleted(requestId: string): Promise<string | null> {
+    const at = this.entries.get(requestId)?.completed?.at;
+    return at === undefined || at === null ? null : this.files.readAt(at);
+  }
+
+  /** Metering has committed these calls: their entries go. Calls that are unknown or still open are passed over. */
+  acknowledge(requestIds: string[]): string[] {
+    const known = requestIds.filter((requestId) => this.entries.get(requestId)?.completed?.at);
+    if (known.length === 0) return known;
+    for (const requestId of known) this.forget(requestId);
+    for (let from = 0; from < known.length; from += ACKED_IDS_PER_RECORD) {
+      this.commit.append(encodeFrame('acked', JSON.stringify({ requestIds: known.slice(from, from + ACKED_IDS_PER_RECORD) })));
+    }
+    this.commit.flushLater();
+    this.deleteFinishedSegments();
+    return known;
+  }
+
+  /** Unacknowledged calls of an account, open and ended. */
+  listOfAccount(accountTag: string): JournalEntry[] {
+    return [...(this.callsByAccount.get(accountTag) ?? [])].map((requestId) => this.entries.get(requestId) as JournalEntry);
+  }
+
+  /** Resolves once everything appended so far is on the disk. */
+  flush(): Promise<void> {
+    return this.commit.durable();
+  }
+
+  async close(): Promise<void> {
+    await this.commit.close();
+    await this.files.close();
+  }
+
+  private append(type: 'accepted' | 'progress', requestId: string, payload: string): void {
+    this.commit.append(encodeFrame(type, payload), (segment) => this.linkToSegment(requestId, segment));
+  }
+
+  private linkToSegment(requestId: string, segment: number): void {
+    const calls = this.callsBySegment.get(segment) ?? new Set();
+    this.callsBySegment.set(segment, calls.add(requestId));
+    const segments = this.segmentsByCall.get(requestId);
+    if (segments === undefined) this.segmentsByCall.set(requestId, [segment]);
+    else if (segments.at(-1) !== segment) segments.push(segment);
+  }
+
+  private add(entry: JournalEntry): void {
+    const { requestId, accountTag } = entry.accepted;
+    this.entries.set(requestId, entry);
+    const calls = this.callsByAccount.get(accountTag);
+    if (calls === undefined) this.callsByAccount.set(accountTag, new Set([requestId]));
+    else calls.add(requestId);
+  }
+
+  private forget(requestId: string): void {
+    const accountTag = this.entries.get(requestId)?.accepted.accountTag as string;
+    const calls = this.callsByAccount.get(accountTag);
+    calls?.delete(requestId);
+    if (calls?.size === 0) this.callsByAccount.delete(accountTag);
+    this.entries.delete(requestId);
+    for (const segment of this.segmentsByCall.get(requestId) ?? []) this.callsBySegment.get(segment)?.delete(requestId);
+    this.segmentsByCall.delete(requestId);
+  }
+
+  private sealed(segment: number, bytes: number): void {
+    this.sizeBySegment.set(segment, bytes);
+    this.deleteFinishedSegments();
+  }
+
+  /** Deletes from the oldest on, as far as segments are sealed and hold no unacknowledged call. */
+  private deleteFinishedSegments(): void {
+    for (const segment of this.sizeBySegment.keys()) {
+      if ((this.callsBySegment.get(segment)?.size ?? 0) > 0) return;
+      this.files.delete(segment);
+      this.callsBySegment.delete(segment);
+      this.sizeBySegment.delete(segment);
+    }
+  }
+}
+
+

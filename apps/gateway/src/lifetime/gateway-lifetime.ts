@@ -1,0 +1,80 @@
+import type { BeforeApplicationShutdown, OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
+import type { NatsLink } from '@tensorloop/messaging/connection';
+import type { RpcClient } from '@tensorloop/nest-kit/rpc';
+import type { Redis } from 'ioredis';
+import type { Journal } from '../journal/journal.js';
+import type { JournalHome } from '../journal/journal-home.js';
+import type { DiskGuard } from '../journal/disk-guard.js';
+import type { NatsWiring } from '../messaging/nats-wiring.js';
+import type { CallDrain } from '../proxy/call-drain.js';
+import type { Capacity } from '../proxy/capacity.js';
+import type { Ticker } from '../proxy/ticker.js';
+import type { BootRecovery } from '../recovery/boot-recovery.js';
+import type { RedisWrites } from '../settlement/redis-writes.js';
+import type { Shipper } from '../settlement/shipper.js';
+import type { Upstream } from '../upstreams/upstream.types.js';
+import type { TokenEstimator } from '../usage/token-estimator.js';
+
+/** After the last call has ended, settle-acks are waited for this long: a journal that is empty lets the gateway sign off. */
+export const ACKS_WAIT_MS = 2_000;
+const ACKS_POLL_MS = 25;
+
+export interface GatewayLifetimeParts {
+  home: JournalHome;
+  journal: Journal;
+  disk: DiskGuard;
+  capacity: Capacity;
+  boot: BootRecovery;
+  nats: NatsWiring;
+  link: NatsLink;
+  rpc: RpcClient;
+  redis: Redis;
+  writes: RedisWrites;
+  shipper: Shipper;
+  drain: CallDrain;
+  ticker: Ticker;
+  upstream: Upstream;
+  estimator: TokenEstimator;
+}
+
+/** The order in which a gateway comes up and goes down; everything else may assume it. */
+export class GatewayLifetime implements OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown {
+  constructor(private readonly parts: GatewayLifetimeParts) {}
+
+  async onApplicationBootstrap(): Promise<void> {
+    this.parts.nats.start();
+    await this.parts.boot.run();
+    this.parts.capacity.recovered();
+  }
+
+  /** Before the HTTP server closes: it would wait for open streams without a deadline. */
+  async beforeApplicationShutdown(): Promise<void> {
+    const { drain, journal, shipper, writes, nats, boot } = this.parts;
+    boot.stop();
+    await drain.drain();
+    await journal.flush();
+    await nats.stopListening();
+    await writes.close();
+    await shipper.sweep();
+    await this.waitForAcks();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    const { home, journal, disk, nats, link, rpc, redis, shipper, ticker, upstream, estimator } = this.parts;
+    ticker.stop();
+    disk.stop();
+    shipper.close();
+    await nats.stop(journal.entries.size === 0);
+    await Promise.allSettled([link.close(), rpc.close(), upstream.close(), estimator.close()]);
+    redis.disconnect();
+    await journal.close();
+    home.close();
+  }
+
+  private async waitForAcks(): Promise<void> {
+    const deadlineMs = performance.now() + ACKS_WAIT_MS;
+    while (this.parts.link.isConnected && this.parts.journal.entries.size > 0 && performance.now() < deadlineMs) {
+      await new Promise((resolve) => setTimeout(resolve, ACKS_POLL_MS));
+    }
+  }
+}

@@ -1,0 +1,185 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { PriceVersion } from '@tensorloop/contracts/price-book';
+import type { Outcome } from '@tensorloop/contracts/request-completed';
+import type { Usage } from '@tensorloop/contracts/usage';
+import { type ApiError, unavailable } from '../errors/api-error.js';
+import type { Journal } from '../journal/journal.js';
+import type { CallSettler } from '../settlement/call-settler.js';
+import type { TokenEstimator } from '../usage/token-estimator.js';
+import type { AnswerHandler, UpstreamFailure, UpstreamFlow } from '../upstreams/upstream.types.js';
+import { type ExitSignal, isFree } from './call-exit.js';
+import type { OpenCall } from './open-call.js';
+import type { OpenCalls } from './open-calls.js';
+import type { Ticker, Ticking } from './ticker.js';
+import { ERROR_BODY_BYTES_MAX, failureError, upstreamError } from './upstream-errors.js';
+
+/** After its client left, an answer is read on for this long and this far at most. */
+export const DRAIN_MS_MAX = 120_000;
+export const DRAIN_BYTES_MAX = 16 * 1024 * 1024;
+const SHUTDOWN_RETRY_SECONDS = 1;
+
+/** What serving an answer needs besides the call itself. */
+export interface AnswerContext {
+  settler: CallSettler;
+  journal: Journal;
+  estimator: TokenEstimator;
+  ticker: Ticker;
+  openCalls: OpenCalls;
+  /** Told of an exception that should not exist. */
+  onDefect: (error: unknown, requestId: string) => void;
+}
+
+export interface CountedUsage {
+  usage: Usage;
+  estimated: boolean;
+}
+
+/** Tried when an attempt failed before anything was sent upstream; false = there is nothing left to try. */
+export type TryNext = () => boolean;
+
+/**
+ * Takes an upstream's answer to the client. Whatever happens, `exitWith` is passed once: it counts, prices, journals, and only
+ * then lets the last byte go out.
+ */
+export abstract class Answer implements AnswerHandler, Ticking {
+  protected flow: UpstreamFlow | null = null;
+  protected status: number | null = null;
+  private upstreamHeaders: IncomingHttpHeaders = {};
+  private errorBody: Buffer[] = [];
+  private errorBytes = 0;
+  private clientLeftAtMs: number | null = null;
+  private drainedBytes = 0;
+  private isUpstreamOver = false;
+
+  constructor(
+    protected readonly call: OpenCall,
+    protected readonly context: AnswerContext,
+    private readonly tryNext: TryNext,
+  ) {
+    call.endNow = () => this.exitWith('gateway_ending', unavailable('shutting_down', 'The gateway is shutting down.', SHUTDOWN_RETRY_SECONDS));
+    const { res } = call.options;
+    // `close` of the response: that of the request fires as soon as the body has been read.
+    res.on('close', () => {
+      if (!res.writableFinished) this.clientLeft();
+    });
+    context.ticker.add(this);
+    // A client that left during admission has closed already, and says so only once.
+    if (res.closed) this.clientLeft();
+  }
+
+  onHead(status: number, headers: IncomingHttpHeaders, flow: UpstreamFlow): void {
+    this.flow = flow;
+    this.status = status;
+    this.upstreamHeaders = headers;
+    if (this.isRefused || this.call.exit.outcome !== null) return;
+    this.onAnswerHead(headers);
+  }
+
+  onData(chunk: Buffer): void {
+    if (this.call.exit.outcome !== null) return;
+    if (this.isRefused) return this.keepErrorBody(chunk);
+    if (this.clientLeftAtMs !== null && this.isDrainedOver(chunk)) return;
+    this.onAnswerData(chunk);
+  }
+
+  onEnd(): void {
+    this.isUpstreamOver = true;
+    this.call.endAttempt(this.status, null);
+    if (this.call.exit.outcome !== null) return;
+    if (this.isRefused) {
+      const error = upstreamError(this.status as number, this.upstreamHeaders, Buffer.concat(this.errorBody));
+      void this.exitWith('upstream_failed', error);
+    } else this.onAnswerEnd();
+  }
+
+  onFailure(failure: UpstreamFailure): void {
+    this.call.endAttempt(this.status, failure);
+    if (this.call.exit.outcome !== null) return;
+    const isUnsent = failure === 'connect_refused' || failure === 'connect_timeout';
+    if (isUnsent && this.tryNext()) return;
+    this.isUpstreamOver = true;
+    // A refusal whose body broke off is still a refusal; an answer that did is a cut.
+    if (this.isRefused) void this.exitWith('upstream_failed', upstreamError(this.status as number, this.upstreamHeaders, Buffer.alloc(0)));
+    else void this.exitWith(this.status === null ? 'upstream_failed' : 'upstream_cut', failureError(failure));
+  }
+
+  tick(nowMs: number): void {
+    if (this.clientLeftAtMs !== null && nowMs - this.clientLeftAtMs > DRAIN_MS_MAX) this.capDrain();
+    else this.onTick(nowMs);
+  }
+
+  protected abstract onAnswerHead(headers: IncomingHttpHeaders): void;
+  protected abstract onAnswerData(chunk: Buffer): void;
+  protected abstract onAnswerEnd(): void;
+  protected abstract onTick(nowMs: number): void;
+  /** Usage as the upstream reported it, or counted in its place. */
+  protected abstract countUsage(signal: ExitSignal): CountedUsage | Promise<CountedUsage>;
+  /** Sends what ends the answer; the call is durable. */
+  protected abstract sendEnd(error: ApiError | null): void;
+  /** The status the client has, or would have, been answered with. */
+  protected abstract clientStatus(error: ApiError | null): number;
+
+  /** The one way out of a call. */
+  protected async exitWith(signal: ExitSignal, error: ApiError | null): Promise<void> {
+    const outcome = this.call.exit.signal(signal);
+    if (outcome === null) return;
+    const httpStatus = this.clientStatus(error);
+    this.context.ticker.delete(this);
+    try {
+      await this.settle(outcome, { signal, httpStatus });
+      if (!this.call.options.res.destroyed) this.sendEnd(error);
+    } catch (failure) {
+      // A defect of ours. The journal still holds the call as accepted, so the next start settles it; the client must not hang.
+      this.context.onDefect(failure, this.call.requestId);
+      this.call.options.res.destroy();
+    } finally {
+      this.context.openCalls.delete(this.call);
+    }
+  }
+
+  private async settle(outcome: Outcome, exit: { signal: ExitSignal; httpStatus: number }): Promise<void> {
+    const counted = isFree(outcome) ? { usage: {}, estimated: false } : await this.countUsage(exit.signal);
+    if (exit.signal !== 'answer_complete' && !this.isUpstreamOver) this.flow?.abort();
+    this.call.endAttempt(this.status, null);
+    await this.context.settler.finish(this.call.options.accepted, {
+      outcome,
+      ...counted,
+      httpStatus: exit.httpStatus,
+      completedAtMs: Date.now(),
+      latencyMs: this.call.elapsedMs(),
+      firstByteMs: this.call.firstByteMs,
+      attempts: this.call.attempts,
+    });
+  }
+
+  protected get price(): PriceVersion {
+    return this.call.options.accepted.price;
+  }
+
+  private get isRefused(): boolean {
+    return this.status !== null && (this.status < 200 || this.status > 299);
+  }
+
+  private clientLeft(): void {
+    if (this.call.exit.outcome !== null || this.clientLeftAtMs !== null) return;
+    this.call.exit.clientLeft();
+    this.clientLeftAtMs = performance.now();
+    if (this.call.isDurable) this.flow?.resume();
+  }
+
+  private isDrainedOver(chunk: Buffer): boolean {
+    this.drainedBytes += chunk.length;
+    if (this.drainedBytes <= DRAIN_BYTES_MAX) return false;
+    this.capDrain();
+    return true;
+  }
+
+  private capDrain(): void {
+    void this.exitWith('drain_capped', null);
+  }
+
+  private keepErrorBody(chunk: Buffer): void {
+    this.errorBytes += chunk.length;
+    if (this.errorBytes <= ERROR_BODY_BYTES_MAX) this.errorBody.push(chunk);
+  }
+}

@@ -1,0 +1,76 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { ApiError } from '../errors/api-error.js';
+import type { RawUsage } from '../usage/usage-scanner.js';
+import { countedUsage, readUsage } from '../usage/usage-reading.js';
+import { Answer, type CountedUsage } from './answer.js';
+import type { ExitSignal } from './call-exit.js';
+import { sendError } from './send-error.js';
+import { failureError } from './upstream-errors.js';
+
+/** A whole answer is never longer; an upstream that sends more is treated as broken. */
+export const ANSWER_BYTES_MAX = 32 * 1024 * 1024;
+
+/** Collects a whole answer, so that the client gets it once its cost is durable. */
+export class BufferedAnswer extends Answer {
+  private chunks: Buffer[] = [];
+  private bytes = 0;
+  private body: Buffer = Buffer.alloc(0);
+  private usage: RawUsage | null = null;
+  private contentType = 'application/json';
+
+  protected onAnswerHead(headers: IncomingHttpHeaders): void {
+    this.contentType = headers['content-type'] ?? this.contentType;
+  }
+
+  protected onAnswerData(chunk: Buffer): void {
+    this.bytes += chunk.length;
+    this.chunks.push(chunk);
+    if (this.bytes > ANSWER_BYTES_MAX) this.breakOff();
+  }
+
+  protected onAnswerEnd(): void {
+    this.body = this.chunks.length === 1 ? (this.chunks[0] as Buffer) : Buffer.concat(this.chunks);
+    const answer = parseAnswer(this.body);
+    if (answer === null) return this.breakOff();
+    if (typeof answer.usage === 'object' && answer.usage !== null) this.usage = answer.usage as RawUsage;
+    if (!this.call.exit.isClientGone) this.call.noteFirstByte();
+    void this.exitWith('answer_complete', null);
+  }
+
+  protected onTick(): void {}
+
+  protected async countUsage(signal: ExitSignal): Promise<CountedUsage> {
+    const reported = readUsage(this.usage, this.price);
+    if (reported !== null) return { usage: reported, estimated: false };
+    if (signal !== 'answer_complete') return { usage: {}, estimated: true };
+    const { estimator } = this.context;
+    const [input, output] = await Promise.all([estimator.count('prompt', this.call.options.body), estimator.count('answer', this.body)]);
+    return { usage: countedUsage(input, output), estimated: true };
+  }
+
+  protected sendEnd(error: ApiError | null): void {
+    const { res, headers } = this.call.options;
+    if (error !== null) return sendError(res, error, headers);
+    res.writeHead(200, { ...headers, 'content-type': this.contentType, 'content-length': this.body.length });
+    res.end(this.body);
+  }
+
+  protected clientStatus(error: ApiError | null): number {
+    return error?.status ?? 200;
+  }
+
+  private breakOff(): void {
+    this.chunks = [];
+    this.call.endAttempt(this.status, 'protocol');
+    void this.exitWith('upstream_cut', failureError('protocol'));
+  }
+}
+
+function parseAnswer(body: Buffer): Record<string, unknown> | null {
+  try {
+    const answer: unknown = JSON.parse(body.toString('utf8'));
+    return typeof answer === 'object' && answer !== null ? (answer as Record<string, unknown>) : null;
+  } catch {
+    return null;
+  }
+}

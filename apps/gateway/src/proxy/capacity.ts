@@ -1,0 +1,55 @@
+import { type ApiError, unavailable } from '../errors/api-error.js';
+import type { DiskGuard } from '../journal/disk-guard.js';
+import type { ModelStore } from '../models/model-store.js';
+import { type RedisWrites, WAITING_MAX } from '../settlement/redis-writes.js';
+import type { OpenCalls } from './open-calls.js';
+
+/** Calls open at the same time in one gateway. */
+export const OPEN_CALLS_MAX = 20_000;
+const RETRY_SECONDS = 1;
+const START_RETRY_SECONDS = 2;
+
+export interface CapacityParts {
+  disk: DiskGuard;
+  models: ModelStore;
+  writes: RedisWrites;
+  openCalls: OpenCalls;
+}
+
+/** Whether this gateway may take on another call at all, before anyone is asked whether the caller may make it. */
+export class Capacity {
+  private isDraining = false;
+  private hasRecovered = false;
+
+  constructor(private readonly parts: CapacityParts) {}
+
+  /** What the journal held at the start is settled or on its way. */
+  recovered(): void {
+    this.hasRecovered = true;
+  }
+
+  /** From now on no call is taken. */
+  drain(): void {
+    this.isDraining = true;
+  }
+
+  /** For readiness; null = calls are taken. */
+  problem(): string | null {
+    if (this.isDraining) return 'shutting down';
+    if (!this.hasRecovered) return 'settling what the last run left';
+    if (!this.parts.models.isReady) return 'models and prices have not arrived yet';
+    if (this.parts.writes.size > WAITING_MAX) return 'too many settlements wait for Redis';
+    if (this.parts.openCalls.size >= OPEN_CALLS_MAX) return 'too many open calls';
+    return this.parts.disk.problem();
+  }
+
+  refusal(): ApiError | null {
+    const problem = this.problem();
+    if (problem === null) return null;
+    if (this.isDraining) return unavailable('shutting_down', 'This gateway is shutting down; the call was not made.', RETRY_SECONDS);
+    if (!this.hasRecovered || !this.parts.models.isReady) {
+      return unavailable('admission_unavailable', 'This gateway is still starting; the call was not made.', START_RETRY_SECONDS);
+    }
+    return unavailable('journal_full', 'This gateway cannot take on more calls at the moment; the call was not made.', RETRY_SECONDS);
+  }
+}

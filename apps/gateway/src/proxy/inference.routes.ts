@@ -1,0 +1,95 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { uuid7 } from '@tensorloop/kernel/uuid7';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { type ApiError, apiError } from '../errors/api-error.js';
+import type { ModelsList } from '../models/models-list.js';
+import type { ChatCompletions } from './chat-completions.js';
+import { sendError } from './send-error.js';
+
+/** Largest request body: a context of a million tokens, or a few images, with room. */
+export const BODY_BYTES_MAX = 32 * 1024 * 1024;
+
+const CHAT = '/v1/chat/completions';
+const MODELS = '/v1/models';
+const NO_BODY = Buffer.alloc(0);
+type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS';
+const METHODS: Method[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
+
+export interface InferenceParts {
+  chat: ChatCompletions;
+  models: ModelsList;
+  publicUrl: string;
+  dashboardUrl: string;
+  onDefect: (error: unknown, requestId: string) => void;
+}
+
+type Handler = (req: IncomingMessage, body: Buffer, reply: { res: ServerResponse; requestId: string }) => Promise<void>;
+
+/** Paths of OpenAI's API that clients reach when their base URL lacks `/v1` (spec TL-13). */
+const WITHOUT_VERSION = /^\/(chat\/completions|completions|embeddings|responses|models|images|audio|files|batches|moderations)(\/|\?|$)/;
+
+function unknownUrl(parts: InferenceParts, method: string, url: string): ApiError {
+  const path = url.split('?', 1)[0]?.slice(0, 256) ?? '/';
+  if (WITHOUT_VERSION.test(path)) {
+    return apiError('unknown_url', `Unknown URL: ${method} ${path}. The base URL of this API ends in /v1: ${parts.publicUrl}/v1`);
+  }
+  if (path === '/api' || path.startsWith('/api/')) {
+    return apiError('unknown_url', `Unknown URL: ${method} ${path}. The dashboard API is served at ${parts.dashboardUrl}; the inference API has the base URL ${parts.publicUrl}/v1`);
+  }
+  return apiError('unknown_url', `Unknown URL: ${method} ${path}. The base URL of this API is ${parts.publicUrl}/v1`);
+}
+
+/** Takes the reply out of Fastify's hands: from here on only the handler writes to it. */
+function hijacked(parts: InferenceParts, handler: Handler) {
+  return (request: FastifyRequest, reply: FastifyReply): void => {
+    reply.hijack();
+    const requestId = uuid7();
+    handler(request.raw, Buffer.isBuffer(request.body) ? request.body : NO_BODY, { res: reply.raw, requestId }).catch((error: unknown) => {
+      parts.onDefect(error, requestId);
+      sendError(reply.raw, apiError('internal_error', 'Something went wrong on our side.'), { 'x-request-id': requestId });
+    });
+  };
+}
+
+function answerWith(error: (request: FastifyRequest) => ApiError) {
+  return (request: FastifyRequest, reply: FastifyReply): void => {
+    reply.hijack();
+    sendError(reply.raw, error(request), { 'x-request-id': uuid7() });
+  };
+}
+
+/** Errors of Fastify's own before a handler runs: body too large, aborted or mis-declared. */
+export function bodyError(error: { code?: string }, _request: unknown, reply: FastifyReply): void {
+  reply.hijack();
+  const tooLarge = error.code === 'FST_ERR_CTP_BODY_TOO_LARGE';
+  const problem = tooLarge
+    ? apiError('request_too_large', `The request body exceeds ${BODY_BYTES_MAX} bytes.`)
+    : apiError('invalid_body', 'The request could not be read.');
+  sendError(reply.raw, problem, { 'x-request-id': uuid7(), connection: 'close' });
+}
+
+/**
+ * The inference surface, registered on the Fastify instance itself: Nest's pipeline per call (guards, pipes, interceptors)
+ * costs more than all that a call needs. No CORS headers by design (spec TL-14).
+ */
+export function registerInferenceRoutes(fastify: FastifyInstance, parts: InferenceParts): void {
+  fastify.removeAllContentTypeParsers();
+  fastify.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: BODY_BYTES_MAX }, (_request, body, done) => done(null, body));
+  const add = (method: Method | Method[], url: string, handler: (request: FastifyRequest, reply: FastifyReply) => void) => {
+    fastify.route({ method, url, handler, errorHandler: bodyError, bodyLimit: BODY_BYTES_MAX, exposeHeadRoute: false });
+  };
+  const only = (allowed: Method[], url: string) => {
+    const hint = apiError('method_not_allowed', `${url} takes ${allowed.join(' and ')} only.`, { headers: { allow: allowed.join(', ') } });
+    add(METHODS.filter((method) => !allowed.includes(method)), url, answerWith(() => hint));
+  };
+  add('POST', CHAT, hijacked(parts, (req, body, reply) => parts.chat.handle(req, body, reply)));
+  only(['POST'], CHAT);
+  add('GET', MODELS, hijacked(parts, (req, _body, reply) => parts.models.list(req, reply)));
+  only(['GET'], MODELS);
+  add('GET', `${MODELS}/*`, (request, reply) => {
+    const { '*': id } = request.params as { '*': string };
+    hijacked(parts, (req, _body, hijack) => parts.models.get(req, id, hijack))(request, reply);
+  });
+  only(['GET'], `${MODELS}/*`);
+  add(METHODS, '/*', answerWith((request) => unknownUrl(parts, request.method, request.url)));
+}

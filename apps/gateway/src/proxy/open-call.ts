@@ -1,0 +1,65 @@
+import type { ServerResponse } from 'node:http';
+import type { Deployment } from '@tensorloop/contracts/model-catalogue';
+import type { Attempt } from '@tensorloop/contracts/request-completed';
+import type { AcceptedRecord } from '../journal/journal.types.js';
+import type { UpstreamFailure } from '../upstreams/upstream.types.js';
+import { CallExit } from './call-exit.js';
+
+const ROUND_TO_MICROSECONDS = 1_000;
+
+export interface OpenCallOptions {
+  accepted: AcceptedRecord;
+  /** The client's request. */
+  body: Buffer;
+  /** Output tokens the hold pays for, when the model's maximum was not affordable; null = not clamped. */
+  clamp: number | null;
+  keepsUsageEvent: boolean;
+  res: ServerResponse;
+  headers: Record<string, string>;
+  /** Resolves once the `accepted` record is on the disk: no byte reaches the client before. */
+  durable: Promise<void>;
+}
+
+/** One admitted call between its admission and its exit. */
+export class OpenCall {
+  readonly exit = new CallExit();
+  readonly attempts: Attempt[] = [];
+  readonly startedAtMs = performance.now();
+  firstByteMs: number | null = null;
+  isDurable = false;
+  /** Ends the call at once; set by the answer that serves it. */
+  endNow: () => Promise<void> = () => Promise.resolve();
+  private attemptStartedAtMs = 0;
+  private deployment: Deployment | null = null;
+
+  constructor(readonly options: OpenCallOptions) {
+    void options.durable.then(() => {
+      this.isDurable = true;
+    });
+  }
+
+  get requestId(): string {
+    return this.options.accepted.requestId;
+  }
+
+  elapsedMs(sinceMs: number = this.startedAtMs): number {
+    return Math.round((performance.now() - sinceMs) * ROUND_TO_MICROSECONDS) / ROUND_TO_MICROSECONDS;
+  }
+
+  beginAttempt(deployment: Deployment): void {
+    this.deployment = deployment;
+    this.attemptStartedAtMs = performance.now();
+  }
+
+  /** Records how the attempt in progress went; a second call for the same attempt changes nothing. */
+  endAttempt(status: number | null, failure: UpstreamFailure | null): void {
+    if (this.deployment === null) return;
+    const { provider, upstreamModel } = this.deployment;
+    this.attempts.push({ provider, upstreamModel, status, failure, latencyMs: this.elapsedMs(this.attemptStartedAtMs) });
+    this.deployment = null;
+  }
+
+  noteFirstByte(): void {
+    this.firstByteMs ??= this.elapsedMs();
+  }
+}

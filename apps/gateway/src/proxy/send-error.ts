@@ -1,0 +1,10 @@
+import type { ServerResponse } from 'node:http';
+import type { ApiError } from '../errors/api-error.js';
+
+/** Writes an error as the whole answer. `headers` are the call's own, x-request-id among them. */
+export function sendError(res: ServerResponse, error: ApiError, headers: Record<string, string>): void {
+  if (res.headersSent || res.destroyed) return;
+  const body = Buffer.from(JSON.stringify(error.body));
+  res.writeHead(error.status, { ...headers, ...error.headers, 'content-type': 'application/json; charset=utf-8', 'content-length': body.length });
+  res.end(body);
+}

@@ -1,0 +1,161 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { type ApiError, sseError } from '../errors/api-error.js';
+import { countedUsage, readUsage } from '../usage/usage-reading.js';
+import { tokensFromBytes } from '../usage/token-estimator.js';
+import { type ScannedChunk, UsageScanner } from '../usage/usage-scanner.js';
+import { Answer, type CountedUsage } from './answer.js';
+import type { ExitSignal } from './call-exit.js';
+import { sendError } from './send-error.js';
+import { failureError } from './upstream-errors.js';
+
+/** A comment line is sent after this long without a byte: proxies in between close idle connections (spec TL-16). */
+export const HEARTBEAT_MS = 10_000;
+/** A client that takes no byte for this long is treated as gone. */
+export const CLIENT_STALL_MS = 120_000;
+/** A progress record is written this often, or after this many tokens. */
+export const PROGRESS_MS = 2_000;
+export const PROGRESS_EVENTS = 512;
+/** Of a stream at most this much is kept, to count it should the upstream report no usage. */
+export const KEPT_BYTES_MAX = 512 * 1024;
+
+const HEARTBEAT = Buffer.from(': keep-alive\n\n');
+const DONE = Buffer.from('data: [DONE]\n\n');
+const STREAM_HEADERS = { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache', 'x-accel-buffering': 'no' };
+
+/** Passes a stream of events through as it comes, and reads the usage off it on the way. */
+export class StreamAnswer extends Answer {
+  private readonly scanner = new UsageScanner(this.call.options.keepsUsageEvent);
+  private kept: Buffer[] = [];
+  private keptBytes = 0;
+  private isHeadSent = false;
+  private isDone = false;
+  private lastWriteAtMs = performance.now();
+  private stalledSinceMs: number | null = null;
+  private progressAtMs = 0;
+  private progressEvents = 0;
+  private promptTokens: number | null = null;
+  private isCountingPrompt = false;
+
+  protected onAnswerHead(headers: IncomingHttpHeaders): void {
+    if (String(headers['content-type'] ?? '').includes('json')) {
+      this.call.endAttempt(this.status, 'protocol');
+      void this.exitWith('upstream_failed', failureError('protocol'));
+      return;
+    }
+    if (this.call.isDurable) return;
+    this.flow?.pause();
+    void this.call.options.durable.then(() => this.flow?.resume());
+  }
+
+  protected onAnswerData(chunk: Buffer): void {
+    this.keep(chunk);
+    this.pass(this.scanner.push(chunk));
+  }
+
+  protected onAnswerEnd(): void {
+    this.pass(this.scanner.finish());
+    void this.exitWith('answer_complete', null);
+  }
+
+  protected onTick(nowMs: number): void {
+    const { isClientGone } = this.call.exit;
+    if (!isClientGone && this.stalledSinceMs !== null && nowMs - this.stalledSinceMs > CLIENT_STALL_MS) this.call.options.res.destroy();
+    else if (!isClientGone && this.call.isDurable && this.stalledSinceMs === null && nowMs - this.lastWriteAtMs >= HEARTBEAT_MS) this.write(HEARTBEAT);
+    if (this.call.firstByteMs !== null && nowMs - this.progressAtMs >= PROGRESS_MS) this.noteProgress(nowMs);
+  }
+
+  protected async countUsage(signal: ExitSignal): Promise<CountedUsage> {
+    const reported = readUsage(this.scanner.usage, this.price);
+    if (reported !== null && signal === 'answer_complete') return { usage: reported, estimated: false };
+    if (this.status === null) return { usage: {}, estimated: true };
+    if (signal === 'gateway_ending') return { usage: this.counted(), estimated: true };
+    const { estimator } = this.context;
+    const isWhole = this.keptBytes <= KEPT_BYTES_MAX;
+    const [input, output] = await Promise.all([
+      estimator.count('prompt', this.call.options.body),
+      isWhole ? estimator.count('stream', Buffer.concat(this.kept)) : this.scanner.events,
+    ]);
+    return { usage: countedUsage(input, output), estimated: true };
+  }
+
+  protected sendEnd(error: ApiError | null): void {
+    const { res } = this.call.options;
+    if (error !== null && !this.isHeadSent) return sendError(res, error, this.call.options.headers);
+    this.sendHead();
+    if (error !== null) res.end(sseError(error));
+    else if (this.isDone) res.end(DONE);
+    else res.end();
+  }
+
+  protected clientStatus(error: ApiError | null): number {
+    return error === null || this.isHeadSent ? 200 : error.status;
+  }
+
+  private pass(scanned: ScannedChunk): void {
+    if (scanned.bytes.length > 0) {
+      this.write(scanned.bytes);
+      this.noteFirstByte();
+    }
+    if (scanned.isError) {
+      this.call.endAttempt(this.status, 'cut');
+      void this.exitWith('upstream_cut', failureError('cut'));
+    } else if (scanned.isDone) {
+      // What the upstream does after this line is of no interest; the client need not wait for it.
+      this.isDone = true;
+      void this.exitWith('answer_complete', null);
+    }
+  }
+
+  private write(bytes: Buffer): void {
+    const { res } = this.call.options;
+    if (this.call.exit.isClientGone || res.destroyed) return;
+    this.sendHead();
+    this.lastWriteAtMs = performance.now();
+    if (res.write(bytes) || this.stalledSinceMs !== null) return;
+    this.stalledSinceMs = this.lastWriteAtMs;
+    this.flow?.pause();
+    res.once('drain', () => {
+      this.stalledSinceMs = null;
+      this.flow?.resume();
+    });
+  }
+
+  private sendHead(): void {
+    if (this.isHeadSent) return;
+    this.isHeadSent = true;
+    this.call.options.res.writeHead(200, { ...this.call.options.headers, ...STREAM_HEADERS });
+  }
+
+  private noteFirstByte(): void {
+    if (this.call.firstByteMs === null) {
+      this.call.noteFirstByte();
+      this.noteProgress(performance.now());
+    } else if (this.scanner.events - this.progressEvents >= PROGRESS_EVENTS) this.noteProgress(performance.now());
+  }
+
+  private noteProgress(nowMs: number): void {
+    // The first record makes do with a division: short streams, which are most, then cost no tokenizer at all.
+    if (this.progressAtMs !== 0) this.countPrompt();
+    this.progressAtMs = nowMs;
+    this.progressEvents = this.scanner.events;
+    this.context.journal.progress(this.call.requestId, this.counted());
+  }
+
+  private countPrompt(): void {
+    if (this.isCountingPrompt) return;
+    this.isCountingPrompt = true;
+    void this.context.estimator.count('prompt', this.call.options.body).then((tokens) => {
+      this.promptTokens = tokens;
+    });
+  }
+
+  private counted() {
+    return countedUsage(this.promptTokens ?? tokensFromBytes(this.call.options.accepted.promptBytes), this.scanner.events);
+  }
+
+  private keep(chunk: Buffer): void {
+    this.keptBytes += chunk.length;
+    if (this.keptBytes <= KEPT_BYTES_MAX) this.kept.push(chunk);
+    else this.kept = [];
+  }
+}

@@ -1,0 +1,70 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { type ApiError, apiError } from '../errors/api-error.js';
+import type { UpstreamFailure } from '../upstreams/upstream.types.js';
+
+/** Of an error body more is not read. */
+export const ERROR_BODY_BYTES_MAX = 64 * 1024;
+const MESSAGE_LENGTH_MAX = 2_000;
+/** Provider keys and bearer values, as providers like to quote them back. */
+const SECRETS = /\b(sk|rk|pk|org|proj|sess|gsk|xai|key)[-_][A-Za-z0-9*_-]{3,}|Bearer\s+\S+|[A-Za-z0-9_-]{40,}/g;
+/** Headers that tell a client when to come back; nothing else of an upstream's error head is passed on. */
+const PASSED_HEADERS = ['retry-after', 'retry-after-ms', 'x-should-retry'];
+
+export function scrubSecrets(text: string): string {
+  return text.replace(SECRETS, '[redacted]').slice(0, MESSAGE_LENGTH_MAX);
+}
+
+interface UpstreamErrorBody {
+  message: string | null;
+  type: string | null;
+  param: string | null;
+  code: string | null;
+}
+
+function textOrNull(value: unknown): string | null {
+  return typeof value === 'string' && value !== '' ? scrubSecrets(value) : null;
+}
+
+function readBody(body: Buffer): UpstreamErrorBody {
+  let error: Record<string, unknown> = {};
+  try {
+    const parsed = JSON.parse(body.toString('utf8')) as { error?: unknown };
+    if (typeof parsed.error === 'object' && parsed.error !== null) error = parsed.error as Record<string, unknown>;
+  } catch {
+    // A proxy's HTML page or nothing at all: the status says what there is to say.
+  }
+  return { message: textOrNull(error.message), type: textOrNull(error.type), param: textOrNull(error.param), code: textOrNull(error.code) };
+}
+
+/**
+ * An upstream's error as the client sees it: the same status in OpenAI's shape, text scrubbed. 401, 403 and 407 are about the
+ * gateway's credentials and not the client's, and a redirect is nobody's answer: both become 502.
+ */
+export function upstreamError(status: number, headers: IncomingHttpHeaders, body: Buffer): ApiError {
+  if (status === 401 || status === 403 || status === 407) {
+    return apiError('upstream_refused_gateway', 'The provider refused the credentials of this gateway. Your key is fine; tell the operator of the gateway.');
+  }
+  const error = apiError('upstream_error', `The provider answered with status ${status}.`, { headers: passedHeaders(headers) });
+  if (status < 400 || status > 599) return error;
+  const { message, type, param, code } = readBody(body);
+  const fallbackType = status === 429 ? 'rate_limit_error' : status < 500 ? 'invalid_request_error' : 'server_error';
+  return { ...error, status, body: { error: { message: message ?? error.body.error.message, type: type ?? fallbackType, param, code: code ?? 'upstream_error' } } };
+}
+
+function passedHeaders(headers: IncomingHttpHeaders): Record<string, string> {
+  const passed: Record<string, string> = {};
+  for (const name of PASSED_HEADERS) {
+    const value = headers[name];
+    if (typeof value === 'string') passed[name] = value;
+  }
+  return passed;
+}
+
+/** No whole answer came: what the client is told. */
+export function failureError(failure: UpstreamFailure): ApiError {
+  if (failure === 'head_timeout' || failure === 'idle_timeout' || failure === 'connect_timeout') {
+    return apiError('upstream_timeout', 'The provider did not answer in time. Nothing was charged.');
+  }
+  if (failure === 'connect_refused') return apiError('upstream_unreachable', 'The provider could not be reached. Nothing was charged.');
+  return apiError('upstream_cut', 'The provider broke off its answer. Nothing was charged.');
+}

@@ -1,0 +1,24 @@
+import type { ReassertReply, ReassertRequest } from '@tensorloop/contracts/gateway-registry';
+import type { NatsLink } from '@tensorloop/messaging/connection';
+import { listLiveGateways } from '@tensorloop/messaging/heartbeats';
+import { requestReassert } from '@tensorloop/messaging/settled';
+import type { GatewayRegistry } from './epoch-recovery.js';
+
+const DISCONNECTED = 'NATS is not connected, so nobody can say which gateways are alive';
+
+/** The other gateways, as NATS knows them. */
+export class NatsRegistry implements GatewayRegistry {
+  constructor(private readonly link: NatsLink) {}
+
+  async listLive(): Promise<string[]> {
+    const { current, isConnected } = this.link;
+    if (current === null || !isConnected) throw new Error(DISCONNECTED);
+    return (await listLiveGateways(current, Date.now())).map((beat) => beat.gatewayId);
+  }
+
+  async requestReassert(request: ReassertRequest, wait: { repliesMax: number; timeoutMs: number }): Promise<ReassertReply[]> {
+    const { current, isConnected } = this.link;
+    if (current === null || !isConnected) throw new Error(DISCONNECTED);
+    return requestReassert(current, request, wait);
+  }
+}

@@ -1,0 +1,25 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { Metrics } from '@tensorloop/observability/metrics';
+import type { Tracing } from '@tensorloop/observability/tracing';
+import { CONFIG, type Config } from './config.js';
+import { GatewayMetrics } from './health/gateway-metrics.js';
+
+/** Injection token of the process's tracing. */
+export const TRACING = Symbol('TRACING');
+
+/** What the process was started with, everywhere. */
+@Module({})
+export class SettingsModule {
+  static forRoot({ config, tracing }: { config: Config; tracing: Tracing }): DynamicModule {
+    return {
+      module: SettingsModule,
+      global: true,
+      providers: [
+        { provide: CONFIG, useValue: config },
+        { provide: TRACING, useValue: tracing },
+        { provide: GatewayMetrics, inject: [Metrics], useFactory: (metrics: Metrics) => new GatewayMetrics(metrics) },
+      ],
+      exports: [CONFIG, TRACING, GatewayMetrics],
+    };
+  }
+}

@@ -1,0 +1,29 @@
+import type { RequestCompleted } from '@tensorloop/contracts/request-completed';
+import type { AcceptedRecord } from '../journal/journal.types.js';
+import type { Journal } from '../journal/journal.js';
+import { closeCall, type Ending } from './closing.js';
+import type { RedisWrites } from './redis-writes.js';
+import type { Shipper } from './shipper.js';
+
+export interface CallSettlerParts {
+  journal: Journal;
+  redis: RedisWrites;
+  shipper: Shipper;
+  /** Told of every ended call, for metrics. */
+  onFinished: (event: RequestCompleted) => void;
+}
+
+/** Ends calls: price, journal, then Redis and metering. Every way out of a call leads through `finish`, exactly once. */
+export class CallSettler {
+  constructor(private readonly parts: CallSettlerParts) {}
+
+  /** Resolves once the event is durable: from then on the call is charged whatever happens, and the last byte may go. */
+  async finish(accepted: AcceptedRecord, ending: Ending): Promise<void> {
+    const event = closeCall(accepted, ending);
+    const payload = JSON.stringify(event);
+    await this.parts.journal.complete(event, payload);
+    void this.parts.redis.settle(event.accountTag, event.requestId, BigInt(event.chargeNanoUsd));
+    this.parts.shipper.ship(event.requestId, payload);
+    this.parts.onFinished(event);
+  }
+}

@@ -1,0 +1,62 @@
+import type { Attempt, Outcome, RequestCompleted } from '@tensorloop/contracts/request-completed';
+import type { PriceVersion } from '@tensorloop/contracts/price-book';
+import type { Dimension, Usage } from '@tensorloop/contracts/usage';
+import { chargeUsage } from '@tensorloop/pricing/charge';
+import type { AcceptedRecord } from '../journal/journal.types.js';
+
+/** How a call ended, as far as it is not frozen at admission. */
+export interface Ending {
+  outcome: Outcome;
+  usage: Usage;
+  estimated: boolean;
+  httpStatus: number;
+  completedAtMs: number;
+  latencyMs: number;
+  firstByteMs: number | null;
+  attempts: Attempt[];
+}
+
+const OUTPUT_SIDE: ReadonlySet<Dimension> = new Set(['output', 'output_reasoning', 'output_audio']);
+
+/**
+ * Usage of a dimension that the frozen price does not list (audio nobody announced) is counted as plain input or output:
+ * nothing is free, and what the customer did not agree to at a price is not guessed at a dearer one.
+ */
+function pricedUsage(price: PriceVersion, usage: Usage): { usage: Usage; isAltered: boolean } {
+  const charge = chargeUsage(price, usage);
+  if (!('missing' in charge)) return { usage, isAltered: false };
+  const moved: Usage = { ...usage };
+  for (const dimension of charge.missing) {
+    const plain: Dimension = OUTPUT_SIDE.has(dimension) ? 'output' : 'input';
+    if (dimension !== plain) moved[plain] = (moved[plain] ?? 0) + (moved[dimension] ?? 0);
+    delete moved[dimension];
+  }
+  return { usage: moved, isAltered: true };
+}
+
+/**
+ * The event of an ended call. Pure, and the only place where a call is priced: charge = min(price, hold), and what the price
+ * comes to above the hold is the platform's overrun, never the customer's.
+ */
+export function closeCall(accepted: AcceptedRecord, ending: Ending): RequestCompleted {
+  const { promptBytes: _promptBytes, price, ...frozen } = accepted;
+  const { usage, isAltered } = pricedUsage(price, ending.usage);
+  const charge = chargeUsage(price, usage);
+  if ('missing' in charge) throw new Error(`price ${price.id} lists neither ${charge.missing.join(' nor ')}`);
+  const hold = BigInt(accepted.holdNanoUsd);
+  const charged = charge.totalNanoUsd < hold ? charge.totalNanoUsd : hold;
+  return {
+    v: 1,
+    ...frozen,
+    chargeNanoUsd: charged.toString(),
+    overrunNanoUsd: (charge.totalNanoUsd - charged).toString(),
+    usage,
+    estimated: ending.estimated || isAltered,
+    outcome: ending.outcome,
+    httpStatus: ending.httpStatus,
+    completedAtMs: ending.completedAtMs,
+    latencyMs: ending.latencyMs,
+    firstByteMs: ending.firstByteMs,
+    attempts: ending.attempts,
+  };
+}

@@ -1,0 +1,80 @@
+import type { AdmissionClient } from '@tensorloop/admission/admission-client';
+import type { NanoUsd } from '@tensorloop/kernel/money';
+
+/** Writes that failed are tried again this often, and at most so many at a time. */
+export const RETRY_INTERVAL_MS = 200;
+export const RETRY_BATCH_MAX = 200;
+/** Writes that may wait for Redis; above it, admission stops. */
+export const WAITING_MAX = 100_000;
+
+interface Write {
+  accountTag: string;
+  /** What the call cost; null = the hold is given back. */
+  amountNanoUsd: NanoUsd | null;
+}
+
+/**
+ * Settles and releases in Redis until Redis has answered. Both are idempotent by request id, and both are in the journal or
+ * found again by recovery, so a crash loses none; this queue only spares them the wait for one.
+ */
+export class RedisWrites {
+  private readonly waiting = new Map<string, Write>();
+  private readonly timer: NodeJS.Timeout;
+  private isRetrying = false;
+
+  constructor(private readonly admission: AdmissionClient) {
+    this.timer = setInterval(() => void this.retry(), RETRY_INTERVAL_MS);
+    this.timer.unref();
+  }
+
+  get size(): number {
+    return this.waiting.size;
+  }
+
+  settle(accountTag: string, requestId: string, amountNanoUsd: NanoUsd): Promise<void> {
+    return this.write(requestId, { accountTag, amountNanoUsd });
+  }
+
+  release(accountTag: string, requestId: string): Promise<void> {
+    return this.write(requestId, { accountTag, amountNanoUsd: null });
+  }
+
+  /** Metering's totals include the call: nothing is left to write. */
+  forget(requestId: string): void {
+    this.waiting.delete(requestId);
+  }
+
+  /** One last attempt at everything, then no more. */
+  async close(): Promise<void> {
+    clearInterval(this.timer);
+    await this.retry();
+  }
+
+  private async write(requestId: string, write: Write): Promise<void> {
+    if (!(await this.attempt(requestId, write))) this.waiting.set(requestId, write);
+  }
+
+  private async attempt(requestId: string, { accountTag, amountNanoUsd }: Write): Promise<boolean> {
+    try {
+      if (amountNanoUsd === null) await this.admission.release(accountTag, requestId);
+      else await this.admission.settle(accountTag, requestId, amountNanoUsd);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  private async retry(): Promise<void> {
+    if (this.isRetrying || this.waiting.size === 0) return;
+    this.isRetrying = true;
+    try {
+      const batch = [...this.waiting].slice(0, RETRY_BATCH_MAX);
+      for (const [requestId, write] of batch) {
+        if (!(await this.attempt(requestId, write))) return;
+        if (this.waiting.get(requestId) === write) this.waiting.delete(requestId);
+      }
+    } finally {
+      this.isRetrying = false;
+    }
+  }
+}

@@ -1,0 +1,34 @@
+import { Module } from '@nestjs/common';
+import { AdmissionClient } from '@tensorloop/admission/admission-client';
+import { LOGGER } from '@tensorloop/nest-kit/logging';
+import type { Logger } from '@tensorloop/observability/logger';
+import { AdmissionStateModule } from '../admission/admission-state.module.js';
+import { GatewayMetrics } from '../health/gateway-metrics.js';
+import { JournalModule } from '../journal/journal.module.js';
+import { Journal } from '../journal/journal.js';
+import { CallSettler } from './call-settler.js';
+import { RedisWrites } from './redis-writes.js';
+import { SettleAcks } from './settle-acks.js';
+import { Shipper } from './shipper.js';
+
+@Module({
+  imports: [JournalModule, AdmissionStateModule],
+  providers: [
+    { provide: RedisWrites, inject: [AdmissionClient], useFactory: (admission: AdmissionClient) => new RedisWrites(admission) },
+    { provide: Shipper, inject: [Journal], useFactory: (journal: Journal) => new Shipper(journal) },
+    {
+      provide: CallSettler,
+      inject: [Journal, RedisWrites, Shipper, GatewayMetrics],
+      useFactory: (journal: Journal, redis: RedisWrites, shipper: Shipper, metrics: GatewayMetrics) =>
+        new CallSettler({ journal, redis, shipper, onFinished: (event) => metrics.finished(event) }),
+    },
+    {
+      provide: SettleAcks,
+      inject: [AdmissionClient, Journal, RedisWrites, Shipper, LOGGER],
+      useFactory: (admission: AdmissionClient, journal: Journal, redis: RedisWrites, shipper: Shipper, logger: Logger) =>
+        new SettleAcks({ admission, journal, redis, shipper, onProblem: (err) => logger.warn({ err }, 'a settle-ack could not be applied; it will come again') }),
+    },
+  ],
+  exports: [RedisWrites, Shipper, CallSettler, SettleAcks],
+})
+export class SettlementModule {}

@@ -1,0 +1,101 @@
+import { REQUEST_COMPLETED } from '@tensorloop/contracts/subjects';
+import type { Journal } from '../journal/journal.js';
+
+/** A call that metering has not acknowledged this long after its publish is published again under the same id. */
+export const REPUBLISH_AFTER_MS = 30_000;
+/** How often the backlog is looked through, and how many calls go out per look. */
+export const SWEEP_MS = 1_000;
+export const SWEEP_BATCH_MAX = 2_000;
+
+/** The part of a JetStream publisher that shipping needs. Rejects when the stream did not confirm. */
+export interface EventPublisher {
+  publish(subject: string, data: Uint8Array, messageId: string): Promise<unknown>;
+}
+
+const NEVER = 0;
+const encoder = new TextEncoder();
+
+/**
+ * Publishes ended calls until metering acknowledges them. Only ids are kept: the event itself lies in the journal, so a backlog
+ * of hours costs memory for its ids alone, and the journal's own bound is the bound of this queue.
+ */
+export class Shipper {
+  private publisher: EventPublisher | null = null;
+  /** Request id → when it was last published (performance.now), NEVER when no publish was confirmed. Oldest first. */
+  private readonly unacknowledged = new Map<string, number>();
+  private readonly timer: NodeJS.Timeout;
+  private isSweeping = false;
+
+  constructor(
+    private readonly journal: Journal,
+    private readonly republishAfterMs: number = REPUBLISH_AFTER_MS,
+    sweepMs: number = SWEEP_MS,
+  ) {
+    this.timer = setInterval(() => void this.sweep(), sweepMs);
+    this.timer.unref();
+  }
+
+  /** Calls that metering has not acknowledged. */
+  get backlog(): number {
+    return this.unacknowledged.size;
+  }
+
+  /** Called with the publisher once NATS is there. */
+  connect(publisher: EventPublisher): void {
+    this.publisher = publisher;
+    void this.sweep();
+  }
+
+  /** Publishes a call whose event is on the disk. */
+  ship(requestId: string, payload: string): void {
+    this.unacknowledged.set(requestId, NEVER);
+    if (this.publisher !== null) void this.publish(requestId, payload);
+  }
+
+  /** A call out of the replayed journal: it goes out with the next sweep. */
+  resume(requestId: string): void {
+    this.unacknowledged.set(requestId, NEVER);
+  }
+
+  forget(requestId: string): void {
+    this.unacknowledged.delete(requestId);
+  }
+
+  /** Publishes what waits, oldest first. Resolves when every publish of this round was answered. */
+  async sweep(): Promise<void> {
+    if (this.publisher === null || this.isSweeping) return;
+    this.isSweeping = true;
+    try {
+      const dueBefore = performance.now() - this.republishAfterMs;
+      const due: string[] = [];
+      for (const [requestId, publishedAtMs] of this.unacknowledged) {
+        if (publishedAtMs === NEVER || publishedAtMs < dueBefore) due.push(requestId);
+        if (due.length >= SWEEP_BATCH_MAX) break;
+      }
+      await Promise.all(due.map((requestId) => this.republish(requestId)));
+    } finally {
+      this.isSweeping = false;
+    }
+  }
+
+  close(): void {
+    clearInterval(this.timer);
+  }
+
+  private async republish(requestId: string): Promise<void> {
+    const payload = await this.journal.readCompleted(requestId).catch(() => null);
+    if (payload === null) return;
+    await this.publish(requestId, payload);
+  }
+
+  private async publish(requestId: string, payload: string): Promise<void> {
+    // Set first: a sweep during the publish must not send a second copy.
+    if (this.unacknowledged.has(requestId)) this.unacknowledged.set(requestId, performance.now());
+    try {
+      await this.publisher?.publish(REQUEST_COMPLETED, encoder.encode(payload), requestId);
+    } catch {
+      // Not confirmed, hence perhaps not stored: the next sweep sends it again.
+      if (this.unacknowledged.has(requestId)) this.unacknowledged.set(requestId, NEVER);
+    }
+  }
+}
