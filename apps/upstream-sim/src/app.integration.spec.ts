@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { openAiErrorSchema } from '@tensorloop/contracts/openai-error';
+import { waitUntil } from '@tensorloop/testing/wait-until';
 import OpenAI, { NotFoundError } from 'openai';
 import { createSimulator, type Simulator } from './app.js';
 
@@ -133,6 +134,16 @@ describe('everything else', () => {
     expect((await fetch(`${url}/health/live`)).status).toBe(200);
     expect((await fetch(`${url}/health/ready`)).status).toBe(200);
     expect(await (await fetch(`${url}/metrics`)).text()).toMatch(/upstream_sim_calls_total\{outcome="completed"\} [1-9]/);
+  });
+
+  it('says how many calls are in progress', async () => {
+    const openCalls = async () => ((await (await fetch(`${url}/stats`)).json()) as { openCalls: number }).openCalls;
+    const leaving = new AbortController();
+    const call = openai.chat.completions.create(withSim({ fault: 'never' }), { signal: leaving.signal }).catch(() => null);
+    await waitUntil(async () => (await openCalls()) === 1);
+    leaving.abort();
+    await call;
+    await waitUntil(async () => (await openCalls()) === 0);
   });
 
   it('refuses a body above the limit with 413', async () => {

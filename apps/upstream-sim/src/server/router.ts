@@ -19,6 +19,7 @@ export function createRouter(chat: ChatService, statistics: Statistics): Request
     if (path === '/health/live') return sendJson(res, { status: 'ok' });
     if (path === '/health/ready') return sendJson(res, { status: 'ok', dependencies: {} });
     if (path === '/metrics') return sendText(res, statistics.render());
+    if (path === '/stats') return sendJson(res, statistics.snapshot());
     if (path === MODELS_PATH) return sendJson(res, modelList());
     if (path.startsWith(`${MODELS_PATH}/`)) return sendModel(res, path.slice(MODELS_PATH.length + 1));
     sendFailure(res, notFound('GET', path));

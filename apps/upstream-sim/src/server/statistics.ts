@@ -13,6 +13,12 @@ export class Statistics {
     this.completionTokens += record.completionTokens;
   }
 
+  /** For tests that wait until a call has arrived. */
+  snapshot(): { openCalls: number; calls: Record<string, number>; promptTokens: number; completionTokens: number } {
+    const { openCalls, promptTokens, completionTokens } = this;
+    return { openCalls, calls: Object.fromEntries(this.calls), promptTokens, completionTokens };
+  }
+
   render(): string {
     const lines = ['# TYPE upstream_sim_calls_total counter'];
     for (const [outcome, count] of this.calls) lines.push(`upstream_sim_calls_total{outcome="${outcome}"} ${count}`);
