@@ -20,7 +20,15 @@ import { waitUntil } from '@tensorloop/testing/wait-until';
 import pg from 'pg';
 import { PricesPublisher } from './prices/prices.publisher.js';
 import { newEvent, newTenant, PRICE, type Tenant } from './testing/events.js';
-import { insertPrice, publish, type RunningMetering, SettledEars, startMetering, startWorld, type World } from './testing/world.js';
+import {
+  insertPrice,
+  publish,
+  type RunningMetering,
+  SettledEars,
+  startMetering,
+  startWorld,
+  type World,
+} from './testing/world.js';
 
 const SETUP_TIMEOUT_MS = 60_000;
 const activityList = defineRpc(RPC.meteringActivityList, activityListRequestSchema, activityListReplySchema);
@@ -32,7 +40,8 @@ let metering: RunningMetering;
 let client: RpcClient;
 let ears: SettledEars;
 
-const readiness = async () => (await fetch(`${metering.url}/health/ready`)).json() as Promise<{ status: string; checks: Record<string, { ok: boolean }> }>;
+const readiness = async () =>
+  (await fetch(`${metering.url}/health/ready`)).json() as Promise<{ status: string; checks: Record<string, { ok: boolean }> }>;
 
 beforeAll(async () => {
   world = await startWorld();
@@ -65,7 +74,10 @@ describe('activity', () => {
   const events = agesDays.map((days, index) => newEvent({ tenant, admittedAtMs: Date.now() - days * DAY_MS - index * 1_000 }));
   const otherKey = newEvent({ tenant: { ...tenant, keyId: uuid7() }, admittedAtMs: Date.now() - 20_000 });
   const foreign = newEvent({ tenant: stranger });
-  const newestFirst = [...events, otherKey].map((event) => event.requestId).sort().reverse();
+  const newestFirst = [...events, otherKey]
+    .map((event) => event.requestId)
+    .sort()
+    .reverse();
 
   beforeAll(() => book(...events, otherKey, foreign));
 
@@ -84,17 +96,49 @@ describe('activity', () => {
 
   it('shows a call as it was', async () => {
     const page = await list(tenant, { limit: 1 });
-    const { requestId, admittedAtMs, keyId, model, endpoint, stream, outcome, httpStatus, estimated, usage, chargeNanoUsd, latencyMs, firstByteMs } =
-      events[0] as (typeof events)[0];
+    const {
+      requestId,
+      admittedAtMs,
+      keyId,
+      model,
+      endpoint,
+      stream,
+      outcome,
+      httpStatus,
+      estimated,
+      usage,
+      chargeNanoUsd,
+      latencyMs,
+      firstByteMs,
+    } = events[0] as (typeof events)[0];
     expect(page).toMatchObject({
       ok: true,
       hasMore: true,
-      rows: [{ requestId, admittedAtMs, keyId, model, endpoint, stream, outcome, httpStatus, estimated, usage, chargeNanoUsd, latencyMs, firstByteMs }],
+      rows: [
+        {
+          requestId,
+          admittedAtMs,
+          keyId,
+          model,
+          endpoint,
+          stream,
+          outcome,
+          httpStatus,
+          estimated,
+          usage,
+          chargeNanoUsd,
+          latencyMs,
+          firstByteMs,
+        },
+      ],
     });
   });
 
   it('can be asked for one key and one model', async () => {
-    expect(await list(tenant, { keyId: otherKey.keyId })).toMatchObject({ rows: [{ requestId: otherKey.requestId }], hasMore: false });
+    expect(await list(tenant, { keyId: otherKey.keyId })).toMatchObject({
+      rows: [{ requestId: otherKey.requestId }],
+      hasMore: false,
+    });
     expect(await list(tenant, { model: 'another-model' })).toMatchObject({ ok: true, rows: [], hasMore: false });
   });
 
@@ -118,7 +162,9 @@ describe('activity', () => {
         const { rows } = await db.query(`SELECT DISTINCT account_id FROM metering.${table}`);
         expect(rows).toEqual([{ account_id: stranger.accountId }]);
       }
-      await expect(db.query(`SELECT * FROM metering.usage_${utcDay(Date.now()).replaceAll('-', '')}`)).rejects.toThrow('permission denied');
+      await expect(db.query(`SELECT * FROM metering.usage_${utcDay(Date.now()).replaceAll('-', '')}`)).rejects.toThrow(
+        'permission denied',
+      );
       await db.query('ROLLBACK');
       const { rows } = await db.query('SELECT * FROM metering.usage');
       expect(rows).toEqual([]);
@@ -131,7 +177,9 @@ describe('activity', () => {
     // Past the client, which would refuse to send it.
     const packet = { pattern: RPC.meteringActivityList, data: { accountId: 'nobody', limit: 0 }, id: '1' };
     const reply = await world.connection.request(RPC.meteringActivityList, JSON.stringify(packet));
-    expect(reply.json()).toMatchObject({ response: { ok: false, code: 'invalid_request', message: expect.stringContaining('accountId') } });
+    expect(reply.json()).toMatchObject({
+      response: { ok: false, code: 'invalid_request', message: expect.stringContaining('accountId') },
+    });
   });
 });
 
@@ -146,7 +194,11 @@ describe('the usage summary', () => {
       newEvent({ tenant, admittedAtMs: Date.now() - 12 * DAY_MS }),
     ];
     await book(...events);
-    const summary = await client.call(usageSummaryGet, { accountId: tenant.accountId, fromDay: utcDay(Date.now() - 5 * DAY_MS), toDay: utcDay(Date.now()) });
+    const summary = await client.call(usageSummaryGet, {
+      accountId: tenant.accountId,
+      fromDay: utcDay(Date.now() - 5 * DAY_MS),
+      toDay: utcDay(Date.now()),
+    });
     if (!summary.ok) throw new Error(summary.message);
     const inRange = events.slice(0, 3);
     const charge = inRange.reduce((sum, event) => sum + BigInt(event.chargeNanoUsd), 0n);
@@ -217,7 +269,9 @@ describe('operation', () => {
   it('partitions exist for two weeks ahead', async () => {
     const wanted = Array.from({ length: 15 }, (_, days) => `usage_${utcDay(Date.now() + days * DAY_MS).replaceAll('-', '')}`);
     await waitUntil(async () => {
-      const rows = await world.database.query<{ relname: string }>('SELECT relname FROM pg_class WHERE relname = ANY ($1)', [wanted]);
+      const rows = await world.database.query<{ relname: string }>('SELECT relname FROM pg_class WHERE relname = ANY ($1)', [
+        wanted,
+      ]);
       return rows.length === wanted.length;
     });
   });
@@ -238,29 +292,44 @@ describe('operation', () => {
     expect(routes.flatMap(findUndeclared)).toEqual([]);
   });
 
-  it('starts, books and stops without Redis', async () => {
-    const lonely = await startMetering(world, { REDIS_URL: 'redis://127.0.0.1:1' });
-    const event = newEvent();
-    await book(event);
-    await lonely.app.close();
-    await expect(fetch(`${lonely.url}/health/live`)).rejects.toThrow();
-  }, SETUP_TIMEOUT_MS);
+  it(
+    'starts, books and stops without Redis',
+    async () => {
+      const lonely = await startMetering(world, { REDIS_URL: 'redis://127.0.0.1:1' });
+      const event = newEvent();
+      await book(event);
+      await lonely.app.close();
+      await expect(fetch(`${lonely.url}/health/live`)).rejects.toThrow();
+    },
+    SETUP_TIMEOUT_MS,
+  );
 
-  it('loses nothing that is published while it is down', async () => {
-    await metering.app.close();
-    const events = Array.from({ length: 20 }, () => newEvent());
-    await publish(world, ...events);
-    metering = await startMetering(world);
-    await waitUntil(() => events.every((event) => ears.count(event.requestId) === 1), { what: 'every settle-ack' });
-  }, SETUP_TIMEOUT_MS);
+  it(
+    'loses nothing that is published while it is down',
+    async () => {
+      await metering.app.close();
+      const events = Array.from({ length: 20 }, () => newEvent());
+      await publish(world, ...events);
+      metering = await startMetering(world);
+      await waitUntil(() => events.every((event) => ears.count(event.requestId) === 1), { what: 'every settle-ack' });
+    },
+    SETUP_TIMEOUT_MS,
+  );
 
-  it('goes on after NATS was killed, and says again what nobody may have heard', async () => {
-    const before = newEvent();
-    await publish(world, before);
-    await world.nats.server.kill();
-    await world.nats.server.restart();
-    const after = newEvent();
-    await waitUntil(() => publish(world, after).then(() => true), { timeoutMs: 20_000 });
-    await waitUntil(() => ears.has(before.requestId) && ears.has(after.requestId), { timeoutMs: 20_000, what: 'both settle-acks' });
-  }, SETUP_TIMEOUT_MS);
+  it(
+    'goes on after NATS was killed, and says again what nobody may have heard',
+    async () => {
+      const before = newEvent();
+      await publish(world, before);
+      await world.nats.server.kill();
+      await world.nats.server.restart();
+      const after = newEvent();
+      await waitUntil(() => publish(world, after).then(() => true), { timeoutMs: 20_000 });
+      await waitUntil(() => ears.has(before.requestId) && ears.has(after.requestId), {
+        timeoutMs: 20_000,
+        what: 'both settle-acks',
+      });
+    },
+    SETUP_TIMEOUT_MS,
+  );
 });

@@ -2,7 +2,12 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { METERING_CONSUMER, REQUESTS_STREAM } from '@tensorloop/contracts/subjects';
 import { NatsLink } from '@tensorloop/messaging/connection';
-import { type BatchConsumer, type BatchConsumerEvent, type BatchMessage, startBatchConsumer } from '@tensorloop/messaging/consumer';
+import {
+  type BatchConsumer,
+  type BatchConsumerEvent,
+  type BatchMessage,
+  startBatchConsumer,
+} from '@tensorloop/messaging/consumer';
 import { ensureMeteringConsumer, ensureRequestsStream, jetstreamManager } from '@tensorloop/messaging/streams';
 import { readTraceparent } from '@tensorloop/messaging/trace-context';
 import { LOGGER } from '@tensorloop/nest-kit/logging';

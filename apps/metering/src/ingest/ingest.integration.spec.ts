@@ -5,7 +5,17 @@ import { DAY_MS, utcDay } from '@tensorloop/kernel/budget-window';
 import { uuid7, uuid7Day } from '@tensorloop/kernel/uuid7';
 import { waitUntil } from '@tensorloop/testing/wait-until';
 import { newEvent, newTenant, PRICE } from '../testing/events.js';
-import { insertPrice, publish, type RunningMetering, readSums, SettledEars, startMetering, startWorld, sumsOf, type World } from '../testing/world.js';
+import {
+  insertPrice,
+  publish,
+  type RunningMetering,
+  readSums,
+  SettledEars,
+  startMetering,
+  startWorld,
+  sumsOf,
+  type World,
+} from '../testing/world.js';
 
 const SETUP_TIMEOUT_MS = 60_000;
 const GATEWAY = 'gateway-1';
@@ -29,7 +39,9 @@ const settled = (event: { requestId: string }, times = 1) =>
   waitUntil(() => ears.count(event.requestId) >= times, { what: `settle-ack ${times} of ${event.requestId}` });
 
 async function quarantineReasons(requestId: string): Promise<string[]> {
-  const rows = await world.database.query<{ reason: string }>('SELECT reason FROM metering.quarantine WHERE request_id = $1', [requestId]);
+  const rows = await world.database.query<{ reason: string }>('SELECT reason FROM metering.quarantine WHERE request_id = $1', [
+    requestId,
+  ]);
   return rows.map((row) => row.reason);
 }
 
@@ -59,13 +71,21 @@ describe('a call', () => {
     await publish(world, event);
     await settled(event, 2);
     expect(await sumsOfEvent(event)).toEqual(sumsOf(BigInt(event.chargeNanoUsd), 1));
-    expect(ears.last(event.requestId).totals).toContainEqual({ scope: dayScope(event.day), totalNanoUsd: event.chargeNanoUsd, version: 1 });
+    expect(ears.last(event.requestId).totals).toContainEqual({
+      scope: dayScope(event.day),
+      totalNanoUsd: event.chargeNanoUsd,
+      version: 1,
+    });
     expect(await quarantineReasons(event.requestId)).toEqual([]);
   });
 
   it('sent again with another payload is charged once, quarantined, settled', async () => {
     const event = newEvent();
-    const altered = newEvent({ tenant: { ...event, mintedAtMs: event.windowStartMs }, usage: { input: 1 }, admittedAtMs: event.admittedAtMs });
+    const altered = newEvent({
+      tenant: { ...event, mintedAtMs: event.windowStartMs },
+      usage: { input: 1 },
+      admittedAtMs: event.admittedAtMs,
+    });
     await publish(world, event);
     await settled(event);
     await publish(world, { ...altered, requestId: event.requestId });
@@ -86,7 +106,14 @@ describe('a call', () => {
   });
 
   it('that failed upstream is a row that costs nothing', async () => {
-    const event: RequestCompleted = { ...newEvent(), outcome: 'upstream_error', httpStatus: 502, usage: {}, chargeNanoUsd: '0', firstByteMs: null };
+    const event: RequestCompleted = {
+      ...newEvent(),
+      outcome: 'upstream_error',
+      httpStatus: 502,
+      usage: {},
+      chargeNanoUsd: '0',
+      firstByteMs: null,
+    };
     await publish(world, event);
     await settled(event);
     expect(await sumsOfEvent(event)).toEqual(sumsOf(0n, 1));
@@ -99,7 +126,12 @@ describe('a call', () => {
     await settled(event);
     const yesterday = utcDay(event.admittedAtMs);
     expect(event.windowIndex).toBe(1);
-    expect(ears.last(event.requestId).totals.map((total) => total.scope).sort()).toEqual([dayScope(yesterday), windowScope(tenant.keyId, 1)]);
+    expect(
+      ears
+        .last(event.requestId)
+        .totals.map((total) => total.scope)
+        .sort(),
+    ).toEqual([dayScope(yesterday), windowScope(tenant.keyId, 1)]);
     const rows = await world.database.query(
       `SELECT billing_day::text, usage_day::text, (SELECT date(hour AT TIME ZONE 'UTC')::text FROM metering.hourly_rollups r WHERE r.account_id = u.account_id) AS rollup_day
        FROM metering.usage u WHERE account_id = $1`,
@@ -124,7 +156,9 @@ describe('a call', () => {
     await publish(world, event);
     await settled(event);
     expect(await sumsOfEvent(event)).toEqual(sumsOf(0n, 1));
-    const lines = await world.database.query('SELECT amount_nano_usd FROM metering.charges WHERE account_id = $1', [event.accountId]);
+    const lines = await world.database.query('SELECT amount_nano_usd FROM metering.charges WHERE account_id = $1', [
+      event.accountId,
+    ]);
     expect(lines).toHaveLength(1);
   });
 });
@@ -159,9 +193,10 @@ describe('an event that cannot be booked', () => {
     const after = newEvent();
     await publish(world, payload, payload, after);
     await settled(after);
-    const rows = await world.database.query<{ reason: string; payload: Buffer }>('SELECT reason, payload FROM metering.quarantine WHERE payload = $1', [
-      Buffer.from(payload),
-    ]);
+    const rows = await world.database.query<{ reason: string; payload: Buffer }>(
+      'SELECT reason, payload FROM metering.quarantine WHERE payload = $1',
+      [Buffer.from(payload)],
+    );
     expect(rows).toEqual([{ reason: 'invalid', payload: Buffer.from(payload) }]);
   });
 

@@ -19,12 +19,23 @@ export class IngestMetrics {
 
   constructor(@Inject(Metrics) metrics: Metrics) {
     this.batches = metrics.counter({ name: 'metering_batches_total', help: 'Batches taken from the stream' });
-    this.batchSize = metrics.histogram({ name: 'metering_batch_events', help: 'Events per batch', buckets: BATCH_SIZE_BUCKETS });
+    this.batchSize = metrics.histogram({
+      name: 'metering_batch_events',
+      help: 'Events per batch',
+      buckets: BATCH_SIZE_BUCKETS,
+    });
     this.failures = metrics.counter({ name: 'metering_batch_failures_total', help: 'Batches given back for redelivery' });
     this.booked = metrics.counter({ name: 'metering_events_booked_total', help: 'Calls booked' });
     this.duplicates = metrics.counter({ name: 'metering_events_duplicate_total', help: 'Events of calls booked before' });
-    this.quarantined = metrics.counter<'reason'>({ name: 'metering_quarantined_total', help: 'Events quarantined', labels: ['reason'] });
-    this.overrun = metrics.counter({ name: 'metering_overrun_nano_usd_total', help: 'Cost above the holds, borne by the platform' });
+    this.quarantined = metrics.counter<'reason'>({
+      name: 'metering_quarantined_total',
+      help: 'Events quarantined',
+      labels: ['reason'],
+    });
+    this.overrun = metrics.counter({
+      name: 'metering_overrun_nano_usd_total',
+      help: 'Cost above the holds, borne by the platform',
+    });
     this.commitSeconds = metrics.histogram({
       name: 'metering_commit_seconds',
       help: 'From taking a batch to its COMMIT',

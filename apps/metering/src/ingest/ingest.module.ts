@@ -16,6 +16,15 @@ import { StreamTrimmer } from './stream-trimmer.js';
 
 @Module({
   imports: [LedgerModule, PartitionsModule, PricesModule, RecordingModule, RollupsModule, TotalsModule],
-  providers: [IngestConsumer, IngestService, BookingService, BookingReporter, IngestRepository, IngestMetrics, SettlementPublisher, StreamTrimmer],
+  providers: [
+    IngestConsumer,
+    IngestService,
+    BookingService,
+    BookingReporter,
+    IngestRepository,
+    IngestMetrics,
+    SettlementPublisher,
+    StreamTrimmer,
+  ],
 })
 export class IngestModule {}

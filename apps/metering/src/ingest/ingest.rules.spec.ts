@@ -62,10 +62,16 @@ describe('what is no request.completed.v1', () => {
 
   it('never throws, whatever the bytes', () => {
     fc.assert(
-      fc.property(fc.oneof(fc.uint8Array({ maxLength: 64 }), fc.json().map((text) => new TextEncoder().encode(text))), (data) => {
-        const verdict = judge(data, { nowMs: Date.now(), findPrice: () => PRICE });
-        expect(verdict).toHaveProperty('rejection.reason', 'invalid');
-      }),
+      fc.property(
+        fc.oneof(
+          fc.uint8Array({ maxLength: 64 }),
+          fc.json().map((text) => new TextEncoder().encode(text)),
+        ),
+        (data) => {
+          const verdict = judge(data, { nowMs: Date.now(), findPrice: () => PRICE });
+          expect(verdict).toHaveProperty('rejection.reason', 'invalid');
+        },
+      ),
     );
   });
 });
@@ -124,7 +130,9 @@ describe('the price of a call', () => {
   });
 
   it('equals an independent rational oracle, half to even, and its lines sum to it under any hold', () => {
-    const rate = fc.tuple(fc.nat(99_999), fc.nat(999_999_999)).map(([whole, fraction]) => `${whole}.${String(fraction).padStart(9, '0')}`);
+    const rate = fc
+      .tuple(fc.nat(99_999), fc.nat(999_999_999))
+      .map(([whole, fraction]) => `${whole}.${String(fraction).padStart(9, '0')}`);
     const quantity = fc.oneof(fc.nat(20), fc.nat(1_000_000_000));
     const dimensions = fc.record({ input: quantity, input_cache_read: quantity, output: quantity, output_reasoning: quantity });
     const rates = fc.record({ input: rate, input_cache_read: rate, output: rate, output_reasoning: rate });
@@ -138,7 +146,9 @@ describe('the price of a call', () => {
         const { lines, chargeNanoUsd } = verdict.call;
         expect(chargeNanoUsd + BigInt(event.overrunNanoUsd)).toBe(cost);
         expect(lines.reduce((sum, line) => sum + line.amountNanoUsd, 0n)).toBe(chargeNanoUsd);
-        expect(lines.map((line) => line.dimension)).toEqual(DIMENSIONS.filter((dimension) => (usage as Record<string, number>)[dimension]));
+        expect(lines.map((line) => line.dimension)).toEqual(
+          DIMENSIONS.filter((dimension) => (usage as Record<string, number>)[dimension]),
+        );
       }),
     );
   });
@@ -147,7 +157,12 @@ describe('the price of a call', () => {
     // 0.0005 USD per million = 0.5 nano-USD per unit.
     expect([1, 2, 3, 5].map((quantity) => oracleNanoUsd(quantity, '0.0005'))).toEqual([0n, 1n, 2n, 2n]);
     const price: PriceVersion = { ...PRICE, rates: { input: '0.0005' } };
-    for (const [quantity, expected] of [[1, '0'], [3, '2'], [5, '2'], [7, '4']] as const) {
+    for (const [quantity, expected] of [
+      [1, '0'],
+      [3, '2'],
+      [5, '2'],
+      [7, '4'],
+    ] as const) {
       const event = { ...newEvent({ price, usage: { input: quantity } }), chargeNanoUsd: expected };
       const verdict = judge(new TextEncoder().encode(JSON.stringify(event)), { nowMs: Date.now(), findPrice: () => price });
       expect(verdict).toHaveProperty('call.chargeNanoUsd', BigInt(expected));

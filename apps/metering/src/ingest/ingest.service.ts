@@ -45,7 +45,9 @@ export class IngestService {
    */
   private async bookOrSplit(batch: readonly Judged[], onCommitted: (booking: Booking) => void): Promise<unknown[]> {
     try {
-      await this.partitions.ensure(batch.flatMap(({ verdict }) => ('call' in verdict ? uuid7Day(verdict.call.event.requestId) : [])));
+      await this.partitions.ensure(
+        batch.flatMap(({ verdict }) => ('call' in verdict ? uuid7Day(verdict.call.event.requestId) : [])),
+      );
       onCommitted(await this.booking.book(batch));
       return [];
     } catch (error) {
@@ -59,7 +61,11 @@ export class IngestService {
     return [...left, ...(await this.bookOrSplit(batch.slice(middle), onCommitted))];
   }
 
-  private async giveUpOn({ message, verdict }: Judged, error: unknown, onCommitted: (booking: Booking) => void): Promise<unknown[]> {
+  private async giveUpOn(
+    { message, verdict }: Judged,
+    error: unknown,
+    onCommitted: (booking: Booking) => void,
+  ): Promise<unknown[]> {
     if (message.deliveries < UNBOOKABLE_DELIVERIES_MIN || 'rejection' in verdict) return [error];
     const rejection = { reason: 'unbookable' as const, detail: error instanceof Error ? error.message : String(error) };
     onCommitted(await this.booking.book([{ message, verdict: { target: verdict.target, rejection } }]));

@@ -20,7 +20,10 @@ type Priced = Pick<PricedCall, 'lines' | 'chargeNanoUsd'>;
 export function priceCall(event: RequestCompleted, version: PriceVersion | null): Priced | Rejection {
   if (version === null) return { reason: 'price_missing', detail: `no price version ${event.priceVersionId}` };
   if (version.model !== event.model) {
-    return { reason: 'price_mismatch', detail: `price version ${version.id} is of ${version.model}, the call of ${event.model}` };
+    return {
+      reason: 'price_mismatch',
+      detail: `price version ${version.id} is of ${version.model}, the call of ${event.model}`,
+    };
   }
   const charge = UNCHARGED.has(event.outcome) ? { lines: [], totalNanoUsd: 0n } : chargeUsage(version, event.usage);
   if ('missing' in charge) {

@@ -8,7 +8,16 @@ import { jetstreamManager } from '@tensorloop/messaging/streams';
 import { waitUntil } from '@tensorloop/testing/wait-until';
 import fc from 'fast-check';
 import { newEvent, newTenant, type Tenant } from '../testing/events.js';
-import { publish, type RunningMetering, readSums, SettledEars, startMetering, startWorld, sumsOf, type World } from '../testing/world.js';
+import {
+  publish,
+  type RunningMetering,
+  readSums,
+  SettledEars,
+  startMetering,
+  startWorld,
+  sumsOf,
+  type World,
+} from '../testing/world.js';
 
 const SETUP_TIMEOUT_MS = 60_000;
 const TEST_TIMEOUT_MS = 120_000;
@@ -65,11 +74,21 @@ function randomCalls(tenants: readonly Tenant[], count: number, seed: number): R
     .record({
       tenant: fc.constantFrom(...tenants),
       gatewayId: fc.constantFrom(...gateways),
-      usage: fc.record({ input: fc.nat(20_000), output: fc.nat(4_000), input_cache_read: fc.nat(1_000), output_reasoning: fc.nat(500) }),
+      usage: fc.record({
+        input: fc.nat(20_000),
+        output: fc.nat(4_000),
+        input_cache_read: fc.nat(1_000),
+        output_reasoning: fc.nat(500),
+      }),
       agoMs: fc.nat(5_400_000),
     })
     .map(({ tenant, gatewayId, usage, agoMs }) =>
-      newEvent({ tenant: { ...tenant, mintedAtMs: tenant.mintedAtMs - 86_400_000 }, gatewayId, usage, admittedAtMs: Date.now() - agoMs }),
+      newEvent({
+        tenant: { ...tenant, mintedAtMs: tenant.mintedAtMs - 86_400_000 },
+        gatewayId,
+        usage,
+        admittedAtMs: Date.now() - agoMs,
+      }),
     );
   return fc.sample(call, { numRuns: count, seed });
 }
@@ -91,8 +110,12 @@ describe('two replicas on one consumer', () => {
       const events = randomCalls(tenants, 2_000, 1);
       const ears = new Map(gateways.map((gatewayId) => [gatewayId, new SettledEars(world, gatewayId)]));
       const duplicates = events.filter((_, index) => index % 4 === 0);
-      const altered = events.filter((_, index) => index % 40 === 0).map((event) => ({ ...event, latencyMs: event.latencyMs + 1 }));
-      const poison = events.slice(0, 3).map((event) => ({ ...newEvent({ tenant: tenants[0] as Tenant, gatewayId: event.gatewayId }), httpStatus: 2 ** 40 }));
+      const altered = events
+        .filter((_, index) => index % 40 === 0)
+        .map((event) => ({ ...event, latencyMs: event.latencyMs + 1 }));
+      const poison = events
+        .slice(0, 3)
+        .map((event) => ({ ...newEvent({ tenant: tenants[0] as Tenant, gatewayId: event.gatewayId }), httpStatus: 2 ** 40 }));
       const garbage = Array.from({ length: 20 }, (_, index) => `garbage ${index}`);
       await Promise.all([startReplica(), startReplica()]);
       await publish(world, ...events.slice(0, 1_000), ...garbage, ...poison);
@@ -100,7 +123,9 @@ describe('two replicas on one consumer', () => {
       await drained();
       await expectExact(tenants, events);
       const all = [...events, ...poison];
-      await waitUntil(() => all.every((event) => ears.get(event.gatewayId)?.has(event.requestId)), { what: 'every settle-ack' });
+      await waitUntil(() => all.every((event) => ears.get(event.gatewayId)?.has(event.requestId)), {
+        what: 'every settle-ack',
+      });
       const [quarantine] = await world.database.query(
         `SELECT count(*) FILTER (WHERE reason = 'invalid')::int AS invalid, count(*) FILTER (WHERE reason = 'payload_mismatch')::int AS mismatch,
            count(*) FILTER (WHERE reason = 'unbookable')::int AS unbookable, count(*)::int AS total FROM metering.quarantine`,
@@ -112,13 +137,23 @@ describe('two replicas on one consumer', () => {
   );
 
   /** The highest version of each scope that was told anywhere is its final total. */
-  function expectFinalTotals(tenants: readonly Tenant[], events: readonly RequestCompleted[], ears: ReadonlyMap<string, SettledEars>): void {
-    const told = [...ears.values()].flatMap((each) => each.accounts).flatMap((account) => account.totals.map((total) => ({ tag: account.accountTag, ...total })));
+  function expectFinalTotals(
+    tenants: readonly Tenant[],
+    events: readonly RequestCompleted[],
+    ears: ReadonlyMap<string, SettledEars>,
+  ): void {
+    const told = [...ears.values()]
+      .flatMap((each) => each.accounts)
+      .flatMap((account) => account.totals.map((total) => ({ tag: account.accountTag, ...total })));
     for (const tenant of tenants) {
       const own = events.filter((event) => event.accountId === tenant.accountId);
       for (const scope of new Set(own.flatMap((event) => [dayScope(event.day), windowScope(event.keyId, event.windowIndex)]))) {
-        const inScope = own.filter((event) => scope === dayScope(event.day) || scope === windowScope(event.keyId, event.windowIndex));
-        const latest = told.filter((total) => total.tag === tenant.accountTag && total.scope === scope).sort((a, b) => b.version - a.version)[0];
+        const inScope = own.filter(
+          (event) => scope === dayScope(event.day) || scope === windowScope(event.keyId, event.windowIndex),
+        );
+        const latest = told
+          .filter((total) => total.tag === tenant.accountTag && total.scope === scope)
+          .sort((a, b) => b.version - a.version)[0];
         expect(latest?.totalNanoUsd).toBe(inScope.reduce((sum, event) => sum + BigInt(event.chargeNanoUsd), 0n).toString());
       }
     }

@@ -29,7 +29,10 @@ export function toSettlements(targets: readonly SettleTarget[], totals: readonly
   }
   return [...gateways].map(([gatewayId, accounts]) => ({
     gatewayId,
-    settled: { v: 1, accounts: [...accounts].map(([accountTag, ofAccount]) => toAccountSettled(accountTag, ofAccount, totalByScope)) },
+    settled: {
+      v: 1,
+      accounts: [...accounts].map(([accountTag, ofAccount]) => toAccountSettled(accountTag, ofAccount, totalByScope)),
+    },
   }));
 }
 

@@ -21,7 +21,10 @@ const INSERT_CHARGES = `
 @Injectable()
 export class LedgerRepository {
   async insertTransactions(tx: Tx, postings: readonly Posting[]): Promise<void> {
-    await tx.query(INSERT_TRANSACTIONS, [postings.map((posting) => posting.accountId), postings.map((posting) => posting.transactionId)]);
+    await tx.query(INSERT_TRANSACTIONS, [
+      postings.map((posting) => posting.accountId),
+      postings.map((posting) => posting.transactionId),
+    ]);
   }
 
   async insertEntries(tx: Tx, entries: readonly LedgerEntry[]): Promise<void> {

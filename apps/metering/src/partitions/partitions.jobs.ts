@@ -33,7 +33,9 @@ export class PartitionsJobs implements OnApplicationBootstrap, OnModuleDestroy {
   ) {}
 
   onApplicationBootstrap(): void {
-    this.partitions.ensureAhead(Date.now()).catch((err: unknown) => this.logger.warn({ err }, 'partitions could not be created at boot'));
+    this.partitions
+      .ensureAhead(Date.now())
+      .catch((err: unknown) => this.logger.warn({ err }, 'partitions could not be created at boot'));
     // BullMQ waits for its connection for ever when this is null, which is what a job runner should do.
     const connection: ConnectionOptions = { url: this.config.REDIS_URL, maxRetriesPerRequest: null };
     this.queue = new Queue(QUEUE, { connection, prefix: PREFIX });

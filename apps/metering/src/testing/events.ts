@@ -23,7 +23,12 @@ let tags = 0;
 
 export function newTenant(): Tenant {
   tags += 1;
-  return { accountId: uuid7(), accountTag: `acc${String(tags).padStart(5, '0')}`, keyId: uuid7(), mintedAtMs: Date.now() - 60_000 };
+  return {
+    accountId: uuid7(),
+    accountTag: `acc${String(tags).padStart(5, '0')}`,
+    keyId: uuid7(),
+    mintedAtMs: Date.now() - 60_000,
+  };
 }
 
 /** Nano-USD of one dimension as a fraction in lowest steps: independent of the code under test. Ties go to the even side. */

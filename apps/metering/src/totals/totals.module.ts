@@ -4,5 +4,9 @@ import { TotalsController } from './totals.controller.js';
 import { TotalsRepository } from './totals.repository.js';
 import { TotalsService } from './totals.service.js';
 
-@Module({ controllers: [TotalsController], providers: [TotalsService, TotalsRepository, RpcResponder], exports: [TotalsService] })
+@Module({
+  controllers: [TotalsController],
+  providers: [TotalsService, TotalsRepository, RpcResponder],
+  exports: [TotalsService],
+})
 export class TotalsModule {}

@@ -47,7 +47,10 @@ export class TotalsRepository {
 
   /** For all accounts (role metering_ingest). */
   async listMany(tx: Tx, scopes: readonly AccountScope[]): Promise<AccountScopeTotal[]> {
-    const { rows } = await tx.query<TotalRow>(LIST_MANY, [scopes.map((scope) => scope.accountId), scopes.map((scope) => scope.scope)]);
+    const { rows } = await tx.query<TotalRow>(LIST_MANY, [
+      scopes.map((scope) => scope.accountId),
+      scopes.map((scope) => scope.scope),
+    ]);
     return rows.map(toAccountScopeTotal);
   }
 

@@ -1,5 +1,5 @@
-import { Inject, Injectable } from '@nestjs/common';
 import type { NatsConnection } from '@nats-io/transport-node';
+import { Inject, Injectable } from '@nestjs/common';
 import { METERING_CONSUMER, REQUESTS_STREAM } from '@tensorloop/contracts/subjects';
 import { NatsLink } from '@tensorloop/messaging/connection';
 import { jetstreamManager } from '@tensorloop/messaging/streams';

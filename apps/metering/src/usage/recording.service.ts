@@ -30,7 +30,8 @@ export class RecordingService {
     const isFresh = (call: PricedCall) => inserted.has(call.event.requestId) && firsts.get(call.event.requestId) === call;
     const fresh = calls.filter(isFresh);
     if (fresh.length === calls.length) return { fresh, duplicates: [], mismatches: [] };
-    return { fresh, ...(await this.compare(tx, calls.filter((call) => !isFresh(call)))) };
+    const others = calls.filter((call) => !isFresh(call));
+    return { fresh, ...(await this.compare(tx, others)) };
   }
 
   /** Tells second copies from altered ones by what is written, be it of this batch or of another. */

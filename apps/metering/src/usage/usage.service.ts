@@ -1,5 +1,10 @@
 import { Injectable } from '@nestjs/common';
-import type { ActivityListReply, ActivityListRequest, UsageSummaryGetReply, UsageSummaryGetRequest } from '@tensorloop/contracts/rpc';
+import type {
+  ActivityListReply,
+  ActivityListRequest,
+  UsageSummaryGetReply,
+  UsageSummaryGetRequest,
+} from '@tensorloop/contracts/rpc';
 import { FreshnessService } from './freshness.service.js';
 import { UsageRepository } from './usage.repository.js';
 import { activitySpans, checkRange, NO_USAGE } from './usage.rules.js';
@@ -15,7 +20,11 @@ export class UsageService {
     // Freshness is read first: what it promises must be in the rows that are read after it.
     const dataThroughMs = await this.freshness.getDataThroughMs();
     // One row more than asked for tells whether there is another page.
-    const rows = await this.usage.listActivity(accountId, { ...filter, limit: limit + 1, spans: activitySpans(filter.before, Date.now()) });
+    const rows = await this.usage.listActivity(accountId, {
+      ...filter,
+      limit: limit + 1,
+      spans: activitySpans(filter.before, Date.now()),
+    });
     return { ok: true, rows: rows.slice(0, limit), hasMore: rows.length > limit, dataThroughMs };
   }
 
