@@ -19,7 +19,7 @@ export class DashboardSession {
     const url = new URL('/api/auth/sign-in', options.controlPlaneUrl);
     const response = await request(url, {
       method: 'POST',
-      headers: { 'content-type': 'application/json', origin: url.origin },
+      headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ email: options.email, password: options.password }),
     }).catch((error: Error) => {
       throw new AuditUnavailable(`The control plane does not answer on ${url.origin}: ${error.message}`);

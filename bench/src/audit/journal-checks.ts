@@ -6,8 +6,8 @@ import { CheckRecorder } from './check-result.js';
 const METRICS_TIMEOUT_MS = 5_000;
 
 /** What a gateway says of its journal: calls that metering has not settle-acknowledged, and calls still open. */
-export const JOURNAL_UNACKNOWLEDGED_METRIC = 'tl_gateway_journal_unacknowledged';
-export const CALLS_OPEN_METRIC = 'tl_gateway_calls_open';
+export const JOURNAL_UNACKNOWLEDGED_METRIC = 'tensorloop_gateway_unacknowledged_calls';
+export const CALLS_OPEN_METRIC = 'tensorloop_gateway_open_calls';
 
 export interface JournalState {
   unacknowledged: number;

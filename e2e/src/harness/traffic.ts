@@ -1,0 +1,50 @@
+import type OpenAI from 'openai';
+import { chat, chatStream, type Sim } from './chat.js';
+
+/** No traffic of a test goes on for longer, whatever the test forgot. */
+const TRAFFIC_CALLS_MAX = 2_000;
+const FAILURE_PAUSE_MS = 20;
+
+export interface Traffic {
+  /** Request ids of calls that the client saw through to the end. */
+  readonly completed: string[];
+  /** Calls that ended with an error: refused, or cut by what the test killed. */
+  readonly failed: string[];
+  /** Ends the traffic once the calls under way have ended. */
+  stop(): Promise<void>;
+}
+
+export interface TrafficOptions {
+  concurrency: number;
+  sim: Sim;
+}
+
+/** Calls without pause on so many lanes, streamed and not in turn, until stopped. */
+export function startTraffic(client: OpenAI, { concurrency, sim }: TrafficOptions): Traffic {
+  const completed: string[] = [];
+  const failed: string[] = [];
+  let isStopping = false;
+  let calls = 0;
+  const lane = async () => {
+    while (!isStopping && calls < TRAFFIC_CALLS_MAX) {
+      const stream = calls++ % 2 === 0;
+      try {
+        const answer = await (stream ? chatStream(client, { sim, maxTokens: 500 }) : chat(client, { sim, maxTokens: 500 }));
+        completed.push(answer.requestId);
+      } catch (error) {
+        failed.push(String(error));
+        // A gateway that is down refuses at once: without a pause the lanes would burn all calls on it.
+        await new Promise((resolve) => setTimeout(resolve, FAILURE_PAUSE_MS));
+      }
+    }
+  };
+  const lanes = Array.from({ length: concurrency }, lane);
+  return {
+    completed,
+    failed,
+    stop: async () => {
+      isStopping = true;
+      await Promise.all(lanes);
+    },
+  };
+}
