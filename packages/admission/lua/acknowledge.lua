@@ -5,27 +5,26 @@
 -- ARGV  1 prefix "tl:{tag}:"   2 count of totals   then scope, total, version for each   then the request ids
 -- Returns { pending amounts removed, totals raised }
 --
--- Invariant: total + settled never falls below what was really spent. A total is written only when its version is newer
--- than the one known. A pending amount goes at most once. When it goes from a scope whose total did not come along, that
--- total is forgotten: its version stays without it, the next admission answers unknown_scope, and only a total that was
--- fetched from metering since (seed-totals) is believed, because acknowledgements arrive in any order and an older one
--- would lack what went. So metering sends totals with duplicates too, and this is the second line of defence.
+-- Invariant: total + settled never falls below what was really spent. Acknowledgements arrive in any order, so a total is
+-- raised only where one is known, and only by a newer version: an old one must not become the first total after Redis was
+-- lost, since it lacks what later acknowledgements took away. A pending amount goes at most once. When it goes from a scope
+-- whose total is unknown or did not come along, the scope is left as "must be fetched": a version without a total. The
+-- next admission then answers unknown_scope, and only a total that was asked for after this instant is believed.
 local KEEP_PAST_SCOPE_MS = 172800000
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local prefix, totalCount = ARGV[1], tonumber(ARGV[2])
 
+-- Scopes whose known total includes every id listed.
 local covered, raised, touched = {}, 0, {}
 for index = 0, totalCount - 1 do
   local scope, total, version = ARGV[3 + index * 3], ARGV[4 + index * 3], tonumber(ARGV[5 + index * 3])
   local scopeKey = prefix .. 'scope:' .. scope
-  covered[scope], touched[scope] = true, true
-  -- A scope that is not here is past or belongs to an epoch that is gone: an admission in it would ask for its total.
-  local known = redis.call('HMGET', scopeKey, 'total', 'version', 'endMs')
-  if known[1] or known[2] or known[3] then
-    local isForgotten = known[2] and not known[1]
-    if not isForgotten and version > (tonumber(known[2]) or -1) then
+  local known = redis.call('HMGET', scopeKey, 'total', 'version')
+  if known[1] then
+    covered[scope], touched[scope] = true, true
+    if version > tonumber(known[2]) then
       redis.call('HSET', scopeKey, 'total', total, 'version', version)
       raised = raised + 1
     end
@@ -59,6 +58,7 @@ for scope, sums in pairs(less) do
   if not covered[scope] and sums.held + sums.settled > 0 then
     redis.call('HSETNX', scopeKey, 'version', 0)
     redis.call('HDEL', scopeKey, 'total')
+    redis.call('HSET', scopeKey, 'forgottenMs', now)
   end
 end
 

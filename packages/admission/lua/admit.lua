@@ -38,13 +38,14 @@ local dayLimit = tonumber(key[8]) or -1
 local rpmKey = prefix .. 'rpm:' .. keyId
 
 -- Reads a scope. Its total is nil when this Redis cannot know it: an absent total is 0 only if the scope began after this
--- epoch opened and nothing of it was ever acknowledged without a total (a version without a total says so).
+-- epoch opened and nothing of it was acknowledged meanwhile (a version without a total says so).
 local function scopeOf(name, beganMs)
   local fields = redis.call('HMGET', prefix .. 'scope:' .. name, 'total', 'version', 'settled', 'held', 'endMs')
   local total = tonumber(fields[1])
-  if not total and not fields[2] and beganMs > openedMs then total = 0 end
+  local isNew = not total and not fields[2] and beganMs > openedMs
+  if isNew then total = 0 end
   return { name = name, total = total, spent = (total or 0) + (tonumber(fields[3]) or 0), held = tonumber(fields[4]) or 0,
-    registered = fields[5] }
+    isNew = isNew, isRegistered = fields[5] }
 end
 
 -- UTC date of a count of days since 1970 (Gregorian, proleptic), because Redis gives scripts no os.date:
@@ -132,11 +133,13 @@ if dayLimit >= 0 then
   if grant < least then return refusal(day, dayLimit, 'daily_limit_reached', 'daily_limit_held', dayEnd) end
 end
 
--- The index lets a rebuild find every scope, and the end lets the clean-up know when a scope is past.
+-- The index lets a rebuild find every scope, and the end lets the clean-up know when a scope is past. A zero total is
+-- written down (version 0, as metering counts a scope without a row), so that acknowledgements find a total to raise.
 local function register(scope, endMs)
-  if scope.registered then return end
+  if scope.isRegistered and not scope.isNew then return end
   redis.call('SADD', KEYS[4], scope.name)
   redis.call('HSET', prefix .. 'scope:' .. scope.name, 'endMs', endMs)
+  if scope.isNew then redis.call('HSET', prefix .. 'scope:' .. scope.name, 'total', 0, 'version', 0) end
 end
 register(window, windowEnd)
 register(day, dayEnd)

@@ -1,19 +1,27 @@
 -- Writes committed totals that were fetched from metering.
 --
 -- KEYS  1 tl:{tag}:account   2 tl:{tag}:scopes
--- ARGV  1 prefix "tl:{tag}:"   2 run id of the Redis process, as the caller knows it   then scope, total, version for each
+-- ARGV  1 prefix "tl:{tag}:"   2 run id of the Redis process, as the caller knows it
+--       3 the server's time at the refusal that made the caller ask, in ms; '' = just now
+--       then scope, total, version for each
 -- Returns the count written, or -1 when this account's epoch is not open (a rebuild would delete them again).
 --
--- Invariant: a total is written when it is absent or its version is newer; an answer that was overtaken by an
--- acknowledgement on its way changes nothing.
-if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[2] then return -1 end
+-- Invariant: a known total is replaced by a newer version only. An unknown one is replaced only by an answer to a question
+-- asked since it became unknown (the epoch opened, or acknowledge.lua forgot it): an earlier answer may lack calls whose
+-- pending amounts are gone. What comes too late is dropped, and the next admission asks again.
+local account = redis.call('HMGET', KEYS[1], 'epoch', 'epochOpenedMs')
+if account[1] ~= ARGV[2] then return -1 end
+local askedMs = tonumber(ARGV[3]) or math.huge
 local written = 0
-for index = 3, #ARGV, 3 do
-  local scopeKey = ARGV[1] .. 'scope:' .. ARGV[index]
-  local known = redis.call('HMGET', scopeKey, 'total', 'version')
-  local version, knownVersion = tonumber(ARGV[index + 2]), tonumber(known[2]) or -1
-  -- A version without a total: acknowledge.lua forgot it, so the same version fetched again is news.
-  if version > knownVersion or (not known[1] and version == knownVersion) then
+for index = 4, #ARGV, 3 do
+  local scopeKey, version = ARGV[1] .. 'scope:' .. ARGV[index], tonumber(ARGV[index + 2])
+  local known = redis.call('HMGET', scopeKey, 'total', 'version', 'forgottenMs')
+  local knownVersion = tonumber(known[2]) or -1
+  local isNews = version > knownVersion
+  if not known[1] then
+    isNews = version >= knownVersion and askedMs >= tonumber(account[2]) and askedMs >= (tonumber(known[3]) or 0)
+  end
+  if isNews then
     redis.call('HSET', scopeKey, 'total', ARGV[index + 1], 'version', version)
     redis.call('SADD', KEYS[2], ARGV[index])
     written = written + 1

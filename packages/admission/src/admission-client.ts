@@ -109,17 +109,16 @@ export class AdmissionClient {
     return removed;
   }
 
-  /** Writes totals fetched from metering. Returns the count written, or null when the account's epoch is not open. */
-  async seedTotals(accountTag: string, totals: readonly ScopeTotal[]): Promise<number | null> {
+  /**
+   * Writes totals fetched from metering. Returns the count written, or null when the account's epoch is not open.
+   * `askedAtMs` is the `nowMs` of the refusal that made the caller ask: an answer to a question asked before the total
+   * became unknown is dropped, because it may lack calls that are not pending here any more.
+   */
+  async seedTotals(accountTag: string, totals: readonly ScopeTotal[], askedAtMs?: number): Promise<number | null> {
     const args = totals.flatMap((total) => [total.scope, scriptTotal(BigInt(total.totalNanoUsd)), total.version]);
     const runId = await this.knownRunId();
-    const reply = await this.run('seed-totals', [
-      accountKey(accountTag),
-      scopesKey(accountTag),
-      keyPrefix(accountTag),
-      runId,
-      ...args,
-    ]);
+    const keys = [accountKey(accountTag), scopesKey(accountTag), keyPrefix(accountTag), runId];
+    const reply = await this.run('seed-totals', [...keys, askedAtMs ?? '', ...args]);
     return reply === -1 ? null : (reply as number);
   }
 

@@ -22,7 +22,7 @@ type Step =
   | { kind: 'settle'; pick: number; amount: bigint }
   | { kind: 'commit'; count: number; withTotals: boolean }
   | { kind: 'deliver'; pick: number }
-  | { kind: 'fetchTotals' | 'nextDay' };
+  | { kind: 'fetchTotals' | 'nextDay' | 'loseRedis' };
 
 const amount = fc.bigInt(0n, 4_000n);
 const pick = fc.nat(99);
@@ -46,7 +46,10 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
       }),
     },
     { weight: 3, arbitrary: fc.record({ kind: fc.constant('deliver' as const), pick }) },
-    { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('fetchTotals' as const, 'nextDay' as const) }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({ kind: fc.constantFrom('fetchTotals' as const, 'nextDay' as const, 'loseRedis' as const) }),
+    },
   ),
   { minLength: 20, maxLength: 60, size: 'max' },
 );
@@ -96,6 +99,8 @@ class Play {
         return this.deliver(this.sent[step.pick % Math.max(1, this.sent.length)]);
       case 'fetchTotals':
         return this.fetchTotals();
+      case 'loseRedis':
+        return this.loseRedis();
       case 'nextDay':
         this.now += DAY_MS;
         return bench.setNow(this.now);
@@ -148,8 +153,23 @@ class Play {
 
   private async fetchTotals(): Promise<void> {
     const totals = this.model.totalsOf(this.model.scopesAt(this.now));
-    await bench.client.seedTotals(this.key.accountTag, totals);
+    await bench.client.seedTotals(this.key.accountTag, totals, this.now);
     this.model.seed(totals);
+  }
+
+  /** A flush, and the rebuild from what the gateway's journal holds. */
+  private async loseRedis(): Promise<void> {
+    const { accountTag } = this.key;
+    const entries = (await bench.view.listOpen(accountTag)).map((entry) => this.pendingEntry(entry));
+    await bench.redis.flushall();
+    await bench.setNow(this.now);
+    const rebuildId = (await bench.client.beginRebuild(accountTag, uuid7())) as string;
+    const reassertion = { accountTag, rebuildId, gatewayId: GATEWAY, entries, recentByKey: new Map() };
+    expect(await bench.client.reassert(reassertion)).toBe(this.model.pending.size);
+    const opening = await bench.client.openEpoch({ accountTag, rebuildId, expectedGatewayIds: [GATEWAY] });
+    expect(opening.outcome).toBe('opened');
+    await bench.client.projectKey(this.key);
+    this.model.lose(this.now);
   }
 
   /** Redis holds what the model holds, no limit is crossed in truth, and Redis never believes less than the truth. */
@@ -184,7 +204,7 @@ class Play {
 }
 
 describe('money in Redis', () => {
-  it('equals a plain model through any order of admissions, settlements, releases, repeats and late acknowledgements', async () => {
+  it('equals a plain model through any order of admissions, settlements, releases, repeats, late acknowledgements and losses of Redis', async () => {
     await fc.assert(
       fc.asyncProperty(steps, async (sequence) => {
         const play = new Play();

@@ -4,7 +4,7 @@ import { windowScope } from '@tensorloop/contracts/settle-ack';
 import { DAY_MS } from '@tensorloop/kernel/budget-window';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { type AdmissionBench, callOf, keyAt, openAccount, openBench } from '../test/fixture.js';
-import type { Admission, AdmitRequest, PendingEntry, Reassertion } from './admission.types.js';
+import type { AccountState, Admission, AdmitRequest, PendingEntry, Reassertion } from './admission.types.js';
 import { REASSERT_CHUNK } from './reassertion.js';
 import { accountKey, openKey, projectionKey, scopeKey } from './redis-keys.js';
 
@@ -85,7 +85,10 @@ describe('a flushed Redis', () => {
     expect(await open(key, rebuildId, ['gateway-1', 'gateway-2'])).toEqual({ outcome: 'opened', openedAtMs: NOW });
 
     const after = await bench.view.inspect(key.accountTag);
-    expect(after.scopes).toEqual(before.scopes);
+    const pending = ({ scopes }: AccountState) =>
+      scopes.map(({ scope, heldNanoUsd, settledNanoUsd }) => ({ scope, heldNanoUsd, settledNanoUsd }));
+    expect(pending(after)).toEqual(pending(before));
+    expect(after.scopes.map((scope) => scope.totalNanoUsd)).toEqual([null, null]);
     expect(new Set(after.open)).toEqual(new Set(before.open));
     await bench.client.projectKey(key);
     // The window begins after the epoch opened, so its total is zero and what is left is exact.
@@ -115,6 +118,31 @@ describe('a flushed Redis', () => {
     expect(second).not.toBe(first);
     expect(await open(key, second, ['gateway-1'])).toMatchObject({ outcome: 'waiting' });
     expect(await bench.client.reassert(assertion(key, first))).toBeNull();
+  });
+
+  it('believes no total that was asked for before, nor one that an acknowledgement brings', async () => {
+    const key = keyAt(NOW - DAY_MS);
+    const scope = windowScope(key.keyId, 0);
+    const call = callOf(key);
+    const settled: PendingEntry = {
+      ...{ requestId: call.requestId, state: 'settled', amountNanoUsd: 5n, holdNanoUsd: 5n },
+      ...{ keyId: key.keyId, windowIndex: 0, windowStartMs: key.mintedAtMs, day: '2026-11-21', admittedAtMs: NOW - 1 },
+    };
+    const rebuildId = await beginRebuild(key);
+    await bench.client.reassert(assertion(key, rebuildId, { entries: [settled] }));
+    await open(key, rebuildId, ['gateway-1']);
+    await bench.client.projectKey(key);
+    const old = { scope, totalNanoUsd: '5', version: 1 };
+    expect(await bench.client.seedTotals(key.accountTag, [old], NOW - 1)).toBe(0);
+    await bench.setNow(NOW + 10);
+    const acknowledged = { accountTag: key.accountTag, requestIds: [call.requestId], totals: [old] };
+    expect(await bench.client.acknowledge(acknowledged)).toBe(1);
+    expect(await bench.client.seedTotals(key.accountTag, [old], NOW + 9)).toBe(0);
+    expect(await bench.client.admit(callOf(key))).toMatchObject({ reason: 'unknown_scope', nowMs: NOW + 10 });
+    const fetched = { scope, totalNanoUsd: '4999999999', version: 9 };
+    expect(await bench.client.seedTotals(key.accountTag, [fetched], NOW + 10)).toBe(1);
+    expect(await bench.client.admit(callOf(key, { holdNanoUsd: 2n }))).toMatchObject({ reason: 'budget_exceeded' });
+    expect(await bench.client.admit(callOf(key, { holdNanoUsd: 1n }))).toMatchObject({ admitted: true });
   });
 
   it('takes no totals before its epoch is open', async () => {

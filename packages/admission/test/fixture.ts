@@ -74,11 +74,7 @@ export function keyAt(nowMs: number, changes: Partial<KeyProjection> = {}): KeyP
  * Opens the account's epoch with nothing in it, and writes the key. The epoch opens just before the key was minted, unless
  * told otherwise, so that the total of its first window is known to be zero.
  */
-export async function openAccount(
-  bench: AdmissionBench,
-  key: KeyProjection,
-  openedAtMs = key.mintedAtMs - 1,
-): Promise<void> {
+export async function openAccount(bench: AdmissionBench, key: KeyProjection, openedAtMs = key.mintedAtMs - 1): Promise<void> {
   const now = bench.now();
   const rebuildId = await bench.client.beginRebuild(key.accountTag, uuid7());
   if (rebuildId !== null) {

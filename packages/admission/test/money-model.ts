@@ -22,6 +22,7 @@ export interface Settlement {
  */
 export class MoneyModel {
   readonly pending = new Map<string, Pending>();
+  /** Absent: nothing was heard of the scope since it began. Total null: unknown; version −1 then: since Redis was lost. */
   readonly known = new Map<Scope, Total>();
   readonly committed = new Map<Scope, { total: bigint; version: number }>();
   /** Settled calls that metering has not committed yet. */
@@ -116,16 +117,16 @@ export class MoneyModel {
   }
 
   acknowledge({ requestIds, totals }: Settlement): void {
-    const isForgotten = (scope: Scope) => this.known.has(scope) && this.known.get(scope)?.total === null;
-    this.seed(totals.filter(({ scope }) => !isForgotten(scope)));
-    const covered = totals.map((total) => total.scope);
+    const believed = totals.filter(({ scope }) => this.known.get(scope)?.total !== null);
+    this.seed(believed);
+    const covered = believed.map((total) => total.scope);
     for (const id of requestIds) {
       const entry = this.pending.get(id);
       if (!entry) continue;
       this.pending.delete(id);
       for (const scope of entry.scopes) {
         if (entry.amount > 0n && !covered.includes(scope))
-          this.known.set(scope, { total: null, version: this.known.get(scope)?.version ?? 0 });
+          this.known.set(scope, { total: null, version: Math.max(0, this.known.get(scope)?.version ?? 0) });
       }
     }
   }
@@ -134,7 +135,16 @@ export class MoneyModel {
     for (const { scope, totalNanoUsd, version } of totals) {
       const known = this.known.get(scope);
       const isNewer = known === undefined || version > known.version || (known.total === null && version === known.version);
-      if (isNewer) this.known.set(scope, { total: BigInt(totalNanoUsd), version });
+      if (!isNewer) continue;
+      this.known.set(scope, { total: BigInt(totalNanoUsd), version });
+    }
+  }
+
+  /** Redis was lost and rebuilt at `nowMs` from what is pending: totals of everything that had begun are unknown. */
+  lose(nowMs: number): void {
+    const pending = [...this.pending.values()].flatMap((entry) => entry.scopes);
+    for (const scope of [...this.known.keys(), ...pending, ...this.scopesAt(nowMs)]) {
+      this.known.set(scope, { total: null, version: -1 });
     }
   }
 }
