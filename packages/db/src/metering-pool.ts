@@ -43,6 +43,11 @@ export function createMeteringPool(url: string, options: MeteringPoolOptions): p
 export async function withTransaction<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
   const client = await pool.connect();
   let broken: Error | undefined;
+  // Between two queries a lost connection is reported here and nowhere else; unheard, it would end the process.
+  const onError = (err: Error) => {
+    broken = err;
+  };
+  client.on('error', onError);
   try {
     await client.query('BEGIN');
     const result = await work(client);
@@ -54,6 +59,7 @@ export async function withTransaction<T>(pool: pg.Pool, work: (client: pg.PoolCl
     });
     throw err;
   } finally {
+    client.off('error', onError);
     client.release(broken);
   }
 }
