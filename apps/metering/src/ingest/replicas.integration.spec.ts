@@ -1,10 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { RequestCompleted } from '@tensorloop/contracts/request-completed';
 import { dayScope, windowScope } from '@tensorloop/contracts/settle-ack';
 import { METERING_CONSUMER, REQUESTS_STREAM } from '@tensorloop/contracts/subjects';
 import { jetstreamManager } from '@tensorloop/messaging/streams';
+import { type SourceProcess, startSource } from '@tensorloop/testing/source-process';
 import { waitUntil } from '@tensorloop/testing/wait-until';
 import fc from 'fast-check';
 import { newEvent, newTenant, type Tenant } from '../testing/events.js';
@@ -21,7 +22,6 @@ import {
 
 const SETUP_TIMEOUT_MS = 60_000;
 const TEST_TIMEOUT_MS = 120_000;
-const REPOSITORY = path.join(import.meta.dirname, '../../../..');
 
 let world: World;
 let stops: (() => Promise<unknown>)[] = [];
@@ -43,19 +43,12 @@ async function startReplica(): Promise<RunningMetering> {
   return replica;
 }
 
-/** A metering service as a process of its own, from the sources. */
-function spawnReplica(): ChildProcess {
-  const child = spawn(process.execPath, ['--import', './packages/testing/register-source.mjs', 'apps/metering/src/main.ts'], {
-    cwd: REPOSITORY,
-    env: { PATH: process.env.PATH, ...world.environment },
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
-  const exited = new Promise((resolve) => child.once('exit', resolve));
-  stops.push(async () => {
-    child.kill('SIGKILL');
-    await exited;
-  });
-  return child;
+/** A metering service as a process of its own. */
+async function spawnReplica(): Promise<SourceProcess> {
+  const entry = path.join(import.meta.dirname, '../main.ts');
+  const replica = await startSource(entry, { ...world.environment, LOG_LEVEL: 'info' }, 'listening');
+  stops.push(() => replica.stop('SIGKILL'));
+  return replica;
 }
 
 async function backlog(): Promise<number> {
@@ -160,28 +153,47 @@ describe('two replicas on one consumer', () => {
   }
 });
 
-describe('a metering process killed with -9', () => {
+describe('a metering process', () => {
+  const tenants = newTenants();
+  const accounts = tenants.map((tenant) => tenant.accountId);
+  const bookedCalls = async () => (await readSums(world, accounts)).calls;
+
+  /** Publishes 3,000 calls and ends the process in the middle of booking them. Returns the calls and how many were booked. */
+  async function interrupt(
+    signal: 'SIGKILL' | 'SIGTERM',
+    seed: number,
+  ): Promise<{ events: RequestCompleted[]; child: ChildProcess }> {
+    const events = randomCalls(tenants, 3_000, seed);
+    const calls = await bookedCalls();
+    const { child, stop } = await spawnReplica();
+    const publishing = publish(world, ...events);
+    await waitUntil(async () => (await bookedCalls()) > calls, { timeoutMs: 30_000, what: 'the first batch' });
+    await stop(signal);
+    await publishing;
+    const left = await readSums(world, accounts);
+    expect(left).toEqual(sumsOf(left.usage, left.calls));
+    expect(left.calls).toBeLessThan(calls + events.length);
+    return { events, child };
+  }
+
   it(
-    'in the middle of its batches leaves nothing half-booked, and delivering everything again completes the rest exactly',
+    'killed with -9 leaves nothing half-booked and is completed by redelivery; terminated, it hands back at once what it has not begun',
     async () => {
-      const tenants = newTenants();
-      const events = randomCalls(tenants, 3_000, 2);
-      const accounts = tenants.map((tenant) => tenant.accountId);
-      const bookedCalls = async () => (await readSums(world, accounts)).calls;
-      await publish(world, ...events);
-      const victim = spawnReplica();
-      await waitUntil(async () => (await bookedCalls()) > 0, { timeoutMs: 30_000, what: 'the first batch' });
-      victim.kill('SIGKILL');
-      await waitUntil(() => victim.signalCode === 'SIGKILL');
-      const left = await readSums(world, accounts);
-      expect(left).toEqual(sumsOf(left.usage, left.calls));
-      expect(left.calls).toBeLessThan(events.length);
+      const { events: first } = await interrupt('SIGKILL', 2);
       // A consumer made anew delivers the whole stream: what the victim held, what it had booked and what it never saw.
       await (await jetstreamManager(world.connection)).consumers.delete(REQUESTS_STREAM, METERING_CONSUMER);
-      await startReplica();
-      await waitUntil(async () => (await bookedCalls()) === events.length, { timeoutMs: 60_000, what: 'every call' });
+      const heir = await startReplica();
+      await waitUntil(async () => (await bookedCalls()) === first.length, { timeoutMs: 60_000, what: 'every call' });
       await drained();
-      await expectExact(tenants, events);
+      await expectExact(tenants, first);
+      await heir.app.close();
+
+      const { events: second, child } = await interrupt('SIGTERM', 3);
+      expect(child.exitCode).toBe(0);
+      await startReplica();
+      // Far less than the minute after which the server would take the messages back by itself.
+      await waitUntil(async () => (await backlog()) === 0, { timeoutMs: 20_000, what: 'an empty backlog' });
+      await expectExact(tenants, [...first, ...second]);
     },
     TEST_TIMEOUT_MS,
   );
