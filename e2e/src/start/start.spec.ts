@@ -3,6 +3,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { isGone } from '@tensorloop/servers/pids';
 import { freePort } from '@tensorloop/testing/free-port';
 import { makeTestFolder, removeTestFolder } from '@tensorloop/testing/test-folder';
 import { waitUntil } from '@tensorloop/testing/wait-until';
@@ -46,7 +47,8 @@ describe('npm start, npm run stop', () => {
     const { gatewayUrl, apiKey } = readJson('start.json');
     return fetch(`${gatewayUrl}/v1/chat/completions`, {
       method: 'POST',
-      headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' },
+      // A kept-alive connection would be one to the gateway of before the restart.
+      headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json', connection: 'close' },
       body: JSON.stringify({ model: 'gpt-4o-mini', messages: [{ role: 'user', content: 'Hello' }], max_tokens: 16 }),
     });
   }
@@ -89,7 +91,7 @@ describe('npm start, npm run stop', () => {
       const { apiKey } = readJson('start.json');
       const pids = Object.values(readJson('stack.json').pids) as number[];
       expect(run('stop')).toEqual({ status: 0, output: 'TensorLoop has stopped.\n' });
-      expect(pids.filter((pid) => existsSync(`/proc/${pid}`))).toEqual([]);
+      expect(pids.filter((pid) => !isGone(pid))).toEqual([]);
       expect(existsSync(dataFile('start.json'))).toBe(false);
       const begin = performance.now();
       expect(run('start', '--detach')).toMatchObject({ status: 0 });
@@ -105,7 +107,7 @@ describe('npm start, npm run stop', () => {
     async () => {
       const { start, ...others } = readJson('stack.json').pids as Record<string, number>;
       process.kill(others['metering'] as number, 'SIGKILL');
-      await waitUntil(() => [start, ...Object.values(others)].every((pid) => !existsSync(`/proc/${pid}`)), {
+      await waitUntil(() => [start, ...Object.values(others)].every(isGone), {
         timeoutMs: 60_000,
         what: 'every process to end',
       });

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Command, prepareCommand } from './launcher.js';
+import { isGone } from './pids.js';
 import { poll } from './poll.js';
 
 const DEFAULT_STOP_TIMEOUT_MS = 10_000;
@@ -93,14 +94,5 @@ function killQuietly(pid: number): void {
     process.kill(pid, 'SIGKILL');
   } catch {
     // Ended by itself meanwhile.
-  }
-}
-
-function isGone(pid: number): boolean {
-  try {
-    // A zombie holds no memory, lock or port any more; only its parent's wait is outstanding.
-    return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.startsWith('Z') ?? true;
-  } catch {
-    return true;
   }
 }
