@@ -59,14 +59,22 @@ describe('operators', () => {
     expect(Object.keys(ready.checks).sort()).toEqual(['model_catalogue', 'nats', 'postgres', 'postgres_relay', 'redis', 'rpc']);
     expect(Object.values(ready.checks).every(({ ok }) => ok)).toBe(true);
     const metrics = await browser.send('GET', '/metrics');
-    const measured = metrics.text.split('\n').some((line) => line.startsWith('tensorloop_http_request_duration_seconds_count{') && line.includes('route="/health/ready",status="200"'));
+    const measured = metrics.text
+      .split('\n')
+      .some(
+        (line) =>
+          line.startsWith('tensorloop_http_request_duration_seconds_count{') &&
+          line.includes('route="/health/ready",status="200"'),
+      );
     expect(measured).toBe(true);
   });
 
   it('find a request in the log by the id its answer carried', async () => {
     const { headers } = await plane.browser().send('GET', '/api/me');
     const requestId = headers.get('x-request-id') as string;
-    await waitUntil(() => plane.logLines.some((line) => line.includes(requestId) && line.includes('"msg":"request"')), { what: 'the log line' });
+    await waitUntil(() => plane.logLines.some((line) => line.includes(requestId) && line.includes('"msg":"request"')), {
+      what: 'the log line',
+    });
   });
 
   it("never see a caller's own request id as identity", async () => {
@@ -76,13 +84,17 @@ describe('operators', () => {
 });
 
 describe('over https', () => {
-  it('the cookie is Secure and bound to the host', async () => {
-    const secure = await startControlPlane({ PUBLIC_URL: 'https://dashboard.example.com' });
-    const { headers } = await secure.browser().send('POST', '/api/auth/sign-up', {
-      body: { email: 'a@example.com', password: 'long enough' },
-      headers: { origin: 'https://dashboard.example.com' },
-    });
-    expect(headers.getSetCookie()[0]).toMatch(/^__Host-tl_session=[\w-]{43}; .*Path=\/; .*HttpOnly; Secure; SameSite=Lax$/);
-    await secure.close();
-  }, START_TIMEOUT_MS);
+  it(
+    'the cookie is Secure and bound to the host',
+    async () => {
+      const secure = await startControlPlane({ PUBLIC_URL: 'https://dashboard.example.com' });
+      const { headers } = await secure.browser().send('POST', '/api/auth/sign-up', {
+        body: { email: 'a@example.com', password: 'long enough' },
+        headers: { origin: 'https://dashboard.example.com' },
+      });
+      expect(headers.getSetCookie()[0]).toMatch(/^__Host-tl_session=[\w-]{43}; .*Path=\/; .*HttpOnly; Secure; SameSite=Lax$/);
+      await secure.close();
+    },
+    START_TIMEOUT_MS,
+  );
 });

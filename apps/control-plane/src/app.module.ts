@@ -4,13 +4,13 @@ import { HealthModule } from '@tensorloop/nest-kit/health';
 import { LoggingModule } from '@tensorloop/nest-kit/logging';
 import { MetricsModule } from '@tensorloop/nest-kit/metrics';
 import { NatsModule } from '@tensorloop/nest-kit/nats';
-import { ProblemFilter } from '@tensorloop/nest-kit/problem.filter';
 import { ResponseSchemaInterceptor, ValidationPipe } from '@tensorloop/nest-kit/validation';
 import { AccountsModule } from './accounts/accounts.module.js';
 import type { AppContext } from './app.js';
 import { AuthModule } from './auth/auth.module.js';
 import { CLOCK } from './clock.js';
 import { CONFIG } from './config.js';
+import { DatabaseAwareFilter } from './database/database.filter.js';
 import { DatabaseModule } from './database/database.module.js';
 import { KeysModule } from './keys/keys.module.js';
 import { ModelsModule } from './models/models.module.js';
@@ -47,7 +47,7 @@ export class AppModule {
       providers: [
         { provide: CONFIG, useValue: config },
         { provide: CLOCK, useValue: clock },
-        { provide: APP_FILTER, useClass: ProblemFilter },
+        { provide: APP_FILTER, useClass: DatabaseAwareFilter },
         { provide: APP_PIPE, useClass: ValidationPipe },
         { provide: APP_INTERCEPTOR, useClass: ResponseSchemaInterceptor },
       ],

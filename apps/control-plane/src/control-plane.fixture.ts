@@ -27,7 +27,11 @@ export class TestBrowser {
   cookie: string | null = null;
   constructor(readonly url: string) {}
 
-  async send<Body = Problem>(method: string, path: string, options: { body?: unknown; headers?: Record<string, string> } = {}): Promise<Answer<Body>> {
+  async send<Body = Problem>(
+    method: string,
+    path: string,
+    options: { body?: unknown; headers?: Record<string, string> } = {},
+  ): Promise<Answer<Body>> {
     const response = await fetch(this.url + path, {
       method,
       headers: {
@@ -35,7 +39,9 @@ export class TestBrowser {
         ...(this.cookie === null ? {} : { cookie: this.cookie }),
         ...options.headers,
       },
-      ...(options.body === undefined ? {} : { body: typeof options.body === 'string' ? options.body : JSON.stringify(options.body) }),
+      ...(options.body === undefined
+        ? {}
+        : { body: typeof options.body === 'string' ? options.body : JSON.stringify(options.body) }),
     });
     const [cookie] = response.headers.getSetCookie();
     if (cookie !== undefined) this.cookie = cookie.split(';')[0] ?? null;

@@ -90,8 +90,3 @@ export class RelayClient {
     await this.#prisma.$disconnect();
   }
 }
-
-/** True for a violated unique constraint (PostgreSQL 23505, Prisma P2002). */
-export function isUniqueViolation(err: unknown): boolean {
-  return typeof err === 'object' && err !== null && 'code' in err && err.code === 'P2002';
-}

@@ -20,7 +20,13 @@ export async function startEmptyDatabase(): Promise<EmptyDatabase> {
   const password = randomUUID();
   const urls = await ensureRoles(server.url, {
     database: 'tensorloop',
-    passwords: { owner: password, controlApp: password, controlRelay: password, meteringApp: password, meteringIngest: password },
+    passwords: {
+      owner: password,
+      controlApp: password,
+      controlRelay: password,
+      meteringApp: password,
+      meteringIngest: password,
+    },
   });
   const clients: pg.Client[] = [];
   return {

@@ -6,7 +6,8 @@ import { createMeteringPool, withTransaction } from './metering-pool.js';
 import { migrate } from './migrate.js';
 
 const SERVER_START_MS = 60_000;
-const INSERT_PRICE = 'INSERT INTO metering.price_versions (id, model, effective_from, effective_to, rates) VALUES ($1, $2, $3, $4, $5)';
+const INSERT_PRICE =
+  'INSERT INTO metering.price_versions (id, model, effective_from, effective_to, rates) VALUES ($1, $2, $3, $4, $5)';
 const RATES = { input: '0.15' };
 
 let database: EmptyDatabase;
@@ -25,25 +26,40 @@ describe('price versions', () => {
     const model = uuid7();
     await owner.query(INSERT_PRICE, [uuid7(), model, '2026-01-01Z', '2026-06-01Z', RATES]);
     await owner.query(INSERT_PRICE, [uuid7(), model, '2026-06-01Z', null, RATES]);
-    await expect(owner.query(INSERT_PRICE, [uuid7(), model, '2026-05-31T23:59:59.999Z', '2026-06-01Z', RATES])).rejects.toThrow('exclusion constraint');
-    await expect(owner.query(INSERT_PRICE, [uuid7(), model, '2030-01-01Z', null, RATES])).rejects.toThrow('exclusion constraint');
+    await expect(owner.query(INSERT_PRICE, [uuid7(), model, '2026-05-31T23:59:59.999Z', '2026-06-01Z', RATES])).rejects.toThrow(
+      'exclusion constraint',
+    );
+    await expect(owner.query(INSERT_PRICE, [uuid7(), model, '2030-01-01Z', null, RATES])).rejects.toThrow(
+      'exclusion constraint',
+    );
     await owner.query(INSERT_PRICE, [uuid7(), uuid7(), '2026-01-01Z', null, RATES]);
   });
 
   it('can be closed once and changed in no other way, by the owner neither', async () => {
     const id = uuid7();
     await owner.query(INSERT_PRICE, [id, uuid7(), '2026-01-01Z', null, RATES]);
-    for (const change of ["rates = '{}'", "model = 'x'", "effective_from = '2025-01-01Z'", "effective_to = '2027-01-01Z', rates = '{}'"]) {
-      await expect(owner.query(`UPDATE metering.price_versions SET ${change} WHERE id = $1`, [id])).rejects.toThrow('append-only');
+    for (const change of [
+      "rates = '{}'",
+      "model = 'x'",
+      "effective_from = '2025-01-01Z'",
+      "effective_to = '2027-01-01Z', rates = '{}'",
+    ]) {
+      await expect(owner.query(`UPDATE metering.price_versions SET ${change} WHERE id = $1`, [id])).rejects.toThrow(
+        'append-only',
+      );
     }
     await owner.query("UPDATE metering.price_versions SET effective_to = '2027-01-01Z' WHERE id = $1", [id]);
-    await expect(owner.query("UPDATE metering.price_versions SET effective_to = '2028-01-01Z' WHERE id = $1", [id])).rejects.toThrow('append-only');
+    await expect(
+      owner.query("UPDATE metering.price_versions SET effective_to = '2028-01-01Z' WHERE id = $1", [id]),
+    ).rejects.toThrow('append-only');
     await expect(owner.query('DELETE FROM metering.price_versions WHERE id = $1', [id])).rejects.toThrow('append-only');
   });
 
   it('cannot be written by the ingest', async () => {
     const ingest = await database.connect('meteringIngest');
-    await expect(ingest.query(INSERT_PRICE, [uuid7(), uuid7(), '2026-01-01Z', null, RATES])).rejects.toThrow('permission denied');
+    await expect(ingest.query(INSERT_PRICE, [uuid7(), uuid7(), '2026-01-01Z', null, RATES])).rejects.toThrow(
+      'permission denied',
+    );
   });
 });
 
@@ -53,7 +69,10 @@ describe('ledger', () => {
     const [accountId, transactionId] = [uuid7(), uuid7()];
     try {
       await withTransaction(pool, async (client) => {
-        await client.query("INSERT INTO metering.ledger_transactions (account_id, id, kind) VALUES ($1, $2, 'usage')", [accountId, transactionId]);
+        await client.query("INSERT INTO metering.ledger_transactions (account_id, id, kind) VALUES ($1, $2, 'usage')", [
+          accountId,
+          transactionId,
+        ]);
         const insert = 'INSERT INTO metering.ledger_entries VALUES ($1, $2, $3, $4)';
         await client.query(insert, [accountId, transactionId, 'receivable', amounts[0].toString()]);
         await client.query(insert, [accountId, transactionId, 'revenue', amounts[1].toString()]);
@@ -68,7 +87,9 @@ describe('ledger', () => {
     const amount = 9_007_199_254_740_993n;
     const accountId = await post([amount, -amount]);
     const pool = createMeteringPool(database.urls.meteringIngest, { name: 'spec', connectionsMax: 1 });
-    const { rows } = await pool.query('SELECT amount_nano_usd FROM metering.ledger_entries WHERE account_id = $1 ORDER BY 1', [accountId]);
+    const { rows } = await pool.query('SELECT amount_nano_usd FROM metering.ledger_entries WHERE account_id = $1 ORDER BY 1', [
+      accountId,
+    ]);
     expect(rows).toEqual([{ amount_nano_usd: -amount }, { amount_nano_usd: amount }]);
     await pool.end();
   });

@@ -87,7 +87,9 @@ function isApplied(migration: Migration, history: ReadonlyMap<string, HistoryRow
   const row = history.get(migration.name);
   if (row === undefined) return false;
   if (row.finished_at === null) {
-    throw new MigrationError(`migration ${migration.name} failed earlier; repair the database and mark the row in _prisma_migrations`);
+    throw new MigrationError(
+      `migration ${migration.name} failed earlier; repair the database and mark the row in _prisma_migrations`,
+    );
   }
   if (row.checksum !== migration.checksum) {
     throw new MigrationError(`migration ${migration.name} was edited after it was applied; write a new migration instead`);
@@ -98,10 +100,11 @@ function isApplied(migration: Migration, history: ReadonlyMap<string, HistoryRow
 /** The file goes as one simple query, which PostgreSQL runs as one transaction: it is applied whole or not at all. */
 async function apply(client: pg.Client, migration: Migration): Promise<void> {
   const id = randomUUID();
-  await client.query(
-    'INSERT INTO public._prisma_migrations (id, checksum, migration_name) VALUES ($1, $2, $3)',
-    [id, migration.checksum, migration.name],
-  );
+  await client.query('INSERT INTO public._prisma_migrations (id, checksum, migration_name) VALUES ($1, $2, $3)', [
+    id,
+    migration.checksum,
+    migration.name,
+  ]);
   try {
     await client.query(migration.sql);
   } catch (err) {

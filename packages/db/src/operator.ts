@@ -23,7 +23,10 @@ export async function setAccountPlan(ownerUrl: string, accountId: string, planId
     const { rowCount: plans } = await client.query('SELECT FROM control.plans WHERE id = $1', [planId]);
     if (plans === 0) throw new OperatorError(`there is no plan ${planId}`);
     await client.query('BEGIN');
-    const { rowCount: accounts } = await client.query('UPDATE control.accounts SET plan_id = $2 WHERE id = $1', [accountId, planId]);
+    const { rowCount: accounts } = await client.query('UPDATE control.accounts SET plan_id = $2 WHERE id = $1', [
+      accountId,
+      planId,
+    ]);
     if (accounts === 0) throw new OperatorError(`there is no account ${accountId}`);
     await reprojectKeys(client, accountId);
     await client.query('COMMIT');

@@ -40,7 +40,19 @@ async function insertAccount(accountId: string, userId: string): Promise<void> {
     const mintedAt = new Date();
     const expiresAt = new Date(mintedAt.getTime() + 1_000);
     await tx.key.create({
-      data: { accountId, id: keyId, keyHash: hash, preview: 'p', name: 'n', models: ['*'], budgetNanoUsd: 1n, rpm: 1, mintedAt, expiresAt, createdBy: userId },
+      data: {
+        accountId,
+        id: keyId,
+        keyHash: hash,
+        preview: 'p',
+        name: 'n',
+        models: ['*'],
+        budgetNanoUsd: 1n,
+        rpm: 1,
+        mintedAt,
+        expiresAt,
+        createdBy: userId,
+      },
     });
     await tx.keyProjectionOutbox.create({ data: { id: uuid7(), accountId, keyId } });
   });
@@ -59,10 +71,21 @@ async function insertUsage(ingest: pg.Client, accountId: string, keyId: string):
        now(), now(), now(), 0, now(), $1, $2, '{}', 5, 5, 0, 1, 1, '[]', '\\x00')`,
     [day, requestId, accountId, keyId],
   );
-  await ingest.query(`INSERT INTO metering.charges VALUES ($1, $2, 0, $3, 'input', 5, 1, 5, $2, $4)`, [day, requestId, accountId, transactionId]);
+  await ingest.query(`INSERT INTO metering.charges VALUES ($1, $2, 0, $3, 'input', 5, 1, 5, $2, $4)`, [
+    day,
+    requestId,
+    accountId,
+    transactionId,
+  ]);
   await ingest.query(`INSERT INTO metering.ledger_transactions VALUES ($1, $2, 'usage')`, [accountId, transactionId]);
-  await ingest.query(`INSERT INTO metering.ledger_entries VALUES ($1, $2, 'receivable', 5), ($1, $2, 'revenue', -5)`, [accountId, transactionId]);
-  await ingest.query(`INSERT INTO metering.hourly_rollups VALUES ($1, date_trunc('hour', now()), $2, 'gpt-4o-mini', 1, 5, 0, 5)`, [accountId, keyId]);
+  await ingest.query(`INSERT INTO metering.ledger_entries VALUES ($1, $2, 'receivable', 5), ($1, $2, 'revenue', -5)`, [
+    accountId,
+    transactionId,
+  ]);
+  await ingest.query(
+    `INSERT INTO metering.hourly_rollups VALUES ($1, date_trunc('hour', now()), $2, 'gpt-4o-mini', 1, 5, 0, 5)`,
+    [accountId, keyId],
+  );
   await ingest.query(`INSERT INTO metering.scope_totals VALUES ($1, $2, 5, 1)`, [accountId, `day:${day}`]);
   await ingest.query('COMMIT');
 }
@@ -121,7 +144,7 @@ describe('control plane', () => {
   });
 
   it.each([
-    "UPDATE control.keys SET budget_nano_usd = 0",
+    'UPDATE control.keys SET budget_nano_usd = 0',
     "UPDATE control.keys SET models = '{*}'",
     "UPDATE control.accounts SET plan_id = 'pro'",
     'DELETE FROM control.keys',
@@ -155,7 +178,9 @@ describe('relay', () => {
 describe('partitions', () => {
   it.each(['meteringApp', 'meteringIngest', 'controlApp'] as const)('%s may not name one directly (TL-1)', async (role) => {
     const owner = await database.connect('owner');
-    const { rows } = await owner.query<{ name: string }>("SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhrelid::regclass::text LIKE 'metering.%_2%' AND inhparent IN ('metering.usage'::regclass, 'metering.charges'::regclass)");
+    const { rows } = await owner.query<{ name: string }>(
+      "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhrelid::regclass::text LIKE 'metering.%_2%' AND inhparent IN ('metering.usage'::regclass, 'metering.charges'::regclass)",
+    );
     expect(rows.length).toBeGreaterThanOrEqual(2);
     const client = await database.connect(role);
     for (const { name } of rows) {
@@ -172,7 +197,9 @@ describe('partitions', () => {
     const waiting = second.query(call);
     await first.query('COMMIT');
     await waiting;
-    const { rows } = await (await database.connect('owner')).query("SELECT relname FROM pg_class WHERE relkind = 'r' AND relname LIKE '%20260203' ORDER BY 1");
+    const { rows } = await (await database.connect('owner')).query(
+      "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname LIKE '%20260203' ORDER BY 1",
+    );
     expect(rows).toEqual([{ relname: 'charges_20260203' }, { relname: 'usage_20260203' }]);
   });
 });

@@ -55,7 +55,10 @@ export async function readSeedData(): Promise<SeedData> {
 }
 
 async function readSeedFile<T>(file: string, schema: z.ZodType<T>): Promise<T[]> {
-  const parsed = z.array(schema).min(1).safeParse(JSON.parse(await readFile(path.join(SEED_DIR, file), 'utf8')));
+  const parsed = z
+    .array(schema)
+    .min(1)
+    .safeParse(JSON.parse(await readFile(path.join(SEED_DIR, file), 'utf8')));
   if (!parsed.success) throw new Error(`prisma/seed/${file}: ${z.prettifyError(parsed.error)}`);
   return parsed.data;
 }

@@ -48,7 +48,15 @@ async function seedPlan(client: pg.Client, plan: SeedData['plans'][number]): Pro
   await client.query(
     `INSERT INTO control.plans (id, name, keys_max, budget_per_key_nano_usd_max, rpm_per_key_max, models, is_offered)
      VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING`,
-    [plan.id, plan.name, plan.keysMax, parseUsd(plan.budgetPerKeyUsdMax).toString(), plan.rpmPerKeyMax, plan.models, plan.isOffered],
+    [
+      plan.id,
+      plan.name,
+      plan.keysMax,
+      parseUsd(plan.budgetPerKeyUsdMax).toString(),
+      plan.rpmPerKeyMax,
+      plan.models,
+      plan.isOffered,
+    ],
   );
 }
 

@@ -17,7 +17,9 @@ export function apiGate(options: { publicUrl: string; gatewayUrl: string }): Req
       return next(authProblems.wrong_surface({ detail }));
     }
     const fetchSite = req.headers['sec-fetch-site'];
-    if (isForged({ method: req.method, fetchSite: typeof fetchSite === 'string' ? fetchSite : undefined, origin }, publicOrigin)) {
+    if (
+      isForged({ method: req.method, fetchSite: typeof fetchSite === 'string' ? fetchSite : undefined, origin }, publicOrigin)
+    ) {
       return next(authProblems.cross_site_request());
     }
     // A form can be sent from anywhere; JSON only by a page that this host allows to.

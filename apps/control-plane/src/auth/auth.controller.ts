@@ -21,7 +21,11 @@ export class AuthController {
 
   @Post('sign-up')
   @ResponseSchema(meSchema)
-  async signUp(@Body({ schema: credentialsSchema }) body: Credentials, @Req() req: Request, @Res({ passthrough: true }) res: Response): Promise<Me> {
+  async signUp(
+    @Body({ schema: credentialsSchema }) body: Credentials,
+    @Req() req: Request,
+    @Res({ passthrough: true }) res: Response,
+  ): Promise<Me> {
     const signedIn = await this.auth.signUp(this.toRequest(body, req)).catch(refuseWhenBusy);
     if (signedIn === null) throw authProblems.email_unavailable();
     return this.answer(res, signedIn);
@@ -30,7 +34,11 @@ export class AuthController {
   @Post('sign-in')
   @HttpCode(HttpStatus.OK)
   @ResponseSchema(meSchema)
-  async signIn(@Body({ schema: credentialsSchema }) body: Credentials, @Req() req: Request, @Res({ passthrough: true }) res: Response): Promise<Me> {
+  async signIn(
+    @Body({ schema: credentialsSchema }) body: Credentials,
+    @Req() req: Request,
+    @Res({ passthrough: true }) res: Response,
+  ): Promise<Me> {
     const signedIn = await this.auth.signIn(this.toRequest(body, req)).catch(refuseWhenBusy);
     if (signedIn === null) throw authProblems.credentials_wrong();
     return this.answer(res, signedIn);

@@ -3,7 +3,10 @@ import { defineProblems } from '@tensorloop/nest-kit/problem';
 export const authProblems = defineProblems({
   // The same for an unknown address and a wrong password: who has an account here is nobody's business.
   credentials_wrong: { kind: 'unauthenticated', text: 'The e-mail address or the password is wrong.' },
-  email_unavailable: { kind: 'conflict', text: 'An account cannot be created with this e-mail address. If it is yours, sign in.' },
+  email_unavailable: {
+    kind: 'conflict',
+    text: 'An account cannot be created with this e-mail address. If it is yours, sign in.',
+  },
   sign_in_busy: { kind: 'unavailable', text: 'Too many people are signing in at the moment; try again in a second.' },
   session_missing: { kind: 'unauthenticated', text: 'Sign in to continue. The dashboard API takes a session cookie.' },
   role_insufficient: { kind: 'forbidden', text: 'Your role in this account does not allow this.' },

@@ -49,7 +49,9 @@ describe('sign-in (TL-1)', () => {
   it('answers the same for a wrong password and for an address nobody has', async () => {
     const { email } = await plane.signUp();
     const attempt = async (address: string) => {
-      const { status, body } = await plane.browser().send('POST', '/api/auth/sign-in', { body: { email: address, password: 'wrong password' } });
+      const { status, body } = await plane
+        .browser()
+        .send('POST', '/api/auth/sign-in', { body: { email: address, password: 'wrong password' } });
       return { httpStatus: status, ...body, requestId: null };
     };
     const known = await attempt(email);
@@ -124,15 +126,17 @@ describe('session', () => {
 });
 
 describe('requests made by another site', () => {
-  it.each([{ 'sec-fetch-site': 'cross-site' }, { 'sec-fetch-site': 'same-site' }, { origin: 'https://evil.example' }, { origin: 'null' }])(
-    'are refused when they would change something: %j',
-    async (headers) => {
-      const { browser } = await plane.signUp();
-      const { status, body } = await browser.send('POST', '/api/auth/sign-out', { headers: headers as Record<string, string> });
-      expect([status, body.code]).toEqual([403, 'cross_site_request']);
-      expect((await browser.send('GET', '/api/me')).status).toBe(200);
-    },
-  );
+  it.each([
+    { 'sec-fetch-site': 'cross-site' },
+    { 'sec-fetch-site': 'same-site' },
+    { origin: 'https://evil.example' },
+    { origin: 'null' },
+  ])('are refused when they would change something: %j', async (headers) => {
+    const { browser } = await plane.signUp();
+    const { status, body } = await browser.send('POST', '/api/auth/sign-out', { headers: headers as Record<string, string> });
+    expect([status, body.code]).toEqual([403, 'cross_site_request']);
+    expect((await browser.send('GET', '/api/me')).status).toBe(200);
+  });
 
   it('cannot pass as a form', async () => {
     const { browser } = await plane.signUp();
@@ -156,9 +160,16 @@ describe('the wrong surface (TL-6, TL-13)', () => {
   });
 
   it.each(['/v1', '/v1/models', '/v1/chat/completions'])("%s answers in OpenAI's shape and names the gateway", async (path) => {
-    const { status, body } = await plane.browser().send<{ error: Record<string, unknown> }>('POST', path, { body: '{ not json' });
+    const { status, body } = await plane
+      .browser()
+      .send<{ error: Record<string, unknown> }>('POST', path, { body: '{ not json' });
     expect(status).toBe(404);
-    expect(body.error).toEqual({ message: expect.stringContaining(`${GATEWAY_URL}/v1`), type: 'invalid_request_error', param: null, code: 'wrong_base_url' });
+    expect(body.error).toEqual({
+      message: expect.stringContaining(`${GATEWAY_URL}/v1`),
+      type: 'invalid_request_error',
+      param: null,
+      code: 'wrong_base_url',
+    });
   });
 
   it('anything unknown is a problem with a code', async () => {

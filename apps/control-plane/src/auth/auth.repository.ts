@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { type Role, roleSchema } from '@tensorloop/contracts/dashboard-api';
-import { ControlClient, isUniqueViolation } from '@tensorloop/db/control-client';
+import { ControlClient } from '@tensorloop/db/control-client';
+import { isUniqueViolation } from '@tensorloop/db/database-errors';
 import type { SessionTimes } from './session.rules.js';
 
 export interface NewAccount {
@@ -78,14 +79,20 @@ export class AuthRepository {
   }
 
   async findSession(tokenHash: string): Promise<SessionRow | null> {
-    const row = await this.control.global.session.findUnique({ where: { tokenHash }, include: { user: { select: { email: true } } } });
+    const row = await this.control.global.session.findUnique({
+      where: { tokenHash },
+      include: { user: { select: { email: true } } },
+    });
     if (row === null) return null;
     const { user, userId, accountId, lastSeenAt, idleExpiresAt, absoluteExpiresAt, revokedAt } = row;
     return { email: user.email, userId, accountId, lastSeenAt, idleExpiresAt, absoluteExpiresAt, revokedAt };
   }
 
   async touchSession(tokenHash: string, lastSeenAt: Date, idleExpiresAt: Date): Promise<void> {
-    await this.control.global.session.updateMany({ where: { tokenHash, revokedAt: null }, data: { lastSeenAt, idleExpiresAt } });
+    await this.control.global.session.updateMany({
+      where: { tokenHash, revokedAt: null },
+      data: { lastSeenAt, idleExpiresAt },
+    });
   }
 
   async revokeSession(tokenHash: string, revokedAt: Date): Promise<void> {
@@ -96,7 +103,12 @@ export class AuthRepository {
   async pruneSessions(userId: string, now: Date, keep: number): Promise<void> {
     const { session } = this.control.global;
     await session.deleteMany({ where: { userId, OR: [{ idleExpiresAt: { lte: now } }, { revokedAt: { not: null } }] } });
-    const surplus = await session.findMany({ where: { userId }, orderBy: { lastSeenAt: 'desc' }, skip: keep, select: { tokenHash: true } });
+    const surplus = await session.findMany({
+      where: { userId },
+      orderBy: { lastSeenAt: 'desc' },
+      skip: keep,
+      select: { tokenHash: true },
+    });
     if (surplus.length > 0) await session.deleteMany({ where: { tokenHash: { in: surplus.map((row) => row.tokenHash) } } });
   }
 }

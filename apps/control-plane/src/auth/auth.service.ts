@@ -4,8 +4,8 @@ import { newAccountTag } from '@tensorloop/kernel/key-text';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { CLOCK, type Clock } from '../clock.js';
 import { AuthRepository, type NewSession } from './auth.repository.js';
-import type { Principal } from './principal.types.js';
 import { PasswordHasher } from './password-hasher.js';
+import type { Principal } from './principal.types.js';
 import { isSessionLive, newSessionTimes, newSessionToken, sessionTokenHash, touchedIdleExpiry } from './session.rules.js';
 
 /** The plan of a fresh account. */
@@ -92,6 +92,9 @@ export class AuthService {
   private newSession(userAgent: string): { token: string; session: NewSession } {
     const token = newSessionToken();
     const times = newSessionTimes(this.clock());
-    return { token, session: { tokenHash: sessionTokenHash(token), userAgent: userAgent.slice(0, USER_AGENT_LENGTH_MAX), times } };
+    return {
+      token,
+      session: { tokenHash: sessionTokenHash(token), userAgent: userAgent.slice(0, USER_AGENT_LENGTH_MAX), times },
+    };
   }
 }

@@ -1,5 +1,11 @@
 import { Body, Controller, Delete, Get, HttpCode, HttpStatus, Inject, Param, Post, Query } from '@nestjs/common';
-import { type KeyCreate, type KeyCreated, keyCreatedSchema, keyCreateSchema, keyListSchema } from '@tensorloop/contracts/dashboard-api';
+import {
+  type KeyCreate,
+  type KeyCreated,
+  keyCreatedSchema,
+  keyCreateSchema,
+  keyListSchema,
+} from '@tensorloop/contracts/dashboard-api';
 import { Access, RawResponse, ResponseSchema } from '@tensorloop/nest-kit/access';
 import { CurrentPrincipal, KEY_WRITERS, type Principal, Roles } from '../auth/principal.types.js';
 import { type KeyListQuery, type KeyParams, keyListQuerySchema, keyParamsSchema } from './keys.dto.js';
@@ -17,7 +23,10 @@ export class KeysController {
   @Post()
   @Roles(...KEY_WRITERS)
   @ResponseSchema(keyCreatedSchema)
-  async create(@CurrentPrincipal() { accountId, userId }: Principal, @Body({ schema: keyCreateSchema }) key: KeyCreate): Promise<KeyCreated> {
+  async create(
+    @CurrentPrincipal() { accountId, userId }: Principal,
+    @Body({ schema: keyCreateSchema }) key: KeyCreate,
+  ): Promise<KeyCreated> {
     const result = await this.keys.mint({ accountId, userId, key });
     if (result.outcome === 'minted') return result.key;
     if (result.outcome === 'refused') throw toProblem(result.refusal);
@@ -35,7 +44,10 @@ export class KeysController {
   @HttpCode(HttpStatus.NO_CONTENT)
   @Roles(...KEY_WRITERS)
   @RawResponse('no content')
-  async revoke(@CurrentPrincipal() { accountId }: Principal, @Param({ schema: keyParamsSchema }) { id }: KeyParams): Promise<void> {
+  async revoke(
+    @CurrentPrincipal() { accountId }: Principal,
+    @Param({ schema: keyParamsSchema }) { id }: KeyParams,
+  ): Promise<void> {
     const result = await this.keys.revoke(accountId, id);
     if (result === 'not_found') throw keyProblems.key_not_found();
     if (result === 'not_active') throw keyProblems.key_not_active_yet({ headers: RETRY_HEADERS });

@@ -9,5 +9,8 @@ export const keyProblems = defineProblems({
   rpm_above_plan: { kind: 'limit_reached', text: 'The requests per minute are above what the plan allows per key.' },
   plan_key_limit_reached: { kind: 'conflict', text: 'The plan allows no more active keys.' },
   // Saved, but not yet what gateways go by.
-  key_not_active_yet: { kind: 'unavailable', text: 'The change is saved but not yet in force; it will be as soon as the gateways can be reached.' },
+  key_not_active_yet: {
+    kind: 'unavailable',
+    text: 'The change is saved but not yet in force; it will be as soon as the gateways can be reached.',
+  },
 });

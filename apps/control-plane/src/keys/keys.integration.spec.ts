@@ -5,7 +5,13 @@ import { setAccountPlan } from '@tensorloop/db/operator';
 import { KEY_PATTERN, parseKeyText } from '@tensorloop/kernel/key-text';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { waitUntil } from '@tensorloop/testing/wait-until';
-import { PEPPER, START_TIMEOUT_MS, startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
+import {
+  PEPPER,
+  START_TIMEOUT_MS,
+  startControlPlane,
+  type TestBrowser,
+  type TestControlPlane,
+} from '../control-plane.fixture.js';
 
 const DAY_MS = 86_400_000;
 const PARALLEL_MINTS = 20;
@@ -57,7 +63,9 @@ describe('a minted key (TL-3)', () => {
       rpm: '30',
       mintedAtMs: String(Date.parse(body.createdAt)),
     });
-    expect(await plane.database.query('SELECT FROM control.key_projection_outbox WHERE key_id = $1', [body.id])).toHaveLength(0);
+    expect(await plane.database.query('SELECT FROM control.key_projection_outbox WHERE key_id = $1', [body.id])).toHaveLength(
+      0,
+    );
   });
 
   it('is revoked in Redis when the API answers the revocation, and leaves the list', async () => {
@@ -99,21 +107,31 @@ describe("the plan's ceilings (TL-2)", () => {
     expect(await listIds(browser, '?include=inactive')).toEqual([]);
   });
 
-  it.each([{ expiresInDays: 366 }, { expiresInDays: 0 }, { rpm: 0 }, { rpm: 1.5 }, { models: [] }, { models: ['*'] }, { budgetUsd: '-1' }, { budgetUsd: 5 }, { name: ' ' }, { surprise: 1 }])(
-    'and the contract refuse %j',
-    async (key) => {
-      const { browser } = await plane.signUp();
-      const { status, body } = await browser.mint(key);
-      expect([status, body.code]).toEqual([400, 'invalid_request']);
-    },
-  );
+  it.each([
+    { expiresInDays: 366 },
+    { expiresInDays: 0 },
+    { rpm: 0 },
+    { rpm: 1.5 },
+    { models: [] },
+    { models: ['*'] },
+    { budgetUsd: '-1' },
+    { budgetUsd: 5 },
+    { name: ' ' },
+    { surprise: 1 },
+  ])('and the contract refuse %j', async (key) => {
+    const { browser } = await plane.signUp();
+    const { status, body } = await browser.mint(key);
+    expect([status, body.code]).toEqual([400, 'invalid_request']);
+  });
 
   it('hold under parallel mints', async () => {
     const { browser } = await plane.signUp();
     const answers = await Promise.all(Array.from({ length: PARALLEL_MINTS }, () => browser.mint()));
     const refused = answers.filter(({ status }) => status !== 201);
     expect(refused).toHaveLength(PARALLEL_MINTS - 2);
-    expect(new Set(refused.map(({ status, body }) => `${status} ${body.code}`))).toEqual(new Set(['409 plan_key_limit_reached']));
+    expect(new Set(refused.map(({ status, body }) => `${status} ${body.code}`))).toEqual(
+      new Set(['409 plan_key_limit_reached']),
+    );
     expect(await listIds(browser)).toHaveLength(2);
   });
 
@@ -126,8 +144,11 @@ describe("the plan's ceilings (TL-2)", () => {
     expect(all.models).toEqual(['*']);
     await setAccountPlan(plane.database.urls.owner, me.account.id, 'free');
     const { accountTag } = parseKeyText(body.key) as { accountTag: string };
-    const models = async (key: KeyCreated) => (await plane.redis.hkeys(redisKeyOf(key.key))).filter((field) => field.startsWith('m:'));
-    await waitUntil(async () => (await plane.redis.hget(redisKeyOf(all.key), 'version')) === '2', { what: 'the relay to carry the new plan' });
+    const models = async (key: KeyCreated) =>
+      (await plane.redis.hkeys(redisKeyOf(key.key))).filter((field) => field.startsWith('m:'));
+    await waitUntil(async () => (await plane.redis.hget(redisKeyOf(all.key), 'version')) === '2', {
+      what: 'the relay to carry the new plan',
+    });
     expect([await models(body), await models(all)]).toEqual([['m:gpt-4o-mini'], ['m:gpt-4o-mini']]);
     expect(accountTag).toHaveLength(8);
   });
@@ -162,7 +183,14 @@ describe('roles', () => {
   });
 
   it('nobody may do anything without a session', async () => {
-    for (const [method, path] of [['GET', '/api/me'], ['GET', '/api/keys'], ['POST', '/api/keys'], ['DELETE', `/api/keys/${uuid7()}`], ['GET', '/api/activity'], ['GET', '/api/usage/summary']] as const) {
+    for (const [method, path] of [
+      ['GET', '/api/me'],
+      ['GET', '/api/keys'],
+      ['POST', '/api/keys'],
+      ['DELETE', `/api/keys/${uuid7()}`],
+      ['GET', '/api/activity'],
+      ['GET', '/api/usage/summary'],
+    ] as const) {
       expect((await plane.browser().send(method, path)).body.code).toBe('session_missing');
     }
   });
@@ -183,7 +211,9 @@ describe('with Redis down', () => {
     expect((await pending()).length).toBeGreaterThanOrEqual(2);
     await plane.redisServer.server.restart();
     await waitUntil(async () => (await pending()).length === 0, { timeoutMs: 20_000, what: 'the relay to empty the outbox' });
-    await waitUntil(async () => (await plane.redis.hget(redisKeyOf(kept.key), 'revoked')) === '1', { what: 'the revocation in Redis' });
+    await waitUntil(async () => (await plane.redis.hget(redisKeyOf(kept.key), 'revoked')) === '1', {
+      what: 'the revocation in Redis',
+    });
     expect((await browser.mint()).status).toBe(201);
   }, 60_000);
 });

@@ -51,15 +51,24 @@ export class KeysRepository {
     return this.control.withAccount(accountId, async (tx) => {
       const key = await tx.key.findUnique({ where: { accountId_id: { accountId, id: keyId } } });
       if (key === null) return null;
-      await tx.key.updateMany({ where: { accountId, id: keyId, revokedAt: null }, data: { revokedAt: new Date(nowMs), version: { increment: 1 } } });
+      await tx.key.updateMany({
+        where: { accountId, id: keyId, revokedAt: null },
+        data: { revokedAt: new Date(nowMs), version: { increment: 1 } },
+      });
       return announce(tx, accountId, keyId);
     });
   }
 }
 
-async function insertKey(tx: ControlTransaction, accountId: string, key: NewKey): Promise<{ key: StoredKey; pending: PendingProjection }> {
+async function insertKey(
+  tx: ControlTransaction,
+  accountId: string,
+  key: NewKey,
+): Promise<{ key: StoredKey; pending: PendingProjection }> {
   const { mintedAtMs, expiresAtMs, ...fields } = key;
-  const row = await tx.key.create({ data: { ...fields, accountId, mintedAt: new Date(mintedAtMs), expiresAt: new Date(expiresAtMs) } });
+  const row = await tx.key.create({
+    data: { ...fields, accountId, mintedAt: new Date(mintedAtMs), expiresAt: new Date(expiresAtMs) },
+  });
   return { key: toStoredKey(row), pending: await announce(tx, accountId, key.id) };
 }
 

@@ -6,8 +6,22 @@ import { hashKeyText, mintTerms, previewOf, refuseAnotherKey } from './keys.rule
 const DAY_MS = 86_400_000;
 const NOW_MS = Date.parse('2026-11-21T12:34:56.789Z');
 const known = new Set(['gpt-4o-mini', 'gpt-4o', 'llama-3.3-70b']);
-const free: PlanCeilings = { id: 'free', name: 'Free', keysMax: 2, budgetPerKeyNanoUsdMax: 5_000_000_000n, rpmPerKeyMax: 30, models: ['gpt-4o-mini'] };
-const pro: PlanCeilings = { id: 'pro', name: 'Pro', keysMax: 10, budgetPerKeyNanoUsdMax: 100_000_000_000n, rpmPerKeyMax: 300, models: ['*'] };
+const free: PlanCeilings = {
+  id: 'free',
+  name: 'Free',
+  keysMax: 2,
+  budgetPerKeyNanoUsdMax: 5_000_000_000n,
+  rpmPerKeyMax: 30,
+  models: ['gpt-4o-mini'],
+};
+const pro: PlanCeilings = {
+  id: 'pro',
+  name: 'Pro',
+  keysMax: 10,
+  budgetPerKeyNanoUsdMax: 100_000_000_000n,
+  rpmPerKeyMax: 300,
+  models: ['*'],
+};
 
 function mint(plan: PlanCeilings, request: Partial<Parameters<typeof mintTerms>[0]>) {
   const result = mintTerms({ name: 'k', ...request }, plan, { known, nowMs: NOW_MS });
@@ -17,12 +31,27 @@ function mint(plan: PlanCeilings, request: Partial<Parameters<typeof mintTerms>[
 describe('terms of a key (TL-2, TL-3)', () => {
   it("are the plan's ceilings and 90 days when nothing is asked for", () => {
     const expiresAtMs = NOW_MS + 90 * DAY_MS;
-    expect(mint(free, {})).toEqual({ models: ['gpt-4o-mini'], budgetNanoUsd: 5_000_000_000n, rpm: 30, mintedAtMs: NOW_MS, expiresAtMs });
-    expect(mint(pro, {})).toEqual({ models: ['*'], budgetNanoUsd: 100_000_000_000n, rpm: 300, mintedAtMs: NOW_MS, expiresAtMs });
+    expect(mint(free, {})).toEqual({
+      models: ['gpt-4o-mini'],
+      budgetNanoUsd: 5_000_000_000n,
+      rpm: 30,
+      mintedAtMs: NOW_MS,
+      expiresAtMs,
+    });
+    expect(mint(pro, {})).toEqual({
+      models: ['*'],
+      budgetNanoUsd: 100_000_000_000n,
+      rpm: 300,
+      mintedAtMs: NOW_MS,
+      expiresAtMs,
+    });
   });
 
   it('reach the ceiling exactly and not a nano-dollar beyond', () => {
-    expect(mint(free, { budgetUsd: '5', rpm: 30, expiresInDays: 365 })).toMatchObject({ budgetNanoUsd: 5_000_000_000n, expiresAtMs: NOW_MS + 365 * DAY_MS });
+    expect(mint(free, { budgetUsd: '5', rpm: 30, expiresInDays: 365 })).toMatchObject({
+      budgetNanoUsd: 5_000_000_000n,
+      expiresAtMs: NOW_MS + 365 * DAY_MS,
+    });
     expect(mint(free, { budgetUsd: '5.000000001' })).toBe('budget_above_plan');
     expect(mint(free, { rpm: 31 })).toBe('rpm_above_plan');
     expect(mint(free, { budgetUsd: '0' })).toBe('budget_zero');

@@ -25,20 +25,32 @@ export type TermsResult = { ok: true; terms: KeyTerms } | { ok: false; refusal: 
  * What a key will be allowed, within the ceilings of the account's plan (spec TL-2, TL-3). What the request leaves out
  * takes the plan's ceiling. `known` holds the ids of models that can be served.
  */
-export function mintTerms(request: KeyCreate, plan: PlanCeilings, context: { known: ReadonlySet<string>; nowMs: number }): TermsResult {
+export function mintTerms(
+  request: KeyCreate,
+  plan: PlanCeilings,
+  context: { known: ReadonlySet<string>; nowMs: number },
+): TermsResult {
   const models = request.models === undefined ? plan.models : [...new Set(request.models)];
   const budgetNanoUsd = request.budgetUsd === undefined ? plan.budgetPerKeyNanoUsdMax : parseUsd(request.budgetUsd);
   const rpm = request.rpm ?? plan.rpmPerKeyMax;
-  const refusal = refuseModels(request.models ?? [], plan, context.known) ?? refuseBudget(budgetNanoUsd, plan) ?? refuseRpm(rpm, plan);
+  const refusal =
+    refuseModels(request.models ?? [], plan, context.known) ?? refuseBudget(budgetNanoUsd, plan) ?? refuseRpm(rpm, plan);
   if (refusal !== null) return { ok: false, refusal };
   const expiresInDays = request.expiresInDays ?? EXPIRY_DAYS_DEFAULT;
-  return { ok: true, terms: { models, budgetNanoUsd, rpm, mintedAtMs: context.nowMs, expiresAtMs: context.nowMs + expiresInDays * DAY_MS } };
+  return {
+    ok: true,
+    terms: { models, budgetNanoUsd, rpm, mintedAtMs: context.nowMs, expiresAtMs: context.nowMs + expiresInDays * DAY_MS },
+  };
 }
 
 function refuseModels(wanted: readonly string[], plan: PlanCeilings, known: ReadonlySet<string>): MintRefusal | null {
   const unknown = wanted.filter((model) => !known.has(model));
   if (unknown.length > 0) {
-    return { code: 'unknown_model', pointer: '/models', detail: `There is no model ${unknown.join(', ')}. Model ids are case- and dash-sensitive.` };
+    return {
+      code: 'unknown_model',
+      pointer: '/models',
+      detail: `There is no model ${unknown.join(', ')}. Model ids are case- and dash-sensitive.`,
+    };
   }
   if (plan.models.includes(ALL_MODELS)) return null;
   const outside = wanted.filter((model) => !plan.models.includes(model));
@@ -48,7 +60,8 @@ function refuseModels(wanted: readonly string[], plan: PlanCeilings, known: Read
 }
 
 function refuseBudget(budget: NanoUsd, plan: PlanCeilings): MintRefusal | null {
-  if (budget === 0n) return { code: 'budget_zero', pointer: '/budgetUsd', detail: 'A key with a budget of 0 could make no call.' };
+  if (budget === 0n)
+    return { code: 'budget_zero', pointer: '/budgetUsd', detail: 'A key with a budget of 0 could make no call.' };
   if (budget <= plan.budgetPerKeyNanoUsdMax) return null;
   const detail = `The ${plan.name} plan allows a budget of at most ${formatUsd(plan.budgetPerKeyNanoUsdMax)} USD per key.`;
   return { code: 'budget_above_plan', pointer: '/budgetUsd', detail };

@@ -12,7 +12,10 @@ import { KeysRepository, type LockedAccount } from './keys.repository.js';
 import { hashKeyText, mintTerms, previewOf, refuseAnotherKey } from './keys.rules.js';
 import type { MintRefusal, StoredKey } from './keys.types.js';
 
-export type MintResult = { outcome: 'minted'; key: KeyCreated } | { outcome: 'refused'; refusal: MintRefusal } | { outcome: 'not_active' };
+export type MintResult =
+  | { outcome: 'minted'; key: KeyCreated }
+  | { outcome: 'refused'; refusal: MintRefusal }
+  | { outcome: 'not_active' };
 export type RevokeResult = 'revoked' | 'not_found' | 'not_active';
 
 interface MintRequest {
@@ -40,7 +43,9 @@ export class KeysService {
    */
   async mint(request: MintRequest): Promise<MintResult> {
     const known = await this.models.listIds();
-    const inserted = await this.repository.withLockedAccount(request.accountId, (account) => this.insert(account, request, known));
+    const inserted = await this.repository.withLockedAccount(request.accountId, (account) =>
+      this.insert(account, request, known),
+    );
     if ('refusal' in inserted) return { outcome: 'refused', refusal: inserted.refusal };
     const { key, keyText, pending } = inserted;
     if (await this.projection.deliver(pending)) return { outcome: 'minted', key: toKeyCreated(key, keyText, this.clock()) };

@@ -27,7 +27,13 @@ export interface NewKey extends KeyTerms {
 }
 
 export interface MintRefusal {
-  code: 'unknown_model' | 'model_not_in_plan' | 'budget_zero' | 'budget_above_plan' | 'rpm_above_plan' | 'plan_key_limit_reached';
+  code:
+    | 'unknown_model'
+    | 'model_not_in_plan'
+    | 'budget_zero'
+    | 'budget_above_plan'
+    | 'rpm_above_plan'
+    | 'plan_key_limit_reached';
   detail: string;
   /** JSON pointer into the request, where one field is to blame. */
   pointer?: string;

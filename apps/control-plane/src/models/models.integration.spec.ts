@@ -26,20 +26,26 @@ afterAll(async () => {
 });
 
 describe('the model catalogue', () => {
-  it('is published at boot, and again when a model or its provider changes', async () => {
-    const first = await waitUntil(read, { what: 'the first snapshot' });
-    expect(first.models.map(({ id }) => id)).toEqual(expect.arrayContaining(['gpt-4o-mini', 'gpt-4o', 'text-embedding-3-small', 'llama-3.3-70b']));
-    expect(first.models.every(({ deployments }) => deployments.length === 1)).toBe(true);
-    await plane.database.query("UPDATE control.models SET is_retired = true WHERE id = 'gpt-4o'");
-    await seed(plane.database.urls.owner, { upstreamBaseUrl: 'https://api.openai.com/v1', credential: 'env:OPENAI_API_KEY' });
-    const changed = await waitUntil(
-      async () => {
-        const catalogue = await read();
-        const model = catalogue?.models.find(({ id }) => id === 'gpt-4o');
-        return model?.isRetired === true && model.deployments[0]?.credential === 'env:OPENAI_API_KEY' ? catalogue : null;
-      },
-      { timeoutMs: CHANGE_TIMEOUT_MS, what: 'the changed snapshot' },
-    );
-    expect(changed?.revision).toBeGreaterThan(first.revision);
-  }, START_TIMEOUT_MS);
+  it(
+    'is published at boot, and again when a model or its provider changes',
+    async () => {
+      const first = await waitUntil(read, { what: 'the first snapshot' });
+      expect(first.models.map(({ id }) => id)).toEqual(
+        expect.arrayContaining(['gpt-4o-mini', 'gpt-4o', 'text-embedding-3-small', 'llama-3.3-70b']),
+      );
+      expect(first.models.every(({ deployments }) => deployments.length === 1)).toBe(true);
+      await plane.database.query("UPDATE control.models SET is_retired = true WHERE id = 'gpt-4o'");
+      await seed(plane.database.urls.owner, { upstreamBaseUrl: 'https://api.openai.com/v1', credential: 'env:OPENAI_API_KEY' });
+      const changed = await waitUntil(
+        async () => {
+          const catalogue = await read();
+          const model = catalogue?.models.find(({ id }) => id === 'gpt-4o');
+          return model?.isRetired === true && model.deployments[0]?.credential === 'env:OPENAI_API_KEY' ? catalogue : null;
+        },
+        { timeoutMs: CHANGE_TIMEOUT_MS, what: 'the changed snapshot' },
+      );
+      expect(changed?.revision).toBeGreaterThan(first.revision);
+    },
+    START_TIMEOUT_MS,
+  );
 });

@@ -14,7 +14,10 @@ let gateway: RpcClient;
 beforeAll(async () => {
   plane = await startControlPlane();
   gateway = new RpcClient({ url: plane.nats.url, name: 'spec gateway' });
-  await waitUntil(async () => (await plane.browser().send('GET', '/health/ready')).status === 200, { timeoutMs: 10_000, what: 'the control plane to be ready' });
+  await waitUntil(async () => (await plane.browser().send('GET', '/health/ready')).status === 200, {
+    timeoutMs: 10_000,
+    what: 'the control plane to be ready',
+  });
 }, START_TIMEOUT_MS);
 afterAll(async () => {
   await gateway.close();
@@ -60,6 +63,9 @@ describe("a gateway's question for a key that Redis does not know", () => {
     await plane.redisServer.server.kill();
     expect(await gateway.call(keyProject, key)).toMatchObject({ ok: false, code: 'unavailable' });
     await plane.redisServer.server.restart();
-    await waitUntil(async () => (await gateway.call(keyProject, key)).ok, { timeoutMs: 10_000, what: 'an answer after the outage' });
+    await waitUntil(async () => (await gateway.call(keyProject, key)).ok, {
+      timeoutMs: 10_000,
+      what: 'an answer after the outage',
+    });
   }, 30_000);
 });

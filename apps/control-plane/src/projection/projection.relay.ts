@@ -22,7 +22,10 @@ export class ProjectionRelay implements OnApplicationBootstrap, OnModuleDestroy 
     @Inject(LOGGER) private readonly logger: Logger,
     @Inject(Metrics) metrics: Metrics,
   ) {
-    this.delivered = metrics.counter({ name: 'tensorloop_control_projections_relayed_total', help: 'Key projections delivered by the relay.' });
+    this.delivered = metrics.counter({
+      name: 'tensorloop_control_projections_relayed_total',
+      help: 'Key projections delivered by the relay.',
+    });
   }
 
   onApplicationBootstrap(): void {

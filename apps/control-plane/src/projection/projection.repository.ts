@@ -11,12 +11,18 @@ export class ProjectionRepository {
   constructor(@Inject(RelayClient) private readonly relay: RelayClient) {}
 
   async findKey(accountId: string, keyId: string): Promise<ProjectedKey | null> {
-    const key = await this.relay.tables.key.findUnique({ where: { accountId_id: { accountId, id: keyId } }, include: WITH_ACCOUNT });
+    const key = await this.relay.tables.key.findUnique({
+      where: { accountId_id: { accountId, id: keyId } },
+      include: WITH_ACCOUNT,
+    });
     return key === null ? null : toProjectedKey(key);
   }
 
   async findKeyByHash(accountTag: string, keyHash: string): Promise<ProjectedKey | null> {
-    const key = await this.relay.tables.key.findUnique({ where: { keyHash, account: { tag: accountTag } }, include: WITH_ACCOUNT });
+    const key = await this.relay.tables.key.findUnique({
+      where: { keyHash, account: { tag: accountTag } },
+      include: WITH_ACCOUNT,
+    });
     return key === null ? null : toProjectedKey(key);
   }
 

@@ -32,7 +32,9 @@ export class ProjectionService {
       try {
         await this.project(pending);
         // Its fate does not matter: a row that stays is delivered once more by the relay, to no effect.
-        await this.repository.removePending([pending.outboxId]).catch((err: unknown) => this.logger.warn({ err }, 'an outbox row was not removed'));
+        await this.repository
+          .removePending([pending.outboxId])
+          .catch((err: unknown) => this.logger.warn({ err }, 'an outbox row was not removed'));
         return true;
       } catch (err) {
         if (performance.now() + DELIVERY_RETRY_MS >= deadlineMs) {
@@ -57,7 +59,8 @@ export class ProjectionService {
       );
     }
     if (delivered.length > 0) await this.repository.removePending(delivered);
-    if (failures.length > 0) throw new Error(`${failures.length} of ${rows.length} projections were not delivered`, { cause: failures[0] });
+    if (failures.length > 0)
+      throw new Error(`${failures.length} of ${rows.length} projections were not delivered`, { cause: failures[0] });
     return delivered.length;
   }
 

@@ -27,7 +27,11 @@ class RedisLifetime implements OnApplicationShutdown {
 
 @Module({
   providers: [
-    { provide: Redis, inject: [CONFIG, LOGGER], useFactory: (config: Config, logger: Logger) => connect(config.REDIS_URL, logger) },
+    {
+      provide: Redis,
+      inject: [CONFIG, LOGGER],
+      useFactory: (config: Config, logger: Logger) => connect(config.REDIS_URL, logger),
+    },
     { provide: AdmissionClient, inject: [Redis], useFactory: (redis: Redis) => new AdmissionClient(redis) },
     RedisLifetime,
   ],

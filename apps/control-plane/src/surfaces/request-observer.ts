@@ -25,7 +25,11 @@ export function observeRequests({ logger, metrics, tracing }: Observers): Reques
   return (req: Request, res: Response, next: NextFunction) => {
     const startedMs = performance.now();
     const requestId = requestIdOf(req);
-    const span = tracing.startSpan(`HTTP ${req.method}`, { role: 'server', parent: req.headers['traceparent']?.toString(), attributes: { 'request.id': requestId } });
+    const span = tracing.startSpan(`HTTP ${req.method}`, {
+      role: 'server',
+      parent: req.headers['traceparent']?.toString(),
+      attributes: { 'request.id': requestId },
+    });
     res.once('close', () => {
       const durationMs = performance.now() - startedMs;
       const route = routeOf(req);
@@ -35,7 +39,8 @@ export function observeRequests({ logger, metrics, tracing }: Observers): Reques
       span.set('http.response.status_code', status);
       if (status >= SERVER_ERROR_MIN) span.fail(`status ${status}`);
       span.end();
-      if (!QUIET_PATHS.test(req.path)) logger.info({ requestId, method: req.method, route, status, durationMs: Math.round(durationMs) }, 'request');
+      if (!QUIET_PATHS.test(req.path))
+        logger.info({ requestId, method: req.method, route, status, durationMs: Math.round(durationMs) }, 'request');
     });
     next();
   };

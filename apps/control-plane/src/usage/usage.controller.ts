@@ -29,7 +29,10 @@ export class UsageController {
   /** One row per call, newest first (spec TL-10). */
   @Get('activity')
   @ResponseSchema(activityPageSchema)
-  async listActivity(@CurrentPrincipal() { accountId }: Principal, @Query({ schema: activityQuerySchema }) query: ActivityQuery): Promise<ActivityPage> {
+  async listActivity(
+    @CurrentPrincipal() { accountId }: Principal,
+    @Query({ schema: activityQuerySchema }) query: ActivityQuery,
+  ): Promise<ActivityPage> {
     const { cursor, ...filter } = query;
     const before = cursor === undefined ? null : parseCursor(cursor);
     if (cursor !== undefined && before === null) throw usageProblems.cursor_invalid();
@@ -45,7 +48,8 @@ export class UsageController {
     @Query({ schema: usageSummaryQuerySchema }) query: z.infer<typeof usageSummaryQuerySchema>,
   ): Promise<UsageSummary> {
     const days = dayRange(query, this.clock());
-    if (!days.ok) throw usageProblems.days_invalid({ detail: days.message, errors: [{ pointer: days.pointer, message: days.message }] });
+    if (!days.ok)
+      throw usageProblems.days_invalid({ detail: days.message, errors: [{ pointer: days.pointer, message: days.message }] });
     const summary = await this.usage.getSummary(accountId, { from: days.from, to: days.to });
     if (summary === null) throw usageProblems.usage_unavailable({ headers: RETRY_HEADERS });
     return summary;

@@ -3,7 +3,13 @@ import { Controller, type INestMicroservice, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { MessagePattern, Payload } from '@nestjs/microservices';
 import type { ActivityPage, UsageSummary } from '@tensorloop/contracts/dashboard-api';
-import { type ActivityListReply, type ActivityListRequest, activityListRequestSchema, type UsageSummaryGetReply, type UsageSummaryGetRequest } from '@tensorloop/contracts/rpc';
+import {
+  type ActivityListReply,
+  type ActivityListRequest,
+  activityListRequestSchema,
+  type UsageSummaryGetReply,
+  type UsageSummaryGetRequest,
+} from '@tensorloop/contracts/rpc';
 import { RPC } from '@tensorloop/contracts/subjects';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { rpcServerOptions } from '@tensorloop/nest-kit/rpc';
@@ -23,7 +29,15 @@ class MeteringDouble {
     const request = activityListRequestSchema.parse(payload);
     asked.push(request);
     const after = IDS.filter((id) => request.before === null || id < request.before);
-    const row = { keyId: KEY_ID, model: 'gpt-4o-mini', endpoint: 'chat.completions', stream: false, outcome: 'completed', httpStatus: 200, estimated: false } as const;
+    const row = {
+      keyId: KEY_ID,
+      model: 'gpt-4o-mini',
+      endpoint: 'chat.completions',
+      stream: false,
+      outcome: 'completed',
+      httpStatus: 200,
+      estimated: false,
+    } as const;
     const rows = after.slice(0, request.limit).map((requestId) => ({
       ...row,
       requestId,
@@ -40,7 +54,14 @@ class MeteringDouble {
   summary(@Payload() request: UsageSummaryGetRequest): UsageSummaryGetReply {
     asked.push(request);
     const byDay = [{ ...SUM, day: request.toDay }];
-    return { ok: true, total: SUM, byDay, byModel: [{ ...SUM, model: 'gpt-4o-mini' }], byKey: [{ ...SUM, keyId: KEY_ID }], dataThroughMs: NOW_MS };
+    return {
+      ok: true,
+      total: SUM,
+      byDay,
+      byModel: [{ ...SUM, model: 'gpt-4o-mini' }],
+      byKey: [{ ...SUM, keyId: KEY_ID }],
+      dataThroughMs: NOW_MS,
+    };
   }
 }
 
@@ -51,7 +72,10 @@ let plane: TestControlPlane;
 let metering: INestMicroservice;
 beforeAll(async () => {
   plane = await startControlPlane();
-  metering = await NestFactory.createMicroservice(MeteringDoubleModule, { ...rpcServerOptions({ url: plane.nats.url, name: 'metering' }), logger: false });
+  metering = await NestFactory.createMicroservice(MeteringDoubleModule, {
+    ...rpcServerOptions({ url: plane.nats.url, name: 'metering' }),
+    logger: false,
+  });
   await metering.listen();
 }, START_TIMEOUT_MS);
 afterAll(() => plane.close());
@@ -76,7 +100,12 @@ describe('activity (TL-10)', () => {
   it('shows money exactly', async () => {
     const { browser } = await plane.signUp();
     const { body } = await browser.send<ActivityPage>('GET', `/api/activity?keyId=${KEY_ID}&model=gpt-4o-mini`);
-    expect(body.data[0]).toMatchObject({ costNanoUsd: '13500', costUsd: '0.0000135', time: '2026-11-21T10:00:00.000Z', usage: { input: 10, output: 20 } });
+    expect(body.data[0]).toMatchObject({
+      costNanoUsd: '13500',
+      costUsd: '0.0000135',
+      time: '2026-11-21T10:00:00.000Z',
+      usage: { input: 10, output: 20 },
+    });
     expect(body.dataThrough).toBe('2026-11-21T10:00:00.000Z');
     expect(asked.at(-1)).toMatchObject({ keyId: KEY_ID, model: 'gpt-4o-mini', before: null });
   });

@@ -17,7 +17,11 @@ class RpcLifetime implements OnApplicationShutdown {
 @Module({
   controllers: [UsageController],
   providers: [
-    { provide: RpcClient, inject: [CONFIG], useFactory: (config: Config) => new RpcClient({ url: config.NATS_URL, name: 'control-plane' }) },
+    {
+      provide: RpcClient,
+      inject: [CONFIG],
+      useFactory: (config: Config) => new RpcClient({ url: config.NATS_URL, name: 'control-plane' }),
+    },
     MeteringClient,
     UsageService,
     RpcLifetime,

@@ -14,7 +14,10 @@ export class UsageService {
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
-  async listActivity(accountId: string, query: Omit<ActivityQuery, 'cursor'> & { before: string | null }): Promise<ActivityPage | null> {
+  async listActivity(
+    accountId: string,
+    query: Omit<ActivityQuery, 'cursor'> & { before: string | null },
+  ): Promise<ActivityPage | null> {
     const { before, limit, keyId = null, model = null } = query;
     const reply = await this.metering.listActivity({ accountId, before, limit, keyId, model });
     return reply.ok ? toActivityPage(reply) : this.report(reply);

@@ -1,0 +1,72 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { uuid7 } from '@tensorloop/kernel/uuid7';
+import type { ManagedServer } from '@tensorloop/servers/managed-server';
+import { startPostgres } from '@tensorloop/servers/postgres';
+import { ControlClient } from './control-client.js';
+import { isDatabaseUnavailable, isUniqueViolation } from './database-errors.js';
+import { migrate } from './migrate.js';
+import { ensureRoles } from './roles.js';
+
+const SERVER_START_MS = 60_000;
+
+let server: ManagedServer;
+let folder: string;
+let client: ControlClient;
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'tensorloop-db-'));
+  server = await startPostgres({ folder, durability: 'process' });
+  const passwords = { owner: 'o', controlApp: 'a', controlRelay: 'r', meteringApp: 'm', meteringIngest: 'i' };
+  const urls = await ensureRoles(server.url, { database: 'tensorloop', passwords });
+  await migrate(urls.owner);
+  client = new ControlClient(urls.controlApp);
+}, SERVER_START_MS);
+afterAll(async () => {
+  await client.close();
+  await server.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function errorOf(work: () => Promise<unknown>): Promise<unknown> {
+  return work().then(
+    () => null,
+    (err: unknown) => err,
+  );
+}
+
+it(
+  'a server killed in a transaction, then absent, then back: unavailable until it is back',
+  async () => {
+    const inTransaction = await errorOf(() =>
+      client.withAccount(uuid7(), async (tx) => {
+        await server.kill();
+        return tx.key.count();
+      }),
+    );
+    const absent = await Promise.all([
+      errorOf(() => client.global.plan.count()),
+      errorOf(() => client.withAccount(uuid7(), (tx) => tx.key.count())),
+      errorOf(() => client.ping()),
+    ]);
+    expect([inTransaction, ...absent].map(isDatabaseUnavailable)).toEqual([true, true, true, true]);
+    await server.restart();
+    expect(await client.global.plan.count()).toBe(0);
+  },
+  SERVER_START_MS,
+);
+
+it('a mistake of ours is not taken for an outage', async () => {
+  const duplicate = await errorOf(async () => {
+    const user = { id: uuid7(), email: 'a@example.com', passwordHash: '$argon2id$' };
+    await client.global.user.create({ data: user });
+    await client.global.user.create({ data: { ...user, id: uuid7() } });
+  });
+  const refused = await errorOf(() =>
+    client.global.user.create({ data: { id: uuid7(), email: 'UPPER@example.com', passwordHash: '$argon2id$' } }),
+  );
+  expect(refused).not.toBeNull();
+  expect([duplicate, refused, null, new Error('x')].map(isDatabaseUnavailable)).toEqual([false, false, false, false]);
+  expect([duplicate, refused].map(isUniqueViolation)).toEqual([true, false]);
+});
