@@ -22,7 +22,11 @@ export const REQUEST_TIMEOUT_MS = 60_000;
 
 /** Builds the service without listening. */
 export async function createApp(platform: Platform): Promise<NestFastifyApplication> {
-  const adapter = new FastifyAdapter({ logger: false, requestTimeout: REQUEST_TIMEOUT_MS, frameworkErrors: bodyError as never });
+  const adapter = new FastifyAdapter({
+    logger: false,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    frameworkErrors: bodyError as never,
+  });
   const app = await NestFactory.create<NestFastifyApplication>(AppModule.forRoot(platform), adapter, {
     logger: new NestLogger(platform.logger),
     bodyParser: false,

@@ -12,7 +12,10 @@ export const configSchema = z.object({
   /** One folder per gateway, on a local disk that survives restarts. */
   JOURNAL_DIR: z.string(),
   /** Minted at the first start and kept in the journal folder when not given. */
-  GATEWAY_ID: z.string().regex(/^[a-z0-9-]{1,64}$/, 'expected 1 to 64 of a–z, 0–9 and "-"').optional(),
+  GATEWAY_ID: z
+    .string()
+    .regex(/^[a-z0-9-]{1,64}$/, 'expected 1 to 64 of a–z, 0–9 and "-"')
+    .optional(),
   /** Shown to callers who used a wrong address: where the inference API and the dashboard live. */
   PUBLIC_URL: urlOf('http', 'https').default('http://127.0.0.1:4000'),
   DASHBOARD_URL: urlOf('http', 'https').default('http://127.0.0.1:4100'),

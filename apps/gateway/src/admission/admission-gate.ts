@@ -1,5 +1,11 @@
+import {
+  type Admission,
+  AdmissionUnavailableError,
+  type AdmitResult,
+  type FoundKey,
+  type Refusal,
+} from '@tensorloop/admission/admission.types';
 import type { AdmissionClient } from '@tensorloop/admission/admission-client';
-import { type Admission, AdmissionUnavailableError, type AdmitResult, type FoundKey, type Refusal } from '@tensorloop/admission/admission.types';
 import type { RecentAdmissions } from '@tensorloop/admission/recent-admissions';
 import { type ApiError, apiError, isApiError, unavailable } from '../errors/api-error.js';
 import type { EpochRecovery } from '../recovery/epoch-recovery.js';
@@ -44,11 +50,19 @@ export interface GateParts {
 export type OnAdmitted<Call> = (admission: Admission, quote: Quote) => Call;
 
 function admissionDown(): ApiError {
-  return unavailable('admission_unavailable', 'Admission is not possible at the moment. The call was not made and nothing was charged.', RETRY_SECONDS);
+  return unavailable(
+    'admission_unavailable',
+    'Admission is not possible at the moment. The call was not made and nothing was charged.',
+    RETRY_SECONDS,
+  );
 }
 
 function lookupDown(): ApiError {
-  return unavailable('key_lookup_unavailable', 'The key could not be looked up at the moment. Try again shortly.', RETRY_SECONDS);
+  return unavailable(
+    'key_lookup_unavailable',
+    'The key could not be looked up at the moment. Try again shortly.',
+    RETRY_SECONDS,
+  );
 }
 
 function unknownKey(): ApiError {
@@ -92,7 +106,8 @@ export class AdmissionGate {
       this.parts.clock.note(found.nowMs);
       if (found.found) return found;
       if (found.reason === 'key_revoked') return apiError('invalid_api_key', 'This API key has been revoked.');
-      if (found.reason === 'key_expired') return apiError('invalid_api_key', 'This API key has expired. Mint a new one in the dashboard.');
+      if (found.reason === 'key_expired')
+        return apiError('invalid_api_key', 'This API key has expired. Mint a new one in the dashboard.');
       const problem = await this.fetchMissing(key, { admitted: false, reason: found.reason, nowMs: found.nowMs });
       if (problem !== null) return problem;
     }
@@ -136,9 +151,16 @@ export class AdmissionGate {
     });
   }
 
-  private async fetchMissing(key: KeyIdentity, refusal: Extract<Refusal, { reason: 'unknown_epoch' | 'unknown_key' | 'unknown_scope' }>): Promise<ApiError | null> {
+  private async fetchMissing(
+    key: KeyIdentity,
+    refusal: Extract<Refusal, { reason: 'unknown_epoch' | 'unknown_key' | 'unknown_scope' }>,
+  ): Promise<ApiError | null> {
     if (refusal.reason === 'unknown_scope') {
-      const isSeeded = await this.parts.totals.seed({ accountTag: key.accountTag, accountId: refusal.accountId, scopes: refusal.scopes });
+      const isSeeded = await this.parts.totals.seed({
+        accountTag: key.accountTag,
+        accountId: refusal.accountId,
+        scopes: refusal.scopes,
+      });
       return isSeeded ? null : admissionDown();
     }
     // Before an account's state is rebuilt the key must be known to exist: made-up keys must not make state.

@@ -13,7 +13,11 @@ import { RedisClock } from './redis-clock.js';
 /** Redis, and what this gateway remembers about it. */
 @Module({
   providers: [
-    { provide: Redis, inject: [CONFIG, LOGGER], useFactory: (config: Config, logger: Logger) => connect(config.REDIS_URL, logger) },
+    {
+      provide: Redis,
+      inject: [CONFIG, LOGGER],
+      useFactory: (config: Config, logger: Logger) => connect(config.REDIS_URL, logger),
+    },
     { provide: AdmissionClient, inject: [Redis], useFactory: (redis: Redis) => new AdmissionClient(redis) },
     { provide: AdmissionView, inject: [Redis], useFactory: (redis: Redis) => new AdmissionView(redis) },
     InFlight,

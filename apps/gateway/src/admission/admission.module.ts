@@ -2,8 +2,8 @@ import { Module } from '@nestjs/common';
 import { AdmissionClient } from '@tensorloop/admission/admission-client';
 import { RecentAdmissions } from '@tensorloop/admission/recent-admissions';
 import { RpcClient } from '@tensorloop/nest-kit/rpc';
-import { JournalHome } from '../journal/journal-home.js';
 import { JournalModule } from '../journal/journal.module.js';
+import { JournalHome } from '../journal/journal-home.js';
 import { MessagingModule } from '../messaging/messaging.module.js';
 import { EpochRecovery } from '../recovery/epoch-recovery.js';
 import { RecoveryModule } from '../recovery/recovery.module.js';
@@ -16,16 +16,40 @@ import { KeyLookup } from './key-lookup.js';
 import { RedisClock } from './redis-clock.js';
 import { TotalsLookup } from './totals-lookup.js';
 
-type GateTuple = [JournalHome, AdmissionClient, KeyLookup, TotalsLookup, EpochRecovery, RedisWrites, InFlight, RecentAdmissions, RedisClock];
+type GateTuple = [
+  JournalHome,
+  AdmissionClient,
+  KeyLookup,
+  TotalsLookup,
+  EpochRecovery,
+  RedisWrites,
+  InFlight,
+  RecentAdmissions,
+  RedisClock,
+];
 
 @Module({
   imports: [JournalModule, AdmissionStateModule, SettlementModule, MessagingModule, RecoveryModule],
   providers: [
     { provide: KeyLookup, inject: [RpcClient], useFactory: (rpc: RpcClient) => new KeyLookup(rpc) },
-    { provide: TotalsLookup, inject: [RpcClient, AdmissionClient], useFactory: (rpc: RpcClient, admission: AdmissionClient) => new TotalsLookup(rpc, admission) },
+    {
+      provide: TotalsLookup,
+      inject: [RpcClient, AdmissionClient],
+      useFactory: (rpc: RpcClient, admission: AdmissionClient) => new TotalsLookup(rpc, admission),
+    },
     {
       provide: AdmissionGate,
-      inject: [JournalHome, AdmissionClient, KeyLookup, TotalsLookup, EpochRecovery, RedisWrites, InFlight, RecentAdmissions, RedisClock],
+      inject: [
+        JournalHome,
+        AdmissionClient,
+        KeyLookup,
+        TotalsLookup,
+        EpochRecovery,
+        RedisWrites,
+        InFlight,
+        RecentAdmissions,
+        RedisClock,
+      ],
       useFactory: (...[home, admission, keys, totals, epochs, writes, inFlight, recent, clock]: GateTuple) =>
         new AdmissionGate({ gatewayId: home.gatewayId, admission, keys, totals, epochs, writes, inFlight, recent, clock }),
     },

@@ -29,9 +29,18 @@ export function affordableTokens(quote: Quote, amountNanoUsd: NanoUsd): number {
 }
 
 /** Prices the worst case of a request at the price in force at `atMs`, or says why it cannot be served. */
-export function quoteCall(store: ModelStore, { model, request }: { model: Model; request: ChatRequest }, atMs: number): Quote | ApiError {
+export function quoteCall(
+  store: ModelStore,
+  { model, request }: { model: Model; request: ChatRequest },
+  atMs: number,
+): Quote | ApiError {
   const price = store.findPrice(model.id, atMs);
-  if (price === null) return unavailable('model_not_priced', `The model "${model.id}" has no price at present and is therefore not served.`, PRICE_RETRY_SECONDS);
+  if (price === null)
+    return unavailable(
+      'model_not_priced',
+      `The model "${model.id}" has no price at present and is therefore not served.`,
+      PRICE_RETRY_SECONDS,
+    );
   const refused = refuseContent(model, price, request);
   if (refused !== null) return refused;
   const subject: HoldSubject = { version: price, limits: model, shape: request.shape };
@@ -39,7 +48,8 @@ export function quoteCall(store: ModelStore, { model, request }: { model: Model;
   const outputTokens = Math.min(request.maxTokens ?? model.maxOutputTokens, model.maxOutputTokens);
   const hold = worstCaseHold(subject, outputTokens + predictionTokens);
   const least = worstCaseHold(subject, Math.min(CLAMP_TOKENS_MIN, outputTokens) + predictionTokens);
-  if (hold === null || least === null) return unavailable('model_not_priced', `The model "${model.id}" has no price for this kind of call.`, PRICE_RETRY_SECONDS);
+  if (hold === null || least === null)
+    return unavailable('model_not_priced', `The model "${model.id}" has no price for this kind of call.`, PRICE_RETRY_SECONDS);
   const holdMinNanoUsd = request.maxTokens === null ? least.totalNanoUsd : hold.totalNanoUsd;
   return { price, subject, holdNanoUsd: hold.totalNanoUsd, holdMinNanoUsd, predictionTokens };
 }
@@ -48,7 +58,10 @@ function refuseContent(model: Model, price: PriceVersion, request: ChatRequest):
   if ((request.shape.images ?? 0) > 0 && model.imageTokensMax === null) {
     return apiError('unsupported_content', `The model "${model.id}" takes no images.`, { param: 'messages' });
   }
-  if (request.shape.hasAudio === true && (scaledRate(price, 'input_audio') === null || scaledRate(price, 'output_audio') === null)) {
+  if (
+    request.shape.hasAudio === true &&
+    (scaledRate(price, 'input_audio') === null || scaledRate(price, 'output_audio') === null)
+  ) {
     return apiError('unsupported_content', `The model "${model.id}" takes and gives no audio here.`, { param: 'messages' });
   }
   return null;

@@ -10,7 +10,18 @@ const BUSY_RETRY_SECONDS = 1;
 /** Refusals that end the call. The rest are questions the gateway answers itself, and then asks again. */
 export type FinalRefusal = Extract<
   Refusal,
-  { reason: 'key_revoked' | 'key_expired' | 'model_not_allowed' | 'pending_full' | 'rate_limited' | 'budget_exceeded' | 'budget_held' | 'daily_limit_reached' | 'daily_limit_held' }
+  {
+    reason:
+      | 'key_revoked'
+      | 'key_expired'
+      | 'model_not_allowed'
+      | 'pending_full'
+      | 'rate_limited'
+      | 'budget_exceeded'
+      | 'budget_held'
+      | 'daily_limit_reached'
+      | 'daily_limit_held';
+  }
 >;
 
 export function left({ limitNanoUsd, spentNanoUsd, heldNanoUsd }: LimitState): NanoUsd {
@@ -28,7 +39,10 @@ export function goDuration(milliseconds: number): string {
 }
 
 function retryHeaders(milliseconds: number): Record<string, string> {
-  return { 'retry-after': String(Math.max(1, Math.ceil(milliseconds / 1_000))), 'retry-after-ms': String(Math.max(1, Math.ceil(milliseconds))) };
+  return {
+    'retry-after': String(Math.max(1, Math.ceil(milliseconds / 1_000))),
+    'retry-after-ms': String(Math.max(1, Math.ceil(milliseconds))),
+  };
 }
 
 export function budgetHeaders(limit: LimitState, resetAtMs: number): Record<string, string> {
@@ -47,7 +61,11 @@ function rateLimited(refusal: Extract<FinalRefusal, { reason: 'rate_limited' }>)
     'x-ratelimit-remaining-requests': '0',
     'x-ratelimit-reset-requests': goDuration(refusal.resetMs),
   };
-  return apiError('rate_limit_exceeded', `This key may make ${refusal.limit} requests in any 60 seconds. Try again in ${goDuration(refusal.retryAfterMs)}.`, { headers });
+  return apiError(
+    'rate_limit_exceeded',
+    `This key may make ${refusal.limit} requests in any 60 seconds. Try again in ${goDuration(refusal.retryAfterMs)}.`,
+    { headers },
+  );
 }
 
 /** What would fit into the rest: worth saying only where the client chose its own limit. */
@@ -75,8 +93,15 @@ function limitReached(refusal: Extract<FinalRefusal, { limit: LimitState }>, quo
     case 'budget_held':
     case 'daily_limit_held': {
       const what = reason === 'budget_held' ? 'budget of this key' : 'daily spending limit of this account';
-      const headers = { ...retryHeaders(HELD_RETRY_MS), ...(reason === 'budget_held' ? budgetHeaders(limit, nowMs + resetMs) : {}) };
-      return apiError('budget_held', `What is left of the ${what} is held by calls in flight. Try again when they have ended.${fitting(quote, limit)}`, { headers });
+      const headers = {
+        ...retryHeaders(HELD_RETRY_MS),
+        ...(reason === 'budget_held' ? budgetHeaders(limit, nowMs + resetMs) : {}),
+      };
+      return apiError(
+        'budget_held',
+        `What is left of the ${what} is held by calls in flight. Try again when they have ended.${fitting(quote, limit)}`,
+        { headers },
+      );
     }
   }
 }
@@ -91,7 +116,11 @@ export function refusalError(refusal: FinalRefusal, quote: Quote, model: string)
     case 'model_not_allowed':
       return modelNotAllowed(model);
     case 'pending_full':
-      return unavailable('account_busy', 'Too many calls of this account wait to be metered. Try again shortly.', BUSY_RETRY_SECONDS);
+      return unavailable(
+        'account_busy',
+        'Too many calls of this account wait to be metered. Try again shortly.',
+        BUSY_RETRY_SECONDS,
+      );
     case 'rate_limited':
       return rateLimited(refusal);
     default:
@@ -101,5 +130,9 @@ export function refusalError(refusal: FinalRefusal, quote: Quote, model: string)
 
 /** One answer for a model outside the allowlist, whether it exists or not (spec TL-3, TL-8). */
 export function modelNotAllowed(model: string): ApiError {
-  return apiError('model_not_allowed', `This key may not use the model "${model.slice(0, 128)}". Model ids are case- and dash-sensitive; GET /v1/models lists those it may use.`, { param: 'model' });
+  return apiError(
+    'model_not_allowed',
+    `This key may not use the model "${model.slice(0, 128)}". Model ids are case- and dash-sensitive; GET /v1/models lists those it may use.`,
+    { param: 'model' },
+  );
 }

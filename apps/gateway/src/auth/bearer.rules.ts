@@ -16,7 +16,10 @@ function invalid(message: string): ApiError {
 
 function missingHeader(cookie: string | undefined): ApiError {
   if (cookie !== undefined && SESSION_COOKIE.test(cookie)) {
-    return apiError('wrong_surface', 'A dashboard session opens the dashboard API (/api/*) only. The inference API (/v1/*) takes an inference key: Authorization: Bearer tl_…');
+    return apiError(
+      'wrong_surface',
+      'A dashboard session opens the dashboard API (/api/*) only. The inference API (/v1/*) takes an inference key: Authorization: Bearer tl_…',
+    );
   }
   return invalid('No API key was given. Send it in the header "Authorization: Bearer tl_…".');
 }
@@ -40,10 +43,16 @@ export function readBearer(authorization: string | undefined, cookie: string | u
   const keyText = authorization.startsWith('Bearer ') ? authorization.slice('Bearer '.length) : '';
   if (keyText === '' || keyText.startsWith(' ')) return invalid(schemeProblem(authorization));
   if (keyText.startsWith(MANAGEMENT_TOKEN_PREFIX)) {
-    return apiError('wrong_surface', 'Management tokens (tlm_…) open the dashboard API (/api/*) only. The inference API (/v1/*) takes an inference key (tl_…).');
+    return apiError(
+      'wrong_surface',
+      'Management tokens (tlm_…) open the dashboard API (/api/*) only. The inference API (/v1/*) takes an inference key (tl_…).',
+    );
   }
   if (/\s/.test(keyText)) return invalid('The Authorization header must end with the key: nothing may follow it.');
   const parsed = parseKeyText(keyText);
-  if (parsed === null) return invalid('The API key is malformed: a key is "tl_" and 57 letters and digits, copied whole. Check for a missing or changed character.');
+  if (parsed === null)
+    return invalid(
+      'The API key is malformed: a key is "tl_" and 57 letters and digits, copied whole. Check for a missing or changed character.',
+    );
   return { keyText, accountTag: parsed.accountTag };
 }

@@ -22,16 +22,39 @@ export class GatewayMetrics {
   private readonly estimated;
 
   constructor(metrics: Metrics) {
-    this.calls = metrics.counter({ name: 'tensorloop_gateway_calls_total', help: 'Admitted calls that ended, by outcome.', labels: ['outcome'] });
-    this.refusals = metrics.counter({ name: 'tensorloop_gateway_refusals_total', help: 'Calls refused before admission or by it, by error code.', labels: ['code'] });
-    this.latency = metrics.histogram({ name: 'tensorloop_gateway_call_seconds', help: 'Admission to durable end of a call.', buckets: LATENCY_SECONDS_BUCKETS });
-    this.firstByte = metrics.histogram({ name: 'tensorloop_gateway_first_byte_seconds', help: 'Admission to first byte to the client.', buckets: LATENCY_SECONDS_BUCKETS });
-    this.estimated = metrics.counter({ name: 'tensorloop_gateway_estimated_calls_total', help: 'Calls whose usage was counted here, because the upstream reported none.' });
-    this.overrun = metrics.counter({ name: 'tensorloop_gateway_overrun_calls_total', help: 'Calls that cost more than was held: the platform pays the rest. Alarm on any.' });
+    this.calls = metrics.counter({
+      name: 'tensorloop_gateway_calls_total',
+      help: 'Admitted calls that ended, by outcome.',
+      labels: ['outcome'],
+    });
+    this.refusals = metrics.counter({
+      name: 'tensorloop_gateway_refusals_total',
+      help: 'Calls refused before admission or by it, by error code.',
+      labels: ['code'],
+    });
+    this.latency = metrics.histogram({
+      name: 'tensorloop_gateway_call_seconds',
+      help: 'Admission to durable end of a call.',
+      buckets: LATENCY_SECONDS_BUCKETS,
+    });
+    this.firstByte = metrics.histogram({
+      name: 'tensorloop_gateway_first_byte_seconds',
+      help: 'Admission to first byte to the client.',
+      buckets: LATENCY_SECONDS_BUCKETS,
+    });
+    this.estimated = metrics.counter({
+      name: 'tensorloop_gateway_estimated_calls_total',
+      help: 'Calls whose usage was counted here, because the upstream reported none.',
+    });
+    this.overrun = metrics.counter({
+      name: 'tensorloop_gateway_overrun_calls_total',
+      help: 'Calls that cost more than was held: the platform pays the rest. Alarm on any.',
+    });
   }
 
   watch(metrics: Metrics, gauges: GatewayGauges): void {
-    const gauge = (name: string, help: string, read: () => number) => metrics.gauge({ name, help, collect: (self) => self.set(read()) });
+    const gauge = (name: string, help: string, read: () => number) =>
+      metrics.gauge({ name, help, collect: (self) => self.set(read()) });
     gauge('tensorloop_gateway_open_calls', 'Calls between admission and end.', gauges.openCalls);
     gauge('tensorloop_gateway_unacknowledged_calls', 'Ended calls that metering has not acknowledged.', gauges.unacknowledged);
     gauge('tensorloop_gateway_redis_writes_waiting', 'Settlements and releases that wait for Redis.', gauges.waitingForRedis);

@@ -13,7 +13,9 @@ export function gatewayIdOf(folder: string, configured: string | undefined): str
   const path = join(folder, ID_FILE);
   const kept = readKept(path);
   if (kept !== null && configured !== undefined && kept !== configured) {
-    throw new Error(`GATEWAY_ID is "${configured}" but the journal in ${folder} belongs to "${kept}". Use that id or another folder.`);
+    throw new Error(
+      `GATEWAY_ID is "${configured}" but the journal in ${folder} belongs to "${kept}". Use that id or another folder.`,
+    );
   }
   const id = kept ?? configured ?? `gw-${randomUUID().slice(0, 13)}`;
   if (kept === null) writeFileSync(path, id);

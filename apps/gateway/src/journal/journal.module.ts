@@ -6,8 +6,16 @@ import { SegmentFiles } from './segment-files.js';
 
 @Module({
   providers: [
-    { provide: JournalHome, inject: [CONFIG], useFactory: (config: Config) => JournalHome.open(config.JOURNAL_DIR, config.GATEWAY_ID) },
-    { provide: Journal, inject: [JournalHome], useFactory: (home: JournalHome) => new Journal(new SegmentFiles(home.segmentsFolder)) },
+    {
+      provide: JournalHome,
+      inject: [CONFIG],
+      useFactory: (config: Config) => JournalHome.open(config.JOURNAL_DIR, config.GATEWAY_ID),
+    },
+    {
+      provide: Journal,
+      inject: [JournalHome],
+      useFactory: (home: JournalHome) => new Journal(new SegmentFiles(home.segmentsFolder)),
+    },
   ],
   exports: [JournalHome, Journal],
 })

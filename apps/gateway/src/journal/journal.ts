@@ -42,7 +42,12 @@ export class Journal {
       for (const segment of entry.segments) this.linkToSegment(requestId, segment);
     }
     const firstSegment = Math.max(0, ...recovered.segments.keys()) + 1;
-    this.commit = new GroupCommit({ files, firstSegment, onSealed: (segment, bytes) => this.sealed(segment, bytes), ...(options.segmentBytes === undefined ? {} : { segmentBytes: options.segmentBytes }) });
+    this.commit = new GroupCommit({
+      files,
+      firstSegment,
+      onSealed: (segment, bytes) => this.sealed(segment, bytes),
+      ...(options.segmentBytes === undefined ? {} : { segmentBytes: options.segmentBytes }),
+    });
     this.deleteFinishedSegments();
   }
 
@@ -172,5 +177,3 @@ export class Journal {
     }
   }
 }
-
-

@@ -17,7 +17,9 @@ export class OwnerLock {
       database.exec('BEGIN EXCLUSIVE');
     } catch {
       database.close();
-      throw new Error(`The journal folder ${folder} belongs to another running gateway. Give each gateway a JOURNAL_DIR of its own.`);
+      throw new Error(
+        `The journal folder ${folder} belongs to another running gateway. Give each gateway a JOURNAL_DIR of its own.`,
+      );
     }
     return new OwnerLock(database);
   }

@@ -37,7 +37,10 @@ function applyFrame(state: Replayed, frame: Frame, segment: number): void {
   const { requestId } = record as { requestId: string };
   if (frame.type === 'accepted') {
     if (!state.entries.has(requestId)) {
-      state.entries.set(requestId, { entry: { accepted: record as AcceptedRecord, progress: null, completed: null }, segments: [segment] });
+      state.entries.set(requestId, {
+        entry: { accepted: record as AcceptedRecord, progress: null, completed: null },
+        segments: [segment],
+      });
     }
     return;
   }

@@ -2,9 +2,9 @@ import type { BeforeApplicationShutdown, OnApplicationBootstrap, OnApplicationSh
 import type { NatsLink } from '@tensorloop/messaging/connection';
 import type { RpcClient } from '@tensorloop/nest-kit/rpc';
 import type { Redis } from 'ioredis';
+import type { DiskGuard } from '../journal/disk-guard.js';
 import type { Journal } from '../journal/journal.js';
 import type { JournalHome } from '../journal/journal-home.js';
-import type { DiskGuard } from '../journal/disk-guard.js';
 import type { NatsWiring } from '../messaging/nats-wiring.js';
 import type { CallDrain } from '../proxy/call-drain.js';
 import type { Capacity } from '../proxy/capacity.js';

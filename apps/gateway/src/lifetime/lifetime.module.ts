@@ -7,8 +7,8 @@ import { Redis } from 'ioredis';
 import { AdmissionStateModule } from '../admission/admission-state.module.js';
 import { DiskGuard } from '../journal/disk-guard.js';
 import { Journal } from '../journal/journal.js';
-import { JournalHome } from '../journal/journal-home.js';
 import { JournalModule } from '../journal/journal.module.js';
+import { JournalHome } from '../journal/journal-home.js';
 import { MessagingModule } from '../messaging/messaging.module.js';
 import { NatsWiring } from '../messaging/nats-wiring.js';
 import { ModelStore } from '../models/model-store.js';
@@ -43,10 +43,42 @@ type ServingTuple = [Redis, RedisWrites, Shipper, CallDrain, Ticker, OpenAiUpstr
     },
     {
       provide: GatewayLifetime,
-      inject: [JournalHome, Journal, DiskGuard, Capacity, BootRecovery, NatsWiring, NatsLink, RpcClient, Redis, RedisWrites, Shipper, CallDrain, Ticker, OpenAiUpstream, TokenEstimator],
+      inject: [
+        JournalHome,
+        Journal,
+        DiskGuard,
+        Capacity,
+        BootRecovery,
+        NatsWiring,
+        NatsLink,
+        RpcClient,
+        Redis,
+        RedisWrites,
+        Shipper,
+        CallDrain,
+        Ticker,
+        OpenAiUpstream,
+        TokenEstimator,
+      ],
       useFactory: (...[home, journal, disk, capacity, boot, nats, link, rpc, ...serving]: [...StateTuple, ...ServingTuple]) => {
         const [redis, writes, shipper, drain, ticker, upstream, estimator] = serving;
-        return new GatewayLifetime({ home, journal, disk, capacity, boot, nats, link, rpc, redis, writes, shipper, drain, ticker, upstream, estimator });
+        return new GatewayLifetime({
+          home,
+          journal,
+          disk,
+          capacity,
+          boot,
+          nats,
+          link,
+          rpc,
+          redis,
+          writes,
+          shipper,
+          drain,
+          ticker,
+          upstream,
+          estimator,
+        });
       },
     },
   ],

@@ -16,7 +16,11 @@ const NAME = 'gateway';
       useFactory: (config: Config, logger: Logger): NatsLink =>
         openNatsLink({ url: config.NATS_URL, name: NAME, onStatus: (event, detail) => logger.info({ event, detail }, 'nats') }),
     },
-    { provide: RpcClient, inject: [CONFIG], useFactory: (config: Config) => new RpcClient({ url: config.NATS_URL, name: NAME }) },
+    {
+      provide: RpcClient,
+      inject: [CONFIG],
+      useFactory: (config: Config) => new RpcClient({ url: config.NATS_URL, name: NAME }),
+    },
   ],
   exports: [NatsLink, RpcClient],
 })

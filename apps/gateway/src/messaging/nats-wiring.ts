@@ -65,8 +65,18 @@ export class NatsWiring {
     ];
     const snapshot = { connection, bucket: SNAPSHOTS_BUCKET, onProblem };
     this.watches = [
-      watchSnapshot({ ...snapshot, key: MODEL_CATALOGUE_KEY, schema: modelCatalogueSchema, onValue: ({ value }) => models.setCatalogue(value) }),
-      watchSnapshot({ ...snapshot, key: PRICE_BOOK_KEY, schema: priceBookSchema, onValue: ({ value }) => models.setPriceBook(value) }),
+      watchSnapshot({
+        ...snapshot,
+        key: MODEL_CATALOGUE_KEY,
+        schema: modelCatalogueSchema,
+        onValue: ({ value }) => models.setCatalogue(value),
+      }),
+      watchSnapshot({
+        ...snapshot,
+        key: PRICE_BOOK_KEY,
+        schema: priceBookSchema,
+        onValue: ({ value }) => models.setPriceBook(value),
+      }),
     ];
     this.heartbeat = startHeartbeat({ connection, gatewayId, onProblem });
     await this.ensureStream(connection);

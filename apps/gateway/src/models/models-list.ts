@@ -35,13 +35,23 @@ export class ModelsList {
     const models = await this.allowed(req);
     if (isApiError(models)) return send(reply, models);
     const model = models.find((candidate) => candidate.id === id);
-    send(reply, model === undefined ? apiError('model_not_found', `The model "${id.slice(0, 128)}" does not exist or this key may not use it.`, { param: 'model' }) : toOpenAi(model));
+    send(
+      reply,
+      model === undefined
+        ? apiError('model_not_found', `The model "${id.slice(0, 128)}" does not exist or this key may not use it.`, {
+            param: 'model',
+          })
+        : toOpenAi(model),
+    );
   }
 
   private async allowed(req: IncomingMessage): Promise<Model[] | ApiError> {
     const bearer = readBearer(req.headers.authorization, req.headers.cookie);
     if (isApiError(bearer)) return bearer;
-    const found = await this.parts.gate.findKey({ accountTag: bearer.accountTag, keyHash: this.parts.hasher.hash(bearer.keyText) });
+    const found = await this.parts.gate.findKey({
+      accountTag: bearer.accountTag,
+      keyHash: this.parts.hasher.hash(bearer.keyText),
+    });
     if (isApiError(found)) return found;
     const all = found.models.includes('*');
     return this.parts.models.listModels().filter((model) => !model.isRetired && (all || found.models.includes(model.id)));

@@ -13,7 +13,9 @@ import { SnapshotCache } from './snapshot-cache.js';
       provide: ModelStore,
       inject: [JournalHome, LOGGER],
       useFactory: (home: JournalHome, logger: Logger) =>
-        new ModelStore(new SnapshotCache(home.snapshotsFolder, (err) => logger.warn({ err }, 'a snapshot could not be kept on the disk'))),
+        new ModelStore(
+          new SnapshotCache(home.snapshotsFolder, (err) => logger.warn({ err }, 'a snapshot could not be kept on the disk')),
+        ),
     },
   ],
   exports: [ModelStore],

@@ -5,8 +5,8 @@ import type { Usage } from '@tensorloop/contracts/usage';
 import { type ApiError, unavailable } from '../errors/api-error.js';
 import type { Journal } from '../journal/journal.js';
 import type { CallSettler } from '../settlement/call-settler.js';
-import type { TokenEstimator } from '../usage/token-estimator.js';
 import type { AnswerHandler, UpstreamFailure, UpstreamFlow } from '../upstreams/upstream.types.js';
+import type { TokenEstimator } from '../usage/token-estimator.js';
 import { type ExitSignal, isFree } from './call-exit.js';
 import type { OpenCall } from './open-call.js';
 import type { OpenCalls } from './open-calls.js';
@@ -56,7 +56,8 @@ export abstract class Answer implements AnswerHandler, Ticking {
     protected readonly context: AnswerContext,
     private readonly tryNext: TryNext,
   ) {
-    call.endNow = () => this.exitWith('gateway_ending', unavailable('shutting_down', 'The gateway is shutting down.', SHUTDOWN_RETRY_SECONDS));
+    call.endNow = () =>
+      this.exitWith('gateway_ending', unavailable('shutting_down', 'The gateway is shutting down.', SHUTDOWN_RETRY_SECONDS));
     const { res } = call.options;
     // `close` of the response: that of the request fires as soon as the body has been read.
     res.on('close', () => {
@@ -99,7 +100,8 @@ export abstract class Answer implements AnswerHandler, Ticking {
     if (isUnsent && this.tryNext()) return;
     this.isUpstreamOver = true;
     // A refusal whose body broke off is still a refusal; an answer that did is a cut.
-    if (this.isRefused) void this.exitWith('upstream_failed', upstreamError(this.status as number, this.upstreamHeaders, Buffer.alloc(0)));
+    if (this.isRefused)
+      void this.exitWith('upstream_failed', upstreamError(this.status as number, this.upstreamHeaders, Buffer.alloc(0)));
     else void this.exitWith(this.status === null ? 'upstream_failed' : 'upstream_cut', failureError(failure));
   }
 

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { ApiError } from '../errors/api-error.js';
-import type { RawUsage } from '../usage/usage-scanner.js';
 import { countedUsage, readUsage } from '../usage/usage-reading.js';
+import type { RawUsage } from '../usage/usage-scanner.js';
 import { Answer, type CountedUsage } from './answer.js';
 import type { ExitSignal } from './call-exit.js';
 import { sendError } from './send-error.js';
@@ -44,7 +44,10 @@ export class BufferedAnswer extends Answer {
     if (reported !== null) return { usage: reported, estimated: false };
     if (signal !== 'answer_complete') return { usage: {}, estimated: true };
     const { estimator } = this.context;
-    const [input, output] = await Promise.all([estimator.count('prompt', this.call.options.body), estimator.count('answer', this.body)]);
+    const [input, output] = await Promise.all([
+      estimator.count('prompt', this.call.options.body),
+      estimator.count('answer', this.body),
+    ]);
     return { usage: countedUsage(input, output), estimated: true };
   }
 

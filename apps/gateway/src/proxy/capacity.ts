@@ -46,10 +46,19 @@ export class Capacity {
   refusal(): ApiError | null {
     const problem = this.problem();
     if (problem === null) return null;
-    if (this.isDraining) return unavailable('shutting_down', 'This gateway is shutting down; the call was not made.', RETRY_SECONDS);
+    if (this.isDraining)
+      return unavailable('shutting_down', 'This gateway is shutting down; the call was not made.', RETRY_SECONDS);
     if (!this.hasRecovered || !this.parts.models.isReady) {
-      return unavailable('admission_unavailable', 'This gateway is still starting; the call was not made.', START_RETRY_SECONDS);
+      return unavailable(
+        'admission_unavailable',
+        'This gateway is still starting; the call was not made.',
+        START_RETRY_SECONDS,
+      );
     }
-    return unavailable('journal_full', 'This gateway cannot take on more calls at the moment; the call was not made.', RETRY_SECONDS);
+    return unavailable(
+      'journal_full',
+      'This gateway cannot take on more calls at the moment; the call was not made.',
+      RETRY_SECONDS,
+    );
   }
 }

@@ -42,7 +42,9 @@ function spliced(body: Buffer, wanted: [string, unknown][]): Buffer {
 function rewritten(body: Buffer, wanted: [string, unknown][]): Buffer {
   const { rawJSON } = JSON as unknown as RawJson;
   const keepNumbers = (_key: string, value: unknown, context?: { source?: string }) =>
-    typeof value === 'number' && context?.source !== undefined && String(value) !== context.source ? rawJSON(context.source) : value;
+    typeof value === 'number' && context?.source !== undefined && String(value) !== context.source
+      ? rawJSON(context.source)
+      : value;
   const fields = JSON.parse(body.toString('utf8'), keepNumbers) as Record<string, unknown>;
   for (const [name, value] of wanted) fields[name] = value;
   return Buffer.from(JSON.stringify(fields));

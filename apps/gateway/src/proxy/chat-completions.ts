@@ -66,7 +66,11 @@ export class ChatCompletions {
     sendError(reply.res, refused, headers);
   }
 
-  private async serve(req: IncomingMessage, body: Buffer, reply: Pick<Asking, 'res' | 'requestId' | 'headers'>): Promise<ApiError | null> {
+  private async serve(
+    req: IncomingMessage,
+    body: Buffer,
+    reply: Pick<Asking, 'res' | 'requestId' | 'headers'>,
+  ): Promise<ApiError | null> {
     const full = this.parts.capacity.refusal();
     if (full !== null) return full;
     const bearer = readBearer(req.headers.authorization, req.headers.cookie);
@@ -102,16 +106,26 @@ export class ChatCompletions {
     if (model === null) return this.afterKeyCheck(key, () => modelNotAllowed(request.model));
     if (model.isRetired) {
       const retired = apiError('model_not_found', `The model "${model.id}" has been retired.`, { param: 'model' });
-      return this.afterKeyCheck(key, (models) => (models.includes('*') || models.includes(model.id) ? retired : modelNotAllowed(model.id)));
+      return this.afterKeyCheck(key, (models) =>
+        models.includes('*') || models.includes(model.id) ? retired : modelNotAllowed(model.id),
+      );
     }
     if (!model.endpoints.includes('chat.completions')) {
       const wrong = apiError('invalid_value', `The model "${model.id}" does not serve chat completions.`, { param: 'model' });
-      return this.afterKeyCheck(key, (models) => (models.includes('*') || models.includes(model.id) ? wrong : modelNotAllowed(model.id)));
+      return this.afterKeyCheck(key, (models) =>
+        models.includes('*') || models.includes(model.id) ? wrong : modelNotAllowed(model.id),
+      );
     }
     const deployments = deploymentsFor(model, this.parts.credentials);
     if (deployments.length > 0) return { model, deployments };
-    const unserved = unavailable('no_upstream', `No provider for the model "${model.id}" is configured on this gateway.`, RETRY_SECONDS);
-    return this.afterKeyCheck(key, (models) => (models.includes('*') || models.includes(model.id) ? unserved : modelNotAllowed(model.id)));
+    const unserved = unavailable(
+      'no_upstream',
+      `No provider for the model "${model.id}" is configured on this gateway.`,
+      RETRY_SECONDS,
+    );
+    return this.afterKeyCheck(key, (models) =>
+      models.includes('*') || models.includes(model.id) ? unserved : modelNotAllowed(model.id),
+    );
   }
 
   /** Runs in the turn in which the admission arrived, so that no hold exists that neither Redis nor the journal can name. */
@@ -121,7 +135,15 @@ export class ChatCompletions {
     const accepted = this.acceptedRecord(asking, admission, quote);
     const durable = this.parts.answers.journal.accept(accepted);
     const headers = { ...asking.headers, ...admissionHeaders(admission, clamp) };
-    const call = new OpenCall({ accepted, clamp, body: asking.body, keepsUsageEvent: request.wantsUsage, res, headers, durable });
+    const call = new OpenCall({
+      accepted,
+      clamp,
+      body: asking.body,
+      keepsUsageEvent: request.wantsUsage,
+      res,
+      headers,
+      durable,
+    });
     this.parts.answers.openCalls.add(call);
     return call;
   }

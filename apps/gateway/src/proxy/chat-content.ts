@@ -40,22 +40,34 @@ function readMessageContent(kinds: ContentKinds, messages: Record<string, unknow
 
 function pricedTool(fields: Record<string, unknown>): ApiError | null {
   if (fields.web_search_options !== undefined && fields.web_search_options !== null) {
-    return apiError('unsupported_content', 'Web search has a price of its own that this gateway cannot hold; leave out "web_search_options".', { param: 'web_search_options' });
+    return apiError(
+      'unsupported_content',
+      'Web search has a price of its own that this gateway cannot hold; leave out "web_search_options".',
+      { param: 'web_search_options' },
+    );
   }
   const tools = Array.isArray(fields.tools) ? fields.tools : [];
   const odd = tools.findIndex((tool) => !isRecord(tool) || !FREE_TOOL_KINDS.has(String(tool.type)));
   if (odd === -1) return null;
-  return apiError('unsupported_content', 'Only tools of type "function" and "custom" are served: tools run by the provider have prices of their own.', { param: `tools[${odd}].type` });
+  return apiError(
+    'unsupported_content',
+    'Only tools of type "function" and "custom" are served: tools run by the provider have prices of their own.',
+    { param: `tools[${odd}].type` },
+  );
 }
 
 /** Finds what breaks the rule "bytes bound tokens". Unknown kinds are held for at the context window, never guessed low. */
-export function readContentKinds(fields: Record<string, unknown>, messages: Record<string, unknown>[]): ContentKinds | ApiError {
+export function readContentKinds(
+  fields: Record<string, unknown>,
+  messages: Record<string, unknown>[],
+): ContentKinds | ApiError {
   const refused = pricedTool(fields);
   if (refused !== null) return refused;
   const kinds: ContentKinds = { images: 0, hasAudio: false, isUnbounded: false, predictionBytes: 0 };
   readMessageContent(kinds, messages);
   if (HIDDEN_HISTORY_FIELDS.some((name) => fields[name] !== undefined && fields[name] !== null)) kinds.isUnbounded = true;
-  if (isRecord(fields.audio) || (Array.isArray(fields.modalities) && fields.modalities.includes('audio'))) kinds.hasAudio = true;
+  if (isRecord(fields.audio) || (Array.isArray(fields.modalities) && fields.modalities.includes('audio')))
+    kinds.hasAudio = true;
   if (isRecord(fields.prediction)) kinds.predictionBytes = Buffer.byteLength(JSON.stringify(fields.prediction));
   return kinds;
 }

@@ -31,7 +31,10 @@ function parseBody(body: Buffer): { fields: Record<string, unknown> } | ApiError
   try {
     fields = JSON.parse(body.toString('utf8'));
   } catch {
-    return apiError('invalid_body', 'The request body is not valid JSON. Send a JSON object with the header "Content-Type: application/json".');
+    return apiError(
+      'invalid_body',
+      'The request body is not valid JSON. Send a JSON object with the header "Content-Type: application/json".',
+    );
   }
   return isRecord(fields) ? { fields } : apiError('invalid_body', 'The request body must be a JSON object.');
 }
@@ -40,7 +43,8 @@ function parseBody(body: Buffer): { fields: Record<string, unknown> } | ApiError
 function readCount(fields: Record<string, unknown>, name: string, max = Number.MAX_SAFE_INTEGER): number | null | ApiError {
   const value = fields[name];
   if (value === undefined || value === null) return null;
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < 1) return invalid(name, `"${name}" must be a positive integer.`);
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 1)
+    return invalid(name, `"${name}" must be a positive integer.`);
   return value > max ? invalid(name, `"${name}" must be at most ${max}.`) : value;
 }
 
@@ -55,7 +59,8 @@ function readMaxTokens(fields: Record<string, unknown>): number | null | ApiErro
 
 function readStream(fields: Record<string, unknown>): { stream: boolean; wantsUsage: boolean } | ApiError {
   const { stream, stream_options: options } = fields;
-  if (stream !== undefined && stream !== null && typeof stream !== 'boolean') return invalid('stream', '"stream" must be true or false.');
+  if (stream !== undefined && stream !== null && typeof stream !== 'boolean')
+    return invalid('stream', '"stream" must be true or false.');
   if (options === undefined || options === null) return { stream: stream === true, wantsUsage: false };
   if (!isRecord(options)) return invalid('stream_options', '"stream_options" must be an object.');
   if (stream !== true) return invalid('stream_options', '"stream_options" may only be given when "stream" is true.');
@@ -69,24 +74,30 @@ function readStream(fields: Record<string, unknown>): { stream: boolean; wantsUs
 function readMessages(fields: Record<string, unknown>): Record<string, unknown>[] | ApiError {
   const { messages } = fields;
   if (messages === undefined && fields.input !== undefined) {
-    return apiError('missing_required_parameter', 'This endpoint takes "messages". A body with "input" belongs to the Responses API, which is not served here.', { param: 'messages' });
+    return apiError(
+      'missing_required_parameter',
+      'This endpoint takes "messages". A body with "input" belongs to the Responses API, which is not served here.',
+      { param: 'messages' },
+    );
   }
-  if (messages === undefined) return apiError('missing_required_parameter', 'Missing required parameter: "messages".', { param: 'messages' });
-  if (!Array.isArray(messages) || messages.length === 0) return invalid('messages', '"messages" must be an array with at least one message.');
+  if (messages === undefined)
+    return apiError('missing_required_parameter', 'Missing required parameter: "messages".', { param: 'messages' });
+  if (!Array.isArray(messages) || messages.length === 0)
+    return invalid('messages', '"messages" must be an array with at least one message.');
   const odd = messages.findIndex((message) => !isRecord(message));
   return odd === -1 ? messages : invalid(`messages[${odd}]`, `"messages[${odd}]" must be an object.`);
 }
 
 function readModel(fields: Record<string, unknown>): string | ApiError {
   const { model } = fields;
-  if (model === undefined) return apiError('missing_required_parameter', 'Missing required parameter: "model".', { param: 'model' });
+  if (model === undefined)
+    return apiError('missing_required_parameter', 'Missing required parameter: "model".', { param: 'model' });
   return typeof model === 'string' && model !== '' ? model : invalid('model', '"model" must be the id of a model, as text.');
 }
 
-function shapeOf(body: Buffer, fields: Record<string, unknown>, kinds: ContentKinds, choices: number | null): CallShape {
+function shapeOf(size: Pick<CallShape, 'promptBytes' | 'messages'>, kinds: ContentKinds, choices: number | null): CallShape {
   return {
-    promptBytes: body.length,
-    messages: (fields.messages as unknown[]).length,
+    ...size,
     images: kinds.images,
     choices: choices ?? 1,
     isInputUnbounded: kinds.isUnbounded,
@@ -111,5 +122,12 @@ export function readChatRequest(body: Buffer): ChatRequest | ApiError {
   if (typeof choices === 'object' && choices !== null) return choices;
   const kinds = readContentKinds(fields, messages);
   if ('status' in kinds) return kinds;
-  return { model, ...streaming, maxTokens, shape: shapeOf(body, fields, kinds, choices), predictionBytes: kinds.predictionBytes, fields };
+  return {
+    model,
+    ...streaming,
+    maxTokens,
+    shape: shapeOf({ promptBytes: body.length, messages: messages.length }, kinds, choices),
+    predictionBytes: kinds.predictionBytes,
+    fields,
+  };
 }

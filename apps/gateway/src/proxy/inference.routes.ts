@@ -26,15 +26,22 @@ export interface InferenceParts {
 type Handler = (req: IncomingMessage, body: Buffer, reply: { res: ServerResponse; requestId: string }) => Promise<void>;
 
 /** Paths of OpenAI's API that clients reach when their base URL lacks `/v1` (spec TL-13). */
-const WITHOUT_VERSION = /^\/(chat\/completions|completions|embeddings|responses|models|images|audio|files|batches|moderations)(\/|\?|$)/;
+const WITHOUT_VERSION =
+  /^\/(chat\/completions|completions|embeddings|responses|models|images|audio|files|batches|moderations)(\/|\?|$)/;
 
 function unknownUrl(parts: InferenceParts, method: string, url: string): ApiError {
   const path = url.split('?', 1)[0]?.slice(0, 256) ?? '/';
   if (WITHOUT_VERSION.test(path)) {
-    return apiError('unknown_url', `Unknown URL: ${method} ${path}. The base URL of this API ends in /v1: ${parts.publicUrl}/v1`);
+    return apiError(
+      'unknown_url',
+      `Unknown URL: ${method} ${path}. The base URL of this API ends in /v1: ${parts.publicUrl}/v1`,
+    );
   }
   if (path === '/api' || path.startsWith('/api/')) {
-    return apiError('unknown_url', `Unknown URL: ${method} ${path}. The dashboard API is served at ${parts.dashboardUrl}; the inference API has the base URL ${parts.publicUrl}/v1`);
+    return apiError(
+      'unknown_url',
+      `Unknown URL: ${method} ${path}. The dashboard API is served at ${parts.dashboardUrl}; the inference API has the base URL ${parts.publicUrl}/v1`,
+    );
   }
   return apiError('unknown_url', `Unknown URL: ${method} ${path}. The base URL of this API is ${parts.publicUrl}/v1`);
 }
@@ -44,10 +51,12 @@ function hijacked(parts: InferenceParts, handler: Handler) {
   return (request: FastifyRequest, reply: FastifyReply): void => {
     reply.hijack();
     const requestId = uuid7();
-    handler(request.raw, Buffer.isBuffer(request.body) ? request.body : NO_BODY, { res: reply.raw, requestId }).catch((error: unknown) => {
-      parts.onDefect(error, requestId);
-      sendError(reply.raw, apiError('internal_error', 'Something went wrong on our side.'), { 'x-request-id': requestId });
-    });
+    handler(request.raw, Buffer.isBuffer(request.body) ? request.body : NO_BODY, { res: reply.raw, requestId }).catch(
+      (error: unknown) => {
+        parts.onDefect(error, requestId);
+        sendError(reply.raw, apiError('internal_error', 'Something went wrong on our side.'), { 'x-request-id': requestId });
+      },
+    );
   };
 }
 
@@ -74,22 +83,42 @@ export function bodyError(error: { code?: string }, _request: unknown, reply: Fa
  */
 export function registerInferenceRoutes(fastify: FastifyInstance, parts: InferenceParts): void {
   fastify.removeAllContentTypeParsers();
-  fastify.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: BODY_BYTES_MAX }, (_request, body, done) => done(null, body));
+  fastify.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: BODY_BYTES_MAX }, (_request, body, done) =>
+    done(null, body),
+  );
   const add = (method: Method | Method[], url: string, handler: (request: FastifyRequest, reply: FastifyReply) => void) => {
     fastify.route({ method, url, handler, errorHandler: bodyError, bodyLimit: BODY_BYTES_MAX, exposeHeadRoute: false });
   };
   const only = (allowed: Method[], url: string) => {
-    const hint = apiError('method_not_allowed', `${url} takes ${allowed.join(' and ')} only.`, { headers: { allow: allowed.join(', ') } });
-    add(METHODS.filter((method) => !allowed.includes(method)), url, answerWith(() => hint));
+    const hint = apiError('method_not_allowed', `${url} takes ${allowed.join(' and ')} only.`, {
+      headers: { allow: allowed.join(', ') },
+    });
+    add(
+      METHODS.filter((method) => !allowed.includes(method)),
+      url,
+      answerWith(() => hint),
+    );
   };
-  add('POST', CHAT, hijacked(parts, (req, body, reply) => parts.chat.handle(req, body, reply)));
+  add(
+    'POST',
+    CHAT,
+    hijacked(parts, (req, body, reply) => parts.chat.handle(req, body, reply)),
+  );
   only(['POST'], CHAT);
-  add('GET', MODELS, hijacked(parts, (req, _body, reply) => parts.models.list(req, reply)));
+  add(
+    'GET',
+    MODELS,
+    hijacked(parts, (req, _body, reply) => parts.models.list(req, reply)),
+  );
   only(['GET'], MODELS);
   add('GET', `${MODELS}/*`, (request, reply) => {
     const { '*': id } = request.params as { '*': string };
     hijacked(parts, (req, _body, hijack) => parts.models.get(req, id, hijack))(request, reply);
   });
   only(['GET'], `${MODELS}/*`);
-  add(METHODS, '/*', answerWith((request) => unknownUrl(parts, request.method, request.url)));
+  add(
+    METHODS,
+    '/*',
+    answerWith((request) => unknownUrl(parts, request.method, request.url)),
+  );
 }

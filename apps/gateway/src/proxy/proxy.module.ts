@@ -1,18 +1,18 @@
 import { Module } from '@nestjs/common';
 import { LOGGER } from '@tensorloop/nest-kit/logging';
 import type { Logger } from '@tensorloop/observability/logger';
-import { AdmissionGate } from '../admission/admission-gate.js';
 import { AdmissionModule } from '../admission/admission.module.js';
+import { AdmissionGate } from '../admission/admission-gate.js';
 import { KeyHasher } from '../auth/key-hasher.js';
 import { CONFIG, type Config, readEnvironmentSecret } from '../config.js';
 import { GatewayMetrics } from '../health/gateway-metrics.js';
 import { DiskGuard } from '../journal/disk-guard.js';
 import { Journal } from '../journal/journal.js';
-import { JournalHome } from '../journal/journal-home.js';
 import { JournalModule } from '../journal/journal.module.js';
+import { JournalHome } from '../journal/journal-home.js';
 import { ModelStore } from '../models/model-store.js';
-import { ModelsList } from '../models/models-list.js';
 import { ModelsModule } from '../models/models.module.js';
+import { ModelsList } from '../models/models-list.js';
 import { CallSettler } from '../settlement/call-settler.js';
 import { RedisWrites } from '../settlement/redis-writes.js';
 import { SettlementModule } from '../settlement/settlement.module.js';
@@ -25,7 +25,22 @@ import { ChatCompletions } from './chat-completions.js';
 import { OpenCalls } from './open-calls.js';
 import { Ticker } from './ticker.js';
 
-type ChatTuple = [JournalHome, Journal, Capacity, KeyHasher, AdmissionGate, ModelStore, Credentials, OpenAiUpstream, CallSettler, TokenEstimator, Ticker, OpenCalls, GatewayMetrics, Logger];
+type ChatTuple = [
+  JournalHome,
+  Journal,
+  Capacity,
+  KeyHasher,
+  AdmissionGate,
+  ModelStore,
+  Credentials,
+  OpenAiUpstream,
+  CallSettler,
+  TokenEstimator,
+  Ticker,
+  OpenCalls,
+  GatewayMetrics,
+  Logger,
+];
 
 @Module({
   imports: [JournalModule, AdmissionModule, ModelsModule, SettlementModule],
@@ -35,18 +50,28 @@ type ChatTuple = [JournalHome, Journal, Capacity, KeyHasher, AdmissionGate, Mode
     { provide: Ticker, useFactory: () => new Ticker() },
     { provide: KeyHasher, inject: [CONFIG], useFactory: (config: Config) => new KeyHasher(config.KEY_PEPPER) },
     { provide: Credentials, useFactory: () => new Credentials(readEnvironmentSecret) },
-    { provide: OpenAiUpstream, inject: [Credentials], useFactory: (credentials: Credentials) => new OpenAiUpstream(credentials) },
+    {
+      provide: OpenAiUpstream,
+      inject: [Credentials],
+      useFactory: (credentials: Credentials) => new OpenAiUpstream(credentials),
+    },
     {
       provide: DiskGuard,
       inject: [JournalHome, Journal, OpenCalls],
-      useFactory: (home: JournalHome, journal: Journal, openCalls: OpenCalls) => new DiskGuard({ folder: home.folder, journal, openCalls: () => openCalls.size }),
+      useFactory: (home: JournalHome, journal: Journal, openCalls: OpenCalls) =>
+        new DiskGuard({ folder: home.folder, journal, openCalls: () => openCalls.size }),
     },
     {
       provide: Capacity,
       inject: [DiskGuard, ModelStore, RedisWrites, OpenCalls],
-      useFactory: (disk: DiskGuard, models: ModelStore, writes: RedisWrites, openCalls: OpenCalls) => new Capacity({ disk, models, writes, openCalls }),
+      useFactory: (disk: DiskGuard, models: ModelStore, writes: RedisWrites, openCalls: OpenCalls) =>
+        new Capacity({ disk, models, writes, openCalls }),
     },
-    { provide: CallDrain, inject: [OpenCalls, Capacity], useFactory: (openCalls: OpenCalls, capacity: Capacity) => new CallDrain(openCalls, capacity) },
+    {
+      provide: CallDrain,
+      inject: [OpenCalls, Capacity],
+      useFactory: (openCalls: OpenCalls, capacity: Capacity) => new CallDrain(openCalls, capacity),
+    },
     {
       provide: ModelsList,
       inject: [KeyHasher, AdmissionGate, ModelStore],
@@ -54,11 +79,54 @@ type ChatTuple = [JournalHome, Journal, Capacity, KeyHasher, AdmissionGate, Mode
     },
     {
       provide: ChatCompletions,
-      inject: [JournalHome, Journal, Capacity, KeyHasher, AdmissionGate, ModelStore, Credentials, OpenAiUpstream, CallSettler, TokenEstimator, Ticker, OpenCalls, GatewayMetrics, LOGGER],
-      useFactory: (...[home, journal, capacity, hasher, gate, models, credentials, upstream, settler, estimator, ticker, openCalls, metrics, logger]: ChatTuple) => {
-        const onDefect = (err: unknown, requestId: string) => logger.error({ err, requestId }, 'a call could not be settled as it ended');
+      inject: [
+        JournalHome,
+        Journal,
+        Capacity,
+        KeyHasher,
+        AdmissionGate,
+        ModelStore,
+        Credentials,
+        OpenAiUpstream,
+        CallSettler,
+        TokenEstimator,
+        Ticker,
+        OpenCalls,
+        GatewayMetrics,
+        LOGGER,
+      ],
+      useFactory: (
+        ...[
+          home,
+          journal,
+          capacity,
+          hasher,
+          gate,
+          models,
+          credentials,
+          upstream,
+          settler,
+          estimator,
+          ticker,
+          openCalls,
+          metrics,
+          logger,
+        ]: ChatTuple
+      ) => {
+        const onDefect = (err: unknown, requestId: string) =>
+          logger.error({ err, requestId }, 'a call could not be settled as it ended');
         const answers = { settler, journal, estimator, ticker, openCalls, onDefect };
-        return new ChatCompletions({ gatewayId: home.gatewayId, capacity, hasher, gate, models, credentials, upstream, answers, onRefused: (error) => metrics.refused(error) });
+        return new ChatCompletions({
+          gatewayId: home.gatewayId,
+          capacity,
+          hasher,
+          gate,
+          models,
+          credentials,
+          upstream,
+          answers,
+          onRefused: (error) => metrics.refused(error),
+        });
       },
     },
   ],

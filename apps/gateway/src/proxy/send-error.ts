@@ -5,6 +5,11 @@ import type { ApiError } from '../errors/api-error.js';
 export function sendError(res: ServerResponse, error: ApiError, headers: Record<string, string>): void {
   if (res.headersSent || res.destroyed) return;
   const body = Buffer.from(JSON.stringify(error.body));
-  res.writeHead(error.status, { ...headers, ...error.headers, 'content-type': 'application/json; charset=utf-8', 'content-length': body.length });
+  res.writeHead(error.status, {
+    ...headers,
+    ...error.headers,
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': body.length,
+  });
   res.end(body);
 }

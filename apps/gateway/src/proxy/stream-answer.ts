@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { type ApiError, sseError } from '../errors/api-error.js';
-import { countedUsage, readUsage } from '../usage/usage-reading.js';
 import { tokensFromBytes } from '../usage/token-estimator.js';
+import { countedUsage, readUsage } from '../usage/usage-reading.js';
 import { type ScannedChunk, UsageScanner } from '../usage/usage-scanner.js';
 import { Answer, type CountedUsage } from './answer.js';
 import type { ExitSignal } from './call-exit.js';
@@ -20,7 +20,11 @@ export const KEPT_BYTES_MAX = 512 * 1024;
 
 const HEARTBEAT = Buffer.from(': keep-alive\n\n');
 const DONE = Buffer.from('data: [DONE]\n\n');
-const STREAM_HEADERS = { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache', 'x-accel-buffering': 'no' };
+const STREAM_HEADERS = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-cache',
+  'x-accel-buffering': 'no',
+};
 
 /** Passes a stream of events through as it comes, and reads the usage off it on the way. */
 export class StreamAnswer extends Answer {
@@ -59,8 +63,10 @@ export class StreamAnswer extends Answer {
 
   protected onTick(nowMs: number): void {
     const { isClientGone } = this.call.exit;
-    if (!isClientGone && this.stalledSinceMs !== null && nowMs - this.stalledSinceMs > CLIENT_STALL_MS) this.call.options.res.destroy();
-    else if (!isClientGone && this.call.isDurable && this.stalledSinceMs === null && nowMs - this.lastWriteAtMs >= HEARTBEAT_MS) this.write(HEARTBEAT);
+    if (!isClientGone && this.stalledSinceMs !== null && nowMs - this.stalledSinceMs > CLIENT_STALL_MS)
+      this.call.options.res.destroy();
+    else if (!isClientGone && this.call.isDurable && this.stalledSinceMs === null && nowMs - this.lastWriteAtMs >= HEARTBEAT_MS)
+      this.write(HEARTBEAT);
     if (this.call.firstByteMs !== null && nowMs - this.progressAtMs >= PROGRESS_MS) this.noteProgress(nowMs);
   }
 

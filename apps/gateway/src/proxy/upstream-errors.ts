@@ -33,7 +33,12 @@ function readBody(body: Buffer): UpstreamErrorBody {
   } catch {
     // A proxy's HTML page or nothing at all: the status says what there is to say.
   }
-  return { message: textOrNull(error.message), type: textOrNull(error.type), param: textOrNull(error.param), code: textOrNull(error.code) };
+  return {
+    message: textOrNull(error.message),
+    type: textOrNull(error.type),
+    param: textOrNull(error.param),
+    code: textOrNull(error.code),
+  };
 }
 
 /**
@@ -42,13 +47,27 @@ function readBody(body: Buffer): UpstreamErrorBody {
  */
 export function upstreamError(status: number, headers: IncomingHttpHeaders, body: Buffer): ApiError {
   if (status === 401 || status === 403 || status === 407) {
-    return apiError('upstream_refused_gateway', 'The provider refused the credentials of this gateway. Your key is fine; tell the operator of the gateway.');
+    return apiError(
+      'upstream_refused_gateway',
+      'The provider refused the credentials of this gateway. Your key is fine; tell the operator of the gateway.',
+    );
   }
   const error = apiError('upstream_error', `The provider answered with status ${status}.`, { headers: passedHeaders(headers) });
   if (status < 400 || status > 599) return error;
   const { message, type, param, code } = readBody(body);
   const fallbackType = status === 429 ? 'rate_limit_error' : status < 500 ? 'invalid_request_error' : 'server_error';
-  return { ...error, status, body: { error: { message: message ?? error.body.error.message, type: type ?? fallbackType, param, code: code ?? 'upstream_error' } } };
+  return {
+    ...error,
+    status,
+    body: {
+      error: {
+        message: message ?? error.body.error.message,
+        type: type ?? fallbackType,
+        param,
+        code: code ?? 'upstream_error',
+      },
+    },
+  };
 }
 
 function passedHeaders(headers: IncomingHttpHeaders): Record<string, string> {
@@ -65,6 +84,7 @@ export function failureError(failure: UpstreamFailure): ApiError {
   if (failure === 'head_timeout' || failure === 'idle_timeout' || failure === 'connect_timeout') {
     return apiError('upstream_timeout', 'The provider did not answer in time. Nothing was charged.');
   }
-  if (failure === 'connect_refused') return apiError('upstream_unreachable', 'The provider could not be reached. Nothing was charged.');
+  if (failure === 'connect_refused')
+    return apiError('upstream_unreachable', 'The provider could not be reached. Nothing was charged.');
   return apiError('upstream_cut', 'The provider broke off its answer. Nothing was charged.');
 }

@@ -70,7 +70,9 @@ export class BootRecovery {
       await Promise.all(
         batch.map(({ accepted, completed }) => {
           const isOpen = this.parts.journal.entries.has(accepted.requestId);
-          return isOpen && completed !== null ? this.parts.writes.settle(accepted.accountTag, accepted.requestId, BigInt(completed.chargeNanoUsd)) : undefined;
+          return isOpen && completed !== null
+            ? this.parts.writes.settle(accepted.accountTag, accepted.requestId, BigInt(completed.chargeNanoUsd))
+            : undefined;
         }),
       );
     }

@@ -1,5 +1,5 @@
-import type { AdmissionClient } from '@tensorloop/admission/admission-client';
 import type { PendingEntry } from '@tensorloop/admission/admission.types';
+import type { AdmissionClient } from '@tensorloop/admission/admission-client';
 import type { RecentAdmissions } from '@tensorloop/admission/recent-admissions';
 import type { ReassertReply, ReassertRequest } from '@tensorloop/contracts/gateway-registry';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
@@ -37,7 +37,17 @@ function pendingEntry({ accepted, completed }: JournalEntry): PendingEntry {
   const { requestId, keyId, windowIndex, windowStartMs, day, admittedAtMs } = accepted;
   const holdNanoUsd = BigInt(accepted.holdNanoUsd);
   const amountNanoUsd = completed === null ? holdNanoUsd : BigInt(completed.chargeNanoUsd);
-  return { requestId, state: completed === null ? 'held' : 'settled', amountNanoUsd, holdNanoUsd, keyId, windowIndex, windowStartMs, day, admittedAtMs };
+  return {
+    requestId,
+    state: completed === null ? 'held' : 'settled',
+    amountNanoUsd,
+    holdNanoUsd,
+    keyId,
+    windowIndex,
+    windowStartMs,
+    day,
+    admittedAtMs,
+  };
 }
 
 /**
@@ -87,7 +97,10 @@ export class EpochRecovery {
       await this.reassert({ accountTag, rebuildId });
       const others = expectedGatewayIds.length - 1;
       if (others > 0) {
-        await registry.requestReassert({ v: 1, accountTag, rebuildId, runId }, { repliesMax: expectedGatewayIds.length, timeoutMs: REASSERT_TIMEOUT_MS });
+        await registry.requestReassert(
+          { v: 1, accountTag, rebuildId, runId },
+          { repliesMax: expectedGatewayIds.length, timeoutMs: REASSERT_TIMEOUT_MS },
+        );
       }
       const opening = await admission.openEpoch({ accountTag, rebuildId, expectedGatewayIds });
       if (opening.outcome === 'opened' || opening.outcome === 'open') return true;

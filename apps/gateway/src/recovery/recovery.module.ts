@@ -9,8 +9,8 @@ import { AdmissionStateModule } from '../admission/admission-state.module.js';
 import { InFlight } from '../admission/in-flight.js';
 import { RedisClock } from '../admission/redis-clock.js';
 import { Journal } from '../journal/journal.js';
-import { JournalHome } from '../journal/journal-home.js';
 import { JournalModule } from '../journal/journal.module.js';
+import { JournalHome } from '../journal/journal-home.js';
 import { MessagingModule } from '../messaging/messaging.module.js';
 import { CallSettler } from '../settlement/call-settler.js';
 import { RedisWrites } from '../settlement/redis-writes.js';
@@ -30,8 +30,18 @@ type BootTuple = [JournalHome, Journal, CallSettler, Shipper, RedisWrites, Admis
       provide: EpochRecovery,
       inject: [JournalHome, AdmissionClient, Journal, InFlight, RecentAdmissions, RedisClock, NatsLink, LOGGER],
       useFactory: (...[home, admission, journal, inFlight, recent, clock, link, logger]: EpochTuple) => {
-        const onProblem: EpochRecoveryParts['onProblem'] = (err) => logger.warn({ err }, 'an account could not be rebuilt in Redis');
-        return new EpochRecovery({ gatewayId: home.gatewayId, admission, journal, inFlight, recent, clock, registry: new NatsRegistry(link), onProblem });
+        const onProblem: EpochRecoveryParts['onProblem'] = (err) =>
+          logger.warn({ err }, 'an account could not be rebuilt in Redis');
+        return new EpochRecovery({
+          gatewayId: home.gatewayId,
+          admission,
+          journal,
+          inFlight,
+          recent,
+          clock,
+          registry: new NatsRegistry(link),
+          onProblem,
+        });
       },
     },
     {
@@ -39,7 +49,16 @@ type BootTuple = [JournalHome, Journal, CallSettler, Shipper, RedisWrites, Admis
       inject: [JournalHome, Journal, CallSettler, Shipper, RedisWrites, AdmissionView, LOGGER],
       useFactory: (...[home, journal, settler, shipper, writes, view, logger]: BootTuple) => {
         const onProblem = (err: unknown) => logger.warn({ err }, 'the search for ownerless holds will be repeated');
-        return new BootRecovery({ gatewayId: home.gatewayId, journal, settler, shipper, writes, view, bootAtMs: Date.now(), onProblem });
+        return new BootRecovery({
+          gatewayId: home.gatewayId,
+          journal,
+          settler,
+          shipper,
+          writes,
+          view,
+          bootAtMs: Date.now(),
+          onProblem,
+        });
       },
     },
   ],

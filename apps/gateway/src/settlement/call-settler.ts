@@ -1,6 +1,6 @@
 import type { RequestCompleted } from '@tensorloop/contracts/request-completed';
-import type { AcceptedRecord } from '../journal/journal.types.js';
 import type { Journal } from '../journal/journal.js';
+import type { AcceptedRecord } from '../journal/journal.types.js';
 import { closeCall, type Ending } from './closing.js';
 import type { RedisWrites } from './redis-writes.js';
 import type { Shipper } from './shipper.js';

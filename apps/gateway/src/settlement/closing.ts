@@ -1,5 +1,5 @@
-import type { Attempt, Outcome, RequestCompleted } from '@tensorloop/contracts/request-completed';
 import type { PriceVersion } from '@tensorloop/contracts/price-book';
+import type { Attempt, Outcome, RequestCompleted } from '@tensorloop/contracts/request-completed';
 import type { Dimension, Usage } from '@tensorloop/contracts/usage';
 import { chargeUsage } from '@tensorloop/pricing/charge';
 import type { AcceptedRecord } from '../journal/journal.types.js';

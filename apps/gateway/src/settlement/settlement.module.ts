@@ -4,8 +4,8 @@ import { LOGGER } from '@tensorloop/nest-kit/logging';
 import type { Logger } from '@tensorloop/observability/logger';
 import { AdmissionStateModule } from '../admission/admission-state.module.js';
 import { GatewayMetrics } from '../health/gateway-metrics.js';
-import { JournalModule } from '../journal/journal.module.js';
 import { Journal } from '../journal/journal.js';
+import { JournalModule } from '../journal/journal.module.js';
 import { CallSettler } from './call-settler.js';
 import { RedisWrites } from './redis-writes.js';
 import { SettleAcks } from './settle-acks.js';
@@ -26,7 +26,13 @@ import { Shipper } from './shipper.js';
       provide: SettleAcks,
       inject: [AdmissionClient, Journal, RedisWrites, Shipper, LOGGER],
       useFactory: (admission: AdmissionClient, journal: Journal, redis: RedisWrites, shipper: Shipper, logger: Logger) =>
-        new SettleAcks({ admission, journal, redis, shipper, onProblem: (err) => logger.warn({ err }, 'a settle-ack could not be applied; it will come again') }),
+        new SettleAcks({
+          admission,
+          journal,
+          redis,
+          shipper,
+          onProblem: (err) => logger.warn({ err }, 'a settle-ack could not be applied; it will come again'),
+        }),
     },
   ],
   exports: [RedisWrites, Shipper, CallSettler, SettleAcks],

@@ -1,8 +1,15 @@
-import type { Deployment } from '@tensorloop/contracts/model-catalogue';
 import type { IncomingHttpHeaders } from 'node:http';
+import type { Deployment } from '@tensorloop/contracts/model-catalogue';
 
 /** A machine word for why an attempt gave no whole answer; it stands in the call's event (`attempts[].failure`). */
-export type UpstreamFailure = 'connect_refused' | 'connect_timeout' | 'head_timeout' | 'idle_timeout' | 'cut' | 'aborted' | 'protocol';
+export type UpstreamFailure =
+  | 'connect_refused'
+  | 'connect_timeout'
+  | 'head_timeout'
+  | 'idle_timeout'
+  | 'cut'
+  | 'aborted'
+  | 'protocol';
 
 /** Steers the flow of an answer's body. */
 export interface UpstreamFlow {

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { type Dispatcher, Pool } from 'undici';
-import type { AnswerHandler, Upstream, UpstreamFailure, UpstreamFlow, UpstreamRequest } from '../upstream.types.js';
 import type { Credentials } from '../credentials.js';
+import type { AnswerHandler, Upstream, UpstreamFailure, UpstreamFlow, UpstreamRequest } from '../upstream.types.js';
 
 /** Sockets to one provider host; calls above it wait for a free one. */
 export const CONNECTIONS_MAX = 1_024;
@@ -36,7 +36,14 @@ export class OpenAiUpstream implements Upstream {
     const path = `${url.pathname.replace(/\/$/, '')}${request.path}`;
     const headers = this.headersOf(request);
     this.poolOf(url.origin).dispatch(
-      { method: 'POST', path, headers, body: request.body, headersTimeout: deployment.headTimeoutMs, bodyTimeout: deployment.idleTimeoutMs },
+      {
+        method: 'POST',
+        path,
+        headers,
+        body: request.body,
+        headersTimeout: deployment.headTimeoutMs,
+        bodyTimeout: deployment.idleTimeoutMs,
+      },
       new AnswerAdapter(handler),
     );
   }
@@ -47,7 +54,11 @@ export class OpenAiUpstream implements Upstream {
   }
 
   private headersOf({ deployment, requestId }: UpstreamRequest): Record<string, string> {
-    const headers: Record<string, string> = { 'content-type': 'application/json', 'accept-encoding': 'identity', 'x-request-id': requestId };
+    const headers: Record<string, string> = {
+      'content-type': 'application/json',
+      'accept-encoding': 'identity',
+      'x-request-id': requestId,
+    };
     const secret = deployment.credential === null ? null : this.credentials.resolve(deployment.credential);
     if (secret !== null) headers.authorization = `Bearer ${secret}`;
     return headers;

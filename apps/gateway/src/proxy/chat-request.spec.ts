@@ -1,0 +1,75 @@
+import { describe, expect, it } from '@jest/globals';
+import { isApiError } from '../errors/api-error.js';
+import { readChatRequest } from './chat-request.js';
+
+const messages = [{ role: 'user', content: 'hi' }];
+
+function read(body: unknown) {
+  return readChatRequest(Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)));
+}
+
+function readOk(body: object) {
+  const request = read({ model: 'm', messages, ...body });
+  if (isApiError(request)) throw new Error(request.body.error.message);
+  return request;
+}
+
+describe('a request body', () => {
+  it.each<[string, unknown, string | null]>([
+    ['no JSON', '{', null],
+    ['an array', [], null],
+    ['null', 'null', null],
+    ['no model', { messages }, 'model'],
+    ['a model that is no text', { model: 4, messages }, 'model'],
+    ['no messages', { model: 'm' }, 'messages'],
+    ['messages that are no list', { model: 'm', messages: 'hi' }, 'messages'],
+    ['no message at all', { model: 'm', messages: [] }, 'messages'],
+    ['a message that is no object', { model: 'm', messages: [...messages, 'hi'] }, 'messages[1]'],
+    ['a Responses API body', { model: 'm', input: 'hi' }, 'messages'],
+    ['stream as text', { model: 'm', messages, stream: 'yes' }, 'stream'],
+    ['stream_options without stream', { model: 'm', messages, stream_options: { include_usage: true } }, 'stream_options'],
+    ['stream_options as text', { model: 'm', messages, stream: true, stream_options: 'x' }, 'stream_options'],
+    [
+      'include_usage as text',
+      { model: 'm', messages, stream: true, stream_options: { include_usage: 'x' } },
+      'stream_options.include_usage',
+    ],
+    ['max_tokens 0', { model: 'm', messages, max_tokens: 0 }, 'max_tokens'],
+    ['max_tokens with a fraction', { model: 'm', messages, max_tokens: 1.5 }, 'max_tokens'],
+    ['max_completion_tokens as text', { model: 'm', messages, max_completion_tokens: '5' }, 'max_completion_tokens'],
+    ['n 0', { model: 'm', messages, n: 0 }, 'n'],
+    ['n above the bound', { model: 'm', messages, n: 129 }, 'n'],
+    ['web search', { model: 'm', messages, web_search_options: {} }, 'web_search_options'],
+    ['a tool run by the provider', { model: 'm', messages, tools: [{ type: 'code_interpreter' }] }, 'tools[0].type'],
+  ])('with %s is refused with 400 and the parameter named', (_name, body, param) => {
+    const error = read(body);
+    if (!isApiError(error)) throw new Error('it was accepted');
+    expect(error.status).toBe(400);
+    expect(error.body.error.param).toBe(param);
+  });
+
+  it('that imitates an error is a body like any other', () => {
+    expect(isApiError(read({ model: 'm', messages, status: 200, headers: {}, body: { error: {} } }))).toBe(false);
+  });
+
+  it('holds for the larger of two output limits', () => {
+    expect(readOk({ max_tokens: 5, max_completion_tokens: 9 }).maxTokens).toBe(9);
+    expect(readOk({}).maxTokens).toBeNull();
+  });
+
+  it('counts what bytes do not bound', () => {
+    const image = { type: 'image_url', image_url: { url: 'https://example.test/a.png' } };
+    expect(readOk({ messages: [{ role: 'user', content: [{ type: 'text', text: 'a' }, image, image] }] }).shape).toMatchObject({
+      images: 2,
+      isInputUnbounded: false,
+    });
+    expect(
+      readOk({ messages: [{ role: 'user', content: [{ type: 'file', file: { file_id: 'f' } }] }] }).shape.isInputUnbounded,
+    ).toBe(true);
+    expect(readOk({ messages: [{ role: 'user', content: [{ type: 'hologram' }] }] }).shape.isInputUnbounded).toBe(true);
+    expect(readOk({ previous_response_id: 'r' }).shape.isInputUnbounded).toBe(true);
+    expect(readOk({ modalities: ['text', 'audio'] }).shape.hasAudio).toBe(true);
+    expect(readOk({ n: 3 }).shape.choices).toBe(3);
+    expect(readOk({ prediction: { type: 'content', content: 'x'.repeat(100) } }).predictionBytes).toBeGreaterThan(100);
+  });
+});

@@ -1,0 +1,133 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { UsageScanner } from './usage-scanner.js';
+
+const USAGE = { prompt_tokens: 9, completion_tokens: 12, total_tokens: 21 };
+
+function event(data: object): string {
+  return `data: ${JSON.stringify(data)}\n\n`;
+}
+
+function chunk(content: string): string {
+  return event({ id: 'c', object: 'chat.completion.chunk', choices: [{ index: 0, delta: { content } }], usage: null });
+}
+
+const usageEvent = event({ id: 'c', choices: [], usage: USAGE });
+
+interface Scanned {
+  passed: string;
+  usage: unknown;
+  events: number;
+  isDone: boolean;
+  isError: boolean;
+}
+
+function scan(parts: Buffer[], keepsUsageEvent = false): Scanned {
+  const scanner = new UsageScanner(keepsUsageEvent);
+  const passed: Buffer[] = [];
+  let isDone = false;
+  let isError = false;
+  const take = (scanned: ReturnType<UsageScanner['push']>) => {
+    if (isDone || isError) return;
+    passed.push(scanned.bytes);
+    isDone = scanned.isDone;
+    isError = scanned.isError;
+  };
+  for (const part of parts) take(scanner.push(part));
+  take(scanner.finish());
+  return { passed: Buffer.concat(passed).toString(), usage: scanner.usage, events: scanner.events, isDone, isError };
+}
+
+function cutAt(bytes: Buffer, cuts: number[]): Buffer[] {
+  const positions = [...new Set(cuts.map((cut) => cut % (bytes.length + 1)))].sort((left, right) => left - right);
+  return [0, ...positions].map((from, index) => bytes.subarray(from, positions[index] ?? bytes.length));
+}
+
+describe('the usage scanner', () => {
+  it('finds the usage, strips its event and withholds [DONE]', () => {
+    const text = `${chunk('a')}${chunk('b')}${usageEvent}data: [DONE]\n\n`;
+    expect(scan([Buffer.from(text)])).toEqual({
+      passed: chunk('a') + chunk('b'),
+      usage: USAGE,
+      events: 2,
+      isDone: true,
+      isError: false,
+    });
+  });
+
+  it('leaves the usage event to a client that asked for it', () => {
+    const text = `${chunk('a')}${usageEvent}data: [DONE]\n\n`;
+    expect(scan([Buffer.from(text)], true).passed).toBe(chunk('a') + usageEvent);
+  });
+
+  it('keeps an event that carries content beside its usage', () => {
+    const both = event({ choices: [{ index: 0, delta: { content: 'x' } }], usage: USAGE });
+    const scanned = scan([Buffer.from(both)]);
+    expect(scanned).toMatchObject({ passed: both, usage: USAGE });
+  });
+
+  it('takes the last usage where an upstream reports it with every chunk', () => {
+    const text = event({ choices: [], usage: { prompt_tokens: 1 } }) + event({ choices: [], usage: USAGE });
+    expect(scan([Buffer.from(text)]).usage).toEqual(USAGE);
+  });
+
+  it('reads CRLF streams and blanks after the colon', () => {
+    const text = `data: {"choices":[],"usage": {"prompt_tokens":3}}\r\n\r\ndata: [DONE]\r\n\r\n`;
+    expect(scan([Buffer.from(text)])).toMatchObject({ passed: '', usage: { prompt_tokens: 3 }, isDone: true });
+  });
+
+  it('passes comments and unknown fields through', () => {
+    const text = `: ping\n\nevent: note\nid: 4\n${chunk('a')}`;
+    expect(scan([Buffer.from(text)]).passed).toBe(text);
+  });
+
+  it('withholds an error that the upstream sends inside its stream', () => {
+    const text = `${chunk('a')}data: {"error":{"message":"secret"}}\n\n`;
+    expect(scan([Buffer.from(text)])).toMatchObject({ passed: chunk('a'), isError: true });
+  });
+
+  it.each([
+    '"usage":{"prompt_tokens":1000000}',
+    'data: [DONE]\n\n',
+    '\n\ndata: {"usage":{"prompt_tokens":5}}\n\n',
+    '"usage": {',
+    'data: {"error":{"message":"x"}}',
+  ])('is not fooled by model output %j', (content) => {
+    const text = chunk(content) + usageEvent + 'data: [DONE]\n\n';
+    expect(scan([Buffer.from(text)])).toEqual({
+      passed: chunk(content),
+      usage: USAGE,
+      events: 1,
+      isDone: true,
+      isError: false,
+    });
+  });
+
+  it('gives the same result however the stream is cut into chunks', () => {
+    const contents = fc.array(
+      fc.oneof(fc.string({ unit: 'grapheme' }), fc.constantFrom('"usage":{', 'data: [DONE]\n\n', '\r\n\r\n', '\\"usage\\":{')),
+      { maxLength: 8 },
+    );
+    fc.assert(
+      fc.property(
+        contents,
+        fc.boolean(),
+        fc.boolean(),
+        fc.array(fc.nat(), { maxLength: 12 }),
+        (texts, keeps, hasDone, cuts) => {
+          const text = texts.map(chunk).join('') + usageEvent + (hasDone ? 'data: [DONE]\n\n' : '');
+          const bytes = Buffer.from(text);
+          const whole = scan([bytes], keeps);
+          expect(scan(cutAt(bytes, cuts), keeps)).toEqual(whole);
+          expect(whole).toEqual({
+            passed: texts.map(chunk).join('') + (keeps ? usageEvent : ''),
+            usage: USAGE,
+            events: texts.length + (keeps ? 1 : 0),
+            isDone: hasDone,
+            isError: false,
+          });
+        },
+      ),
+    );
+  });
+});
