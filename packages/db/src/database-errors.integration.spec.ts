@@ -4,22 +4,25 @@ import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import type { ManagedServer } from '@tensorloop/servers/managed-server';
+import { poll } from '@tensorloop/servers/poll';
 import { startPostgres } from '@tensorloop/servers/postgres';
 import { ControlClient } from './control-client.js';
 import { isDatabaseUnavailable, isUniqueViolation } from './database-errors.js';
+import { createMeteringPool, withTransaction } from './metering-pool.js';
 import { migrate } from './migrate.js';
-import { ensureRoles } from './roles.js';
+import { ensureRoles, type RoleKey } from './roles.js';
 
 const SERVER_START_MS = 60_000;
 
 let server: ManagedServer;
 let folder: string;
 let client: ControlClient;
+let urls: Record<RoleKey, string>;
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'tensorloop-db-'));
   server = await startPostgres({ folder, durability: 'process' });
   const passwords = { owner: 'o', controlApp: 'a', controlRelay: 'r', meteringApp: 'm', meteringIngest: 'i' };
-  const urls = await ensureRoles(server.url, { database: 'tensorloop', passwords });
+  urls = await ensureRoles(server.url, { database: 'tensorloop', passwords });
   await migrate(urls.owner);
   client = new ControlClient(urls.controlApp);
 }, SERVER_START_MS);
@@ -70,3 +73,40 @@ it('a mistake of ours is not taken for an outage', async () => {
   expect([duplicate, refused, null, new Error('x')].map(isDatabaseUnavailable)).toEqual([false, false, false, false]);
   expect([duplicate, refused].map(isUniqueViolation)).toEqual([true, false]);
 });
+
+it(
+  'idle connections of a pool outlive a server that is killed',
+  async () => {
+    const heard: string[] = [];
+    const pool = createMeteringPool(urls.meteringApp, { name: 'spec', onIdleError: (err) => heard.push(err.message) });
+    await pool.query('SELECT 1');
+    await server.kill();
+    await waitForIdleError(heard);
+    await server.restart();
+    expect((await pool.query('SELECT 1::bigint AS one')).rows).toEqual([{ one: 1n }]);
+    await pool.end();
+  },
+  SERVER_START_MS,
+);
+
+it(
+  'a connection that breaks between two queries fails its transaction and nothing else',
+  async () => {
+    const pool = createMeteringPool(urls.meteringApp, { name: 'spec', connectionsMax: 1 });
+    const broken = withTransaction(pool, async (tx) => {
+      const noticed = new Promise((resolve) => tx.once('error', resolve));
+      await server.kill();
+      await noticed;
+      await tx.query('SELECT 1');
+    });
+    await expect(broken).rejects.toThrow('not queryable');
+    await server.restart();
+    expect((await pool.query('SELECT 1::bigint AS one')).rows).toEqual([{ one: 1n }]);
+    await pool.end();
+  },
+  SERVER_START_MS,
+);
+
+async function waitForIdleError(heard: readonly string[]): Promise<void> {
+  await poll(async () => heard.length > 0, { timeoutMs: 5_000, failure: 'the pool noticed nothing' });
+}

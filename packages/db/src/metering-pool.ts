@@ -24,11 +24,13 @@ export interface MeteringPoolOptions {
   /** Shown in pg_stat_activity. */
   name: string;
   connectionsMax?: number;
+  /** Told of an idle connection that broke; the pool has dropped it already. */
+  onIdleError?: (err: Error) => void;
 }
 
 /** A pool for one of metering's roles. `bigint` columns arrive as BigInt, `date` as "2026-11-21", `numeric` as text. */
 export function createMeteringPool(url: string, options: MeteringPoolOptions): pg.Pool {
-  return new pg.Pool({
+  const pool = new pg.Pool({
     connectionString: url,
     application_name: options.name,
     max: options.connectionsMax ?? CONNECTIONS_MAX,
@@ -37,29 +39,30 @@ export function createMeteringPool(url: string, options: MeteringPoolOptions): p
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
     types,
   });
+  // Without a listener a server that restarts would end the process by way of its idle connections.
+  pool.on('error', (err) => options.onIdleError?.(err));
+  return pool;
 }
 
 /** Runs `work` in a transaction; rolls back when it throws. A connection that cannot even roll back is thrown away. */
 export async function withTransaction<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
   const client = await pool.connect();
   let broken: Error | undefined;
-  // Between two queries a lost connection is reported here and nowhere else; unheard, it would end the process.
-  const onError = (err: Error) => {
+  const markBroken = (err: Error) => {
     broken = err;
   };
-  client.on('error', onError);
+  // A connection may also break between two queries, when no promise is there to reject; pg would end the process then.
+  client.on('error', markBroken);
   try {
     await client.query('BEGIN');
     const result = await work(client);
     await client.query('COMMIT');
     return result;
   } catch (err) {
-    await client.query('ROLLBACK').catch((rollbackErr: Error) => {
-      broken = rollbackErr;
-    });
+    await client.query('ROLLBACK').catch(markBroken);
     throw err;
   } finally {
-    client.off('error', onError);
+    client.off('error', markBroken);
     client.release(broken);
   }
 }
