@@ -10,13 +10,16 @@ import {
   usageSummaryGetRequestSchema,
 } from '@tensorloop/contracts/rpc';
 import { dayScope, windowScope } from '@tensorloop/contracts/settle-ack';
-import { PRICE_BOOK_KEY, RPC, SNAPSHOTS_BUCKET } from '@tensorloop/contracts/subjects';
+import { PRICE_BOOK_KEY, REQUEST_COMPLETED, RPC, SNAPSHOTS_BUCKET } from '@tensorloop/contracts/subjects';
 import { DAY_MS, utcDay } from '@tensorloop/kernel/budget-window';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { readSnapshot } from '@tensorloop/messaging/snapshots';
+import { withTraceparent } from '@tensorloop/messaging/trace-context';
 import { findUndeclared, walkRoutes } from '@tensorloop/nest-kit/routes';
 import { defineRpc, RpcClient } from '@tensorloop/nest-kit/rpc';
+import type { Tracing } from '@tensorloop/observability/tracing';
 import { waitUntil } from '@tensorloop/testing/wait-until';
+import { Redis } from 'ioredis';
 import pg from 'pg';
 import { PricesPublisher } from './prices/prices.publisher.js';
 import { newEvent, newTenant, PRICE, type Tenant } from './testing/events.js';
@@ -27,6 +30,7 @@ import {
   SettledEars,
   startMetering,
   startWorld,
+  toPayload,
   type World,
 } from './testing/world.js';
 
@@ -276,6 +280,12 @@ describe('operation', () => {
     });
   });
 
+  it('the job that creates them has run', async () => {
+    const redis = new Redis(world.redis.url);
+    await waitUntil(async () => (await redis.zcard('{bull}:metering-partitions:completed')) > 0, { what: 'a completed job' });
+    await redis.quit();
+  });
+
   it('names each dependency in its readiness', async () => {
     expect(Object.keys((await readiness()).checks).sort()).toEqual(['ingest', 'nats', 'postgres', 'rpc']);
   });
@@ -300,6 +310,31 @@ describe('operation', () => {
       await book(event);
       await lonely.app.close();
       await expect(fetch(`${lonely.url}/health/live`)).rejects.toThrow();
+    },
+    SETUP_TIMEOUT_MS,
+  );
+
+  it(
+    'continues the trace of the call that it books',
+    async () => {
+      await metering.app.close();
+      const ended: string[] = [];
+      const tracing: Tracing = {
+        isEnabled: true,
+        startSpan: (name, { parent } = {}) => ({
+          traceparent: undefined,
+          set() {},
+          fail() {},
+          end: () => ended.push(`${name} ${parent}`),
+        }),
+        shutdown: () => Promise.resolve(),
+      };
+      metering = await startMetering(world, {}, tracing);
+      const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+      const event = newEvent();
+      await world.js.publish(REQUEST_COMPLETED, toPayload(event), { headers: withTraceparent(traceparent) });
+      await waitUntil(() => ears.has(event.requestId) && ended.length > 0);
+      expect(ended).toEqual([`metering.book ${traceparent}`]);
     },
     SETUP_TIMEOUT_MS,
   );

@@ -10,7 +10,7 @@ import { subscribeSettled } from '@tensorloop/messaging/settled';
 import { ensureMeteringConsumer, ensureRequestsStream, jetstreamManager } from '@tensorloop/messaging/streams';
 import { createLogger } from '@tensorloop/observability/logger';
 import { createMetrics } from '@tensorloop/observability/metrics';
-import { NO_TRACING } from '@tensorloop/observability/tracing';
+import { NO_TRACING, type Tracing } from '@tensorloop/observability/tracing';
 import { createTestDatabase, type TestDatabase } from '@tensorloop/testing/database';
 import { startTestNats, startTestRedis, type TestServer } from '@tensorloop/testing/servers';
 import { createApp, listen } from '../app.js';
@@ -70,10 +70,14 @@ export interface RunningMetering {
 }
 
 /** A metering service inside this process. */
-export async function startMetering(world: World, environment: Record<string, string> = {}): Promise<RunningMetering> {
+export async function startMetering(
+  world: World,
+  environment: Record<string, string> = {},
+  tracing: Tracing = NO_TRACING,
+): Promise<RunningMetering> {
   const config = configSchema.parse({ ...world.environment, ...environment });
   const logger = createLogger({ service: 'metering', level: config.LOG_LEVEL });
-  const platform = { config, logger, metrics: createMetrics('metering'), tracing: NO_TRACING };
+  const platform = { config, logger, metrics: createMetrics('metering'), tracing };
   const app = await createApp(platform);
   return { app, url: await listen(app, platform) };
 }
