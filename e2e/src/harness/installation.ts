@@ -76,7 +76,7 @@ export class Installation {
     );
     try {
       // Metering creates the stream and publishes the prices that a gateway needs before it is ready.
-      await Promise.all([
+      await allOf([
         installation.launch('upstream-sim'),
         installation.launch('metering'),
         installation.launch('control-plane'),
@@ -212,4 +212,11 @@ export class Installation {
         };
     }
   }
+}
+
+/** Like Promise.all, but none is still starting when it fails: what is started is known, and can be stopped. */
+async function allOf(starts: Promise<void>[]): Promise<void> {
+  const outcomes = await Promise.allSettled(starts);
+  const failure = outcomes.find((outcome) => outcome.status === 'rejected');
+  if (failure) throw failure.reason;
 }
