@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Me } from '@tensorloop/contracts/dashboard-api';
 import { newKeyText } from '@tensorloop/kernel/key-text';
@@ -25,6 +25,12 @@ describe('sign-up (TL-1, TL-2)', () => {
       },
     });
     expect((await browser.send<Me>('GET', '/api/me')).body).toEqual(me);
+  });
+
+  it('creates one account when the same address signs up several times at once', async () => {
+    const body = { email: `${randomUUID()}@example.com`, password: 'long enough' };
+    const attempts = Array.from({ length: 5 }, () => plane.browser().send('POST', '/api/auth/sign-up', { body }));
+    expect((await Promise.all(attempts)).map(({ status }) => status).sort()).toEqual([201, 409, 409, 409, 409]);
   });
 
   it('refuses an address that is taken, in whatever case', async () => {
@@ -116,6 +122,24 @@ describe('session', () => {
     const hash = createHash('sha256').update(token).digest('hex');
     expect(await plane.database.query('SELECT FROM control.sessions WHERE token_hash = $1', [hash])).toHaveLength(1);
     expect(plane.logLines.join('')).not.toContain(token);
+  });
+
+  it('is one of at most 50 of a user: the least recently used goes first', async () => {
+    const { browser, me, email, password } = await plane.signUp();
+    const row =
+      'INSERT INTO control.sessions (token_hash, user_id, account_id, last_seen_at, idle_expires_at, absolute_expires_at)';
+    const values =
+      "SELECT repeat(md5(n::text || ($1::uuid)::text), 2), $1::uuid, $2::uuid, now() + n * interval '1 second', now() + interval '1 day', now() + interval '1 day'";
+    await plane.database.query(`${row} ${values} FROM generate_series(1, 60) n`, [me.user.id, me.account.id]);
+    const another = plane.browser();
+    expect((await another.send('POST', '/api/auth/sign-in', { body: { email, password } })).status).toBe(200);
+    const [count] = await plane.database.query<{ n: number }>(
+      'SELECT count(*)::int AS n FROM control.sessions WHERE user_id = $1',
+      [me.user.id],
+    );
+    expect(count).toEqual({ n: 50 });
+    expect((await browser.send('GET', '/api/me')).status).toBe(401);
+    expect((await another.send('GET', '/api/me')).status).toBe(200);
   });
 
   it('ends when its user leaves the account', async () => {

@@ -16,6 +16,7 @@ export class ProjectionRelay implements OnApplicationBootstrap, OnModuleDestroy 
   private isStopping = false;
   private isFailing = false;
   private readonly delivered;
+  private readonly failing;
 
   constructor(
     @Inject(ProjectionService) private readonly projection: ProjectionService,
@@ -26,6 +27,11 @@ export class ProjectionRelay implements OnApplicationBootstrap, OnModuleDestroy 
       name: 'tensorloop_control_projections_relayed_total',
       help: 'Key projections delivered by the relay.',
     });
+    this.failing = metrics.gauge({
+      name: 'tensorloop_control_relay_failing',
+      help: '1 while key changes cannot be carried to Redis: revocations are then not in force.',
+    });
+    this.failing.set(0);
   }
 
   onApplicationBootstrap(): void {
@@ -50,12 +56,14 @@ export class ProjectionRelay implements OnApplicationBootstrap, OnModuleDestroy 
       const count = await this.projection.drain();
       if (this.isFailing) this.logger.info('the relay delivers again');
       this.isFailing = false;
+      this.failing.set(0);
       this.delivered.inc(count);
       return count > 0 ? 0 : IDLE_INTERVAL_MS;
     } catch (err) {
       // One line per outage.
       if (!this.isFailing) this.logger.warn({ err }, 'the relay cannot deliver; it keeps trying');
       this.isFailing = true;
+      this.failing.set(1);
       return FAILURE_INTERVAL_MS;
     }
   }
