@@ -13,6 +13,7 @@ import { dayScope, windowScope } from '@tensorloop/contracts/settle-ack';
 import { PRICE_BOOK_KEY, REQUEST_COMPLETED, RPC, SNAPSHOTS_BUCKET } from '@tensorloop/contracts/subjects';
 import { DAY_MS, utcDay } from '@tensorloop/kernel/budget-window';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
+import { startHeartbeat } from '@tensorloop/messaging/heartbeats';
 import { readSnapshot } from '@tensorloop/messaging/snapshots';
 import { withTraceparent } from '@tensorloop/messaging/trace-context';
 import { findUndeclared, walkRoutes } from '@tensorloop/nest-kit/routes';
@@ -335,6 +336,23 @@ describe('operation', () => {
       await world.js.publish(REQUEST_COMPLETED, toPayload(event), { headers: withTraceparent(traceparent) });
       await waitUntil(() => ears.has(event.requestId) && ended.length > 0);
       expect(ended).toEqual([`metering.book ${traceparent}`]);
+    },
+    SETUP_TIMEOUT_MS,
+  );
+
+  it(
+    'tells a gateway that starts again what it missed',
+    async () => {
+      const event = newEvent({ gatewayId: 'gateway-away' });
+      await publish(world, event);
+      await waitUntil(async () => {
+        const page = await list({ ...newTenant(), accountId: event.accountId });
+        return page.ok && page.rows.length === 1;
+      });
+      const late = new SettledEars(world, 'gateway-away');
+      const heartbeat = startHeartbeat({ connection: world.connection, gatewayId: 'gateway-away' });
+      await waitUntil(() => late.has(event.requestId), { timeoutMs: 15_000, what: 'the settle-ack' });
+      await heartbeat.leave();
     },
     SETUP_TIMEOUT_MS,
   );

@@ -7,6 +7,7 @@ import { TotalsModule } from '../totals/totals.module.js';
 import { RecordingModule } from '../usage/recording.module.js';
 import { BookingReporter } from './booking.reporter.js';
 import { BookingService } from './booking.service.js';
+import { GatewayWatcher } from './gateway-watcher.js';
 import { IngestConsumer } from './ingest.consumer.js';
 import { IngestMetrics } from './ingest.metrics.js';
 import { IngestRepository } from './ingest.repository.js';
@@ -24,6 +25,7 @@ import { StreamTrimmer } from './stream-trimmer.js';
     IngestRepository,
     IngestMetrics,
     SettlementPublisher,
+    GatewayWatcher,
     StreamTrimmer,
   ],
 })

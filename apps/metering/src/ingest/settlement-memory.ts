@@ -4,9 +4,10 @@ import type { Settlement } from './settlement.rules.js';
 export const REMEMBERED_CALLS_MAX = 5_000;
 
 /**
- * The settle-acks sent last. Core NATS keeps nothing for who is not connected, so what was sent around a broken
- * connection may have reached nobody; a gateway would then publish the calls again only after minutes. Sending them once
- * more costs little and changes nothing where they arrived: ids are idempotent and totals carry versions.
+ * The settle-acks sent last. Core NATS keeps nothing for who is not there, so what was sent around a broken connection or
+ * to a gateway that had just died reached nobody. The gateway does publish the calls again, but for two minutes the
+ * stream takes that for a duplicate and drops it. Sending the acks once more costs little and changes nothing where they
+ * arrived: ids are idempotent and totals carry versions.
  */
 export class SettlementMemory {
   private readonly settlements: Settlement[] = [];

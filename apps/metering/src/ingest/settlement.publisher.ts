@@ -14,6 +14,7 @@ export const RESEND_DELAY_MS = 2 * RECONNECT_WAIT_MS_MAX;
 @Injectable()
 export class SettlementPublisher implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly memory = new SettlementMemory();
+  private readonly returned = new Set<string>();
   private timer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -40,6 +41,12 @@ export class SettlementPublisher implements OnApplicationBootstrap, OnModuleDest
     }
   }
 
+  /** Sends what these gateways were told last once more, a moment later. */
+  resend(gatewayIds: readonly string[]): void {
+    for (const gatewayId of gatewayIds) this.returned.add(gatewayId);
+    if (this.returned.size > 0) this.timer ??= setTimeout(() => this.resendNow(), RESEND_DELAY_MS);
+  }
+
   private send({ gatewayId, settled }: Settlement): void {
     const connection = this.link.current;
     if (connection === null) throw new Error('settle-acks need a connection to NATS');
@@ -48,17 +55,18 @@ export class SettlementPublisher implements OnApplicationBootstrap, OnModuleDest
 
   private async resendAfterReconnects(connection: NatsConnection): Promise<void> {
     for await (const status of connection.status()) {
-      if (status.type !== 'reconnect') continue;
-      clearTimeout(this.timer);
-      this.timer = setTimeout(() => this.resend(), RESEND_DELAY_MS);
+      if (status.type === 'reconnect') this.resend(this.memory.list().map((settlement) => settlement.gatewayId));
     }
     clearTimeout(this.timer);
   }
 
-  private resend(): void {
-    if (!this.link.isConnected) return;
-    const settlements = this.memory.list();
+  private resendNow(): void {
+    this.timer = undefined;
+    const settlements = this.memory.list().filter((settlement) => this.returned.has(settlement.gatewayId));
+    this.returned.clear();
+    // Whoever is cut off again gets them at the next reconnect.
+    if (!this.link.isConnected || settlements.length === 0) return;
     for (const settlement of settlements) this.send(settlement);
-    this.logger.info({ settlements: settlements.length }, 'sent settle-acks again after a reconnect');
+    this.logger.info({ settlements: settlements.length }, 'sent settle-acks again');
   }
 }
