@@ -42,7 +42,10 @@ export function formatReplay(report: ReplayReport): string {
       .map(([name, rss]) => `${name} ${mebibytes(rss.last)} (peak ${mebibytes(rss.peak)}) MiB`)
       .join(', ')}`,
     `activity     ${activity.rows} rows: lost ${activity.lost}, doubled ${activity.doubled}, mismatched ${activity.mismatched}`,
-    ...[...report.failures, ...activity.examples].map((sentence) => `  ${sentence}`),
+    ...report.failures.map(
+      ({ count, problem, requestId }) => `  ${count} × ${problem}${requestId === null ? '' : ` (${requestId})`}`,
+    ),
+    ...activity.examples.map((sentence) => `  ${sentence}`),
     '',
     isSound(report) ? 'Sound: every call was answered, booked once and exactly.' : 'NOT SOUND: see above.',
   ];

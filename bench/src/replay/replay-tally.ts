@@ -3,15 +3,23 @@ import type { CallResult } from './gateway-client.js';
 import { type Distribution, distribution } from './percentiles.js';
 import type { VisibilityPoller } from './visibility.js';
 
-const FAILURE_EXAMPLES_MAX = 20;
+/** Kinds of failure told apart; what comes after is counted in `failed` alone. */
+const FAILURE_KINDS_MAX = 20;
+
+export interface FailureKind {
+  problem: string;
+  count: number;
+  /** One of the calls; null when none got an id. */
+  requestId: string | null;
+}
 
 export interface TallyFigures {
   requests: number;
   /** Answered whole and exactly as asked. */
   answered: number;
   failed: number;
-  /** Sentences, the first few. */
-  failures: string[];
+  /** The first few kinds. */
+  failures: FailureKind[];
   streamed: number;
   inputTokens: number;
   outputTokens: number;
@@ -27,7 +35,7 @@ export class ReplayTally {
   private readonly total: number;
   private readonly latenciesMs: number[] = [];
   private readonly headsMs: number[] = [];
-  private readonly failures: string[] = [];
+  private readonly failures = new Map<string, FailureKind>();
   private answered = 0;
   private failed = 0;
   private streamed = 0;
@@ -54,7 +62,7 @@ export class ReplayTally {
     if (plan.stream) this.streamed++;
     if (result.problem !== null) {
       this.failed++;
-      if (this.failures.length < FAILURE_EXAMPLES_MAX) this.failures.push(`${result.requestId ?? 'a call'}: ${result.problem}`);
+      this.addFailure(result.problem, result.requestId);
       return;
     }
     this.answered++;
@@ -62,6 +70,12 @@ export class ReplayTally {
     this.outputTokens += plan.completionTokens;
     this.latenciesMs.push(result.latencyMs);
     this.headsMs.push(result.headMs);
+  }
+
+  private addFailure(problem: string, requestId: string | null): void {
+    const kind = this.failures.get(problem);
+    if (kind) kind.count++;
+    else if (this.failures.size < FAILURE_KINDS_MAX) this.failures.set(problem, { problem, count: 1, requestId });
   }
 
   /** Counts so far, and the rate since the last time it was asked. */
@@ -80,7 +94,7 @@ export class ReplayTally {
       requests: done,
       answered: this.answered,
       failed: this.failed,
-      failures: this.failures,
+      failures: [...this.failures.values()],
       streamed: this.streamed,
       inputTokens: this.inputTokens,
       outputTokens: this.outputTokens,
