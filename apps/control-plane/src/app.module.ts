@@ -16,11 +16,12 @@ import { KeysModule } from './keys/keys.module.js';
 import { ModelsModule } from './models/models.module.js';
 import { ProjectionModule } from './projection/projection.module.js';
 import { SurfacesModule } from './surfaces/surfaces.module.js';
+import { TRACING } from './tracing.types.js';
 import { UsageModule } from './usage/usage.module.js';
 
 @Module({})
 export class AppModule {
-  static forRoot({ config, logger, metrics, clock }: AppContext): DynamicModule {
+  static forRoot({ config, logger, metrics, tracing, clock }: AppContext): DynamicModule {
     return {
       module: AppModule,
       global: true,
@@ -47,11 +48,12 @@ export class AppModule {
       providers: [
         { provide: CONFIG, useValue: config },
         { provide: CLOCK, useValue: clock },
+        { provide: TRACING, useValue: tracing },
         { provide: APP_FILTER, useClass: DatabaseAwareFilter },
         { provide: APP_PIPE, useClass: ValidationPipe },
         { provide: APP_INTERCEPTOR, useClass: ResponseSchemaInterceptor },
       ],
-      exports: [CONFIG, CLOCK],
+      exports: [CONFIG, CLOCK, TRACING],
     };
   }
 }

@@ -1,10 +1,10 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { Writable } from 'node:stream';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { KeyCreated, Me, Problem } from '@tensorloop/contracts/dashboard-api';
 import { createLogger } from '@tensorloop/observability/logger';
 import { createMetrics } from '@tensorloop/observability/metrics';
-import { NO_TRACING } from '@tensorloop/observability/tracing';
+import type { SpanOptions, Tracing } from '@tensorloop/observability/tracing';
 import { createTestDatabase, type TestDatabase } from '@tensorloop/testing/database';
 import { startTestNats, startTestRedis, type TestServer } from '@tensorloop/testing/servers';
 import { Redis } from 'ioredis';
@@ -67,6 +67,8 @@ export interface TestControlPlane {
   clockOffsetMs: number;
   /** Every log line so far. */
   logLines: string[];
+  /** Every span that has begun, oldest first. */
+  spans: RecordedSpan[];
   browser(): TestBrowser;
   /** A fresh account, signed in. */
   signUp(email?: string): Promise<{ browser: TestBrowser; me: Me; email: string; password: string }>;
@@ -99,12 +101,13 @@ export async function startControlPlane(settings: Record<string, string> = {}): 
       done();
     },
   });
+  const spans: RecordedSpan[] = [];
   const started = { clockOffsetMs: 0 };
   const context: AppContext = {
     config,
     logger: createLogger({ service: 'control-plane', destination }),
     metrics: createMetrics('control-plane'),
-    tracing: NO_TRACING,
+    tracing: recordSpans(spans),
     clock: () => Date.now() + started.clockOffsetMs,
   };
   const app = await buildApp(context);
@@ -121,6 +124,7 @@ export async function startControlPlane(settings: Record<string, string> = {}): 
     nats,
     redis,
     logLines,
+    spans,
     browser,
     async signUp(email = `${randomUUID()}@example.com`) {
       const own = browser();
@@ -134,4 +138,21 @@ export async function startControlPlane(settings: Record<string, string> = {}): 
       await Promise.all([database.drop(), redisServer.stop(), nats.stop()]);
     },
   });
+}
+
+export interface RecordedSpan extends SpanOptions {
+  name: string;
+  traceparent: string;
+}
+
+function recordSpans(spans: RecordedSpan[]): Tracing {
+  return {
+    isEnabled: true,
+    startSpan(name, options = {}) {
+      const traceparent = `00-${randomBytes(16).toString('hex')}-${randomBytes(8).toString('hex')}-01`;
+      spans.push({ ...options, name, traceparent });
+      return { traceparent, set() {}, fail() {}, end() {} };
+    },
+    shutdown: () => Promise.resolve(),
+  };
 }

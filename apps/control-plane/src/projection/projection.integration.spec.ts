@@ -39,6 +39,13 @@ describe("a gateway's question for a key that Redis does not know", () => {
     expect(await plane.redis.hget(redisKey, 'revoked')).toBe('0');
   });
 
+  it("continues the gateway's trace", async () => {
+    const { redisKey: _, ...key } = identify(newKeyText('AAAAAAAA'));
+    const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
+    await gateway.call(keyProject, key, { traceparent });
+    expect(plane.spans.at(-1)).toMatchObject({ name: keyProject.pattern, role: 'server', parent: traceparent });
+  });
+
   it('brings a revoked key back as revoked', async () => {
     const { browser } = await plane.signUp();
     const { body } = await browser.mint();

@@ -3,6 +3,7 @@ import type { Logger } from '@tensorloop/observability/logger';
 import { LATENCY_SECONDS_BUCKETS, type Metrics } from '@tensorloop/observability/metrics';
 import type { Tracing } from '@tensorloop/observability/tracing';
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
+import { setTraceparent } from '../tracing.types.js';
 
 const SERVER_ERROR_MIN = 500;
 /** Probes and scrapes come every few seconds and say nothing new. */
@@ -30,6 +31,7 @@ export function observeRequests({ logger, metrics, tracing }: Observers): Reques
       parent: req.headers['traceparent']?.toString(),
       attributes: { 'request.id': requestId },
     });
+    setTraceparent(req, span.traceparent);
     res.once('close', () => {
       const durationMs = performance.now() - startedMs;
       const route = routeOf(req);

@@ -18,11 +18,11 @@ const usageSummaryGet = defineRpc(RPC.meteringUsageSummaryGet, usageSummaryGetRe
 export class MeteringClient {
   constructor(@Inject(RpcClient) private readonly rpc: RpcClient) {}
 
-  listActivity(request: ActivityListRequest) {
-    return this.rpc.call(activityList, request);
+  listActivity(request: ActivityListRequest, traceparent: string | undefined) {
+    return this.rpc.call(activityList, request, { traceparent });
   }
 
-  getUsageSummary(request: UsageSummaryGetRequest) {
-    return this.rpc.call(usageSummaryGet, request);
+  getUsageSummary(request: UsageSummaryGetRequest, traceparent: string | undefined) {
+    return this.rpc.call(usageSummaryGet, request, { traceparent });
   }
 }

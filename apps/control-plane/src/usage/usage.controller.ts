@@ -12,6 +12,7 @@ import { Access, ResponseSchema } from '@tensorloop/nest-kit/access';
 import type { z } from 'zod';
 import { CurrentPrincipal, type Principal } from '../auth/principal.types.js';
 import { CLOCK, type Clock } from '../clock.js';
+import { Traceparent } from '../tracing.types.js';
 import { usageProblems } from './usage.errors.js';
 import { dayRange, parseCursor } from './usage.rules.js';
 import { UsageService } from './usage.service.js';
@@ -32,11 +33,12 @@ export class UsageController {
   async listActivity(
     @CurrentPrincipal() { accountId }: Principal,
     @Query({ schema: activityQuerySchema }) query: ActivityQuery,
+    @Traceparent() traceparent: string | undefined,
   ): Promise<ActivityPage> {
     const { cursor, ...filter } = query;
     const before = cursor === undefined ? null : parseCursor(cursor);
     if (cursor !== undefined && before === null) throw usageProblems.cursor_invalid();
-    const page = await this.usage.listActivity(accountId, { ...filter, before });
+    const page = await this.usage.listActivity({ accountId, traceparent }, { ...filter, before });
     if (page === null) throw usageProblems.usage_unavailable({ headers: RETRY_HEADERS });
     return page;
   }
@@ -46,11 +48,12 @@ export class UsageController {
   async getSummary(
     @CurrentPrincipal() { accountId }: Principal,
     @Query({ schema: usageSummaryQuerySchema }) query: z.infer<typeof usageSummaryQuerySchema>,
+    @Traceparent() traceparent: string | undefined,
   ): Promise<UsageSummary> {
     const days = dayRange(query, this.clock());
     if (!days.ok)
       throw usageProblems.days_invalid({ detail: days.message, errors: [{ pointer: days.pointer, message: days.message }] });
-    const summary = await this.usage.getSummary(accountId, { from: days.from, to: days.to });
+    const summary = await this.usage.getSummary({ accountId, traceparent }, { from: days.from, to: days.to });
     if (summary === null) throw usageProblems.usage_unavailable({ headers: RETRY_HEADERS });
     return summary;
   }

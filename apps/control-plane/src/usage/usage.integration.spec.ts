@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Controller, type INestMicroservice, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { MessagePattern, Payload } from '@nestjs/microservices';
+import { Ctx, MessagePattern, NatsContext, Payload } from '@nestjs/microservices';
 import type { ActivityPage, UsageSummary } from '@tensorloop/contracts/dashboard-api';
 import {
   type ActivityListReply,
@@ -12,6 +12,7 @@ import {
 } from '@tensorloop/contracts/rpc';
 import { RPC } from '@tensorloop/contracts/subjects';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
+import { readTraceparent } from '@tensorloop/messaging/trace-context';
 import { rpcServerOptions } from '@tensorloop/nest-kit/rpc';
 import { START_TIMEOUT_MS, startControlPlane, type TestControlPlane } from '../control-plane.fixture.js';
 
@@ -20,12 +21,14 @@ const NOW_MS = Date.parse('2026-11-21T10:00:00.000Z');
 const IDS = Array.from({ length: 3 }, (_, index) => uuid7(NOW_MS + index)).reverse();
 const SUM = { requests: 3, inputTokens: 30, outputTokens: 60, chargeNanoUsd: '120500' };
 const asked: (ActivityListRequest | UsageSummaryGetRequest)[] = [];
+const traceparents: (string | null)[] = [];
 
 /** Metering, as far as its contract goes. */
 @Controller()
 class MeteringDouble {
   @MessagePattern(RPC.meteringActivityList)
-  list(@Payload() payload: unknown): ActivityListReply {
+  list(@Payload() payload: unknown, @Ctx() context: NatsContext): ActivityListReply {
+    traceparents.push(readTraceparent(context.getHeaders()));
     const request = activityListRequestSchema.parse(payload);
     asked.push(request);
     const after = IDS.filter((id) => request.before === null || id < request.before);
@@ -95,6 +98,15 @@ describe('activity (TL-10)', () => {
     }
     expect(seen).toEqual(IDS);
     expect(asked.at(-1)).toMatchObject({ accountId: me.account.id, limit: 2 });
+  });
+
+  it('is asked for inside the trace of the request', async () => {
+    const { browser } = await plane.signUp();
+    const parent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
+    await browser.send('GET', '/api/activity', { headers: { traceparent: parent } });
+    const span = plane.spans.findLast(({ name }) => name === 'HTTP GET');
+    expect(span?.parent).toBe(parent);
+    expect(traceparents.at(-1)).toBe(span?.traceparent);
   });
 
   it('shows money exactly', async () => {

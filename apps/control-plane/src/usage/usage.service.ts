@@ -5,6 +5,7 @@ import { LOGGER } from '@tensorloop/nest-kit/logging';
 import type { Logger } from '@tensorloop/observability/logger';
 import { MeteringClient } from './metering.client.js';
 import { toActivityPage, toUsageSummary } from './usage.dto.js';
+import type { UsageCaller } from './usage.types.js';
 
 /** What metering answered, or null when it gave no answer. */
 @Injectable()
@@ -15,16 +16,16 @@ export class UsageService {
   ) {}
 
   async listActivity(
-    accountId: string,
+    { accountId, traceparent }: UsageCaller,
     query: Omit<ActivityQuery, 'cursor'> & { before: string | null },
   ): Promise<ActivityPage | null> {
     const { before, limit, keyId = null, model = null } = query;
-    const reply = await this.metering.listActivity({ accountId, before, limit, keyId, model });
+    const reply = await this.metering.listActivity({ accountId, before, limit, keyId, model }, traceparent);
     return reply.ok ? toActivityPage(reply) : this.report(reply);
   }
 
-  async getSummary(accountId: string, days: { from: string; to: string }): Promise<UsageSummary | null> {
-    const reply = await this.metering.getUsageSummary({ accountId, fromDay: days.from, toDay: days.to });
+  async getSummary({ accountId, traceparent }: UsageCaller, days: { from: string; to: string }): Promise<UsageSummary | null> {
+    const reply = await this.metering.getUsageSummary({ accountId, fromDay: days.from, toDay: days.to }, traceparent);
     return reply.ok ? toUsageSummary(days, reply) : this.report(reply);
   }
 
