@@ -26,10 +26,10 @@ class DatabaseLifetime implements OnApplicationShutdown {
 }
 
 function openPool(url: string, name: string, logger: Logger): Pool {
-  const pool = createMeteringPool(url, { name });
-  // An idle connection that the server closed; without a listener it would end the process.
-  pool.on('error', (err) => logger.warn({ err, pool: name }, 'an idle database connection was lost'));
-  return pool;
+  return createMeteringPool(url, {
+    name,
+    onIdleError: (err) => logger.warn({ err, pool: name }, 'an idle database connection was lost'),
+  });
 }
 
 @Global()
