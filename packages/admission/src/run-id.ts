@@ -1,4 +1,6 @@
 import type { Redis } from 'ioredis';
+import { withDeadline } from './deadline.js';
+import { CALL_TIMEOUT_MS } from './redis-options.js';
 
 /**
  * Follows which Redis process a connection leads to (`run_id` of INFO, new at every start of the process). It is read on
@@ -26,7 +28,7 @@ export class RunIdWatch {
   async read(): Promise<string | null> {
     const connection = this.connection;
     try {
-      const runId = /^run_id:([0-9a-f]+)/m.exec(await this.redis.info('server'))?.[1] ?? null;
+      const runId = /^run_id:([0-9a-f]+)/m.exec(await withDeadline(this.redis.info('server'), CALL_TIMEOUT_MS))?.[1] ?? null;
       if (connection === this.connection) this.current = runId;
     } catch {
       // The connection is gone or slow; the next 'ready' or the next call asks again.

@@ -1,5 +1,9 @@
 import { readFileSync } from 'node:fs';
 import type { Redis } from 'ioredis';
+import { withDeadline } from './deadline.js';
+import { SCRIPT_TIMEOUT_MS } from './redis-options.js';
+import { withDeadline } from './deadline.js';
+import { CALL_TIMEOUT_MS } from './redis-options.js';
 
 /** Each script's file name and how many of its arguments are keys. */
 const SCRIPTS = {
@@ -15,6 +19,9 @@ const SCRIPTS = {
   'open-epoch': 1,
 } as const;
 export type ScriptName = keyof typeof SCRIPTS;
+
+/** Scripts that a client's call waits for. */
+const AWAITED_BY_CALLS: ReadonlySet<ScriptName> = new Set(['admit', 'find-key']);
 
 /** Redis answers integers, strings and flat arrays of both. */
 export type ScriptValue = string | number;
@@ -43,5 +50,8 @@ export function registerScripts(redis: Redis, clock: string = REDIS_CLOCK): RunS
     redis.defineCommand(commandName(name as ScriptName), { numberOfKeys, lua });
   }
   const commands = redis as unknown as Record<string, ScriptCommand>;
-  return (name, args) => (commands[commandName(name)] as ScriptCommand).apply(redis, args);
+  return (name, args) => {
+    const answer = (commands[commandName(name)] as ScriptCommand).apply(redis, args);
+    return AWAITED_BY_CALLS.has(name) ? withDeadline(answer, CALL_TIMEOUT_MS) : answer;
+  };
 }
