@@ -1,17 +1,22 @@
 import { createHmac } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import type { NatsConnection } from '@nats-io/transport-node';
 import { AdmissionClient } from '@tensorloop/admission/admission-client';
 import { AdmissionView } from '@tensorloop/admission/admission-view';
 import type { KeyProjection } from '@tensorloop/contracts/key-projection';
 import { type Deployment, type Model, modelCatalogueSchema } from '@tensorloop/contracts/model-catalogue';
 import { type PriceVersion, priceBookSchema } from '@tensorloop/contracts/price-book';
-import { MODEL_CATALOGUE_KEY, PRICE_BOOK_KEY } from '@tensorloop/contracts/subjects';
+import { type RequestCompleted, requestCompletedSchema } from '@tensorloop/contracts/request-completed';
+import type { AccountSettled, Scope } from '@tensorloop/contracts/settle-ack';
+import { MODEL_CATALOGUE_KEY, PRICE_BOOK_KEY, REQUESTS_STREAM } from '@tensorloop/contracts/subjects';
 import { newAccountTag, newKeyText } from '@tensorloop/kernel/key-text';
 import { parseUsd } from '@tensorloop/kernel/money';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { connectNats } from '@tensorloop/messaging/connection';
+import { publishSettled } from '@tensorloop/messaging/settled';
 import { writeSnapshot } from '@tensorloop/messaging/snapshots';
-import { ensureBuckets } from '@tensorloop/messaging/streams';
+import { ensureBuckets, jetstreamManager } from '@tensorloop/messaging/streams';
 import { startTestNats, startTestRedis, type TestServer } from '@tensorloop/testing/servers';
 import { type SourceProcess, startSource } from '@tensorloop/testing/source-process';
 import { makeTestFolder, removeTestFolder } from '@tensorloop/testing/test-folder';
@@ -81,19 +86,41 @@ export interface FixtureOptions {
   models?: (upstreamUrl: string) => Model[];
 }
 
+interface FixtureParts {
+  folder: string;
+  redisServer: TestServer;
+  nats: TestServer;
+  upstream: SourceProcess;
+  gateway: SourceProcess;
+}
+
 /** A gateway, an upstream simulator, Redis and NATS as processes of their own. */
 export class GatewayFixture {
-  url = '';
-  private constructor(
-    readonly folder: string,
-    readonly redisServer: TestServer,
-    readonly nats: TestServer,
-    readonly upstream: SourceProcess,
-    readonly upstreamUrl: string,
-    public gateway: SourceProcess,
-    readonly redis: Redis,
-  ) {
-    this.url = String(gateway.started.url);
+  url: string;
+  readonly folder: string;
+  readonly redisServer: TestServer;
+  readonly nats: TestServer;
+  readonly upstreamUrl: string;
+  readonly redis: Redis;
+  readonly admission: AdmissionClient;
+  gateway: SourceProcess;
+  private readonly upstream: SourceProcess;
+  private connection: NatsConnection | null = null;
+  private readonly events = new Map<string, RequestCompleted>();
+  private eventsRead = 0;
+
+  private constructor(parts: FixtureParts) {
+    this.folder = parts.folder;
+    this.redisServer = parts.redisServer;
+    this.nats = parts.nats;
+    this.upstream = parts.upstream;
+    this.upstreamUrl = String(parts.upstream.started.url);
+    this.gateway = parts.gateway;
+    this.url = String(parts.gateway.started.url);
+    this.redis = new Redis(parts.redisServer.url);
+    // Errors come out of the commands; without a listener they would be printed as well.
+    this.redis.on('error', () => undefined);
+    this.admission = new AdmissionClient(this.redis);
   }
 
   static async start(options: FixtureOptions = {}): Promise<GatewayFixture> {
@@ -111,13 +138,39 @@ export class GatewayFixture {
     ];
     await publishSnapshots(nats.url, models);
     const gateway = await startGateway({ folder, redisUrl: redisServer.url, natsUrl: nats.url });
-    const fixture = new GatewayFixture(folder, redisServer, nats, upstream, upstreamUrl, gateway, new Redis(redisServer.url));
+    const fixture = new GatewayFixture({ folder, redisServer, nats, upstream, gateway });
+    fixture.connection = await connectNats({ url: nats.url, name: 'test' });
     await fixture.waitUntilReady();
     return fixture;
   }
 
+  /** The event of a call, once it stands in the stream. A call published twice must have said the same both times. */
+  eventOf(requestId: string | null): Promise<RequestCompleted> {
+    const find = async () => {
+      await this.collectEvents();
+      return this.events.get(requestId ?? '');
+    };
+    return waitUntil(find, { what: `the event of ${requestId}`, timeoutMs: 15_000 }) as Promise<RequestCompleted>;
+  }
+
   get oracleFile(): string {
     return `${this.folder}/oracle.jsonl`;
+  }
+
+  /** The id under which the gateway's journal is kept. */
+  get gatewayId(): string {
+    return readFileSync(`${this.folder}/journal/gateway-id`, 'utf8');
+  }
+
+  /** As metering would after its commit. */
+  acknowledge(settled: AccountSettled): void {
+    if (this.connection === null) throw new Error('the fixture is not connected');
+    publishSettled(this.connection, this.gatewayId, { v: 1, accounts: [settled] });
+  }
+
+  async metric(name: string): Promise<number> {
+    const text = await (await fetch(`${this.url}/metrics`)).text();
+    return Number(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'm').exec(text)?.[1]);
   }
 
   async restartGateway(): Promise<void> {
@@ -128,6 +181,7 @@ export class GatewayFixture {
 
   async stop(): Promise<void> {
     this.redis.disconnect();
+    await this.connection?.close();
     await this.gateway.stop('SIGKILL');
     await this.upstream.stop();
     await Promise.all([this.redisServer.stop(), this.nats.stop()]);
@@ -138,7 +192,7 @@ export class GatewayFixture {
   async addKey(change: Partial<KeyProjection> = {}): Promise<TestKey> {
     const accountTag = change.accountTag ?? newAccountTag();
     const text = newKeyText(accountTag);
-    const admission = new AdmissionClient(this.redis);
+    const { admission } = this;
     const rebuildId = await admission.beginRebuild(accountTag, uuid7());
     if (rebuildId !== null) await admission.openEpoch({ accountTag, rebuildId, expectedGatewayIds: [] });
     const projection: KeyProjection = {
@@ -163,7 +217,12 @@ export class GatewayFixture {
 
   async project(key: TestKey, change: Partial<KeyProjection>): Promise<void> {
     key.projection = { ...key.projection, ...change, version: key.projection.version + 1 };
-    await new AdmissionClient(this.redis).projectKey(key.projection);
+    await this.admission.projectKey(key.projection);
+  }
+
+  /** What metering would answer for a scope in which nothing was spent. */
+  async seedTotal(key: TestKey, scope: Scope): Promise<void> {
+    await this.admission.seedTotals(key.projection.accountTag, [{ scope, totalNanoUsd: '0', version: 1 }]);
   }
 
   get view(): AdmissionView {
@@ -178,6 +237,22 @@ export class GatewayFixture {
       body: JSON.stringify({ model: 'gpt-4o-mini', messages: [{ role: 'user', content: 'hello there' }], ...body }),
       ...init,
     });
+  }
+
+  /** Reads what has been added to the stream of requests since the last time. */
+  private async collectEvents(): Promise<void> {
+    this.connection ??= await connectNats({ url: this.nats.url, name: 'test' });
+    const { streams } = await jetstreamManager(this.connection);
+    for (;;) {
+      const message = await streams.getMessage(REQUESTS_STREAM, { seq: this.eventsRead + 1 }).catch(() => null);
+      if (message === null) return;
+      this.eventsRead += 1;
+      const event = requestCompletedSchema.parse(message.json());
+      const copy = this.events.get(event.requestId);
+      if (copy !== undefined && JSON.stringify(copy) !== JSON.stringify(event))
+        throw new Error(`${event.requestId} has two different events`);
+      this.events.set(event.requestId, event);
+    }
   }
 
   private async waitUntilReady(): Promise<void> {

@@ -19,8 +19,8 @@ export interface SettleAcksParts {
 export class SettleAcks {
   constructor(private readonly parts: SettleAcksParts) {}
 
-  apply(settled: GatewaySettled): Promise<void[]> {
-    return Promise.all(settled.accounts.map((account) => this.applyAccount(account)));
+  async apply(settled: GatewaySettled): Promise<void> {
+    await Promise.all(settled.accounts.map((account) => this.applyAccount(account)));
   }
 
   private async applyAccount(account: AccountSettled): Promise<void> {

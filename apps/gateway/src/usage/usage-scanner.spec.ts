@@ -93,7 +93,7 @@ describe('the usage scanner', () => {
     '"usage": {',
     'data: {"error":{"message":"x"}}',
   ])('is not fooled by model output %j', (content) => {
-    const text = chunk(content) + usageEvent + 'data: [DONE]\n\n';
+    const text = `${chunk(content)}${usageEvent}data: [DONE]\n\n`;
     expect(scan([Buffer.from(text)])).toEqual({
       passed: chunk(content),
       usage: USAGE,
@@ -110,11 +110,8 @@ describe('the usage scanner', () => {
     );
     fc.assert(
       fc.property(
-        contents,
-        fc.boolean(),
-        fc.boolean(),
-        fc.array(fc.nat(), { maxLength: 12 }),
-        (texts, keeps, hasDone, cuts) => {
+        fc.record({ texts: contents, keeps: fc.boolean(), hasDone: fc.boolean(), cuts: fc.array(fc.nat(), { maxLength: 12 }) }),
+        ({ texts, keeps, hasDone, cuts }) => {
           const text = texts.map(chunk).join('') + usageEvent + (hasDone ? 'data: [DONE]\n\n' : '');
           const bytes = Buffer.from(text);
           const whole = scan([bytes], keeps);

@@ -1,0 +1,178 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { uuid7 } from '@tensorloop/kernel/uuid7';
+import { waitUntil } from '@tensorloop/testing/wait-until';
+import { GatewayFixture, startGateway, type TestKey } from '../../test/gateway-fixture.js';
+
+const START_TIMEOUT_MS = 30_000;
+const TEST_TIMEOUT_MS = 30_000;
+const HOUR_MS = 3_600_000;
+
+let fixture: GatewayFixture;
+let key: TestKey;
+
+beforeAll(async () => {
+  fixture = await GatewayFixture.start();
+  key = await fixture.addKey({ rpm: 100_000 });
+}, START_TIMEOUT_MS);
+
+afterAll(() => fixture?.stop());
+
+async function readSome(response: Response): Promise<string> {
+  if (response.body === null) throw new Error('the response has no body');
+  const reader = response.body.getReader();
+  const { value } = await reader.read();
+  return new TextDecoder().decode(value);
+}
+
+async function openStates(account: TestKey = key): Promise<string[]> {
+  return (await fixture.view.listOpen(account.projection.accountTag)).map((entry) => entry.state);
+}
+
+async function exitCode(): Promise<number | null> {
+  const { child } = fixture.gateway;
+  await waitUntil(() => child.exitCode !== null || child.signalCode !== null, {
+    timeoutMs: 20_000,
+    what: 'the gateway to exit',
+  });
+  return child.exitCode;
+}
+
+describe('a settle-ack', () => {
+  it('removes the pending amount and the journal entry', async () => {
+    const response = await fixture.chat(key, {});
+    const requestId = response.headers.get('x-request-id') as string;
+    const event = await fixture.eventOf(requestId);
+    const scope = `window:${event.keyId}:${event.windowIndex}`;
+    expect(await fixture.metric('tensorloop_gateway_unacknowledged_calls')).toBe(1);
+    fixture.acknowledge({
+      accountTag: event.accountTag,
+      requestIds: [requestId],
+      totals: [{ scope, totalNanoUsd: event.chargeNanoUsd, version: 1 }],
+    });
+    await waitUntil(async () => (await fixture.metric('tensorloop_gateway_unacknowledged_calls')) === 0);
+    const { scopes, open } = await fixture.view.inspect(event.accountTag);
+    expect(open).toEqual([]);
+    expect(scopes).toContainEqual({
+      scope,
+      totalNanoUsd: BigInt(event.chargeNanoUsd),
+      version: 1,
+      heldNanoUsd: 0n,
+      settledNanoUsd: 0n,
+    });
+  });
+});
+
+describe('after kill -9 in the middle of a stream', () => {
+  it(
+    'the call is settled as far as it was counted, flagged as estimated, and published',
+    async () => {
+      const account = await fixture.addKey();
+      const response = await fixture.chat(account, { stream: true, x_sim: { completionTokens: 2_000, chunkMs: 5 } });
+      expect(await readSome(response)).toContain('data: ');
+      // The first progress record is on the disk within the lazy flush, which the journal's growth shows.
+      await waitUntil(async () => (await fixture.metric('tensorloop_gateway_open_calls')) === 1);
+      const bytes = await fixture.metric('tensorloop_gateway_journal_bytes');
+      await waitUntil(async () => (await fixture.metric('tensorloop_gateway_journal_bytes')) > bytes);
+      await fixture.gateway.stop('SIGKILL');
+      expect(await openStates(account)).toEqual(['held']);
+      await fixture.restartGateway();
+      const event = await fixture.eventOf(response.headers.get('x-request-id'));
+      expect(event).toMatchObject({ outcome: 'gateway_died', estimated: true });
+      expect(event.usage.output).toBeGreaterThan(0);
+      expect(event.usage.output).toBeLessThan(2_000);
+      await waitUntil(async () => (await openStates(account)).join() === 'settled');
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  it(
+    'a call that had given no byte costs nothing',
+    async () => {
+      const account = await fixture.addKey();
+      const pending = fixture.chat(account, { x_sim: { latencyMs: 10_000 } }).catch(() => null);
+      await waitUntil(async () => (await openStates(account)).length === 1);
+      // The hold is placed first; the accepted record follows within one group commit.
+      await waitUntil(async () => (await fixture.metric('tensorloop_gateway_open_calls')) === 1);
+      const [entry] = await fixture.view.listOpen(account.projection.accountTag);
+      await fixture.gateway.stop('SIGKILL');
+      await pending;
+      await fixture.restartGateway();
+      await waitUntil(async () => (await openStates(account)).every((state) => state !== 'held'));
+      const event = await fixture.eventOf(entry?.requestId ?? null);
+      expect(event).toMatchObject({ outcome: 'gateway_died', chargeNanoUsd: '0', usage: {} });
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  it(
+    'holds of its own that never reached its journal are released',
+    async () => {
+      const account = await fixture.addKey();
+      await fixture.admission.admit({
+        accountTag: account.projection.accountTag,
+        keyHash: account.projection.keyHash,
+        requestId: uuid7(Date.now() - HOUR_MS),
+        gatewayId: fixture.gatewayId,
+        model: 'gpt-4o-mini',
+        holdNanoUsd: 1_000n,
+        holdMinNanoUsd: 1_000n,
+        priceFromMs: 0,
+        priceToMs: null,
+      });
+      expect(await openStates(account)).toEqual(['held']);
+      await fixture.gateway.stop('SIGKILL');
+      await fixture.restartGateway();
+      await waitUntil(async () => (await openStates(account)).length === 0);
+    },
+    TEST_TIMEOUT_MS,
+  );
+});
+
+describe('without NATS', () => {
+  it(
+    'known keys are served, and every call is published once NATS is back, a kill -9 in between or not',
+    async () => {
+      await fixture.nats.server.kill();
+      const before = await fixture.chat(key, { x_sim: { promptTokens: 5, completionTokens: 3 } });
+      expect(before.status).toBe(200);
+      await fixture.gateway.stop('SIGKILL');
+      await fixture.restartGateway();
+      const after = await fixture.chat(key, { x_sim: { promptTokens: 5, completionTokens: 3 } });
+      expect(after.status).toBe(200);
+      await fixture.nats.server.restart();
+      for (const response of [before, after]) {
+        const event = await fixture.eventOf(response.headers.get('x-request-id'));
+        expect(event).toMatchObject({ outcome: 'completed', usage: { input: 5, output: 3 } });
+      }
+    },
+    TEST_TIMEOUT_MS,
+  );
+});
+
+describe('a journal folder', () => {
+  it(
+    'in use is refused to a second gateway, which says why',
+    async () => {
+      const second = startGateway({ folder: fixture.folder, redisUrl: fixture.redisServer.url, natsUrl: fixture.nats.url });
+      await expect(second).rejects.toThrow(/belongs to another running gateway/);
+    },
+    TEST_TIMEOUT_MS,
+  );
+});
+
+describe('SIGTERM', () => {
+  it(
+    'lets open calls finish, refuses new ones and exits clean',
+    async () => {
+      const response = await fixture.chat(key, { stream: true, x_sim: { completionTokens: 40, chunkMs: 20 } });
+      await waitUntil(async () => (await fixture.metric('tensorloop_gateway_open_calls')) === 1);
+      fixture.gateway.child.kill('SIGTERM');
+      await waitUntil(async () => (await fixture.chat(key, {})).status === 503);
+      expect(await response.text()).toMatch(/data: \[DONE\]\n\n$/);
+      expect(await exitCode()).toBe(0);
+      expect(await fixture.eventOf(response.headers.get('x-request-id'))).toMatchObject({ outcome: 'completed' });
+      await fixture.restartGateway();
+    },
+    TEST_TIMEOUT_MS,
+  );
+});
