@@ -1,8 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Redis } from 'ioredis';
 import { withDeadline } from './deadline.js';
-import { SCRIPT_TIMEOUT_MS } from './redis-options.js';
-import { withDeadline } from './deadline.js';
 import { CALL_TIMEOUT_MS } from './redis-options.js';
 
 /** Each script's file name and how many of its arguments are keys. */
