@@ -1,7 +1,9 @@
 import type { BeforeApplicationShutdown, OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
+import type { RecentAdmissions } from '@tensorloop/admission/recent-admissions';
 import type { NatsLink } from '@tensorloop/messaging/connection';
 import type { RpcClient } from '@tensorloop/nest-kit/rpc';
 import type { Redis } from 'ioredis';
+import type { RedisClock } from '../admission/redis-clock.js';
 import type { DiskGuard } from '../journal/disk-guard.js';
 import type { Journal } from '../journal/journal.js';
 import type { JournalHome } from '../journal/journal-home.js';
@@ -18,6 +20,8 @@ import type { TokenEstimator } from '../usage/token-estimator.js';
 /** After the last call has ended, settle-acks are waited for this long: a journal that is empty lets the gateway sign off. */
 export const ACKS_WAIT_MS = 2_000;
 const ACKS_POLL_MS = 25;
+/** How often keys without recent calls are forgotten. */
+export const HOUSEKEEPING_MS = 60_000;
 
 export interface GatewayLifetimeParts {
   home: JournalHome;
@@ -29,6 +33,8 @@ export interface GatewayLifetimeParts {
   link: NatsLink;
   rpc: RpcClient;
   redis: Redis;
+  recent: RecentAdmissions;
+  clock: RedisClock;
   writes: RedisWrites;
   shipper: Shipper;
   drain: CallDrain;
@@ -39,12 +45,17 @@ export interface GatewayLifetimeParts {
 
 /** The order in which a gateway comes up and goes down; everything else may assume it. */
 export class GatewayLifetime implements OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown {
+  private housekeeping: NodeJS.Timeout | null = null;
+
   constructor(private readonly parts: GatewayLifetimeParts) {}
 
   async onApplicationBootstrap(): Promise<void> {
     this.parts.nats.start();
     await this.parts.boot.run();
     this.parts.capacity.recovered();
+    const { recent, clock } = this.parts;
+    this.housekeeping = setInterval(() => recent.forget(clock.nowMs()), HOUSEKEEPING_MS);
+    this.housekeeping.unref();
   }
 
   /** Before the HTTP server closes: it would wait for open streams without a deadline. */
@@ -62,6 +73,7 @@ export class GatewayLifetime implements OnApplicationBootstrap, BeforeApplicatio
   async onApplicationShutdown(): Promise<void> {
     const { home, journal, disk, nats, link, rpc, redis, shipper, ticker, upstream, estimator } = this.parts;
     ticker.stop();
+    if (this.housekeeping !== null) clearInterval(this.housekeeping);
     disk.stop();
     shipper.close();
     await nats.stop(journal.entries.size === 0);

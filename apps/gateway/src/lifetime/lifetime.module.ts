@@ -1,10 +1,12 @@
 import { Module } from '@nestjs/common';
+import { RecentAdmissions } from '@tensorloop/admission/recent-admissions';
 import { NatsLink } from '@tensorloop/messaging/connection';
 import { LOGGER } from '@tensorloop/nest-kit/logging';
 import { RpcClient } from '@tensorloop/nest-kit/rpc';
 import type { Logger } from '@tensorloop/observability/logger';
 import { Redis } from 'ioredis';
 import { AdmissionStateModule } from '../admission/admission-state.module.js';
+import { RedisClock } from '../admission/redis-clock.js';
 import { DiskGuard } from '../journal/disk-guard.js';
 import { Journal } from '../journal/journal.js';
 import { JournalModule } from '../journal/journal.module.js';
@@ -30,7 +32,17 @@ import { GatewayLifetime } from './gateway-lifetime.js';
 
 type WiringTuple = [JournalHome, NatsLink, ModelStore, Shipper, SettleAcks, EpochRecovery, Logger];
 type StateTuple = [JournalHome, Journal, DiskGuard, Capacity, BootRecovery, NatsWiring, NatsLink, RpcClient];
-type ServingTuple = [Redis, RedisWrites, Shipper, CallDrain, Ticker, OpenAiUpstream, TokenEstimator];
+type ServingTuple = [
+  Redis,
+  RecentAdmissions,
+  RedisClock,
+  RedisWrites,
+  Shipper,
+  CallDrain,
+  Ticker,
+  OpenAiUpstream,
+  TokenEstimator,
+];
 
 @Module({
   imports: [JournalModule, AdmissionStateModule, MessagingModule, ModelsModule, SettlementModule, RecoveryModule, ProxyModule],
@@ -53,6 +65,8 @@ type ServingTuple = [Redis, RedisWrites, Shipper, CallDrain, Ticker, OpenAiUpstr
         NatsLink,
         RpcClient,
         Redis,
+        RecentAdmissions,
+        RedisClock,
         RedisWrites,
         Shipper,
         CallDrain,
@@ -61,7 +75,7 @@ type ServingTuple = [Redis, RedisWrites, Shipper, CallDrain, Ticker, OpenAiUpstr
         TokenEstimator,
       ],
       useFactory: (...[home, journal, disk, capacity, boot, nats, link, rpc, ...serving]: [...StateTuple, ...ServingTuple]) => {
-        const [redis, writes, shipper, drain, ticker, upstream, estimator] = serving;
+        const [redis, recent, clock, writes, shipper, drain, ticker, upstream, estimator] = serving;
         return new GatewayLifetime({
           home,
           journal,
@@ -72,6 +86,8 @@ type ServingTuple = [Redis, RedisWrites, Shipper, CallDrain, Ticker, OpenAiUpstr
           link,
           rpc,
           redis,
+          recent,
+          clock,
           writes,
           shipper,
           drain,

@@ -3,9 +3,11 @@ import type { Model } from '@tensorloop/contracts/model-catalogue';
 import type { AdmissionGate } from '../admission/admission-gate.js';
 import { readBearer } from '../auth/bearer.rules.js';
 import type { KeyHasher } from '../auth/key-hasher.js';
-import { type ApiError, apiError, isApiError } from '../errors/api-error.js';
+import { type ApiError, apiError, isApiError, unavailable } from '../errors/api-error.js';
 import { sendError } from '../proxy/send-error.js';
 import type { ModelStore } from './model-store.js';
+
+const RETRY_SECONDS = 2;
 
 export interface ModelsListParts {
   hasher: KeyHasher;
@@ -48,6 +50,8 @@ export class ModelsList {
   private async allowed(req: IncomingMessage): Promise<Model[] | ApiError> {
     const bearer = readBearer(req.headers.authorization, req.headers.cookie);
     if (isApiError(bearer)) return bearer;
+    if (!this.parts.models.isReady)
+      return unavailable('admission_unavailable', 'This gateway is still starting.', RETRY_SECONDS);
     const found = await this.parts.gate.findKey({
       accountTag: bearer.accountTag,
       keyHash: this.parts.hasher.hash(bearer.keyText),

@@ -136,6 +136,7 @@ export abstract class Answer implements AnswerHandler, Ticking {
       this.call.options.res.destroy();
     } finally {
       this.context.openCalls.delete(this.call);
+      this.call.options.trace.span.end();
     }
   }
 
@@ -143,7 +144,9 @@ export abstract class Answer implements AnswerHandler, Ticking {
     const counted = isFree(outcome) ? { usage: {}, estimated: false } : await this.countUsage(exit.signal);
     if (exit.signal !== 'answer_complete' && !this.isUpstreamOver) this.flow?.abort();
     this.call.endAttempt(this.status, null);
-    await this.context.settler.finish(this.call.options.accepted, {
+    const { accepted, trace } = this.call.options;
+    trace.span.set('tensorloop.outcome', outcome);
+    const ending = {
       outcome,
       ...counted,
       httpStatus: exit.httpStatus,
@@ -151,7 +154,8 @@ export abstract class Answer implements AnswerHandler, Ticking {
       latencyMs: this.call.elapsedMs(),
       firstByteMs: this.call.firstByteMs,
       attempts: this.call.attempts,
-    });
+    };
+    await this.context.settler.finish(accepted, ending, trace.span.traceparent);
   }
 
   protected get price(): PriceVersion {

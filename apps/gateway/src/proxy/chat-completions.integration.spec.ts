@@ -239,6 +239,26 @@ describe('a stream', () => {
     await expectNothingHeld();
   });
 
+  it('that runs on for a client that left is given up at a bound and charged as counted', async () => {
+    const abort = new AbortController();
+    const body = { stream: true, x_sim: { completionTokens: 90_000, tokensPerChunk: 1 } };
+    const response = await fixture.chat(key, body, { signal: abort.signal });
+    await response.body?.getReader().read();
+    abort.abort();
+    const event = await fixture.eventOf(response.headers.get('x-request-id'));
+    expect(event).toMatchObject({ outcome: 'drain_capped', estimated: true });
+    expect(event.usage.output).toBeGreaterThan(10_000);
+    expect(event.usage.output).toBeLessThan(90_000);
+    await expectNothingHeld();
+  }, 20_000);
+
+  it('that keeps the client waiting is kept alive by comments (TL-16)', async () => {
+    const response = await fixture.chat(key, { stream: true, x_sim: { completionTokens: 3, latencyMs: 10_800 } });
+    const text = await response.text();
+    expect(text).toMatch(/^: keep-alive\n\ndata: /);
+    expect(text.endsWith('data: [DONE]\n\n')).toBe(true);
+  }, 20_000);
+
   it('that falls silent is cut and costs nothing', async () => {
     const response = await fixture.chat(key, {
       model: 'impatient',

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Admission } from '@tensorloop/admission/admission.types';
 import type { Deployment, Model } from '@tensorloop/contracts/model-catalogue';
 import { WINDOW_MS } from '@tensorloop/kernel/budget-window';
+import type { Tracing } from '@tensorloop/observability/tracing';
 import type { AdmissionGate, KeyIdentity } from '../admission/admission-gate.js';
 import { affordableTokens, type Quote, quoteCall } from '../admission/quote.js';
 import { budgetHeaders, goDuration, modelNotAllowed } from '../admission/refusals.js';
@@ -18,11 +19,12 @@ import { BufferedAnswer } from './buffered-answer.js';
 import type { Capacity } from './capacity.js';
 import { upstreamBody } from './chat-body.js';
 import { type ChatRequest, readChatRequest } from './chat-request.js';
-import { OpenCall } from './open-call.js';
+import { type CallTrace, OpenCall } from './open-call.js';
 import { sendError } from './send-error.js';
 import { StreamAnswer } from './stream-answer.js';
 
 const PATH = '/chat/completions';
+const SPAN_NAME = 'POST /v1/chat/completions';
 const OPENAI_HOST = 'api.openai.com';
 const RETRY_SECONDS = 5;
 
@@ -35,6 +37,7 @@ export interface ChatParts {
   credentials: Credentials;
   upstream: Upstream;
   answers: AnswerContext;
+  tracing: Tracing;
   /** Told of every refusal, for metrics. */
   onRefused: (error: ApiError) => void;
 }
@@ -47,6 +50,7 @@ interface Asking {
   body: Buffer;
   res: ServerResponse;
   headers: Record<string, string>;
+  trace: CallTrace;
 }
 
 interface Target {
@@ -60,8 +64,11 @@ export class ChatCompletions {
 
   async handle(req: IncomingMessage, body: Buffer, reply: { res: ServerResponse; requestId: string }): Promise<void> {
     const headers = { 'x-request-id': reply.requestId };
-    const refused = await this.serve(req, body, { ...reply, headers });
+    const trace = this.startTrace(req);
+    const refused = await this.serve(req, body, { ...reply, headers, trace });
     if (refused === null) return;
+    trace.span.set('error.type', refused.body.error.code ?? 'refused');
+    trace.span.end();
     this.parts.onRefused(refused);
     sendError(reply.res, refused, headers);
   }
@@ -69,7 +76,7 @@ export class ChatCompletions {
   private async serve(
     req: IncomingMessage,
     body: Buffer,
-    reply: Pick<Asking, 'res' | 'requestId' | 'headers'>,
+    reply: Pick<Asking, 'res' | 'requestId' | 'headers' | 'trace'>,
   ): Promise<ApiError | null> {
     const full = this.parts.capacity.refusal();
     if (full !== null) return full;
@@ -94,6 +101,13 @@ export class ChatCompletions {
     if (isApiError(call)) return call;
     this.dispatch(call, target, asking);
     return null;
+  }
+
+  private startTrace(req: IncomingMessage): CallTrace {
+    const { tracing } = this.parts;
+    const { traceparent } = req.headers;
+    const parent = typeof traceparent === 'string' ? traceparent : null;
+    return { tracing, span: tracing.startSpan(SPAN_NAME, { role: 'server', parent }) };
   }
 
   private async afterKeyCheck(key: KeyIdentity, error: (models: string[]) => ApiError): Promise<ApiError> {
@@ -143,6 +157,7 @@ export class ChatCompletions {
       res,
       headers,
       durable,
+      trace: asking.trace,
     });
     this.parts.answers.openCalls.add(call);
     return call;

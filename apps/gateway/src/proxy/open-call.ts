@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Deployment } from '@tensorloop/contracts/model-catalogue';
 import type { Attempt } from '@tensorloop/contracts/request-completed';
+import type { TraceSpan, Tracing } from '@tensorloop/observability/tracing';
 import type { AcceptedRecord } from '../journal/journal.types.js';
 import type { UpstreamFailure } from '../upstreams/upstream.types.js';
 import { CallExit } from './call-exit.js';
@@ -18,6 +19,13 @@ export interface OpenCallOptions {
   headers: Record<string, string>;
   /** Resolves once the `accepted` record is on the disk: no byte reaches the client before. */
   durable: Promise<void>;
+  trace: CallTrace;
+}
+
+/** The call's span, and the means to make spans below it. */
+export interface CallTrace {
+  tracing: Tracing;
+  span: TraceSpan;
 }
 
 /** One admitted call between its admission and its exit. */
@@ -31,6 +39,7 @@ export class OpenCall {
   endNow: () => Promise<void> = () => Promise.resolve();
   private attemptStartedAtMs = 0;
   private deployment: Deployment | null = null;
+  private attemptSpan: TraceSpan | null = null;
 
   constructor(readonly options: OpenCallOptions) {
     void options.durable.then(() => {
@@ -49,6 +58,9 @@ export class OpenCall {
   beginAttempt(deployment: Deployment): void {
     this.deployment = deployment;
     this.attemptStartedAtMs = performance.now();
+    const { tracing, span } = this.options.trace;
+    if (tracing.isEnabled)
+      this.attemptSpan = tracing.startSpan('upstream attempt', { role: 'client', parent: span.traceparent });
   }
 
   /** Records how the attempt in progress went; a second call for the same attempt changes nothing. */
@@ -57,6 +69,9 @@ export class OpenCall {
     const { provider, upstreamModel } = this.deployment;
     this.attempts.push({ provider, upstreamModel, status, failure, latencyMs: this.elapsedMs(this.attemptStartedAtMs) });
     this.deployment = null;
+    if (status !== null) this.attemptSpan?.set('http.response.status_code', status);
+    if (failure !== null) this.attemptSpan?.fail(failure);
+    this.attemptSpan?.end();
   }
 
   noteFirstByte(): void {

@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { LOGGER } from '@tensorloop/nest-kit/logging';
 import type { Logger } from '@tensorloop/observability/logger';
+import type { Tracing } from '@tensorloop/observability/tracing';
 import { AdmissionModule } from '../admission/admission.module.js';
 import { AdmissionGate } from '../admission/admission-gate.js';
 import { KeyHasher } from '../auth/key-hasher.js';
@@ -13,6 +14,7 @@ import { JournalHome } from '../journal/journal-home.js';
 import { ModelStore } from '../models/model-store.js';
 import { ModelsModule } from '../models/models.module.js';
 import { ModelsList } from '../models/models-list.js';
+import { TRACING } from '../settings.module.js';
 import { CallSettler } from '../settlement/call-settler.js';
 import { RedisWrites } from '../settlement/redis-writes.js';
 import { SettlementModule } from '../settlement/settlement.module.js';
@@ -39,6 +41,7 @@ type ChatTuple = [
   Ticker,
   OpenCalls,
   GatewayMetrics,
+  Tracing,
   Logger,
 ];
 
@@ -93,6 +96,7 @@ type ChatTuple = [
         Ticker,
         OpenCalls,
         GatewayMetrics,
+        TRACING,
         LOGGER,
       ],
       useFactory: (
@@ -110,6 +114,7 @@ type ChatTuple = [
           ticker,
           openCalls,
           metrics,
+          tracing,
           logger,
         ]: ChatTuple
       ) => {
@@ -125,6 +130,7 @@ type ChatTuple = [
           credentials,
           upstream,
           answers,
+          tracing,
           onRefused: (error) => metrics.refused(error),
         });
       },

@@ -18,12 +18,12 @@ export class CallSettler {
   constructor(private readonly parts: CallSettlerParts) {}
 
   /** Resolves once the event is durable: from then on the call is charged whatever happens, and the last byte may go. */
-  async finish(accepted: AcceptedRecord, ending: Ending): Promise<void> {
+  async finish(accepted: AcceptedRecord, ending: Ending, traceparent?: string): Promise<void> {
     const event = closeCall(accepted, ending);
     const payload = JSON.stringify(event);
     await this.parts.journal.complete(event, payload);
     void this.parts.redis.settle(event.accountTag, event.requestId, BigInt(event.chargeNanoUsd));
-    this.parts.shipper.ship(event.requestId, payload);
+    this.parts.shipper.ship(event.requestId, payload, traceparent);
     this.parts.onFinished(event);
   }
 }

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { AdmissionClient } from '@tensorloop/admission/admission-client';
+import type { RequestCompleted } from '@tensorloop/contracts/request-completed';
 import { LOGGER } from '@tensorloop/nest-kit/logging';
 import type { Logger } from '@tensorloop/observability/logger';
 import { AdmissionStateModule } from '../admission/admission-state.module.js';
@@ -11,6 +12,14 @@ import { RedisWrites } from './redis-writes.js';
 import { SettleAcks } from './settle-acks.js';
 import { Shipper } from './shipper.js';
 
+type SettlerTuple = [Journal, RedisWrites, Shipper, GatewayMetrics, Logger];
+
+/** A call that went as it should is worth a line only to someone who debugs; the books have it in any case. */
+function logCall(logger: Logger, { requestId, outcome, httpStatus, keyId, model, latencyMs }: RequestCompleted): void {
+  const isOrdinary = outcome === 'completed' || outcome === 'client_aborted';
+  logger[isOrdinary ? 'debug' : 'info']({ requestId, outcome, httpStatus, keyId, model, latencyMs }, 'call ended');
+}
+
 @Module({
   imports: [JournalModule, AdmissionStateModule],
   providers: [
@@ -18,9 +27,14 @@ import { Shipper } from './shipper.js';
     { provide: Shipper, inject: [Journal], useFactory: (journal: Journal) => new Shipper(journal) },
     {
       provide: CallSettler,
-      inject: [Journal, RedisWrites, Shipper, GatewayMetrics],
-      useFactory: (journal: Journal, redis: RedisWrites, shipper: Shipper, metrics: GatewayMetrics) =>
-        new CallSettler({ journal, redis, shipper, onFinished: (event) => metrics.finished(event) }),
+      inject: [Journal, RedisWrites, Shipper, GatewayMetrics, LOGGER],
+      useFactory: (...[journal, redis, shipper, metrics, logger]: SettlerTuple) => {
+        const onFinished = (event: RequestCompleted) => {
+          metrics.finished(event);
+          logCall(logger, event);
+        };
+        return new CallSettler({ journal, redis, shipper, onFinished });
+      },
     },
     {
       provide: SettleAcks,

@@ -9,7 +9,12 @@ export const SWEEP_BATCH_MAX = 2_000;
 
 /** The part of a JetStream publisher that shipping needs. Rejects when the stream did not confirm. */
 export interface EventPublisher {
-  publish(subject: string, data: Uint8Array, messageId: string): Promise<unknown>;
+  publishMessage(message: {
+    subject: string;
+    data: Uint8Array;
+    messageId: string;
+    traceparent?: string | undefined;
+  }): Promise<unknown>;
 }
 
 const NEVER = 0;
@@ -47,9 +52,9 @@ export class Shipper {
   }
 
   /** Publishes a call whose event is on the disk. */
-  ship(requestId: string, payload: string): void {
+  ship(requestId: string, payload: string, traceparent?: string): void {
     this.unacknowledged.set(requestId, NEVER);
-    if (this.publisher !== null) void this.publish(requestId, payload);
+    if (this.publisher !== null) void this.publish(requestId, payload, traceparent);
   }
 
   /** A call out of the replayed journal: it goes out with the next sweep. */
@@ -88,11 +93,16 @@ export class Shipper {
     await this.publish(requestId, payload);
   }
 
-  private async publish(requestId: string, payload: string): Promise<void> {
+  private async publish(requestId: string, payload: string, traceparent?: string): Promise<void> {
     // Set first: a sweep during the publish must not send a second copy.
     if (this.unacknowledged.has(requestId)) this.unacknowledged.set(requestId, performance.now());
     try {
-      await this.publisher?.publish(REQUEST_COMPLETED, encoder.encode(payload), requestId);
+      await this.publisher?.publishMessage({
+        subject: REQUEST_COMPLETED,
+        data: encoder.encode(payload),
+        messageId: requestId,
+        traceparent,
+      });
     } catch {
       // Not confirmed, hence perhaps not stored: the next sweep sends it again.
       if (this.unacknowledged.has(requestId)) this.unacknowledged.set(requestId, NEVER);
