@@ -25,13 +25,18 @@ describe('settle-acks', () => {
           return requestIds.length;
         },
       },
-      journal: { acknowledge: (requestIds) => void dropped.push(...requestIds) },
+      journal: {
+        acknowledge: (requestIds) => {
+          dropped.push(...requestIds);
+          return [...requestIds];
+        },
+      },
       redis: { forget: () => undefined },
       shipper: { forget: () => undefined },
       onProblem: () => problems++,
     });
   });
-  afterEach(() => jest.useRealTimers());
+  afterEach(() => void jest.useRealTimers());
 
   it('leave the journal once Redis has taken them', async () => {
     const ids = [uuid7(), uuid7()];
@@ -55,6 +60,7 @@ describe('settle-acks', () => {
   it('that wait are one problem, not one per message', async () => {
     isRedisUp = false;
     for (let count = 0; count < 10; count++) await acks.apply(settledOf([uuid7()]));
+    await jest.advanceTimersByTimeAsync(ACK_RETRY_MS * 5);
     expect(problems).toBe(1);
   });
 });

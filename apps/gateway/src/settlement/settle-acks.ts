@@ -26,6 +26,7 @@ export interface SettleAcksParts {
 export class SettleAcks {
   private waiting: AccountSettled[] = [];
   private timer: NodeJS.Timeout | null = null;
+  private isRedisAway = false;
 
   constructor(private readonly parts: SettleAcksParts) {}
 
@@ -38,11 +39,13 @@ export class SettleAcks {
     try {
       await admission.acknowledge(account);
     } catch (error) {
-      // One line per outage: what waits already says that there is a problem.
-      if (this.waiting.length === 0) onProblem(error);
+      // One line per outage and not one per message or attempt.
+      if (!this.isRedisAway) onProblem(error);
+      this.isRedisAway = true;
       this.applyLater(account);
       return false;
     }
+    this.isRedisAway = false;
     for (const requestId of account.requestIds) {
       redis.forget(requestId);
       shipper.forget(requestId);
