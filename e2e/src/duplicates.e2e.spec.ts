@@ -41,9 +41,7 @@ async function publish(event: RequestCompleted): Promise<void> {
 }
 
 async function quarantinedReasons(): Promise<string[]> {
-  const rows = await installation.database.query<{ reason: string }>(
-    'SELECT reason FROM metering.quarantine ORDER BY received_at',
-  );
+  const rows = await installation.database.query<{ reason: string }>('SELECT reason FROM metering.quarantine');
   return rows.map(({ reason }) => reason);
 }
 
@@ -72,7 +70,7 @@ describe('an event that metering has booked', () => {
     await publish({ ...event, usage: { ...event.usage, output: (event.usage.output ?? 0) + 1 } });
     await publish({ ...event, model: 'gpt-4o' });
     await waitUntil(async () => (await quarantinedReasons()).length === 3);
-    expect(await quarantinedReasons()).toEqual(['payload_mismatch', 'price_mismatch', 'price_mismatch']);
+    expect((await quarantinedReasons()).sort()).toEqual(['payload_mismatch', 'price_mismatch', 'price_mismatch']);
     expect(await meteredCalls()).toBe(3);
   });
 

@@ -19,10 +19,11 @@ beforeAll(async () => {
 afterAll(() => installation?.stop(), SETUP_TIMEOUT_MS);
 
 /** Streamed and not, with a limit of the client's own and without: without, the gateway clamps to what is left. */
-function mixedCall({ client }: KeyHolder, index: number): Promise<unknown> {
+function mixedCall({ client }: KeyHolder, index: number, share: 'limited' | 'mixed' | 'unlimited'): Promise<unknown> {
+  const isLimited = share === 'limited' || (share === 'mixed' && index % 4 < 2);
   const call = {
     sim: { latencyMs: 20, completionTokens: 60 + (index % 7) * 50 },
-    ...(index % 4 < 2 ? { maxTokens: 100 } : {}),
+    ...(isLimited ? { maxTokens: 100 } : {}),
   };
   return index % 2 === 0 ? chat(client, call) : chatStream(client, call);
 }
@@ -32,10 +33,19 @@ interface Round {
   refusals: APIError[];
 }
 
-async function parallelRound(holder: KeyHolder, calls: number): Promise<Round> {
-  const outcomes = await Promise.allSettled(Array.from({ length: calls }, (_, index) => mixedCall(holder, index)));
+async function parallelRound(holder: KeyHolder, calls: number, share: Parameters<typeof mixedCall>[2]): Promise<Round> {
+  const outcomes = await Promise.allSettled(Array.from({ length: calls }, (_, index) => mixedCall(holder, index, share)));
   const refusals = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as APIError] : []));
   return { served: calls - refusals.length, refusals };
+}
+
+/** Rounds of calls until none of a round is served. */
+async function spendAll(holder: KeyHolder, calls: number, share: Parameters<typeof mixedCall>[2]): Promise<Round[]> {
+  const rounds: Round[] = [];
+  do rounds.push(await parallelRound(holder, calls, share));
+  while (rounds.at(-1)?.served !== 0 && rounds.length < ROUNDS_MAX);
+  expect(rounds.at(-1)?.served).toBe(0);
+  return rounds;
 }
 
 async function spentNanoUsd({ key }: KeyHolder): Promise<bigint> {
@@ -51,14 +61,12 @@ describe('a budget (TL-4)', () => {
     'is never crossed, not by a nano-dollar, by 200 parallel calls on a key with $0.01 left',
     async () => {
       const holder = await installation.mint(await installation.signUp('internal'), { budgetUsd: BUDGET_USD });
-      const rounds = [await parallelRound(holder, PARALLEL_CALLS)];
-      while (rounds.length < ROUNDS_MAX && rounds.at(-1)?.served !== 0)
-        rounds.push(await parallelRound(holder, PARALLEL_CALLS / 4));
-      expect(rounds.at(-1)?.served).toBe(0);
-
+      const rounds = [await parallelRound(holder, PARALLEL_CALLS, 'mixed')];
+      // What the clamped calls did not use is spent by calls of a size that fits, and the last of it by the smallest.
+      rounds.push(...(await spendAll(holder, PARALLEL_CALLS / 4, 'limited')), ...(await spendAll(holder, 1, 'unlimited')));
       const refusals = rounds.flatMap((round) => round.refusals);
-      const kinds = new Set(refusals.map((refusal) => `${refusal.status} ${refusal.type}`));
-      expect([...kinds].sort()).toEqual(['429 budget_exceeded', '429 rate_limit_error']);
+      const kinds = new Set(refusals.map((refusal) => `${refusal.status} ${refusal.type} ${refusal.code}`));
+      expect([...kinds].sort()).toEqual(['429 budget_exceeded insufficient_quota', '429 rate_limit_error budget_held']);
       for (const refusal of refusals.filter(({ type }) => type === 'rate_limit_error')) {
         expect(refusal.code).toBe('budget_held');
         expect(Number(refusal.headers?.get('retry-after-ms'))).toBeGreaterThan(0);
@@ -90,7 +98,7 @@ describe('requests per minute (TL-5)', () => {
     const last = served.map(({ headers }) => Number(headers.get('x-ratelimit-remaining-requests'))).sort((a, b) => a - b);
     expect(last).toEqual(Array.from({ length: 30 }, (_, index) => index));
 
-    const refused = await parallelRound(holder, 10);
+    const refused = await parallelRound(holder, 10, 'limited');
     expect(refused.served).toBe(0);
     for (const refusal of refused.refusals) {
       expect(refusal).toMatchObject({ status: 429, type: 'rate_limit_error', code: 'rate_limit_exceeded' });
@@ -104,9 +112,9 @@ describe('requests per minute (TL-5)', () => {
   it('refused calls neither count toward the limit nor cost anything', async () => {
     const holder = await installation.mint(await installation.signUp('internal'), { rpm: 2 });
     await Promise.all([chat(holder.client), chat(holder.client)]);
-    const first = await parallelRound(holder, 1);
-    const waits = [first, await parallelRound(holder, 20), await parallelRound(holder, 1)].flatMap((round) =>
-      round.refusals.map((refusal) => Number(refusal.headers?.get('retry-after-ms'))),
+    const first = await parallelRound(holder, 1, 'limited');
+    const waits = [first, await parallelRound(holder, 20, 'limited'), await parallelRound(holder, 1, 'limited')].flatMap(
+      (round) => round.refusals.map((refusal) => Number(refusal.headers?.get('retry-after-ms'))),
     );
     expect(waits).toHaveLength(22);
     // Had a refused call counted, the wait would begin anew; it only ever gets shorter.
