@@ -6,7 +6,7 @@ type Check = [name: string, run: () => Promise<CheckResult>];
 
 const CHECKS: Check[] = [
   ['types', () => runTool(['tsc', '--noEmit', '-p', 'tsconfig.json'])],
-  ['lint', () => runTool(['biome', 'ci', '.'])],
+  ['lint', () => runTool(['biome', 'check', '--diagnostic-level=error', '.'])],
   ['boundaries', () => runTool(['node', 'scripts/boundaries/main.mjs'])],
   ['unit tests', () => runJest('unit')],
   ['integration tests', () => runJest('integration')],
