@@ -156,6 +156,15 @@ const PLANTED: [what: string, plant: () => unknown, ...checks: string[]][] = [
     'redis: total = metering, nothing settled or held',
   ],
   [
+    'a total that vanished from Redis and would be taken for 0',
+    async () => {
+      const runId = /run_id:(\w+)/.exec(await installation.redis.info('server'))?.[1] as string;
+      await installation.redis.flushall();
+      await installation.redis.hset(`tl:{${installation.accountTag}}:account`, { epoch: runId, epochOpenedMs: 1 });
+    },
+    'redis: total = metering, nothing settled or held',
+  ],
+  [
     'an open hold',
     () => installation.redis.hset(`tl:{${installation.accountTag}}:open`, uuid7(), 'h|1|window|day|gw'),
     'redis: open holds = 0',
