@@ -68,8 +68,9 @@ export function prepareCommand(command: Command, deathSignal: string): PreparedC
     return { file: command.file, args: command.args, ...user };
   }
   const privileges = user ? [`--reuid=${user.uid}`, `--regid=${user.gid}`, '--clear-groups'] : [];
-  // A checkout below /root is closed to the other user: give that one process the right to pass, nothing else.
-  if (unreachable) privileges.push('--inh-caps=+dac_override', '--ambient-caps=+dac_override');
+  // A checkout below /root is closed to the other user: give that one process the right to pass, nothing else. initdb asks
+  // access(2), which ignores capabilities of a plain user unless no_setuid_fixup is set.
+  if (unreachable) privileges.push('--inh-caps=+dac_override', '--ambient-caps=+dac_override', '--securebits=+no_setuid_fixup');
   return { file: setpriv, args: ['--pdeathsig', deathSignal, ...privileges, command.file, ...command.args] };
 }
 

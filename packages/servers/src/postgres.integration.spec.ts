@@ -1,8 +1,10 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
+import { prepareCommand, unprivilegedUser } from './launcher.js';
 import type { ManagedServer } from './managed-server.js';
 import { startPostgres } from './postgres.js';
 
@@ -76,5 +78,18 @@ describe('a private PostgreSQL', () => {
     mkdirSync(join(other, 'data'));
     writeFileSync(join(other, 'data', 'PG_VERSION'), '14\n');
     await expect(startPostgres({ folder: other, durability: 'process' })).rejects.toThrow('written by PostgreSQL 14');
+  });
+});
+
+describe('a checkout that is closed to other users, such as one below /root', () => {
+  it('is open to the server all the same', () => {
+    const closed = mkdtempSync(join(tmpdir(), 'servers-closed-'));
+    const program = join(closed, 'program');
+    writeFileSync(program, '#!/bin/sh\n', { mode: 0o700 });
+    chmodSync(program, 0o755);
+    const command = { file: '/usr/bin/test', args: ['-x', program], user: unprivilegedUser(), reaches: [closed] };
+    const { file, args, ...identity } = prepareCommand(command, 'KILL');
+    expect(spawnSync(file, args, { ...identity, encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' });
+    rmSync(closed, { recursive: true });
   });
 });
