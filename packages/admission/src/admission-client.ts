@@ -52,6 +52,11 @@ export class AdmissionClient {
     return this.watch.runId;
   }
 
+  /** Resolves when the run id is known; the next call then needs no I/O before it is sent. Else AdmissionUnavailableError. */
+  async connected(): Promise<void> {
+    await this.knownRunId();
+  }
+
   async admit(request: AdmitRequest): Promise<AdmitResult> {
     const { accountTag: tag } = request;
     const runId = await this.knownRunId();

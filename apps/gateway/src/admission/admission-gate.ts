@@ -57,6 +57,15 @@ function admissionDown(): ApiError {
   );
 }
 
+/** Redis answers, but what this account has spent or holds is not known there yet: unknown is not zero. */
+function stateUnknown(): ApiError {
+  return unavailable(
+    'admission_state_unknown',
+    'What this account has spent is being restored. Try again shortly.',
+    RETRY_SECONDS,
+  );
+}
+
 function lookupDown(): ApiError {
   return unavailable(
     'key_lookup_unavailable',
@@ -91,7 +100,7 @@ export class AdmissionGate {
         if (problem !== null) return problem;
       } else return refusalError(refusal satisfies FinalRefusal, quote, ask.model);
     }
-    return admissionDown();
+    return stateUnknown();
   }
 
   /** Identity and models of a key, for calls that cost nothing. */
@@ -161,13 +170,13 @@ export class AdmissionGate {
         accountId: refusal.accountId,
         scopes: refusal.scopes,
       });
-      return isSeeded ? null : admissionDown();
+      return isSeeded ? null : stateUnknown();
     }
     // Before an account's state is rebuilt the key must be known to exist: made-up keys must not make state.
     const found = await this.parts.keys.lookUp(key.accountTag, key.keyHash);
     if (found === 'absent') return unknownKey();
     if (found === 'unavailable') return lookupDown();
     if (refusal.reason === 'unknown_key') return null;
-    return (await this.parts.epochs.rebuild(key.accountTag)) ? null : admissionDown();
+    return (await this.parts.epochs.rebuild(key.accountTag)) ? null : stateUnknown();
   }
 }

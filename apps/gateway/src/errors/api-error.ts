@@ -25,6 +25,7 @@ const TABLE = {
   daily_limit_reached: { status: 402, type: 'daily_limit_reached' },
   insufficient_balance: { status: 402, type: 'insufficient_balance' },
   admission_unavailable: { status: 503, type: 'service_unavailable_error' },
+  admission_state_unknown: { status: 503, type: 'service_unavailable_error' },
   key_lookup_unavailable: { status: 503, type: 'service_unavailable_error' },
   account_busy: { status: 503, type: 'service_unavailable_error' },
   shutting_down: { status: 503, type: 'service_unavailable_error' },

@@ -13,7 +13,7 @@ export const CHECK_INTERVAL_MS = 1_000;
 
 export interface DiskGuardOptions {
   folder: string;
-  journal: Journal;
+  journal: Pick<Journal, 'failures' | 'pendingBytes' | 'diskBytes'>;
   openCalls: () => number;
   freeBytesMin?: number;
   journalBytesMax?: number;

@@ -69,7 +69,7 @@ export class Journal {
 
   /** Resolves once the record is on the disk. */
   accept(accepted: AcceptedRecord): Promise<void> {
-    this.add({ accepted, progress: null, completed: null });
+    this.add({ accepted, progress: null, completed: null, isCommitted: false });
     this.append('accepted', accepted.requestId, JSON.stringify(accepted));
     return this.commit.durable();
   }
@@ -117,9 +117,23 @@ export class Journal {
     return known;
   }
 
-  /** Unacknowledged calls of an account, open and ended. */
+  /** Calls of an account that metering is not known to have, open and ended: what a rebuild of Redis must assert. */
   listOfAccount(accountTag: string): JournalEntry[] {
-    return [...(this.callsByAccount.get(accountTag) ?? [])].map((requestId) => this.entries.get(requestId) as JournalEntry);
+    const entries = [...(this.callsByAccount.get(accountTag) ?? [])].map(
+      (requestId) => this.entries.get(requestId) as JournalEntry,
+    );
+    return entries.filter((entry) => !entry.isCommitted);
+  }
+
+  /**
+   * Metering has committed these calls; their entries stay until Redis knows it too. From here on no rebuild may assert them
+   * again: the total it fetches includes them, and the acknowledgement on its way to Redis would no longer take them off.
+   */
+  noteCommitted(requestIds: readonly string[]): void {
+    for (const requestId of requestIds) {
+      const entry = this.entries.get(requestId);
+      if (entry !== undefined) entry.isCommitted = true;
+    }
   }
 
   /** Resolves once everything appended so far is on the disk. */

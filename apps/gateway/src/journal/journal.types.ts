@@ -49,4 +49,6 @@ export interface JournalEntry {
   progress: Usage | null;
   /** Set once the call has ended: its charge, and where the event lies. */
   completed: { chargeNanoUsd: string; at: RecordLocation | null } | null;
+  /** Metering has said that it committed the call, in this run of the gateway. */
+  isCommitted: boolean;
 }

@@ -6,6 +6,7 @@ import { AdmissionModule } from '../admission/admission.module.js';
 import { AdmissionGate } from '../admission/admission-gate.js';
 import { KeyHasher } from '../auth/key-hasher.js';
 import { CONFIG, type Config, readEnvironmentSecret } from '../config.js';
+import type { ApiError } from '../errors/api-error.js';
 import { GatewayMetrics } from '../health/gateway-metrics.js';
 import { DiskGuard } from '../journal/disk-guard.js';
 import { Journal } from '../journal/journal.js';
@@ -21,28 +22,28 @@ import { SettlementModule } from '../settlement/settlement.module.js';
 import { Credentials } from '../upstreams/credentials.js';
 import { OpenAiUpstream } from '../upstreams/openai/openai-upstream.js';
 import { TokenEstimator } from '../usage/token-estimator.js';
+import type { AnswerContext } from './answer.js';
 import { CallDrain } from './call-drain.js';
 import { Capacity } from './capacity.js';
 import { ChatCompletions } from './chat-completions.js';
 import { OpenCalls } from './open-calls.js';
 import { Ticker } from './ticker.js';
 
+/** Injection token of what serving an answer needs. */
+const ANSWERS = Symbol('ANSWERS');
+
+type AnswersTuple = [CallSettler, Journal, TokenEstimator, Ticker, OpenCalls, Logger];
 type ChatTuple = [
   JournalHome,
-  Journal,
   Capacity,
   KeyHasher,
   AdmissionGate,
   ModelStore,
   Credentials,
   OpenAiUpstream,
-  CallSettler,
-  TokenEstimator,
-  Ticker,
-  OpenCalls,
-  GatewayMetrics,
+  AnswerContext,
   Tracing,
-  Logger,
+  GatewayMetrics,
 ];
 
 @Module({
@@ -81,46 +82,30 @@ type ChatTuple = [
       useFactory: (hasher: KeyHasher, gate: AdmissionGate, models: ModelStore) => new ModelsList({ hasher, gate, models }),
     },
     {
+      provide: ANSWERS,
+      inject: [CallSettler, Journal, TokenEstimator, Ticker, OpenCalls, LOGGER],
+      useFactory: (...[settler, journal, estimator, ticker, openCalls, logger]: AnswersTuple): AnswerContext => {
+        const onDefect = (err: unknown, requestId: string) =>
+          logger.error({ err, requestId }, 'a call could not be settled as it ended');
+        return { settler, journal, estimator, ticker, openCalls, onDefect };
+      },
+    },
+    {
       provide: ChatCompletions,
       inject: [
         JournalHome,
-        Journal,
         Capacity,
         KeyHasher,
         AdmissionGate,
         ModelStore,
         Credentials,
         OpenAiUpstream,
-        CallSettler,
-        TokenEstimator,
-        Ticker,
-        OpenCalls,
-        GatewayMetrics,
+        ANSWERS,
         TRACING,
-        LOGGER,
+        GatewayMetrics,
       ],
-      useFactory: (
-        ...[
-          home,
-          journal,
-          capacity,
-          hasher,
-          gate,
-          models,
-          credentials,
-          upstream,
-          settler,
-          estimator,
-          ticker,
-          openCalls,
-          metrics,
-          tracing,
-          logger,
-        ]: ChatTuple
-      ) => {
-        const onDefect = (err: unknown, requestId: string) =>
-          logger.error({ err, requestId }, 'a call could not be settled as it ended');
-        const answers = { settler, journal, estimator, ticker, openCalls, onDefect };
+      useFactory: (...[home, capacity, hasher, gate, models, credentials, upstream, answers, tracing, metrics]: ChatTuple) => {
+        const onRefused = (error: ApiError) => metrics.refused(error);
         return new ChatCompletions({
           gatewayId: home.gatewayId,
           capacity,
@@ -131,7 +116,7 @@ type ChatTuple = [
           upstream,
           answers,
           tracing,
-          onRefused: (error) => metrics.refused(error),
+          onRefused,
         });
       },
     },

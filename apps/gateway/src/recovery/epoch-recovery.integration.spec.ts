@@ -47,7 +47,7 @@ class Peer {
   }
 
   /** A call in the journal: held, or ended at `chargeTokens` output tokens of 600 nano-USD. */
-  async journalCall(accountTag: string, chargeTokens: number | null): Promise<void> {
+  async journalCall(accountTag: string, chargeTokens: number | null): Promise<string> {
     const day = new Date().toISOString().slice(0, 10);
     const accepted = {
       requestId: uuid7(),
@@ -74,7 +74,7 @@ class Peer {
       },
     };
     await this.journal.accept(accepted);
-    if (chargeTokens === null) return;
+    if (chargeTokens === null) return accepted.requestId;
     const event = closeCall(accepted, {
       outcome: 'completed',
       usage: { output: chargeTokens },
@@ -86,6 +86,7 @@ class Peer {
       attempts: [],
     });
     await this.journal.complete(event, JSON.stringify(event));
+    return event.requestId;
   }
 
   async stop(): Promise<void> {
@@ -142,6 +143,14 @@ describe('the rebuild of an account', () => {
     const open = await new AdmissionView(peer(0).redis).listOpen(accountTag);
     const amounts = open.map((entry) => `${entry.gatewayId} ${entry.state} ${entry.amountNanoUsd}`).sort();
     expect(amounts).toEqual(['gw-a held 600000', 'gw-a settled 6000', 'gw-b settled 12000']);
+  });
+
+  it('leaves out what metering has committed, although its acknowledgement has not reached Redis', async () => {
+    const accountTag = newAccountTag();
+    const committed = await peer(0).journalCall(accountTag, 10);
+    peer(0).journal.noteCommitted([committed]);
+    expect(await peer(0).recovery.rebuild(accountTag)).toBe(true);
+    expect(await new AdmissionView(peer(0).redis).listOpen(accountTag)).toEqual([]);
   });
 
   it('does not open while a live gateway is silent', async () => {

@@ -78,6 +78,8 @@ export class EpochRecovery {
   async reassert({ accountTag, rebuildId }: Pick<ReassertRequest, 'accountTag' | 'rebuildId'>): Promise<ReassertReply> {
     const { admission, journal, inFlight, recent, clock, gatewayId } = this.parts;
     await inFlight.idle(accountTag);
+    // From here to the script nothing may wait for I/O: an acknowledgement in between would be undone by what is asserted.
+    await admission.connected();
     const entries = journal.listOfAccount(accountTag).map(pendingEntry);
     const recentByKey = recent.countsOf(accountTag, clock.nowMs());
     const asserted = await admission.reassert({ accountTag, rebuildId, gatewayId, entries, recentByKey });

@@ -22,7 +22,7 @@ export class RedisWrites {
   private readonly timer: NodeJS.Timeout;
   private isRetrying = false;
 
-  constructor(private readonly admission: AdmissionClient) {
+  constructor(private readonly admission: Pick<AdmissionClient, 'settle' | 'release'>) {
     this.timer = setInterval(() => void this.retry(), RETRY_INTERVAL_MS);
     this.timer.unref();
   }

@@ -10,6 +10,7 @@ function settledOf(requestIds: string[]) {
 describe('settle-acks', () => {
   let isRedisUp = true;
   let dropped: string[] = [];
+  let steps: string[] = [];
   let problems = 0;
   let acks: SettleAcks;
 
@@ -17,15 +18,18 @@ describe('settle-acks', () => {
     jest.useFakeTimers();
     isRedisUp = true;
     dropped = [];
+    steps = [];
     problems = 0;
     acks = new SettleAcks({
       admission: {
         acknowledge: async ({ requestIds }: AccountSettled) => {
+          steps.push('told Redis');
           if (!isRedisUp) throw new Error('Redis is away');
           return requestIds.length;
         },
       },
       journal: {
+        noteCommitted: (requestIds) => steps.push(...requestIds.map(() => 'committed')),
         acknowledge: (requestIds) => {
           dropped.push(...requestIds);
           return [...requestIds];
@@ -42,6 +46,11 @@ describe('settle-acks', () => {
     const ids = [uuid7(), uuid7()];
     await acks.apply(settledOf(ids));
     expect(dropped).toEqual(ids);
+  });
+
+  it('take their calls out of any rebuild before Redis is told: one in between would assert them for ever', async () => {
+    await acks.apply(settledOf([uuid7()]));
+    expect(steps).toEqual(['committed', 'told Redis']);
   });
 
   it('that Redis did not take stay in the journal, wait, and are applied when it is back, each once', async () => {

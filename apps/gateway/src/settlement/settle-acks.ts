@@ -11,7 +11,7 @@ export const ACKS_WAITING_MAX = 10_000;
 
 export interface SettleAcksParts {
   admission: Pick<AdmissionClient, 'acknowledge'>;
-  journal: Pick<Journal, 'acknowledge'>;
+  journal: Pick<Journal, 'acknowledge' | 'noteCommitted'>;
   redis: Pick<RedisWrites, 'forget'>;
   shipper: Pick<Shipper, 'forget'>;
   onProblem: (error: unknown) => void;
@@ -36,6 +36,7 @@ export class SettleAcks {
 
   private async applyAccount(account: AccountSettled): Promise<boolean> {
     const { admission, journal, redis, shipper, onProblem } = this.parts;
+    journal.noteCommitted(account.requestIds);
     try {
       await admission.acknowledge(account);
     } catch (error) {

@@ -32,7 +32,7 @@ export class Shipper {
   private isSweeping = false;
 
   constructor(
-    private readonly journal: Journal,
+    private readonly journal: Pick<Journal, 'readCompleted'>,
     private readonly republishAfterMs: number = REPUBLISH_AFTER_MS,
     sweepMs: number = SWEEP_MS,
   ) {
@@ -71,13 +71,13 @@ export class Shipper {
     if (this.publisher === null || this.isSweeping) return;
     this.isSweeping = true;
     try {
-      const dueBefore = performance.now() - this.republishAfterMs;
-      const due: string[] = [];
-      for (const [requestId, publishedAtMs] of this.unacknowledged) {
-        if (publishedAtMs === NEVER || publishedAtMs < dueBefore) due.push(requestId);
-        if (due.length >= SWEEP_BATCH_MAX) break;
+      let isGoingWell = true;
+      while (isGoingWell) {
+        const due = this.listDue();
+        const confirmed = await Promise.all(due.map((requestId) => this.republish(requestId)));
+        // A full batch that went through whole is followed by the next at once: a long outage leaves a long backlog.
+        isGoingWell = due.length === SWEEP_BATCH_MAX && confirmed.every((isConfirmed) => isConfirmed);
       }
-      await Promise.all(due.map((requestId) => this.republish(requestId)));
     } finally {
       this.isSweeping = false;
     }
@@ -87,13 +87,22 @@ export class Shipper {
     clearInterval(this.timer);
   }
 
-  private async republish(requestId: string): Promise<void> {
-    const payload = await this.journal.readCompleted(requestId).catch(() => null);
-    if (payload === null) return;
-    await this.publish(requestId, payload);
+  private listDue(): string[] {
+    const dueBefore = performance.now() - this.republishAfterMs;
+    const due: string[] = [];
+    for (const [requestId, publishedAtMs] of this.unacknowledged) {
+      if (publishedAtMs === NEVER || publishedAtMs < dueBefore) due.push(requestId);
+      if (due.length >= SWEEP_BATCH_MAX) break;
+    }
+    return due;
   }
 
-  private async publish(requestId: string, payload: string, traceparent?: string): Promise<void> {
+  private async republish(requestId: string): Promise<boolean> {
+    const payload = await this.journal.readCompleted(requestId).catch(() => null);
+    return payload === null ? false : this.publish(requestId, payload);
+  }
+
+  private async publish(requestId: string, payload: string, traceparent?: string): Promise<boolean> {
     // Set first: a sweep during the publish must not send a second copy.
     if (this.unacknowledged.has(requestId)) this.unacknowledged.set(requestId, performance.now());
     try {
@@ -103,9 +112,11 @@ export class Shipper {
         messageId: requestId,
         traceparent,
       });
+      return true;
     } catch {
       // Not confirmed, hence perhaps not stored: the next sweep sends it again.
       if (this.unacknowledged.has(requestId)) this.unacknowledged.set(requestId, NEVER);
+      return false;
     }
   }
 }

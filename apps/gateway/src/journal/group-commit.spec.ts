@@ -1,0 +1,88 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { encodeFrame, FRAME_HEADER_BYTES } from './frame.js';
+import { GroupCommit } from './group-commit.js';
+import { SegmentFiles } from './segment-files.js';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'tensorloop-commit-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+/** A disk that takes half of a write and then fails, as often as told. */
+class FailingFiles extends SegmentFiles {
+  failures = 0;
+
+  override async create(segment: number): Promise<FileHandle> {
+    const handle = await super.create(segment);
+    const write = handle.write.bind(handle) as FileHandle['write'];
+    handle.write = (async (bytes: Buffer, offset: number, length: number) => {
+      if (this.failures === 0) return write(bytes, offset, length);
+      this.failures -= 1;
+      await write(bytes, offset, length >> 1);
+      throw new Error('no space left on device');
+    }) as never;
+    return handle;
+  }
+}
+
+function read(files: SegmentFiles): string[] {
+  return files.list().flatMap((segment) => files.read(segment).frames.map((frame) => frame.payload));
+}
+
+describe('group commit', () => {
+  it('writes what gathered in one turn at once, in order', async () => {
+    const files = new SegmentFiles(folder);
+    const commit = new GroupCommit({ files, firstSegment: 1, onSealed: () => undefined });
+    for (let index = 0; index < 50; index++) commit.append(encodeFrame('acked', String(index)));
+    await commit.durable();
+    expect(read(files)).toEqual(Array.from({ length: 50 }, (_, index) => String(index)));
+    expect(commit.pendingBytes).toBe(0);
+    await commit.close();
+  });
+
+  it('says truly where each record lies, over the end of a segment', async () => {
+    const files = new SegmentFiles(folder);
+    const commit = new GroupCommit({ files, firstSegment: 1, segmentBytes: 64, onSealed: () => undefined });
+    const places: { payload: string; segment: number; offset: number }[] = [];
+    for (let index = 0; index < 20; index++) {
+      const payload = `record ${index}`;
+      commit.append(encodeFrame('acked', payload), (segment, offset) => places.push({ payload, segment, offset }));
+      if (index % 3 === 0) await commit.durable();
+    }
+    await commit.close();
+    expect(places).toHaveLength(20);
+    for (const { payload, segment, offset } of places) {
+      expect(await files.readAt({ segment, offset: offset + FRAME_HEADER_BYTES, bytes: payload.length })).toBe(payload);
+    }
+    await files.close();
+  });
+
+  it('writes a batch that failed half-way again, whole, and loses nothing', async () => {
+    const files = new FailingFiles(folder);
+    files.failures = 1;
+    const commit = new GroupCommit({ files, firstSegment: 1, onSealed: () => undefined });
+    for (let index = 0; index < 10; index++) commit.append(encodeFrame('acked', String(index)));
+    await commit.durable();
+    expect(commit.failures).toBe(0);
+    await commit.close();
+    const lastSegment = files.list().at(-1) as number;
+    expect(files.read(lastSegment).frames.map((frame) => frame.payload)).toEqual(
+      Array.from({ length: 10 }, (_, index) => String(index)),
+    );
+  });
+
+  it('sends records that nobody waits for to the disk by itself', async () => {
+    const files = new SegmentFiles(folder);
+    const commit = new GroupCommit({ files, firstSegment: 1, onSealed: () => undefined });
+    const placed = new Promise((resolve) => commit.append(encodeFrame('progress', 'x'), resolve));
+    commit.flushLater();
+    await placed;
+    expect(read(files)).toEqual(['x']);
+    await commit.close();
+  });
+});
