@@ -6,7 +6,13 @@ import { poll } from '@tensorloop/servers/poll';
 import { type NatsLink, openNatsLink } from './connection.js';
 import { type BatchConsumer, type BatchConsumerEvent, type BatchMessage, startBatchConsumer } from './consumer.js';
 import { createPublisher, type JetStreamPublisher } from './publisher.js';
-import { ensureMeteringConsumer, ensureRequestsStream, trimRequestsStream } from './streams.js';
+import {
+  ensureMeteringConsumer,
+  ensureRequestsStream,
+  METERING_ACK_PENDING_MAX,
+  METERING_ACK_WAIT_MS,
+  trimRequestsStream,
+} from './streams.js';
 import { type PrivateNats, startPrivateNats } from './testing/private-nats.js';
 import { readTraceparent } from './trace-context.js';
 
@@ -132,6 +138,22 @@ describe('the batch consumer', () => {
     const retries = events.flatMap((event) => (event.type === 'handler_failed' ? [event.retryInMs] : []));
     expect(retries).toEqual([100, 200]);
     await untilSettled();
+  });
+
+  it('brings a consumer that an earlier release made to the present settings, and keeps its place', async () => {
+    await start(collect);
+    await publish('before');
+    await untilReceived(1);
+    await untilSettled();
+    await consumer?.stop();
+    const jsm = await jetstreamManager(connection);
+    await jsm.consumers.update(REQUESTS_STREAM, METERING_CONSUMER, { ack_wait: 1_000_000_000, max_ack_pending: 7 });
+    await start(collect);
+    await publish('after');
+    await untilReceived(2);
+    expect(received).toEqual(['before', 'after']);
+    const { config } = await jsm.consumers.info(REQUESTS_STREAM, METERING_CONSUMER);
+    expect(config).toMatchObject({ ack_wait: METERING_ACK_WAIT_MS * 1_000_000, max_ack_pending: METERING_ACK_PENDING_MAX });
   });
 
   it('carries on after its stream was deleted', async () => {

@@ -37,6 +37,8 @@ export const SNAPSHOTS_HISTORY = 5;
 
 /** "Stream name already in use with a different configuration" (nats-server error list). */
 const STREAM_CONFIG_DIFFERS = 10_058;
+/** "Consumer already exists", said when its configuration is another (nats-server error list). */
+const CONSUMER_CONFIG_DIFFERS = 10_148;
 
 export { jetstreamManager };
 
@@ -77,7 +79,12 @@ export async function ensureMeteringConsumer(jsm: JetStreamManager): Promise<voi
     max_deliver: -1,
     max_ack_pending: METERING_ACK_PENDING_MAX,
   } satisfies Partial<ConsumerConfig>;
-  await jsm.consumers.add(REQUESTS_STREAM, config);
+  try {
+    await jsm.consumers.add(REQUESTS_STREAM, config);
+  } catch (error) {
+    if (!(error instanceof JetStreamApiError) || error.code !== CONSUMER_CONFIG_DIFFERS) throw error;
+    await jsm.consumers.update(REQUESTS_STREAM, METERING_CONSUMER, config);
+  }
 }
 
 /** The KV buckets of snapshots (kept) and of gateway heartbeats (expiring). Idempotent. */
