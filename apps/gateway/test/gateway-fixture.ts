@@ -104,6 +104,8 @@ export class GatewayFixture {
   readonly redis: Redis;
   readonly admission: AdmissionClient;
   gateway: SourceProcess;
+  /** Everything the gateways of this fixture wrote. */
+  output = '';
   private readonly upstream: SourceProcess;
   private connection: NatsConnection | null = null;
   private readonly events = new Map<string, RequestCompleted>();
@@ -117,6 +119,7 @@ export class GatewayFixture {
     this.upstreamUrl = String(parts.upstream.started.url);
     this.gateway = parts.gateway;
     this.url = String(parts.gateway.started.url);
+    this.keepOutput();
     this.redis = new Redis(parts.redisServer.url);
     // Errors come out of the commands; without a listener they would be printed as well.
     this.redis.on('error', () => undefined);
@@ -176,6 +179,7 @@ export class GatewayFixture {
   async restartGateway(): Promise<void> {
     this.gateway = await startGateway({ folder: this.folder, redisUrl: this.redisServer.url, natsUrl: this.nats.url });
     this.url = String(this.gateway.started.url);
+    this.keepOutput();
     await this.waitUntilReady();
   }
 
@@ -255,6 +259,14 @@ export class GatewayFixture {
     }
   }
 
+  private keepOutput(): void {
+    for (const stream of [this.gateway.child.stdout, this.gateway.child.stderr]) {
+      stream?.on('data', (chunk: Buffer) => {
+        this.output += chunk.toString();
+      });
+    }
+  }
+
   private async waitUntilReady(): Promise<void> {
     await waitUntil(async () => (await fetch(`${this.url}/health/ready`)).status === 200, {
       what: 'the gateway to be ready',
@@ -276,6 +288,7 @@ export function startGateway(at: {
     KEY_PEPPER: PEPPER,
     JOURNAL_DIR: `${at.folder}/journal`,
     TEST_UPSTREAM_KEY: UPSTREAM_SECRET,
+    LOG_LEVEL: 'debug',
     ...at.environment,
   };
   return startSource(entryOf('gateway'), environment, LISTENING);

@@ -169,6 +169,7 @@ export class AdmissionGate {
         accountTag: key.accountTag,
         accountId: refusal.accountId,
         scopes: refusal.scopes,
+        askedAtMs: refusal.nowMs,
       });
       return isSeeded ? null : stateUnknown();
     }

@@ -197,6 +197,27 @@ describe('a limit', () => {
   }, 30_000);
 });
 
+describe('a Redis that hangs', () => {
+  it('refuses at once, and the hold of a call that it admitted too late is given back', async () => {
+    const key = await fixture.addKey();
+    expect((await fixture.chat(key, {})).status).toBe(200);
+    process.kill(fixture.redisServer.server.pid, 'SIGSTOP');
+    try {
+      const beganMs = performance.now();
+      const response = await fixture.chat(key, { max_tokens: 10 });
+      expect(performance.now() - beganMs).toBeLessThan(FAIL_CLOSED_MS * 3);
+      expect(response.status).toBe(503);
+    } finally {
+      process.kill(fixture.redisServer.server.pid, 'SIGCONT');
+    }
+    await waitUntil(async () => {
+      const open = await fixture.view.listOpen(key.projection.accountTag);
+      return open.length === 1 && open[0]?.state === 'settled';
+    });
+    expect((await fixture.chat(key, {})).status).toBe(200);
+  });
+});
+
 describe('without Redis', () => {
   it('every call is refused with 503 at once, and served again when Redis is back', async () => {
     const key = await fixture.addKey();

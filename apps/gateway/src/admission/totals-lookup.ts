@@ -10,6 +10,8 @@ export interface TotalsWanted {
   accountTag: string;
   accountId: string;
   scopes: Scope[];
+  /** Redis TIME of the refusal that made us ask: an answer to an older question may lack calls that are not pending any more. */
+  askedAtMs: number;
 }
 
 /** Fetches committed totals from metering and writes them into Redis; once per set of scopes at a time. */
@@ -31,11 +33,11 @@ export class TotalsLookup {
     return seeding;
   }
 
-  private async fetch({ accountTag, accountId, scopes }: TotalsWanted): Promise<boolean> {
+  private async fetch({ accountTag, accountId, scopes, askedAtMs }: TotalsWanted): Promise<boolean> {
     const reply = await this.rpc.call(totalsGet, { accountId, scopes });
     if (!reply.ok) return false;
     try {
-      return (await this.admission.seedTotals(accountTag, reply.totals)) !== null;
+      return (await this.admission.seedTotals(accountTag, reply.totals, askedAtMs)) !== null;
     } catch {
       return false;
     }

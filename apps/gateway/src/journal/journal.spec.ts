@@ -79,7 +79,9 @@ describe('a journal opened again', () => {
     first.progress(record.requestId, { input: 3, output: 9 });
     await first.flush();
     await first.close();
-    expect([...open().entries.values()]).toMatchObject([{ accepted: record, progress: { input: 3, output: 9 }, completed: null }]);
+    expect([...open().entries.values()]).toMatchObject([
+      { accepted: record, progress: { input: 3, output: 9 }, completed: null },
+    ]);
   });
 
   it('gives an ended call its event back, byte for byte', async () => {

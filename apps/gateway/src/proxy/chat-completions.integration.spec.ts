@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { isUuid7 } from '@tensorloop/kernel/uuid7';
 import { readOracleFile } from '@tensorloop/testing/oracle-file';
 import { waitUntil } from '@tensorloop/testing/wait-until';
-import { GatewayFixture, type TestKey, testModel, UPSTREAM_SECRET } from '../../test/gateway-fixture.js';
+import { GatewayFixture, PEPPER, type TestKey, testModel, UPSTREAM_SECRET } from '../../test/gateway-fixture.js';
 
 const START_TIMEOUT_MS = 30_000;
 /** The simulator's price: 0.15 and 0.60 USD per million are 150 and 600 nano-USD a token. */
@@ -397,5 +397,19 @@ describe('addresses', () => {
     for await (const chunk of response) text += chunk;
     expect(response.statusCode).toBe(413);
     expect(JSON.parse(text)).toMatchObject({ error: { code: 'request_too_large' } });
+  });
+});
+
+describe('the log', () => {
+  it('names calls by request id and holds no key, no credential and no prompt', async () => {
+    const messages = [{ role: 'user', content: 'a prompt nobody else should read' }];
+    const response = await fixture.chat(key, { messages, x_sim: { fault: 'status', status: 500 } });
+    await waitUntil(() => fixture.output.includes(response.headers.get('x-request-id') as string), {
+      what: 'the call in the log',
+    });
+    for (const secret of [key.text, key.projection.keyHash, UPSTREAM_SECRET, PEPPER, 'nobody else should read']) {
+      expect(fixture.output).not.toContain(secret);
+    }
+    for (const line of fixture.output.trim().split('\n')) expect(() => JSON.parse(line)).not.toThrow();
   });
 });
