@@ -50,7 +50,9 @@ describe('the shipper', () => {
     shipper.forget('a');
     await new Promise((resolve) => setImmediate(resolve));
     await shipper.sweep();
-    expect(published).toEqual(['a: event of a', 'b: event of b', 'b: event of b']);
+    expect(published.slice(0, 2)).toEqual(['a: event of a', 'b: event of b']);
+    // Under a message id of its own, or the stream would drop it as a duplicate.
+    expect(published.slice(2)).toEqual([expect.stringMatching(/^b\.\d+: event of b$/)]);
   });
 
   it('passes over a call whose event is not on the disk yet', async () => {

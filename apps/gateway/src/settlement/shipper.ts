@@ -1,7 +1,7 @@
 import { REQUEST_COMPLETED } from '@tensorloop/contracts/subjects';
 import type { Journal } from '../journal/journal.js';
 
-/** A call that metering has not acknowledged this long after its publish is published again under the same id. */
+/** A call that the stream took, and metering has not acknowledged this long after, is published again. */
 export const REPUBLISH_AFTER_MS = 30_000;
 /** How often the backlog is looked through, and how many calls go out per look. */
 export const SWEEP_MS = 1_000;
@@ -54,7 +54,7 @@ export class Shipper {
   /** Publishes a call whose event is on the disk. */
   ship(requestId: string, payload: string, traceparent?: string): void {
     this.unacknowledged.set(requestId, NEVER);
-    if (this.publisher !== null) void this.publish(requestId, payload, traceparent);
+    if (this.publisher !== null) void this.publish(requestId, payload, { traceparent });
   }
 
   /** A call out of the replayed journal: it goes out with the next sweep. */
@@ -99,17 +99,26 @@ export class Shipper {
 
   private async republish(requestId: string): Promise<boolean> {
     const payload = await this.journal.readCompleted(requestId).catch(() => null);
-    return payload === null ? false : this.publish(requestId, payload);
+    if (payload === null) return false;
+    // What the stream took already it would drop as a duplicate for two minutes, and metering, whose acknowledgement was
+    // lost, would not hear of it. Under another message id it does, and knows the call by its request id.
+    const wasTaken = this.unacknowledged.get(requestId) !== NEVER;
+    const messageId = wasTaken ? `${requestId}.${Math.round(performance.now())}` : requestId;
+    return this.publish(requestId, payload, { messageId });
   }
 
-  private async publish(requestId: string, payload: string, traceparent?: string): Promise<boolean> {
+  private async publish(
+    requestId: string,
+    payload: string,
+    { messageId = requestId, traceparent }: { messageId?: string; traceparent?: string | undefined } = {},
+  ): Promise<boolean> {
     // Set first: a sweep during the publish must not send a second copy.
     if (this.unacknowledged.has(requestId)) this.unacknowledged.set(requestId, performance.now());
     try {
       await this.publisher?.publishMessage({
         subject: REQUEST_COMPLETED,
         data: encoder.encode(payload),
-        messageId: requestId,
+        messageId,
         traceparent,
       });
       return true;
