@@ -4,6 +4,9 @@ import { z } from 'zod';
 const DEFAULT_PORT = 4_000;
 const PEPPER_LENGTH_MIN = 16;
 
+const DRAIN_MS_DEFAULT = 15_000;
+const DRAIN_MS_MAX = 600_000;
+
 export const configSchema = z.object({
   ...serviceEnvironment(DEFAULT_PORT),
   REDIS_URL: urlOf('redis', 'rediss'),
@@ -16,6 +19,8 @@ export const configSchema = z.object({
     .string()
     .regex(/^[a-z0-9-]{1,64}$/, 'expected 1 to 64 of a–z, 0–9 and "-"')
     .optional(),
+  /** How long a shutdown waits for open calls before it ends them. */
+  DRAIN_MS: z.coerce.number('expected milliseconds').int().min(0).max(DRAIN_MS_MAX).default(DRAIN_MS_DEFAULT),
   /** Shown to callers who used a wrong address: where the inference API and the dashboard live. */
   PUBLIC_URL: urlOf('http', 'https').default('http://127.0.0.1:4000'),
   DASHBOARD_URL: urlOf('http', 'https').default('http://127.0.0.1:4100'),

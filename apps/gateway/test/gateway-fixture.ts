@@ -104,6 +104,8 @@ export class GatewayFixture {
   readonly redis: Redis;
   readonly admission: AdmissionClient;
   gateway: SourceProcess;
+  /** Settings of the next gateway, over the usual ones. */
+  environment: Record<string, string> = {};
   /** Everything the gateways of this fixture wrote. */
   output = '';
   private readonly upstream: SourceProcess;
@@ -177,7 +179,12 @@ export class GatewayFixture {
   }
 
   async restartGateway(): Promise<void> {
-    this.gateway = await startGateway({ folder: this.folder, redisUrl: this.redisServer.url, natsUrl: this.nats.url });
+    this.gateway = await startGateway({
+      folder: this.folder,
+      redisUrl: this.redisServer.url,
+      natsUrl: this.nats.url,
+      environment: this.environment,
+    });
     this.url = String(this.gateway.started.url);
     this.keepOutput();
     await this.waitUntilReady();

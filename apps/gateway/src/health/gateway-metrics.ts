@@ -1,5 +1,5 @@
 import type { RequestCompleted } from '@tensorloop/contracts/request-completed';
-import { LATENCY_SECONDS_BUCKETS, type Metrics } from '@tensorloop/observability/metrics';
+import { LATENCY_SECONDS_BUCKETS, type Metrics, OVERHEAD_SECONDS_BUCKETS } from '@tensorloop/observability/metrics';
 import type { ApiError } from '../errors/api-error.js';
 
 const MS_PER_SECOND = 1_000;
@@ -17,6 +17,7 @@ export class GatewayMetrics {
   private readonly calls;
   private readonly latency;
   private readonly firstByte;
+  private readonly admission;
   private readonly refusals;
   private readonly overrun;
   private readonly estimated;
@@ -31,6 +32,11 @@ export class GatewayMetrics {
       name: 'tensorloop_gateway_refusals_total',
       help: 'Calls refused before admission or by it, by error code.',
       labels: ['code'],
+    });
+    this.admission = metrics.histogram({
+      name: 'tensorloop_gateway_admission_seconds',
+      help: 'Arrival of a call whole to its admission: what the gateway adds before the upstream is asked.',
+      buckets: OVERHEAD_SECONDS_BUCKETS,
     });
     this.latency = metrics.histogram({
       name: 'tensorloop_gateway_call_seconds',
@@ -67,6 +73,10 @@ export class GatewayMetrics {
     if (event.firstByteMs !== null) this.firstByte.observe(event.firstByteMs / MS_PER_SECOND);
     if (event.estimated) this.estimated.inc();
     if (event.overrunNanoUsd !== '0') this.overrun.inc();
+  }
+
+  admitted(seconds: number): void {
+    this.admission.observe(seconds);
   }
 
   refused(error: ApiError): void {

@@ -1,8 +1,6 @@
 import type { Capacity } from './capacity.js';
 import type { OpenCalls } from './open-calls.js';
 
-/** How long a shutdown waits for open calls before it ends them. */
-export const DRAIN_DEADLINE_MS = 15_000;
 /** How long the ends of the rest may take: one group commit, and a tokenizer that is asked nothing. */
 export const END_DEADLINE_MS = 2_000;
 
@@ -11,7 +9,7 @@ export class CallDrain {
   constructor(
     private readonly openCalls: OpenCalls,
     private readonly capacity: Capacity,
-    private readonly deadlineMs: number = DRAIN_DEADLINE_MS,
+    private readonly deadlineMs: number,
   ) {}
 
   async drain(): Promise<void> {

@@ -27,6 +27,7 @@ const PATH = '/chat/completions';
 const SPAN_NAME = 'POST /v1/chat/completions';
 const OPENAI_HOST = 'api.openai.com';
 const RETRY_SECONDS = 5;
+const MS_PER_SECOND = 1_000;
 
 export interface ChatParts {
   gatewayId: string;
@@ -40,6 +41,8 @@ export interface ChatParts {
   tracing: Tracing;
   /** Told of every refusal, for metrics. */
   onRefused: (error: ApiError) => void;
+  /** Told how long each admitted call took to be admitted. */
+  onAdmitted: (seconds: number) => void;
 }
 
 /** One request on its way to admission. */
@@ -78,6 +81,7 @@ export class ChatCompletions {
     body: Buffer,
     reply: Pick<Asking, 'res' | 'requestId' | 'headers' | 'trace'>,
   ): Promise<ApiError | null> {
+    const arrivedAtMs = performance.now();
     const full = this.parts.capacity.refusal();
     if (full !== null) return full;
     const bearer = readBearer(req.headers.authorization, req.headers.cookie);
@@ -99,6 +103,7 @@ export class ChatCompletions {
       (admission, quote) => this.open(asking, admission, quote),
     );
     if (isApiError(call)) return call;
+    this.parts.onAdmitted((performance.now() - arrivedAtMs) / MS_PER_SECOND);
     this.dispatch(call, target, asking);
     return null;
   }

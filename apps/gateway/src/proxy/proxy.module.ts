@@ -73,8 +73,9 @@ type ChatTuple = [
     },
     {
       provide: CallDrain,
-      inject: [OpenCalls, Capacity],
-      useFactory: (openCalls: OpenCalls, capacity: Capacity) => new CallDrain(openCalls, capacity),
+      inject: [OpenCalls, Capacity, CONFIG],
+      useFactory: (openCalls: OpenCalls, capacity: Capacity, config: Config) =>
+        new CallDrain(openCalls, capacity, config.DRAIN_MS),
     },
     {
       provide: ModelsList,
@@ -106,6 +107,7 @@ type ChatTuple = [
       ],
       useFactory: (...[home, capacity, hasher, gate, models, credentials, upstream, answers, tracing, metrics]: ChatTuple) => {
         const onRefused = (error: ApiError) => metrics.refused(error);
+        const onAdmitted = (seconds: number) => metrics.admitted(seconds);
         return new ChatCompletions({
           gatewayId: home.gatewayId,
           capacity,
@@ -117,6 +119,7 @@ type ChatTuple = [
           answers,
           tracing,
           onRefused,
+          onAdmitted,
         });
       },
     },

@@ -149,6 +149,38 @@ describe('without NATS', () => {
   );
 });
 
+describe('a shutdown whose time is up', () => {
+  it(
+    'ends what is still open with an error event and settles it as counted',
+    async () => {
+      fixture.environment = { DRAIN_MS: '200' };
+      await fixture.gateway.stop();
+      await fixture.restartGateway();
+      const account = await fixture.addKey();
+      const stream = await fixture.chat(account, { stream: true, x_sim: { completionTokens: 2_000, chunkMs: 10 } });
+      const whole = fixture.chat(account, { x_sim: { latencyMs: 20_000 } });
+      await waitUntil(async () => (await fixture.metric('tensorloop_gateway_open_calls')) === 2);
+      fixture.gateway.child.kill('SIGTERM');
+      const text = await stream.text();
+      expect(text).toMatch(/data: \{"error":\{[^}]*"code":"shutting_down"\}\}\n\n$/);
+      const refused = await whole;
+      expect(refused.status).toBe(503);
+      expect(await exitCode()).toBe(0);
+      const event = await fixture.eventOf(stream.headers.get('x-request-id'));
+      expect(event).toMatchObject({ outcome: 'gateway_died', estimated: true, httpStatus: 200 });
+      expect(event.usage.output).toBeGreaterThan(0);
+      expect(await fixture.eventOf(refused.headers.get('x-request-id'))).toMatchObject({
+        outcome: 'gateway_died',
+        chargeNanoUsd: '0',
+      });
+      expect(await openStates(account)).toEqual(['settled', 'settled']);
+      fixture.environment = {};
+      await fixture.restartGateway();
+    },
+    TEST_TIMEOUT_MS,
+  );
+});
+
 describe('a journal folder', () => {
   it(
     'in use is refused to a second gateway, which says why',

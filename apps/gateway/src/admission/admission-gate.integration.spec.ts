@@ -1,0 +1,178 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { AdmissionClient } from '@tensorloop/admission/admission-client';
+import { RecentAdmissions } from '@tensorloop/admission/recent-admissions';
+import { hotPathRedisOptions } from '@tensorloop/admission/redis-options';
+import type { KeyProjection } from '@tensorloop/contracts/key-projection';
+import { newAccountTag } from '@tensorloop/kernel/key-text';
+import { uuid7 } from '@tensorloop/kernel/uuid7';
+import { startTestRedis, type TestServer } from '@tensorloop/testing/servers';
+import { waitUntil } from '@tensorloop/testing/wait-until';
+import { Redis } from 'ioredis';
+import { testModel, testPrice } from '../../test/gateway-fixture.js';
+import { isApiError } from '../errors/api-error.js';
+import { RedisWrites } from '../settlement/redis-writes.js';
+import { AdmissionGate } from './admission-gate.js';
+import { InFlight } from './in-flight.js';
+import { KeyLookup } from './key-lookup.js';
+import type { Quote } from './quote.js';
+import { RedisClock } from './redis-clock.js';
+import { TotalsLookup } from './totals-lookup.js';
+
+const HASH = 'a'.repeat(64);
+const DAY_MS = 86_400_000;
+
+let server: TestServer;
+let redis: Redis;
+let admission: AdmissionClient;
+let writes: RedisWrites;
+/** What the other services answer, and what they were asked. */
+let asked: string[];
+let answers: { key: object; totals: (scopes: string[]) => object; rebuild: () => Promise<boolean> };
+let projection: KeyProjection;
+let gate: AdmissionGate;
+
+beforeAll(async () => {
+  server = await startTestRedis();
+  redis = new Redis(server.url, hotPathRedisOptions);
+  redis.on('error', () => undefined);
+  admission = new AdmissionClient(redis);
+  writes = new RedisWrites(admission);
+  await waitUntil(() => admission.runId !== null);
+});
+afterAll(async () => {
+  await writes.close();
+  redis.disconnect();
+  await server.stop();
+});
+
+beforeEach(async () => {
+  const accountTag = newAccountTag();
+  projection = {
+    version: 1,
+    keyHash: HASH,
+    keyId: uuid7(),
+    accountId: uuid7(),
+    accountTag,
+    isRevoked: false,
+    mintedAtMs: Date.now() + 1_000,
+    expiresAtMs: Date.now() + DAY_MS,
+    models: ['gpt-4o-mini'],
+    budgetNanoUsd: '1000000',
+    rpm: 10,
+    dailyLimitNanoUsd: null,
+  };
+  asked = [];
+  answers = { key: { ok: true, found: true }, totals: totalsOf('0'), rebuild: () => openEpoch().then(() => true) };
+  const rpc = {
+    call: async (contract: { pattern: string }, payload: { scopes?: string[] }) => {
+      asked.push(contract.pattern);
+      if (payload.scopes !== undefined) return answers.totals(payload.scopes);
+      if ('found' in answers.key && answers.key.found === true) await admission.projectKey(projection);
+      return answers.key;
+    },
+  } as never;
+  gate = new AdmissionGate({
+    gatewayId: 'gw-1',
+    admission,
+    keys: new KeyLookup(rpc),
+    totals: new TotalsLookup(rpc, admission),
+    epochs: { rebuild: () => answers.rebuild() } as never,
+    writes,
+    inFlight: new InFlight(),
+    recent: new RecentAdmissions(),
+    clock: new RedisClock(),
+  });
+});
+
+function totalsOf(totalNanoUsd: string) {
+  return (scopes: string[]) => ({ ok: true, totals: scopes.map((scope) => ({ scope, totalNanoUsd, version: 3 })) });
+}
+
+async function openEpoch(): Promise<void> {
+  const rebuildId = await admission.beginRebuild(projection.accountTag, uuid7());
+  if (rebuildId !== null) await admission.openEpoch({ accountTag: projection.accountTag, rebuildId, expectedGatewayIds: [] });
+}
+
+function quote(change: { effectiveFromMs?: number; effectiveToMs?: number | null } = {}): Quote {
+  const price = { ...testPrice('gpt-4o-mini'), ...change };
+  const subject = {
+    version: price,
+    limits: testModel('gpt-4o-mini', 'http://127.0.0.1:1'),
+    shape: { promptBytes: 10, messages: 1 },
+  };
+  return { price, subject, holdNanoUsd: 100n, holdMinNanoUsd: 100n, predictionTokens: 0 };
+}
+
+function admit(quoteAt: (nowMs: number) => Quote = () => quote()) {
+  const ask = { key: { accountTag: projection.accountTag, keyHash: HASH }, requestId: uuid7(), model: 'gpt-4o-mini', quoteAt };
+  return gate.admit(ask, (result) => result);
+}
+
+async function codeOf(result: Promise<unknown>): Promise<string | null> {
+  const value = await result;
+  return isApiError(value) ? value.body.error.code : 'admitted';
+}
+
+describe('the first call of an account', () => {
+  it('finds its key, has its state rebuilt, and is admitted', async () => {
+    expect(await codeOf(admit())).toBe('admitted');
+    expect(asked.filter((pattern) => pattern === 'control.key.project.v1').length).toBeGreaterThanOrEqual(1);
+  });
+
+  it('with a key that does not exist is a 401 and leaves no state behind', async () => {
+    answers.key = { ok: true, found: false };
+    expect(await codeOf(admit())).toBe('invalid_api_key');
+    expect(await redis.keys(`tl:{${projection.accountTag}}*`)).toEqual([]);
+  });
+
+  it('is a 503 when the key cannot be looked up', async () => {
+    answers.key = { ok: false, code: 'rpc_timeout', message: '' };
+    expect(await codeOf(admit())).toBe('key_lookup_unavailable');
+  });
+
+  it('is a 503 when its state cannot be rebuilt', async () => {
+    answers.rebuild = () => Promise.resolve(false);
+    expect(await codeOf(admit())).toBe('admission_state_unknown');
+  });
+});
+
+describe('a total that Redis does not know', () => {
+  beforeEach(async () => {
+    await openEpoch();
+    projection.mintedAtMs = Date.now() - DAY_MS;
+    await admission.projectKey(projection);
+  });
+
+  it('is fetched from metering once and counts', async () => {
+    answers.totals = totalsOf('999950');
+    expect(await codeOf(admit())).toBe('insufficient_quota');
+    expect(asked).toEqual(['metering.totals.get.v1']);
+  });
+
+  it('refuses the call when metering does not answer: unknown is not zero', async () => {
+    answers.totals = () => ({ ok: false, code: 'rpc_timeout', message: '' });
+    expect(await codeOf(admit())).toBe('admission_state_unknown');
+  });
+});
+
+describe('a price that has moved', () => {
+  beforeEach(async () => {
+    await openEpoch();
+    await admission.projectKey(projection);
+  });
+
+  it('is asked for again at the time of Redis', async () => {
+    const times: number[] = [];
+    const outdated = quote({ effectiveToMs: 1_000 });
+    const result = admit((nowMs) => {
+      times.push(nowMs);
+      return times.length === 1 ? outdated : quote();
+    });
+    expect(await codeOf(result)).toBe('admitted');
+    expect(times).toHaveLength(2);
+  });
+
+  it('again and again is a 503 in the end, not a loop', async () => {
+    expect(await codeOf(admit(() => quote({ effectiveToMs: 1_000 })))).toBe('admission_state_unknown');
+  });
+});
