@@ -11,18 +11,20 @@ let free: Tenant;
 let pro: Tenant;
 
 beforeAll(async () => {
-  installation = await Installation.start();
+  installation = await Installation.start({ gateways: 2 });
   free = await installation.signUp('free');
   pro = await installation.signUp('pro');
 }, SETUP_TIMEOUT_MS);
 afterAll(() => installation?.stop(), SETUP_TIMEOUT_MS);
 
 describe('an inference key (TL-3, TL-8)', () => {
-  it('that was revoked is refused on the very next call, streamed or not', async () => {
+  it('that was revoked is refused on the very next call, on every gateway, streamed or not', async () => {
     const holder = await installation.mint(pro);
-    await chat(holder.client);
+    const elsewhere = installation.atSecondGateway(holder);
+    await Promise.all([chat(holder.client), chat(elsewhere.client)]);
     expect((await holder.dashboard.send('DELETE', `/api/keys/${holder.key.id}`)).status).toBeLessThan(300);
     expect(await refusalOf(chat(holder.client))).toMatchObject({ status: 401, code: 'invalid_api_key' });
+    expect(await refusalOf(chat(elsewhere.client))).toMatchObject({ status: 401, code: 'invalid_api_key' });
     expect(await refusalOf(chatStream(holder.client))).toMatchObject({ status: 401 });
     expect((await refusalOf(holder.client.models.list())).status).toBe(401);
   });

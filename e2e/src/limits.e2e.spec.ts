@@ -14,12 +14,13 @@ const TEST_TIMEOUT_MS = 90_000;
 let installation: Installation;
 
 beforeAll(async () => {
-  installation = await Installation.start();
+  installation = await Installation.start({ gateways: 2 });
 }, SETUP_TIMEOUT_MS);
 afterAll(() => installation?.stop(), SETUP_TIMEOUT_MS);
 
-/** Streamed and not, with a limit of the client's own and without: without, the gateway clamps to what is left. */
-function mixedCall({ client }: KeyHolder, index: number, share: 'limited' | 'mixed' | 'unlimited'): Promise<unknown> {
+/** On two gateways in turn; streamed and not, with a limit of the client's own and without: without, the gateway clamps to what is left. */
+function mixedCall(holder: KeyHolder, index: number, share: 'limited' | 'mixed' | 'unlimited'): Promise<unknown> {
+  const { client } = index % 3 === 0 ? installation.atSecondGateway(holder) : holder;
   const isLimited = share === 'limited' || (share === 'mixed' && index % 4 < 2);
   const call = {
     sim: { latencyMs: 20, completionTokens: 60 + (index % 7) * 50 },
@@ -58,7 +59,7 @@ async function spentNanoUsd({ key }: KeyHolder): Promise<bigint> {
 
 describe('a budget (TL-4)', () => {
   it(
-    'is never crossed, not by a nano-dollar, by 200 parallel calls on a key with $0.01 left',
+    'is never crossed, not by a nano-dollar, by 200 parallel calls over two gateways on a key with $0.01 left',
     async () => {
       const holder = await installation.mint(await installation.signUp('internal'), { budgetUsd: BUDGET_USD });
       const rounds = [await parallelRound(holder, PARALLEL_CALLS, 'mixed')];
@@ -94,7 +95,11 @@ describe('a budget (TL-4)', () => {
 describe('requests per minute (TL-5)', () => {
   it('the 31st call within 60 seconds on a free key is 429 rate_limit_error and says when to come back', async () => {
     const holder = await installation.mint(await installation.signUp('free'));
-    const served = await Promise.all(Array.from({ length: 30 }, () => chat(holder.client, { maxTokens: 20 })));
+    const served = await Promise.all(
+      Array.from({ length: 30 }, (_, index) =>
+        chat((index % 2 ? holder : installation.atSecondGateway(holder)).client, { maxTokens: 20 }),
+      ),
+    );
     const last = served.map(({ headers }) => Number(headers.get('x-ratelimit-remaining-requests'))).sort((a, b) => a - b);
     expect(last).toEqual(Array.from({ length: 30 }, (_, index) => index));
 

@@ -48,6 +48,8 @@ export interface CommandLine {
 /** Flags win over the environment, and that over the files that `npm start` wrote. Throws AuditUnavailable. */
 export function readCommandLine(args: string[], env: Record<string, string | undefined>): CommandLine {
   const flags = parseFlags(args);
+  const requestsMin = wholeNumber('--min-requests', flags['min-requests'] ?? '0');
+  const waitSeconds = wholeNumber('--wait-seconds', flags['wait-seconds'] ?? String(QUIESCENCE_TIMEOUT_MS_DEFAULT / 1000));
   const stack = readOptionalFile(flags.stack ?? STACK_FILE, stackFileSchema, flags.stack !== undefined);
   const start = readOptionalFile(flags.start ?? START_FILE, startFileSchema, flags.start !== undefined);
   const owner = flags.database ?? env.OWNER_DATABASE_URL ?? stack?.ownerDatabaseUrl;
@@ -69,9 +71,8 @@ export function readCommandLine(args: string[], env: Record<string, string | und
       gatewayUrls,
       session: start ? { controlPlaneUrl: start.controlPlaneUrl, email: start.email, password: start.password } : null,
       oracleFile: flags.oracle ?? env.ORACLE_FILE ?? stack?.oracleFile ?? null,
-      requestsMin: wholeNumber('--min-requests', flags['min-requests'] ?? '0'),
-      quiescenceTimeoutMs:
-        wholeNumber('--wait-seconds', flags['wait-seconds'] ?? String(QUIESCENCE_TIMEOUT_MS_DEFAULT / 1000)) * 1000,
+      requestsMin,
+      quiescenceTimeoutMs: waitSeconds * 1000,
       onProgress: (line) => process.stderr.write(`${line}\n`),
     },
   };

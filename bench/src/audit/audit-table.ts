@@ -21,10 +21,11 @@ export function formatReport(report: AuditReport): string {
 }
 
 export function verdict(report: AuditReport): string {
-  const calls = `${report.requests} calls audited`;
   const spent = report.table.reduce((sum, row) => sum + (row.sources.usage?.nanoUsd ?? 0n), 0n);
-  const outcome = report.differences === 0 ? 'no difference' : `${report.differences} DIFFERENCES`;
-  return `${calls}, ${spent} nano-USD (${formatUsd(spent)} USD), ${outcome}.`;
+  const calls = `${report.requests} calls audited, ${spent} nano-USD (${formatUsd(spent)} USD)`;
+  if (report.differences > 0) return `${calls}: ${report.differences} DIFFERENCES.`;
+  if (report.requests === 0n) return `${calls}: there was nothing to audit, so nothing is proved.`;
+  return `${calls}, no difference.`;
 }
 
 function sumLines(table: TableRow[]): Line[] {

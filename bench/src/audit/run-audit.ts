@@ -102,7 +102,7 @@ async function readPending({ redis, nats }: Connections, options: AuditOptions):
   };
   for (const url of options.gatewayUrls) {
     const journal = await readJournal(url);
-    pending[`journal of ${url}`] = journal.unacknowledged + journal.open;
+    pending[`journal of ${url}`] = journal.unacknowledged + journal.open + journal.unwritten;
   }
   return pending;
 }

@@ -26,7 +26,13 @@ const REDELIVERY_MS = 2_000;
 const NANOS_PER_MS = 1_000_000;
 export const SETUP_TIMEOUT_MS = 90_000;
 
-export type ServiceName = 'upstream-sim' | 'metering' | 'control-plane' | 'gateway';
+const SERVICES = ['upstream-sim', 'metering', 'control-plane', 'gateway', 'gateway-2'] as const;
+export type ServiceName = (typeof SERVICES)[number];
+
+export interface InstallationOptions {
+  /** The second one serves the same accounts from the same Redis, with a journal of its own. */
+  gateways?: 1 | 2;
+}
 
 export interface Tenant {
   accountId: string;
@@ -62,11 +68,10 @@ export class Installation {
     private readonly services: Map<ServiceName, ManagedServer>,
   ) {}
 
-  static async start(): Promise<Installation> {
+  static async start({ gateways = 1 }: InstallationOptions = {}): Promise<Installation> {
     const folder = makeTestFolder('e2e');
-    const names: ServiceName[] = ['upstream-sim', 'metering', 'control-plane', 'gateway'];
     const ports = Object.fromEntries(
-      await Promise.all(names.map(async (name) => [name, await findFreePort()])),
+      await Promise.all(SERVICES.map(async (name) => [name, await findFreePort()])),
     ) as Ground['ports'];
     const seed = { upstreamBaseUrl: `http://127.0.0.1:${ports['upstream-sim']}/v1`, credential: null };
     const [database, nats, redis] = await Promise.all([createTestDatabase({ seed }), startTestNats(), startTestRedis()]);
@@ -76,12 +81,8 @@ export class Installation {
     );
     try {
       // Metering creates the stream and publishes the prices that a gateway needs before it is ready.
-      await allOf([
-        installation.launch('upstream-sim'),
-        installation.launch('metering'),
-        installation.launch('control-plane'),
-      ]);
-      await installation.launch('gateway');
+      await allOf([installation.launch('upstream-sim'), installation.launch('metering'), installation.launch('control-plane')]);
+      await allOf([installation.launch('gateway'), ...(gateways === 2 ? [installation.launch('gateway-2')] : [])]);
       return installation;
     } catch (error) {
       await installation.stop();
@@ -99,7 +100,11 @@ export class Installation {
     return this.ground.redis.server;
   }
   get gatewayUrl(): string {
-    return `http://127.0.0.1:${this.ground.ports.gateway}`;
+    return this.urlOf('gateway');
+  }
+
+  urlOf(name: ServiceName): string {
+    return `http://127.0.0.1:${this.ground.ports[name]}`;
   }
 
   service(name: ServiceName): ManagedServer {
@@ -108,7 +113,7 @@ export class Installation {
 
   /** A new account on the plan, signed in. */
   async signUp(planId: 'free' | 'pro' | 'internal' = 'free'): Promise<Tenant> {
-    const dashboard = new Dashboard(`http://127.0.0.1:${this.ground.ports['control-plane']}`);
+    const dashboard = new Dashboard(this.urlOf('control-plane'));
     const [email, password] = [`tenant${++this.accounts}@example.test`, 'a long enough password'];
     const { account } = await dashboard.signUp(email, password);
     if (planId !== 'free') await setAccountPlan(this.database.urls.owner, account.id, planId);
@@ -120,6 +125,11 @@ export class Installation {
     return { ...tenant, key: created, client: openAi(this.gatewayUrl, created.key) };
   }
 
+  /** The same key, used at the second gateway. */
+  atSecondGateway(holder: KeyHolder): KeyHolder {
+    return { ...holder, client: openAi(this.urlOf('gateway-2'), holder.key.key) };
+  }
+
   /** The audit that `npm run audit` runs, on this installation. */
   audit(changes: Partial<AuditOptions> = {}): Promise<AuditReport> {
     const { database, nats, redis, oracleFile } = this.ground;
@@ -127,7 +137,9 @@ export class Installation {
       ownerDatabaseUrl: database.urls.owner,
       natsUrl: nats.url,
       redisUrl: redis.url,
-      gatewayUrls: [this.gatewayUrl],
+      gatewayUrls: (['gateway', 'gateway-2'] as const)
+        .filter((name) => this.services.has(name))
+        .map((name) => this.urlOf(name)),
       session: null,
       oracleFile,
       requestsMin: 1,
@@ -159,15 +171,14 @@ export class Installation {
   }
 
   async stop(): Promise<void> {
-    const inOrder: ServiceName[] = ['gateway', 'control-plane', 'metering', 'upstream-sim'];
-    for (const name of inOrder) await this.services.get(name)?.stop();
+    for (const name of SERVICES.toReversed()) await this.services.get(name)?.stop();
     await Promise.all([this.ground.nats.stop(), this.ground.redis.stop()]);
     await this.ground.database.drop();
     removeTestFolder(this.ground.folder);
   }
 
   private async launch(name: ServiceName): Promise<void> {
-    const main = join(ROOT, 'apps', name, 'dist/main.js');
+    const main = join(ROOT, 'apps', name.replace(/-\d$/, ''), 'dist/main.js');
     if (!existsSync(main)) throw new Error(`${main} does not exist: build first ("turbo run build").`);
     const folder = join(this.ground.folder, name);
     const env = {
@@ -182,8 +193,8 @@ export class Installation {
   }
 
   private environmentOf(name: ServiceName): Record<string, string> {
-    const { database, redis, oracleFile, ports, folder } = this.ground;
-    const publicUrl = `http://127.0.0.1:${ports['control-plane']}`;
+    const { database, redis, oracleFile, folder } = this.ground;
+    const publicUrl = this.urlOf('control-plane');
     switch (name) {
       case 'upstream-sim':
         return { ORACLE_FILE: oracleFile };
@@ -203,11 +214,12 @@ export class Installation {
           GATEWAY_URL: this.gatewayUrl,
         };
       case 'gateway':
+      case 'gateway-2':
         return {
           REDIS_URL: redis.url,
           KEY_PEPPER,
-          JOURNAL_DIR: join(folder, 'journal'),
-          PUBLIC_URL: this.gatewayUrl,
+          JOURNAL_DIR: join(folder, name, 'journal'),
+          PUBLIC_URL: this.urlOf(name),
           DASHBOARD_URL: publicUrl,
         };
     }
