@@ -7,15 +7,15 @@ import type { FastifyInstance } from 'fastify';
 import { Redis } from 'ioredis';
 import { AppModule, type Platform } from './app.module.js';
 import { watchGateway } from './health/gateway-health.js';
-import { GatewayMetrics } from './health/gateway-metrics.js';
-import { Journal } from './journal/journal.js';
-import { ModelsList } from './models/models-list.js';
-import { Capacity } from './proxy/capacity.js';
+import { GatewayMetrics } from './health/gateway-metrics.service.js';
+import { Journal } from './journal/journal.service.js';
+import { ModelsList } from './models/models-list.service.js';
+import { Capacity } from './proxy/capacity.service.js';
 import { ChatCompletions } from './proxy/chat-completions.js';
 import { bodyError, registerInferenceRoutes } from './proxy/inference.routes.js';
-import { OpenCalls } from './proxy/open-calls.js';
-import { RedisWrites } from './settlement/redis-writes.js';
-import { Shipper } from './settlement/shipper.js';
+import { OpenCalls } from './proxy/open-calls.service.js';
+import { RedisWrites } from './settlement/redis-writes.service.js';
+import { Shipper } from './settlement/shipper.service.js';
 
 /** A request that has not arrived whole by then is dropped. */
 export const REQUEST_TIMEOUT_MS = 60_000;

@@ -2,7 +2,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { Metrics } from '@tensorloop/observability/metrics';
 import type { Tracing } from '@tensorloop/observability/tracing';
 import { CONFIG, type Config } from './config.js';
-import { GatewayMetrics } from './health/gateway-metrics.js';
+import { GatewayMetrics } from './health/gateway-metrics.service.js';
 
 /** Injection token of the process's tracing. */
 export const TRACING = Symbol('TRACING');

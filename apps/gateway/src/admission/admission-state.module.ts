@@ -7,8 +7,8 @@ import { LOGGER } from '@tensorloop/nest-kit/logging';
 import type { Logger } from '@tensorloop/observability/logger';
 import { Redis } from 'ioredis';
 import { CONFIG, type Config } from '../config.js';
-import { InFlight } from './in-flight.js';
-import { RedisClock } from './redis-clock.js';
+import { InFlight } from './in-flight.service.js';
+import { RedisClock } from './redis-clock.service.js';
 
 /** Redis, and what this gateway remembers about it. */
 @Module({

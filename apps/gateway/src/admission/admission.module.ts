@@ -3,17 +3,17 @@ import { AdmissionClient } from '@tensorloop/admission/admission-client';
 import { RecentAdmissions } from '@tensorloop/admission/recent-admissions';
 import { RpcClient } from '@tensorloop/nest-kit/rpc';
 import { JournalModule } from '../journal/journal.module.js';
-import { JournalHome } from '../journal/journal-home.js';
+import { JournalHome } from '../journal/journal-home.service.js';
 import { MessagingModule } from '../messaging/messaging.module.js';
-import { EpochRecovery } from '../recovery/epoch-recovery.js';
+import { EpochRecovery } from '../recovery/epoch-recovery.service.js';
 import { RecoveryModule } from '../recovery/recovery.module.js';
-import { RedisWrites } from '../settlement/redis-writes.js';
+import { RedisWrites } from '../settlement/redis-writes.service.js';
 import { SettlementModule } from '../settlement/settlement.module.js';
-import { AdmissionGate } from './admission-gate.js';
+import { AdmissionGate } from './admission-gate.service.js';
 import { AdmissionStateModule } from './admission-state.module.js';
-import { InFlight } from './in-flight.js';
+import { InFlight } from './in-flight.service.js';
 import { KeyLookup } from './key-lookup.js';
-import { RedisClock } from './redis-clock.js';
+import { RedisClock } from './redis-clock.service.js';
 import { TotalsLookup } from './totals-lookup.js';
 
 type GateTuple = [

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { goDuration } from './refusals.js';
+import { goDuration } from './refusals.service.js';
 
 describe('durations as Go prints them', () => {
   it.each([

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { newKeyText } from '@tensorloop/kernel/key-text';
-import { isApiError } from '../errors/api-error.js';
-import { readBearer } from './bearer.rules.js';
+import { isApiError } from '../errors/api-error.types.js';
+import { readBearer } from './bearer.service.js';
 
 const key = newKeyText('Acc0unt1');
 const altered = `${key.slice(0, -1)}${key.endsWith('0') ? '1' : '0'}`;

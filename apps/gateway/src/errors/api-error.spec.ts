@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { openAiErrorSchema } from '@tensorloop/contracts/openai-error';
-import { API_ERROR_CODES, apiError, sseError } from './api-error.js';
+import { API_ERROR_CODES, apiError, sseError } from './api-error.types.js';
 
 describe('the error table', () => {
   it.each(API_ERROR_CODES)('gives %s a body that OpenAI clients read', (code) => {

@@ -2,12 +2,12 @@ import type { NatsLink } from '@tensorloop/messaging/connection';
 import type { HealthRegistry } from '@tensorloop/nest-kit/health';
 import type { Metrics } from '@tensorloop/observability/metrics';
 import type { Redis } from 'ioredis';
-import type { Journal } from '../journal/journal.js';
-import type { Capacity } from '../proxy/capacity.js';
-import type { OpenCalls } from '../proxy/open-calls.js';
-import type { RedisWrites } from '../settlement/redis-writes.js';
-import type { Shipper } from '../settlement/shipper.js';
-import type { GatewayMetrics } from './gateway-metrics.js';
+import type { Journal } from '../journal/journal.service.js';
+import type { Capacity } from '../proxy/capacity.service.js';
+import type { OpenCalls } from '../proxy/open-calls.service.js';
+import type { RedisWrites } from '../settlement/redis-writes.service.js';
+import type { Shipper } from '../settlement/shipper.service.js';
+import type { GatewayMetrics } from './gateway-metrics.service.js';
 
 export interface GatewayHealthParts {
   health: HealthRegistry;

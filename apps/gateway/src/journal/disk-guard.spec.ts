@@ -1,6 +1,6 @@
 import { tmpdir } from 'node:os';
 import { describe, expect, it } from '@jest/globals';
-import { COMPLETED_RECORD_BYTES_MAX, DiskGuard, PENDING_BYTES_MAX } from './disk-guard.js';
+import { COMPLETED_RECORD_BYTES_MAX, DiskGuard, PENDING_BYTES_MAX } from './disk-guard.service.js';
 
 const healthy = { failures: 0, pendingBytes: 0, diskBytes: 0 };
 

@@ -1,7 +1,7 @@
 import { Module } from '@nestjs/common';
 import { CONFIG, type Config } from '../config.js';
-import { Journal } from './journal.js';
-import { JournalHome } from './journal-home.js';
+import { Journal } from './journal.service.js';
+import { JournalHome } from './journal-home.service.js';
 import { SegmentFiles } from './segment-files.js';
 
 @Module({

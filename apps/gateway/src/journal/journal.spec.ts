@@ -6,7 +6,7 @@ import type { RequestCompleted } from '@tensorloop/contracts/request-completed';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import fc from 'fast-check';
 import { closeCall } from '../settlement/closing.js';
-import { Journal } from './journal.js';
+import { Journal } from './journal.service.js';
 import type { AcceptedRecord } from './journal.types.js';
 import { SegmentFiles } from './segment-files.js';
 

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { JournalHome } from './journal-home.js';
+import { JournalHome } from './journal-home.service.js';
 
 let folder: string;
 beforeEach(() => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { testModel } from '../../test/gateway-fixture.js';
-import { ModelStore } from './model-store.js';
+import { ModelStore } from './model-store.service.js';
 import { SnapshotCache } from './snapshot-cache.js';
 
 let folder: string;

@@ -2,8 +2,8 @@ import { Module } from '@nestjs/common';
 import { LOGGER } from '@tensorloop/nest-kit/logging';
 import type { Logger } from '@tensorloop/observability/logger';
 import { JournalModule } from '../journal/journal.module.js';
-import { JournalHome } from '../journal/journal-home.js';
-import { ModelStore } from './model-store.js';
+import { JournalHome } from '../journal/journal-home.service.js';
+import { ModelStore } from './model-store.service.js';
 import { SnapshotCache } from './snapshot-cache.js';
 
 @Module({

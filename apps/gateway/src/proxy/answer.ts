@@ -2,15 +2,15 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { PriceVersion } from '@tensorloop/contracts/price-book';
 import type { Outcome } from '@tensorloop/contracts/request-completed';
 import type { Usage } from '@tensorloop/contracts/usage';
-import { type ApiError, unavailable } from '../errors/api-error.js';
-import type { Journal } from '../journal/journal.js';
-import type { CallSettler } from '../settlement/call-settler.js';
+import { type ApiError, unavailable } from '../errors/api-error.types.js';
+import type { Journal } from '../journal/journal.service.js';
+import type { CallSettler } from '../settlement/call-settler.service.js';
 import type { AnswerHandler, UpstreamFailure, UpstreamFlow } from '../upstreams/upstream.types.js';
-import type { TokenEstimator } from '../usage/token-estimator.js';
+import type { TokenEstimator } from '../usage/token-estimator.service.js';
 import { type ExitSignal, isFree } from './call-exit.js';
 import type { OpenCall } from './open-call.js';
-import type { OpenCalls } from './open-calls.js';
-import type { Ticker, Ticking } from './ticker.js';
+import type { OpenCalls } from './open-calls.service.js';
+import type { Ticker, Ticking } from './ticker.service.js';
 import { ERROR_BODY_BYTES_MAX, failureError, upstreamError } from './upstream-errors.js';
 
 /** After its client left, an answer is read on for this long and this far at most. */

@@ -1,10 +1,10 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { ApiError } from '../errors/api-error.js';
-import { countedUsage, readUsage } from '../usage/usage-reading.js';
-import type { RawUsage } from '../usage/usage-scanner.js';
+import type { ApiError } from '../errors/api-error.types.js';
+import { sendError } from '../errors/send-error.service.js';
+import { countedUsage, readUsage } from '../usage/usage-reading.service.js';
+import type { RawUsage } from '../usage/usage-scanner.service.js';
 import { Answer, type CountedUsage } from './answer.js';
 import type { ExitSignal } from './call-exit.js';
-import { sendError } from './send-error.js';
 import { failureError } from './upstream-errors.js';
 
 /** A whole answer is never longer; an upstream that sends more is treated as broken. */

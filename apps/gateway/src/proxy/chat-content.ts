@@ -1,4 +1,4 @@
-import { type ApiError, apiError } from '../errors/api-error.js';
+import { type ApiError, apiError } from '../errors/api-error.types.js';
 
 /** What a request contains besides text, as far as it bears on the most it can cost. */
 export interface ContentKinds {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { isApiError } from '../errors/api-error.js';
+import { isApiError } from '../errors/api-error.types.js';
 import { readChatRequest } from './chat-request.js';
 
 const messages = [{ role: 'user', content: 'hi' }];

@@ -1,22 +1,9 @@
 import type { CallShape } from '@tensorloop/pricing/hold';
-import { type ApiError, apiError } from '../errors/api-error.js';
+import { type ApiError, apiError } from '../errors/api-error.types.js';
+import type { ChatRequest } from './chat.types.js';
 import { type ContentKinds, readContentKinds } from './chat-content.js';
 
 export const CHOICES_MAX = 128;
-
-/** What the gateway needs to know of a chat completion request. Everything else passes through unread. */
-export interface ChatRequest {
-  model: string;
-  stream: boolean;
-  /** The client asked for the usage event itself. */
-  wantsUsage: boolean;
-  /** The client's own output limit, or null. */
-  maxTokens: number | null;
-  shape: CallShape;
-  /** Bytes of predicted output: rejected predictions are billed as output above `max_tokens`. */
-  predictionBytes: number;
-  fields: Record<string, unknown>;
-}
 
 function invalid(param: string, message: string): ApiError {
   return apiError('invalid_value', message, { param });

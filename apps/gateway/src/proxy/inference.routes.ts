@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { type ApiError, apiError } from '../errors/api-error.js';
-import type { ModelsList } from '../models/models-list.js';
+import { type ApiError, apiError } from '../errors/api-error.types.js';
+import { sendError } from '../errors/send-error.service.js';
+import type { ModelsList } from '../models/models-list.service.js';
 import type { ChatCompletions } from './chat-completions.js';
-import { sendError } from './send-error.js';
 
 /** Largest request body: a context of a million tokens, or a few images, with room. */
 export const BODY_BYTES_MAX = 32 * 1024 * 1024;

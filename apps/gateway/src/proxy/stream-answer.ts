@@ -1,11 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { type ApiError, sseError } from '../errors/api-error.js';
-import { tokensFromBytes } from '../usage/token-estimator.js';
-import { countedUsage, readUsage } from '../usage/usage-reading.js';
-import { type ScannedChunk, UsageScanner } from '../usage/usage-scanner.js';
+import { type ApiError, sseError } from '../errors/api-error.types.js';
+import { sendError } from '../errors/send-error.service.js';
+import { tokensFromBytes } from '../usage/token-estimator.service.js';
+import { countedUsage, readUsage } from '../usage/usage-reading.service.js';
+import { type ScannedChunk, UsageScanner } from '../usage/usage-scanner.service.js';
 import { Answer, type CountedUsage } from './answer.js';
 import type { ExitSignal } from './call-exit.js';
-import { sendError } from './send-error.js';
 import { failureError } from './upstream-errors.js';
 
 /** A comment line is sent after this long without a byte: proxies in between close idle connections (spec TL-16). */

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { type ApiError, apiError } from '../errors/api-error.js';
+import { type ApiError, apiError } from '../errors/api-error.types.js';
 import type { UpstreamFailure } from '../upstreams/upstream.types.js';
 
 /** Of an error body more is not read. */

@@ -9,12 +9,12 @@ import { startTestRedis, type TestServer } from '@tensorloop/testing/servers';
 import { makeTestFolder, removeTestFolder } from '@tensorloop/testing/test-folder';
 import { waitUntil } from '@tensorloop/testing/wait-until';
 import { Redis } from 'ioredis';
-import { InFlight } from '../admission/in-flight.js';
-import { RedisClock } from '../admission/redis-clock.js';
-import { Journal } from '../journal/journal.js';
+import { InFlight } from '../admission/in-flight.service.js';
+import { RedisClock } from '../admission/redis-clock.service.js';
+import { Journal } from '../journal/journal.service.js';
 import { SegmentFiles } from '../journal/segment-files.js';
 import { closeCall } from '../settlement/closing.js';
-import { EpochRecovery, type GatewayRegistry } from './epoch-recovery.js';
+import { EpochRecovery, type GatewayRegistry } from './epoch-recovery.service.js';
 
 /** A gateway's part in a rebuild, on a connection of its own. */
 class Peer {

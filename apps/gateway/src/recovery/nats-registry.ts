@@ -2,7 +2,7 @@ import type { ReassertReply, ReassertRequest } from '@tensorloop/contracts/gatew
 import type { NatsLink } from '@tensorloop/messaging/connection';
 import { listLiveGateways } from '@tensorloop/messaging/heartbeats';
 import { requestReassert } from '@tensorloop/messaging/settled';
-import type { GatewayRegistry } from './epoch-recovery.js';
+import type { GatewayRegistry } from './epoch-recovery.service.js';
 
 const DISCONNECTED = 'NATS is not connected, so nobody can say which gateways are alive';
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { waitUntil } from '@tensorloop/testing/wait-until';
-import { RedisWrites } from './redis-writes.js';
+import { RedisWrites } from './redis-writes.service.js';
 
 let isUp: boolean;
 let done: string[];

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { AccountSettled } from '@tensorloop/contracts/settle-ack';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
-import { ACK_RETRY_MS, SettleAcks } from './settle-acks.js';
+import { ACK_RETRY_MS, SettleAcks } from './settle-acks.service.js';
 
 function settledOf(requestIds: string[]) {
   return { v: 1 as const, accounts: [{ accountTag: 'abcdEFGH', requestIds, totals: [] }] };

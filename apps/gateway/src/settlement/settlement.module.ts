@@ -4,13 +4,13 @@ import type { RequestCompleted } from '@tensorloop/contracts/request-completed';
 import { LOGGER } from '@tensorloop/nest-kit/logging';
 import type { Logger } from '@tensorloop/observability/logger';
 import { AdmissionStateModule } from '../admission/admission-state.module.js';
-import { GatewayMetrics } from '../health/gateway-metrics.js';
-import { Journal } from '../journal/journal.js';
+import { GatewayMetrics } from '../health/gateway-metrics.service.js';
 import { JournalModule } from '../journal/journal.module.js';
-import { CallSettler } from './call-settler.js';
-import { RedisWrites } from './redis-writes.js';
-import { SettleAcks } from './settle-acks.js';
-import { Shipper } from './shipper.js';
+import { Journal } from '../journal/journal.service.js';
+import { CallSettler } from './call-settler.service.js';
+import { RedisWrites } from './redis-writes.service.js';
+import { SettleAcks } from './settle-acks.service.js';
+import { Shipper } from './shipper.service.js';
 
 type SettlerTuple = [Journal, RedisWrites, Shipper, GatewayMetrics, Logger];
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { Shipper } from './shipper.js';
+import { Shipper } from './shipper.service.js';
 
 const NEVER_BY_ITSELF_MS = 3_600_000;
 

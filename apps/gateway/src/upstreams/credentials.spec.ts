@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
-import { Credentials } from './credentials.js';
+import { Credentials } from './credentials.service.js';
 
 describe('credential references', () => {
   it('to the environment are resolved there and nowhere else', () => {

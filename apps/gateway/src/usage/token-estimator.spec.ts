@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, it } from '@jest/globals';
-import { TokenEstimator, tokensFromBytes } from './token-estimator.js';
+import { TokenEstimator, tokensFromBytes } from './token-estimator.service.js';
 
 const estimator = new TokenEstimator();
 afterAll(() => estimator.close());

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { UsageScanner } from './usage-scanner.js';
+import { UsageScanner } from './usage-scanner.service.js';
 
 const USAGE = { prompt_tokens: 9, completion_tokens: 12, total_tokens: 21 };
 

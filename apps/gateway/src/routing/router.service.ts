@@ -1,5 +1,5 @@
 import type { Deployment, Model } from '@tensorloop/contracts/model-catalogue';
-import type { Credentials } from '../upstreams/credentials.js';
+import type { Credentials } from '../upstreams/credentials.service.js';
 
 /** Attempts at one call, over different deployments. */
 export const ATTEMPTS_MAX = 3;

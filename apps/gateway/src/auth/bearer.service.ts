@@ -1,5 +1,5 @@
 import { parseKeyText } from '@tensorloop/kernel/key-text';
-import { type ApiError, apiError } from '../errors/api-error.js';
+import { type ApiError, apiError } from '../errors/api-error.types.js';
 
 /** What a well-formed `Authorization` header says. Nothing is known yet about whether the key exists. */
 export interface BearerKey {

@@ -1,6 +1,6 @@
 import type { RequestCompleted } from '@tensorloop/contracts/request-completed';
 import { LATENCY_SECONDS_BUCKETS, type Metrics, OVERHEAD_SECONDS_BUCKETS } from '@tensorloop/observability/metrics';
-import type { ApiError } from '../errors/api-error.js';
+import type { ApiError } from '../errors/api-error.types.js';
 
 const MS_PER_SECOND = 1_000;
 

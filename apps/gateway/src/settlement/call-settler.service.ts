@@ -1,9 +1,9 @@
 import type { RequestCompleted } from '@tensorloop/contracts/request-completed';
-import type { Journal } from '../journal/journal.js';
+import type { Journal } from '../journal/journal.service.js';
 import type { AcceptedRecord } from '../journal/journal.types.js';
 import { closeCall, type Ending } from './closing.js';
-import type { RedisWrites } from './redis-writes.js';
-import type { Shipper } from './shipper.js';
+import type { RedisWrites } from './redis-writes.service.js';
+import type { Shipper } from './shipper.service.js';
 
 export interface CallSettlerParts {
   journal: Journal;

@@ -1,8 +1,8 @@
 import type { AdmissionClient } from '@tensorloop/admission/admission-client';
 import type { AccountSettled, GatewaySettled } from '@tensorloop/contracts/settle-ack';
-import type { Journal } from '../journal/journal.js';
-import type { RedisWrites } from './redis-writes.js';
-import type { Shipper } from './shipper.js';
+import type { Journal } from '../journal/journal.service.js';
+import type { RedisWrites } from './redis-writes.service.js';
+import type { Shipper } from './shipper.service.js';
 
 /** Acknowledgements that Redis did not take are tried again this often. */
 export const ACK_RETRY_MS = 500;

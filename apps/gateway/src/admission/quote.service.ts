@@ -3,9 +3,9 @@ import type { PriceVersion } from '@tensorloop/contracts/price-book';
 import type { NanoUsd } from '@tensorloop/kernel/money';
 import { type HoldSubject, outputTokensFor, worstCaseHold } from '@tensorloop/pricing/hold';
 import { scaledRate } from '@tensorloop/pricing/price-version';
-import { type ApiError, apiError, unavailable } from '../errors/api-error.js';
-import type { ModelStore } from '../models/model-store.js';
-import type { ChatRequest } from '../proxy/chat-request.js';
+import { type ApiError, apiError, unavailable } from '../errors/api-error.types.js';
+import type { ModelStore } from '../models/model-store.service.js';
+import type { ChatRequest } from '../proxy/chat.types.js';
 
 /** An output limit below this helps nobody: rather than clamp to less, the call is refused. */
 export const CLAMP_TOKENS_MIN = 16;

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { type Dispatcher, Pool } from 'undici';
-import type { Credentials } from '../credentials.js';
+import type { Credentials } from '../credentials.service.js';
 import type { AnswerHandler, Upstream, UpstreamFailure, UpstreamFlow, UpstreamRequest } from '../upstream.types.js';
 
 /** Sockets to one provider host; calls above it wait for a free one. */

@@ -1,5 +1,5 @@
-import type { Capacity } from './capacity.js';
-import type { OpenCalls } from './open-calls.js';
+import type { Capacity } from './capacity.service.js';
+import type { OpenCalls } from './open-calls.service.js';
 
 /** How long the ends of the rest may take: one group commit, and a tokenizer that is asked nothing. */
 export const END_DEADLINE_MS = 2_000;

@@ -3,9 +3,9 @@ import type { AdmissionClient } from '@tensorloop/admission/admission-client';
 import type { RecentAdmissions } from '@tensorloop/admission/recent-admissions';
 import type { ReassertReply, ReassertRequest } from '@tensorloop/contracts/gateway-registry';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
-import type { InFlight } from '../admission/in-flight.js';
-import type { RedisClock } from '../admission/redis-clock.js';
-import type { Journal } from '../journal/journal.js';
+import type { InFlight } from '../admission/in-flight.service.js';
+import type { RedisClock } from '../admission/redis-clock.service.js';
+import type { Journal } from '../journal/journal.service.js';
 import type { JournalEntry } from '../journal/journal.types.js';
 
 /** Rounds of one rebuild: a gateway that answers late is asked again. */

@@ -1,8 +1,8 @@
-import { type ApiError, unavailable } from '../errors/api-error.js';
-import type { DiskGuard } from '../journal/disk-guard.js';
-import type { ModelStore } from '../models/model-store.js';
-import { type RedisWrites, WAITING_MAX } from '../settlement/redis-writes.js';
-import type { OpenCalls } from './open-calls.js';
+import { type ApiError, unavailable } from '../errors/api-error.types.js';
+import type { DiskGuard } from '../journal/disk-guard.service.js';
+import type { ModelStore } from '../models/model-store.service.js';
+import { type RedisWrites, WAITING_MAX } from '../settlement/redis-writes.service.js';
+import type { OpenCalls } from './open-calls.service.js';
 
 /** Calls open at the same time in one gateway. */
 export const OPEN_CALLS_MAX = 20_000;

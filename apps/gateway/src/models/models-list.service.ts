@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Model } from '@tensorloop/contracts/model-catalogue';
-import type { AdmissionGate } from '../admission/admission-gate.js';
-import { readBearer } from '../auth/bearer.rules.js';
-import type { KeyHasher } from '../auth/key-hasher.js';
-import { type ApiError, apiError, isApiError, unavailable } from '../errors/api-error.js';
-import { sendError } from '../proxy/send-error.js';
-import type { ModelStore } from './model-store.js';
+import type { AdmissionGate } from '../admission/admission-gate.service.js';
+import { readBearer } from '../auth/bearer.service.js';
+import type { KeyHasher } from '../auth/key-hasher.service.js';
+import { type ApiError, apiError, isApiError, unavailable } from '../errors/api-error.types.js';
+import { sendError } from '../errors/send-error.service.js';
+import type { ModelStore } from './model-store.service.js';
 
 const RETRY_SECONDS = 2;
 

@@ -9,10 +9,10 @@ import { serveReassert, subscribeSettled } from '@tensorloop/messaging/settled';
 import { watchSnapshot } from '@tensorloop/messaging/snapshots';
 import { ensureRequestsStream, jetstreamManager } from '@tensorloop/messaging/streams';
 import type { Logger } from '@tensorloop/observability/logger';
-import type { ModelStore } from '../models/model-store.js';
-import type { EpochRecovery } from '../recovery/epoch-recovery.js';
-import type { SettleAcks } from '../settlement/settle-acks.js';
-import type { Shipper } from '../settlement/shipper.js';
+import type { ModelStore } from '../models/model-store.service.js';
+import type { EpochRecovery } from '../recovery/epoch-recovery.service.js';
+import type { SettleAcks } from '../settlement/settle-acks.service.js';
+import type { Shipper } from '../settlement/shipper.service.js';
 
 export interface NatsWiringParts {
   gatewayId: string;

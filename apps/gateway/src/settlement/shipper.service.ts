@@ -1,5 +1,5 @@
 import { REQUEST_COMPLETED } from '@tensorloop/contracts/subjects';
-import type { Journal } from '../journal/journal.js';
+import type { Journal } from '../journal/journal.service.js';
 
 /** A call that the stream took, and metering has not acknowledged this long after, is published again. */
 export const REPUBLISH_AFTER_MS = 30_000;

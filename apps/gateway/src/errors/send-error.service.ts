@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import type { ApiError } from '../errors/api-error.js';
+import type { ApiError } from './api-error.types.js';
 
 /** Writes an error as the whole answer. `headers` are the call's own, x-request-id among them. */
 export function sendError(res: ServerResponse, error: ApiError, headers: Record<string, string>): void {

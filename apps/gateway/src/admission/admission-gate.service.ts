@@ -7,14 +7,14 @@ import {
 } from '@tensorloop/admission/admission.types';
 import type { AdmissionClient } from '@tensorloop/admission/admission-client';
 import type { RecentAdmissions } from '@tensorloop/admission/recent-admissions';
-import { type ApiError, apiError, isApiError, unavailable } from '../errors/api-error.js';
-import type { EpochRecovery } from '../recovery/epoch-recovery.js';
-import type { RedisWrites } from '../settlement/redis-writes.js';
-import type { InFlight } from './in-flight.js';
+import { type ApiError, apiError, isApiError, unavailable } from '../errors/api-error.types.js';
+import type { EpochRecovery } from '../recovery/epoch-recovery.service.js';
+import type { RedisWrites } from '../settlement/redis-writes.service.js';
+import type { InFlight } from './in-flight.service.js';
 import type { KeyLookup } from './key-lookup.js';
-import type { Quote } from './quote.js';
-import type { RedisClock } from './redis-clock.js';
-import { type FinalRefusal, refusalError } from './refusals.js';
+import type { Quote } from './quote.service.js';
+import type { RedisClock } from './redis-clock.service.js';
+import { type FinalRefusal, refusalError } from './refusals.service.js';
 import type { TotalsLookup } from './totals-lookup.js';
 
 /** Rounds of asking Redis for one call: lost epoch, unknown key, unknown totals and a moved price, each once, and a spare. */

@@ -2,7 +2,7 @@ import type { PriceVersion } from '@tensorloop/contracts/price-book';
 import type { Usage } from '@tensorloop/contracts/usage';
 import { normaliseOpenAiUsage } from '@tensorloop/pricing/openai-usage';
 import { pricedDimensions } from '@tensorloop/pricing/price-version';
-import type { RawUsage } from './usage-scanner.js';
+import type { RawUsage } from './usage-scanner.service.js';
 
 /** The upstream's usage in priced dimensions, or null when it sent none or numbers that contradict each other. */
 export function readUsage(raw: RawUsage | null, price: PriceVersion): Usage | null {

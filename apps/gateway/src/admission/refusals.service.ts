@@ -1,7 +1,7 @@
 import type { LimitState, Refusal } from '@tensorloop/admission/admission.types';
 import { formatUsd, type NanoUsd } from '@tensorloop/kernel/money';
-import { type ApiError, apiError, unavailable } from '../errors/api-error.js';
-import { affordableTokens, type Quote } from './quote.js';
+import { type ApiError, apiError, unavailable } from '../errors/api-error.types.js';
+import { affordableTokens, type Quote } from './quote.service.js';
 
 /** Holds are gone when their calls end; a client that waits this long will mostly find them gone. */
 export const HELD_RETRY_MS = 1_000;

@@ -1,5 +1,5 @@
 import { statfs } from 'node:fs/promises';
-import type { Journal } from './journal.js';
+import type { Journal } from './journal.service.js';
 
 /** Largest `completed` record there can be; this much is kept free for every open call. */
 export const COMPLETED_RECORD_BYTES_MAX = 8 * 1024;

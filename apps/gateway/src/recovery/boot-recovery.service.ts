@@ -1,10 +1,10 @@
 import type { AdmissionView } from '@tensorloop/admission/admission-view';
 import { isUuid7, uuid7Time } from '@tensorloop/kernel/uuid7';
-import type { Journal } from '../journal/journal.js';
+import type { Journal } from '../journal/journal.service.js';
 import type { JournalEntry } from '../journal/journal.types.js';
-import type { CallSettler } from '../settlement/call-settler.js';
-import type { RedisWrites } from '../settlement/redis-writes.js';
-import type { Shipper } from '../settlement/shipper.js';
+import type { CallSettler } from '../settlement/call-settler.service.js';
+import type { RedisWrites } from '../settlement/redis-writes.service.js';
+import type { Shipper } from '../settlement/shipper.service.js';
 
 /** Settlements sent to Redis at a time while catching up, so that calls being served are not crowded out. */
 export const RESETTLE_BATCH = 100;
