@@ -2,18 +2,25 @@ import { type ApiError, unavailable } from '../errors/api-error.types.js';
 import type { DiskGuard } from '../journal/disk-guard.service.js';
 import type { ModelStore } from '../models/model-store.service.js';
 import { type RedisWrites, WAITING_MAX } from '../settlement/redis-writes.service.js';
+import type { Shipper } from '../settlement/shipper.service.js';
 import type { OpenCalls } from './open-calls.service.js';
 
+/**
+ * Ended calls that metering has not acknowledged. Each costs about a kilobyte of memory besides its place in the journal, so
+ * this bound is reached before the journal's own.
+ */
+export const UNACKNOWLEDGED_MAX = 300_000;
 /** Calls open at the same time in one gateway. */
 export const OPEN_CALLS_MAX = 20_000;
 const RETRY_SECONDS = 1;
 const START_RETRY_SECONDS = 2;
 
 export interface CapacityParts {
-  disk: DiskGuard;
-  models: ModelStore;
-  writes: RedisWrites;
-  openCalls: OpenCalls;
+  disk: Pick<DiskGuard, 'problem'>;
+  models: Pick<ModelStore, 'isReady'>;
+  writes: Pick<RedisWrites, 'size'>;
+  shipper: Pick<Shipper, 'backlog'>;
+  openCalls: Pick<OpenCalls, 'size'>;
 }
 
 /** Whether this gateway may take on another call at all, before anyone is asked whether the caller may make it. */
@@ -39,6 +46,7 @@ export class Capacity {
     if (!this.hasRecovered) return 'settling what the last run left';
     if (!this.parts.models.isReady) return 'models and prices have not arrived yet';
     if (this.parts.writes.size > WAITING_MAX) return 'too many settlements wait for Redis';
+    if (this.parts.shipper.backlog >= UNACKNOWLEDGED_MAX) return 'metering is too far behind';
     if (this.parts.openCalls.size >= OPEN_CALLS_MAX) return 'too many open calls';
     return this.parts.disk.problem();
   }

@@ -19,6 +19,7 @@ import { TRACING } from '../settings.module.js';
 import { CallSettler } from '../settlement/call-settler.service.js';
 import { RedisWrites } from '../settlement/redis-writes.service.js';
 import { SettlementModule } from '../settlement/settlement.module.js';
+import { Shipper } from '../settlement/shipper.service.js';
 import { Credentials } from '../upstreams/credentials.service.js';
 import { OpenAiUpstream } from '../upstreams/openai/openai-upstream.service.js';
 import { TokenEstimator } from '../usage/token-estimator.service.js';
@@ -32,6 +33,7 @@ import { Ticker } from './ticker.service.js';
 /** Injection token of what serving an answer needs. */
 const ANSWERS = Symbol('ANSWERS');
 
+type CapacityTuple = [DiskGuard, ModelStore, RedisWrites, Shipper, OpenCalls];
 type AnswersTuple = [CallSettler, Journal, TokenEstimator, Ticker, OpenCalls, Logger];
 type ChatTuple = [
   JournalHome,
@@ -67,9 +69,9 @@ type ChatTuple = [
     },
     {
       provide: Capacity,
-      inject: [DiskGuard, ModelStore, RedisWrites, OpenCalls],
-      useFactory: (disk: DiskGuard, models: ModelStore, writes: RedisWrites, openCalls: OpenCalls) =>
-        new Capacity({ disk, models, writes, openCalls }),
+      inject: [DiskGuard, ModelStore, RedisWrites, Shipper, OpenCalls],
+      useFactory: (...[disk, models, writes, shipper, openCalls]: CapacityTuple) =>
+        new Capacity({ disk, models, writes, shipper, openCalls }),
     },
     {
       provide: CallDrain,

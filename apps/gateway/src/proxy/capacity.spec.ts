@@ -1,0 +1,50 @@
+import { describe, expect, it } from '@jest/globals';
+import { WAITING_MAX } from '../settlement/redis-writes.service.js';
+import { Capacity, OPEN_CALLS_MAX, UNACKNOWLEDGED_MAX } from './capacity.service.js';
+
+const idle = { isReady: true, waiting: 0, backlog: 0, open: 0, disk: null as string | null };
+
+function capacityWith(change: Partial<typeof idle>): Capacity {
+  const { isReady, waiting, backlog, open, disk } = { ...idle, ...change };
+  const capacity = new Capacity({
+    disk: { problem: () => disk },
+    models: { isReady },
+    writes: { size: waiting },
+    shipper: { backlog },
+    openCalls: { size: open },
+  });
+  capacity.recovered();
+  return capacity;
+}
+
+describe('a gateway', () => {
+  it('takes calls when nothing is in the way', () => {
+    expect(capacityWith({}).refusal()).toBeNull();
+  });
+
+  it.each([
+    ['models and prices have not arrived', { isReady: false }],
+    ['too much waits for Redis', { waiting: WAITING_MAX + 1 }],
+    ['metering is too far behind', { backlog: UNACKNOWLEDGED_MAX }],
+    ['too many calls are open', { open: OPEN_CALLS_MAX }],
+    ['the disk is full', { disk: 'full' }],
+  ])('refuses with a 503 that says when to come back while %s', (_name, change) => {
+    const refusal = capacityWith(change).refusal();
+    expect(refusal?.status).toBe(503);
+    expect(Number(refusal?.headers['retry-after'])).toBeGreaterThan(0);
+  });
+
+  it('takes no call before what the last run left is settled, and none once it is shutting down', () => {
+    const capacity = capacityWith({});
+    capacity.drain();
+    expect(capacity.refusal()?.body.error.code).toBe('shutting_down');
+    const fresh = new Capacity({
+      disk: { problem: () => null },
+      models: { isReady: true },
+      writes: { size: 0 },
+      shipper: { backlog: 0 },
+      openCalls: { size: 0 },
+    });
+    expect(fresh.refusal()?.body.error.code).toBe('admission_unavailable');
+  });
+});
