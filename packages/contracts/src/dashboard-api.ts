@@ -9,7 +9,10 @@ import { usageSchema } from './usage.js';
 const instantSchema = z.iso.datetime();
 
 export const credentialsSchema = z.strictObject({
-  email: z.email().max(254).transform((email) => email.trim().toLowerCase()),
+  email: z
+    .email()
+    .max(254)
+    .transform((email) => email.trim().toLowerCase()),
   /** 8–128 characters; more would only feed the hash function's cost. */
   password: z.string().min(8, 'a password has at least 8 characters').max(128, 'a password has at most 128 characters'),
 });

@@ -12,4 +12,8 @@ export const daySchema = z.string().regex(/^\d{4}-\d{2}-\d{2}$/, 'expected a UTC
 /** A gateway's identity, kept in its journal folder: 1–64 of a–z, 0–9 and "-". */
 export const gatewayIdSchema = z.string().regex(/^[a-z0-9-]{1,64}$/);
 /** Public model id. Case- and dash-sensitive (spec TL-3). */
-export const modelIdSchema = z.string().min(1).max(128).regex(/^[A-Za-z0-9][A-Za-z0-9._:/-]*$/, 'model ids use letters, digits and . _ : / -');
+export const modelIdSchema = z
+  .string()
+  .min(1)
+  .max(128)
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._:/-]*$/, 'model ids use letters, digits and . _ : / -');

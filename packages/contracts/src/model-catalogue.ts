@@ -8,7 +8,10 @@ export const deploymentSchema = z.object({
   /** Up to and including the version segment: "https://api.openai.com/v1". */
   baseUrl: z.url(),
   upstreamModel: z.string().min(1).max(128),
-  credential: z.string().regex(/^(env:[A-Z][A-Z0-9_]*|file:\/.+)$/).nullable(),
+  credential: z
+    .string()
+    .regex(/^(env:[A-Z][A-Z0-9_]*|file:\/.+)$/)
+    .nullable(),
   /** Time to the response head. */
   headTimeoutMs: z.number().int().positive(),
   /** Longest silence between two chunks of a body. */

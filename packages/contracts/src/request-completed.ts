@@ -15,7 +15,14 @@ import { usageSchema } from './usage.js';
  * | `drain_capped`   | what was counted, `estimated`: the drain after an abort hit its bound |
  * | `gateway_died`   | what the last durable progress record counted, `estimated`     |
  */
-export const OUTCOMES = ['completed', 'client_aborted', 'upstream_error', 'upstream_cut', 'drain_capped', 'gateway_died'] as const;
+export const OUTCOMES = [
+  'completed',
+  'client_aborted',
+  'upstream_error',
+  'upstream_cut',
+  'drain_capped',
+  'gateway_died',
+] as const;
 export const outcomeSchema = z.enum(OUTCOMES);
 export type Outcome = z.infer<typeof outcomeSchema>;
 

@@ -21,7 +21,10 @@ export type KeyProjectReply = z.infer<typeof keyProjectReplySchema>;
 /** `metering.totals.get.v1`: committed totals. A scope without a row is answered with total "0", version 0. */
 export const totalsGetRequestSchema = z.object({ accountId: uuid7Schema, scopes: z.array(scopeSchema).min(1).max(100) });
 export type TotalsGetRequest = z.infer<typeof totalsGetRequestSchema>;
-export const totalsGetReplySchema = z.union([z.object({ ok: z.literal(true), totals: z.array(scopeTotalSchema) }), rpcFailureSchema]);
+export const totalsGetReplySchema = z.union([
+  z.object({ ok: z.literal(true), totals: z.array(scopeTotalSchema) }),
+  rpcFailureSchema,
+]);
 export type TotalsGetReply = z.infer<typeof totalsGetReplySchema>;
 
 /** One call in the activity list. */
