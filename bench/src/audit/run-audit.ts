@@ -68,9 +68,11 @@ async function auditBooks(
   if (options.oracleFile !== null) {
     available.add('oracle');
     const oracle = await loadOracle(database, options.oracleFile, options.onProgress);
+    options.onProgress(`oracle: ${oracle.calls} calls served; comparing them with the books`);
     checks.push(...(await checkOracle(database, oracle)));
     table.add('oracle', await readOracleSums(database));
   }
+  options.onProgress('comparing the books with each other');
   checks.push(...(await checkLedger(database)));
   const session = options.session ? await DashboardSession.signIn(options.session) : null;
   const sessionAccount = session ? await session.accountId() : null;
