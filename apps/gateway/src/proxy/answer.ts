@@ -7,6 +7,7 @@ import type { Journal } from '../journal/journal.service.js';
 import type { CallSettler } from '../settlement/call-settler.service.js';
 import type { AnswerHandler, UpstreamFailure, UpstreamFlow } from '../upstreams/upstream.types.js';
 import type { TokenEstimator } from '../usage/token-estimator.service.js';
+import type { ByteBudget } from './byte-budget.js';
 import { type ExitSignal, isFree } from './call-exit.js';
 import type { OpenCall } from './open-call.js';
 import type { OpenCalls } from './open-calls.service.js';
@@ -25,6 +26,8 @@ export interface AnswerContext {
   estimator: TokenEstimator;
   ticker: Ticker;
   openCalls: OpenCalls;
+  /** For streams kept in case the upstream reports no usage. */
+  keptBytes: ByteBudget;
   /** Told of an exception that should not exist. */
   onDefect: (error: unknown, requestId: string) => void;
 }
@@ -116,6 +119,8 @@ export abstract class Answer implements AnswerHandler, Ticking {
   protected abstract onTick(nowMs: number): void;
   /** Usage as the upstream reported it, or counted in its place. */
   protected abstract countUsage(signal: ExitSignal): CountedUsage | Promise<CountedUsage>;
+  /** Lets go of what was kept for counting. */
+  protected abstract release(): void;
   /** Sends what ends the answer; the call is durable. */
   protected abstract sendEnd(error: ApiError | null): void;
   /** The status the client has, or would have, been answered with. */
@@ -136,6 +141,7 @@ export abstract class Answer implements AnswerHandler, Ticking {
       this.call.options.res.destroy();
     } finally {
       this.context.openCalls.delete(this.call);
+      this.release();
       this.call.options.trace.span.end();
     }
   }

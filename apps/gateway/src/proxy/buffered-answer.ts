@@ -39,6 +39,10 @@ export class BufferedAnswer extends Answer {
 
   protected onTick(): void {}
 
+  protected release(): void {
+    this.chunks = [];
+  }
+
   protected async countUsage(signal: ExitSignal): Promise<CountedUsage> {
     const reported = readUsage(this.usage, this.price);
     if (reported !== null) return { usage: reported, estimated: false };

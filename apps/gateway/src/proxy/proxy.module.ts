@@ -24,10 +24,12 @@ import { Credentials } from '../upstreams/credentials.service.js';
 import { OpenAiUpstream } from '../upstreams/openai/openai-upstream.service.js';
 import { TokenEstimator } from '../usage/token-estimator.service.js';
 import type { AnswerContext } from './answer.js';
+import { ByteBudget } from './byte-budget.js';
 import { CallDrain } from './call-drain.service.js';
 import { Capacity } from './capacity.service.js';
 import { ChatCompletions } from './chat-completions.js';
 import { OpenCalls } from './open-calls.service.js';
+import { KEPT_BYTES_TOTAL_MAX } from './stream-answer.js';
 import { Ticker } from './ticker.service.js';
 
 /** Injection token of what serving an answer needs. */
@@ -90,7 +92,7 @@ type ChatTuple = [
       useFactory: (...[settler, journal, estimator, ticker, openCalls, logger]: AnswersTuple): AnswerContext => {
         const onDefect = (err: unknown, requestId: string) =>
           logger.error({ err, requestId }, 'a call could not be settled as it ended');
-        return { settler, journal, estimator, ticker, openCalls, onDefect };
+        return { settler, journal, estimator, ticker, openCalls, keptBytes: new ByteBudget(KEPT_BYTES_TOTAL_MAX), onDefect };
       },
     },
     {

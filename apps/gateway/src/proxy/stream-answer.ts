@@ -17,6 +17,8 @@ export const PROGRESS_MS = 2_000;
 export const PROGRESS_EVENTS = 512;
 /** Of a stream at most this much is kept, to count it should the upstream report no usage. */
 export const KEPT_BYTES_MAX = 512 * 1024;
+/** And of all open streams together at most this much. */
+export const KEPT_BYTES_TOTAL_MAX = 64 * 1024 * 1024;
 
 const HEARTBEAT = Buffer.from(': keep-alive\n\n');
 const DONE = Buffer.from('data: [DONE]\n\n');
@@ -31,6 +33,7 @@ export class StreamAnswer extends Answer {
   private readonly scanner = new UsageScanner(this.call.options.keepsUsageEvent);
   private kept: Buffer[] = [];
   private keptBytes = 0;
+  private isKeeping = true;
   private isHeadSent = false;
   private isDone = false;
   private lastWriteAtMs = performance.now();
@@ -76,12 +79,18 @@ export class StreamAnswer extends Answer {
     if (this.status === null) return { usage: {}, estimated: true };
     if (signal === 'gateway_ending') return { usage: this.counted(), estimated: true };
     const { estimator } = this.context;
-    const isWhole = this.keptBytes <= KEPT_BYTES_MAX;
     const [input, output] = await Promise.all([
       estimator.count('prompt', this.call.options.body),
-      isWhole ? estimator.count('stream', Buffer.concat(this.kept)) : this.scanner.events,
+      this.isKeeping ? estimator.count('stream', Buffer.concat(this.kept)) : this.scanner.events,
     ]);
     return { usage: countedUsage(input, output), estimated: true };
+  }
+
+  protected release(): void {
+    this.isKeeping = false;
+    this.context.keptBytes.give(this.keptBytes);
+    this.keptBytes = 0;
+    this.kept = [];
   }
 
   protected sendEnd(error: ApiError | null): void {
@@ -160,8 +169,10 @@ export class StreamAnswer extends Answer {
   }
 
   private keep(chunk: Buffer): void {
-    this.keptBytes += chunk.length;
-    if (this.keptBytes <= KEPT_BYTES_MAX) this.kept.push(chunk);
-    else this.kept = [];
+    if (!this.isKeeping) return;
+    if (this.keptBytes + chunk.length <= KEPT_BYTES_MAX && this.context.keptBytes.take(chunk.length)) {
+      this.keptBytes += chunk.length;
+      this.kept.push(chunk);
+    } else this.release();
   }
 }
