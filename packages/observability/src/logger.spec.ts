@@ -36,6 +36,15 @@ describe('a log line', () => {
     expect(lines[0]).toContain('[redacted]');
   });
 
+  it('never shows the arguments of a Redis command that failed: the password is one of AUTH', () => {
+    const { logger, lines } = capture();
+    const refusal = () => Object.assign(new Error('WRONGPASS'), { command: { name: 'auth', args: ['default', 'hunter2hunter2'] } });
+    logger.warn({ err: refusal() }, 'x');
+    logger.warn({ err: Object.assign(new Error('all failed'), { lastNodeError: refusal() }) }, 'x');
+    expect(lines.join('')).not.toContain('hunter2');
+    expect(lines[0]).toContain('"name":"auth"');
+  });
+
   it.each([
     ['the message', (text: string) => [{}, text] as const],
     ['an unexpected field', (text: string) => [{ note: { deep: { deeper: text } } }, 'x'] as const],
@@ -56,11 +65,16 @@ describe('redaction', () => {
     ['tlm_abcdefghijklmnop', 'tlm_[redacted]'],
     ['sk-proj-abcdefghijklmnop', 'sk-[redacted]'],
     ['"authorization":"Bearer abc.def-ghi"', '"authorization":"Bearer [redacted]"'],
+    [`my_${KEY}`, 'my_tl_[redacted]'],
+    ['tl_session=_7aDV30p9LlLZ5OtwcUKw1_O_fI21C0mrqsq3fOXeg4; x=1', 'tl_session=[redacted]; x=1'],
+    ['__Host-tl_session=-7aDV30p9LlLZ5OtwcUKw1_O_fI21C0mrqsq3fOXeg4', '__Host-tl_session=[redacted]'],
+    ['cannot reach postgresql://control_app:hunter2@db:5432/x', 'cannot reach postgresql://control_app:[redacted]@db:5432/x'],
+    ['"redis://:hunter2@redis:6379"', '"redis://:[redacted]@redis:6379"'],
   ])('hides %s', (text, expected) => {
     expect(redactSecrets(text)).toBe(expected);
   });
 
-  it.each(['request 0197-tl', 'html_element', 'task-runner', 'bearer token is missing', 'tl_short'])(
+  it.each(['http://127.0.0.1:4100/a@b', 'nats://a:4222,nats://b:4222', 'request 0197-tl', 'html_element', 'task-runner', 'bearer token is missing', 'tl_short'])(
     'leaves "%s" alone',
     (text) => {
       expect(redactSecrets(text)).toBe(text);

@@ -35,7 +35,12 @@ const SECRET_FIELDS = [
   'pepper',
 ];
 /** Fields at the top of a line and up to two objects deep (`req.headers.authorization`). */
-const REDACT_PATHS = SECRET_FIELDS.flatMap((field) => [`["${field}"]`, `*["${field}"]`, `*.*["${field}"]`]);
+const REDACT_PATHS = [
+  ...SECRET_FIELDS.flatMap((field) => [`["${field}"]`, `*["${field}"]`, `*.*["${field}"]`]),
+  // ioredis hangs the failed command on its errors, and the arguments of AUTH are user and password.
+  '*.command.args',
+  '*.*.command.args',
+];
 
 /**
  * JSON lines on standard output, written asynchronously so that a request never waits for the terminal or the disk.
