@@ -8,6 +8,7 @@ import { startTraffic } from './harness/traffic.js';
 
 const TEST_TIMEOUT_MS = 90_000;
 const REFUSED_WITHIN_MS = 100;
+const CONCURRENCY = 8;
 const SIM = { latencyMs: 15, completionTokens: 20 };
 
 let installation: Installation;
@@ -70,16 +71,20 @@ describe('Redis', () => {
     async () => {
       const budgetUsd = '0.002';
       const poor = await installation.mint(holder, { budgetUsd });
-      const traffic = startTraffic(poor.client, { concurrency: 8, sim: SIM });
+      const traffic = startTraffic(poor.client, { concurrency: CONCURRENCY, sim: SIM });
       for (let flush = 0; flush < 3; flush++) {
         const attempts = traffic.completed.length + traffic.failed.length;
         await waitUntil(() => traffic.completed.length + traffic.failed.length >= attempts + 20, { timeoutMs: 20_000 });
         await flushRedis();
       }
-      await waitUntil(() => traffic.failed.some((failure) => failure.includes('429')), {
-        timeoutMs: 30_000,
-        what: 'the budget to be spent',
-      });
+      const isSpent = (failure: string) => failure.startsWith('429 budget_exceeded');
+      await waitUntil(() => traffic.failed.some(isSpent), { timeoutMs: 30_000, what: 'the budget to be spent' });
+      // What was spent is still spent after yet another loss: nothing is served any more.
+      await flushRedis();
+      const served = traffic.completed.length;
+      const refused = traffic.failed.filter(isSpent).length;
+      await waitUntil(() => traffic.failed.filter(isSpent).length >= refused + 20, { timeoutMs: 30_000 });
+      expect(traffic.completed.length - served).toBeLessThanOrEqual(CONCURRENCY);
       await traffic.stop();
       await installation.auditExactly(1);
       const [row] = await installation.database.query<{ spent: string }>(

@@ -1,4 +1,4 @@
-import type OpenAI from 'openai';
+import OpenAI from 'openai';
 import { chat, chatStream, type Sim } from './chat.js';
 
 /** No traffic of a test goes on for longer, whatever the test forgot. */
@@ -32,7 +32,7 @@ export function startTraffic(client: OpenAI, { concurrency, sim }: TrafficOption
         const answer = await (stream ? chatStream(client, { sim, maxTokens: 500 }) : chat(client, { sim, maxTokens: 500 }));
         completed.push(answer.requestId);
       } catch (error) {
-        failed.push(String(error));
+        failed.push(describeFailure(error));
         // A gateway that is down refuses at once: without a pause the lanes would burn all calls on it.
         await new Promise((resolve) => setTimeout(resolve, FAILURE_PAUSE_MS));
       }
@@ -47,4 +47,10 @@ export function startTraffic(client: OpenAI, { concurrency, sim }: TrafficOption
       await Promise.all(lanes);
     },
   };
+}
+
+/** "429 budget_exceeded insufficient_quota: …" of a refusal, "APIConnectionError: …" of a call that was cut. */
+function describeFailure(error: unknown): string {
+  if (!(error instanceof OpenAI.APIError) || error.status === undefined) return String(error);
+  return `${error.status} ${error.type} ${error.code}: ${error.message}`;
 }
