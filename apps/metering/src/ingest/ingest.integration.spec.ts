@@ -200,6 +200,16 @@ describe('an event that cannot be booked', () => {
     expect(rows).toEqual([{ reason: 'invalid', payload: Buffer.from(payload) }]);
   });
 
+  it('whose fault PostgreSQL could not even write down is quarantined all the same, and holds up nothing', async () => {
+    // A NUL is text in JSON and none in PostgreSQL; it reaches the quarantine by way of the sentence that says what is wrong.
+    const event = { ...newEvent(), usage: { '\u0000': 1 } };
+    const after = newEvent();
+    await publish(world, JSON.stringify(event), after);
+    await settled(event);
+    await settled(after);
+    expect(await quarantineReasons(event.requestId)).toEqual(['invalid']);
+  });
+
   it('that PostgreSQL refuses is found in its batch, quarantined after its bound, and its neighbours are booked', async () => {
     const tenant = newTenant();
     const poison = { ...newEvent({ tenant }), httpStatus: 2 ** 40 };

@@ -12,6 +12,10 @@ const INSERT_QUARANTINE = `
   SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::bytea[])
   ON CONFLICT DO NOTHING`;
 
+/** PostgreSQL's text has no NUL and JSON's has: a detail that quotes one could never be written, and its message never leave. */
+const NUL = '\0';
+const REPLACEMENT_CHARACTER = '\uFFFD';
+
 @Injectable()
 export class IngestRepository {
   constructor(@Inject(INGEST_POOL) private readonly pool: Pool) {}
@@ -29,7 +33,7 @@ export class IngestRepository {
       rows.map(() => uuid7()),
       rows.map((row) => row.message.streamSequence),
       rows.map((row) => row.reason),
-      rows.map((row) => row.detail),
+      rows.map((row) => row.detail.replaceAll(NUL, REPLACEMENT_CHARACTER)),
       rows.map((row) => row.requestId),
       rows.map((row) => Buffer.from(row.message.data)),
       rows.map((row) => row.hash),

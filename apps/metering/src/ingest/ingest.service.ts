@@ -44,21 +44,35 @@ export class IngestService {
    * neither its batch nor the stream. Returns what made single messages fail; throws what is no row's fault.
    */
   private async bookOrSplit(batch: readonly Judged[], onCommitted: (booking: Booking) => void): Promise<unknown[]> {
+    const failure = await this.tryToBook(batch, onCommitted);
+    if (failure === null) return [];
+    if (batch.length === 1) {
+      // Its day was just looked at anew: what was wrong with the partitions is not held against the message.
+      const again = await this.tryToBook(batch, onCommitted);
+      return again === null ? [] : this.giveUpOn(batch[0] as Judged, again.error, onCommitted);
+    }
+    const middle = Math.ceil(batch.length / 2);
+    const left = await this.bookOrSplit(batch.slice(0, middle), onCommitted);
+    return [...left, ...(await this.bookOrSplit(batch.slice(middle), onCommitted))];
+  }
+
+  /** Null when the batch is committed; what failed where a row may be at fault; throws what is no row's fault. */
+  private async tryToBook(
+    batch: readonly Judged[],
+    onCommitted: (booking: Booking) => void,
+  ): Promise<{ error: unknown } | null> {
     try {
       await this.partitions.ensure(
         batch.flatMap(({ verdict }) => ('call' in verdict ? uuid7Day(verdict.call.event.requestId) : [])),
       );
       onCommitted(await this.booking.book(batch));
-      return [];
+      return null;
     } catch (error) {
       // A partition that was taken away is found missing only after forgetting that it was there.
       this.partitions.forget();
       if (!isRowFault(error)) throw error;
-      if (batch.length === 1) return this.giveUpOn(batch[0] as Judged, error, onCommitted);
+      return { error };
     }
-    const middle = Math.ceil(batch.length / 2);
-    const left = await this.bookOrSplit(batch.slice(0, middle), onCommitted);
-    return [...left, ...(await this.bookOrSplit(batch.slice(middle), onCommitted))];
   }
 
   private async giveUpOn(

@@ -1,0 +1,46 @@
+import { describe, expect, it } from '@jest/globals';
+import type { PartitionsRepository } from '../partitions/partitions.repository.js';
+import { PartitionsService } from '../partitions/partitions.service.js';
+import type { PricesService } from '../prices/prices.service.js';
+import { newEvent, PRICE } from '../testing/events.js';
+import { toPayload } from '../testing/world.js';
+import type { Booking, BookingService } from './booking.service.js';
+import { IngestService } from './ingest.service.js';
+import type { Judged } from './ingest.types.js';
+
+const NOTHING: Booking = { booked: [], duplicates: 0, quarantined: [], settlements: [] };
+
+/** Check violation: "no partition of relation found for row". */
+const noPartition = () => Object.assign(new Error('no partition of relation "usage" found for row'), { code: '23514' });
+
+/** Metering whose only fault is that `days` may lose a partition behind its back. */
+function newIngest(days: Set<string>): { ingest: IngestService; booked: Judged[] } {
+  const booked: Judged[] = [];
+  const partitions = new PartitionsService({
+    ensure: async (day: string) => {
+      days.add(day);
+    },
+  } as PartitionsRepository);
+  const booking = {
+    book: async (batch: readonly Judged[]) => {
+      if (days.size === 0 && batch.some(({ verdict }) => 'call' in verdict)) throw noPartition();
+      booked.push(...batch);
+      return NOTHING;
+    },
+  } as unknown as BookingService;
+  const prices = { getBook: async () => new Map([[PRICE.id, PRICE]]) } as unknown as PricesService;
+  return { ingest: new IngestService(booking, prices, partitions), booked };
+}
+
+describe('a call whose day has lost its partition', () => {
+  it('is booked, not quarantined, however often it was delivered during the outage before', async () => {
+    const days = new Set<string>();
+    const { ingest, booked } = newIngest(days);
+    const message = () => ({ data: toPayload(newEvent()), streamSequence: 1, deliveries: 1 });
+    await ingest.ingest([message()], () => {});
+    // The database comes back from a backup older than the partition; this process remembers that it had one.
+    days.clear();
+    await ingest.ingest([{ ...message(), deliveries: 9 }], () => {});
+    expect(booked.map(({ verdict }) => 'call' in verdict)).toEqual([true, true]);
+  });
+});
