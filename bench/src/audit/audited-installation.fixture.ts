@@ -14,7 +14,12 @@ import { makeTestFolder, removeTestFolder } from '@tensorloop/testing/test-folde
 import { Redis } from 'ioredis';
 import type { AuditOptions } from './audit-options.js';
 import { type BookedCall, bookCalls, oracleLine, sampleCalls } from './booked-calls.fixture.js';
-import { CALLS_OPEN_METRIC, JOURNAL_UNACKNOWLEDGED_METRIC, REDIS_WRITES_METRIC } from './journal-checks.js';
+import {
+  CALLS_OPEN_METRIC,
+  JOURNAL_ENTRIES_METRIC,
+  JOURNAL_UNACKNOWLEDGED_METRIC,
+  REDIS_WRITES_METRIC,
+} from './journal-checks.js';
 
 /** Servers shared by all tests of a file; what differs between tests is the database and what Redis holds. */
 export interface AuditServers {
@@ -55,9 +60,10 @@ export class AuditedInstallation {
   /** What the stand-in for metering answers; tests falsify it. */
   activity: BookedCall[] = [];
   unacknowledged = 0;
+  journalEntries = 0;
   private readonly metrics: Server = createServer((_req, res) => {
     res.end(
-      `# TYPE ${CALLS_OPEN_METRIC} gauge\n${CALLS_OPEN_METRIC} 0\n${REDIS_WRITES_METRIC} 0\n${JOURNAL_UNACKNOWLEDGED_METRIC}{gateway="a"} ${this.unacknowledged}\n`,
+      `# TYPE ${CALLS_OPEN_METRIC} gauge\n${CALLS_OPEN_METRIC} 0\n${REDIS_WRITES_METRIC} 0\n${JOURNAL_ENTRIES_METRIC} ${this.journalEntries}\n${JOURNAL_UNACKNOWLEDGED_METRIC}{gateway="a"} ${this.unacknowledged}\n`,
     );
   });
 

@@ -7,11 +7,14 @@ const METRICS_TIMEOUT_MS = 5_000;
 
 /** What a gateway says of itself: calls that metering has not settle-acknowledged, calls still open, writes Redis did not take. */
 export const JOURNAL_UNACKNOWLEDGED_METRIC = 'tensorloop_gateway_unacknowledged_calls';
+export const JOURNAL_ENTRIES_METRIC = 'tensorloop_gateway_journal_entries';
 export const CALLS_OPEN_METRIC = 'tensorloop_gateway_open_calls';
 export const REDIS_WRITES_METRIC = 'tensorloop_gateway_redis_writes_waiting';
 
 export interface JournalState {
   unacknowledged: number;
+  /** Open calls included. */
+  entries: number;
   open: number;
   unwritten: number;
 }
@@ -30,6 +33,7 @@ export async function readJournal(gatewayUrl: string): Promise<JournalState> {
   const text = await response.body.text();
   return {
     unacknowledged: readGauge(text, JOURNAL_UNACKNOWLEDGED_METRIC),
+    entries: readGauge(text, JOURNAL_ENTRIES_METRIC),
     open: readGauge(text, CALLS_OPEN_METRIC),
     unwritten: readGauge(text, REDIS_WRITES_METRIC),
   };
@@ -40,6 +44,7 @@ export async function checkJournals(gatewayUrls: string[]): Promise<CheckResult>
   for (const url of gatewayUrls) {
     const state = await readJournal(url);
     check.equal(`gateway ${url} unacknowledged`, 0, state.unacknowledged);
+    check.equal(`gateway ${url} entries of its journal`, 0, state.entries);
     check.equal(`gateway ${url} open`, 0, state.open);
     check.equal(`gateway ${url} waiting for Redis`, 0, state.unwritten);
   }

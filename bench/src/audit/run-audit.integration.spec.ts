@@ -177,6 +177,13 @@ const PLANTED: [what: string, plant: () => unknown, ...checks: string[]][] = [
     'quarantine: empty',
   ],
   [
+    'an entry that never leaves a journal',
+    () => {
+      installation.journalEntries = 1;
+    },
+    'journal: every call settle-acknowledged',
+  ],
+  [
     'an unacknowledged entry in a journal',
     () => {
       installation.unacknowledged = 1;

@@ -104,7 +104,7 @@ async function readPending({ redis, nats }: Connections, options: AuditOptions):
   };
   for (const url of options.gatewayUrls) {
     const journal = await readJournal(url);
-    pending[`journal of ${url}`] = journal.unacknowledged + journal.open + journal.unwritten;
+    pending[`journal of ${url}`] = Math.max(journal.unacknowledged, journal.entries) + journal.unwritten;
   }
   return pending;
 }

@@ -41,6 +41,7 @@ export function watchGateway(parts: GatewayHealthParts): void {
     openCalls: () => parts.openCalls.size,
     unacknowledged: () => parts.shipper.backlog,
     waitingForRedis: () => parts.writes.size,
+    journalEntries: () => parts.journal.entries.size,
     journalBytes: () => parts.journal.diskBytes,
   });
 }

@@ -9,6 +9,7 @@ export interface GatewayGauges {
   openCalls: () => number;
   unacknowledged: () => number;
   waitingForRedis: () => number;
+  journalEntries: () => number;
   journalBytes: () => number;
 }
 
@@ -64,6 +65,11 @@ export class GatewayMetrics {
     gauge('tensorloop_gateway_open_calls', 'Calls between admission and end.', gauges.openCalls);
     gauge('tensorloop_gateway_unacknowledged_calls', 'Ended calls that metering has not acknowledged.', gauges.unacknowledged);
     gauge('tensorloop_gateway_redis_writes_waiting', 'Settlements and releases that wait for Redis.', gauges.waitingForRedis);
+    gauge(
+      'tensorloop_gateway_journal_entries',
+      'Calls in the journal: open, or ended and not acknowledged.',
+      gauges.journalEntries,
+    );
     gauge('tensorloop_gateway_journal_bytes', 'Bytes of the journal on the disk.', gauges.journalBytes);
   }
 
