@@ -1,5 +1,5 @@
 #!/bin/sh
-# Deletes from a built checkout everything that the service in folder $1 does not need to run. For service.Dockerfile.
+# Deletes from a built checkout everything that the service in folder $1 does not need to run. For the Dockerfiles.
 set -eu
 folder=$1
 [ -d "$folder" ] || { echo "keep-runtime.sh: there is no folder $folder" >&2; exit 1; }
