@@ -42,9 +42,21 @@ export type Me = z.infer<typeof meSchema>;
 export const EXPIRY_DAYS_DEFAULT = 90;
 export const EXPIRY_DAYS_MAX = 365;
 
+/** Of lone surrogates, control characters and marks that turn the reading direction: the first two cannot be stored, the last disguise. */
+const UNPRINTABLE = /[\p{Cc}\p{Cs}\u202a-\u202e\u2066-\u2069]/u;
+const VISIBLE = /[\p{L}\p{N}\p{P}\p{S}]/u;
+
+const keyNameSchema = z
+  .string()
+  .trim()
+  .min(1, 'expected a name')
+  .max(100, 'a name has at most 100 characters')
+  .refine((name) => !UNPRINTABLE.test(name), 'a name has no control characters')
+  .refine((name) => name === '' || VISIBLE.test(name), 'expected a name that can be seen');
+
 /** Mint (spec TL-3). What is left out takes the plan's ceiling; the expiry defaults to 90 days. */
 export const keyCreateSchema = z.strictObject({
-  name: z.string().trim().min(1).max(100),
+  name: keyNameSchema,
   models: z.array(modelIdSchema).min(1).max(200).optional(),
   budgetUsd: usdSchema.optional(),
   rpm: z.number().int().min(1).optional(),

@@ -93,6 +93,23 @@ describe('a minted key (TL-3)', () => {
   });
 });
 
+describe('the name of a key', () => {
+  it.each(['', '  ', 'a\u0000b', 'line\nbreak', '\ud800', '\u200b', '\u202Ecod.exe', 'x'.repeat(101)])(
+    'is refused as %j, pointing at it',
+    async (name) => {
+      const { browser } = await plane.signUp();
+      const { status, body } = await browser.mint({ name });
+      expect([status, body.code, body.errors?.[0]?.pointer]).toEqual([400, 'invalid_request', '/name']);
+    },
+  );
+
+  it('may be in any script', async () => {
+    const { browser } = await plane.signUp();
+    const name = 'Schlüssel 鍵 👩‍💻';
+    expect((await browser.mint({ name })).body.name).toBe(name);
+  });
+});
+
 describe("the plan's ceilings (TL-2)", () => {
   it.each([
     [{ budgetUsd: '5.000000001' }, 'budget_above_plan', '/budgetUsd'],

@@ -51,8 +51,10 @@ export class UsageController {
     @Traceparent() traceparent: string | undefined,
   ): Promise<UsageSummary> {
     const days = dayRange(query, this.clock());
-    if (!days.ok)
-      throw usageProblems.days_invalid({ detail: days.message, errors: [{ pointer: days.pointer, message: days.message }] });
+    if (!days.ok) {
+      const detail = `This range of days cannot be summed: ${days.message}.`;
+      throw usageProblems.days_invalid({ detail, errors: [{ pointer: days.pointer, message: days.message }] });
+    }
     const summary = await this.usage.getSummary({ accountId, traceparent }, { from: days.from, to: days.to });
     if (summary === null) throw usageProblems.usage_unavailable({ headers: RETRY_HEADERS });
     return summary;

@@ -36,6 +36,10 @@ describe('days of the summary', () => {
     [{ to: '2026-13-01' }, '/to'],
     [{ from: '2026-11-22', to: '2026-11-21' }, '/from'],
     [{ from: '2025-11-20', to: '2026-11-21' }, '/from'],
+    [{ to: '0000-01-01' }, '/to'],
+    [{ from: '0000-01-01', to: '0000-02-01' }, '/to'],
+    [{ from: '1969-12-31', to: '1970-01-01' }, '/from'],
+    [{ to: '1970-01-01' }, '/from'],
   ])('are refused for %j', (query, pointer) => {
     expect(dayRange(query, NOW_MS)).toMatchObject({ ok: false, pointer });
   });

@@ -4,6 +4,7 @@ const DAY_MS = 86_400_000;
 /** Days in the summary when none are asked for. */
 const DAYS_DEFAULT = 30;
 export const DAYS_MAX = 366;
+const FIRST_DAY_MESSAGE = 'days are counted from 1970-01-01 on';
 
 /** Marks the form of the cursor, so that it can change without an old one being misread. */
 const CURSOR_PREFIX = 'a1.';
@@ -30,6 +31,9 @@ export function dayRange(query: { from?: string | undefined; to?: string | undef
   const fromMs = query.from === undefined ? toMs - (DAYS_DEFAULT - 1) * DAY_MS : parseDay(query.from);
   if (fromMs === null) return { ok: false, pointer: '/from', message: 'this day does not exist' };
   if (fromMs > toMs) return { ok: false, pointer: '/from', message: '"from" lies after "to"' };
+  // Below the first day there is nothing to find, and year 0 exists in JavaScript but not in PostgreSQL.
+  if (toMs < 0) return { ok: false, pointer: '/to', message: FIRST_DAY_MESSAGE };
+  if (fromMs < 0) return { ok: false, pointer: '/from', message: FIRST_DAY_MESSAGE };
   if (toMs - fromMs >= DAYS_MAX * DAY_MS) return { ok: false, pointer: '/from', message: `at most ${DAYS_MAX} days at once` };
   return { ok: true, from: toDay(fromMs), to: toDay(toMs) };
 }
