@@ -81,10 +81,19 @@ async function runCheck(indicator: Indicator): Promise<Readiness['checks'][strin
     const detail = await Promise.race([Promise.resolve().then(() => indicator.check()), timeout]);
     return { ok: true, latencyMs: latencyMs(), ...(typeof detail === 'string' ? { detail } : {}) };
   } catch (error) {
-    return { ok: false, latencyMs: latencyMs(), detail: error instanceof Error ? error.message : String(error) };
+    return { ok: false, latencyMs: latencyMs(), detail: publicReason(error) };
   } finally {
     clearTimeout(timer);
   }
+}
+
+/**
+ * Anyone who reaches the port may ask for readiness, and the errors of drivers name hosts, roles and source files. A plain
+ * Error without a code is one of ours, worded to be read.
+ */
+function publicReason(error: unknown): string {
+  const isOurs = error instanceof Error && error.constructor === Error && !('code' in error) && !('command' in error);
+  return isOurs ? error.message : 'not usable; the log says why';
 }
 
 /** Both Express's response and Fastify's reply. */

@@ -65,6 +65,13 @@ describe.each(Object.entries(ADAPTERS))('an app on %s', (name, createAdapter) =>
       expect(problem.errors?.map((error) => error.pointer)).toEqual(['/name', '/tags/1']);
     });
 
+    it('says in words what is wrong with a field', async () => {
+      const wordsOf = async (body: string) => (await problemOf(await post('/things', body))).errors;
+      expect(await wordsOf('{}')).toEqual([{ pointer: '/name', message: 'this field is required: expected a text' }]);
+      expect(await wordsOf('{"name":1}')).toEqual([{ pointer: '/name', message: 'expected a text, not a number' }]);
+      expect(await wordsOf('[]')).toEqual([{ pointer: '', message: 'expected an object, not a list' }]);
+    });
+
     it('answers a feature’s problem with its code, status and headers', async () => {
       const response = await post('/things', '{"name":"taken"}');
       expect(response.status).toBe(409);
@@ -132,6 +139,7 @@ describe.each(Object.entries(ADAPTERS))('an app on %s', (name, createAdapter) =>
 
       fails = true;
       health.register('silent', () => new Promise(() => {}), { timeoutMs: 20 });
+      health.register('database', () => Promise.reject(Object.assign(new Error('no role x at 10.0.0.1'), { code: 'P2010' })));
       const notReady = await get('/health/ready');
       expect(notReady.status).toBe(503);
       expect(await notReady.json()).toMatchObject({
@@ -140,6 +148,8 @@ describe.each(Object.entries(ADAPTERS))('an app on %s', (name, createAdapter) =>
           flaky: { ok: false, detail: 'refused' },
           silent: { ok: false, detail: 'no answer within 20 ms' },
           good: { ok: true },
+          // The error of a driver names hosts and roles, and anyone may ask.
+          database: { ok: false, detail: 'not usable; the log says why' },
         },
       });
 

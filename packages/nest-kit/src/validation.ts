@@ -9,6 +9,7 @@ import {
 } from '@nestjs/common';
 import { mergeMap, type Observable } from 'rxjs';
 import { type DeclaredResponse, RESPONSE_METADATA, readDeclared } from './access.js';
+import { fieldMessage } from './field-message.js';
 import { type FieldError, generalProblems } from './problem.js';
 
 type Issues = Parameters<
@@ -46,7 +47,7 @@ class InvalidValue extends Error {
 function toFieldErrors(issues: Issues, base: readonly string[]): FieldError[] {
   return issues.slice(0, FIELD_ERRORS_MAX).map((issue) => {
     const path = (issue.path ?? []).map((segment) => String(typeof segment === 'object' ? segment.key : segment));
-    return { pointer: toPointer([...base, ...path]), message: issue.message };
+    return { pointer: toPointer([...base, ...path]), message: fieldMessage(issue) };
   });
 }
 
