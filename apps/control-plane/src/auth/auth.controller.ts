@@ -7,7 +7,9 @@ import { authProblems } from './auth.errors.js';
 import { AuthService, type SignedIn, type SignInRequest } from './auth.service.js';
 import { PasswordHasherBusyError } from './password-hasher.js';
 import { SessionCookie } from './session-cookie.js';
+import { SignInThrottledError } from './sign-in-throttle.js';
 
+const MS_PER_SECOND = 1_000;
 const BUSY_HEADERS = { 'retry-after': '1' };
 
 @Controller('api/auth')
@@ -39,7 +41,7 @@ export class AuthController {
     @Req() req: Request,
     @Res({ passthrough: true }) res: Response,
   ): Promise<Me> {
-    const signedIn = await this.auth.signIn(this.toRequest(body, req)).catch(refuseWhenBusy);
+    const signedIn = await this.auth.signIn(this.toRequest(body, req)).catch(refuseWhenThrottled).catch(refuseWhenBusy);
     if (signedIn === null) throw authProblems.credentials_wrong();
     return this.answer(res, signedIn);
   }
@@ -61,6 +63,12 @@ export class AuthController {
     this.cookie.write(res, token);
     return this.accounts.getMe(accountId, userId);
   }
+}
+
+function refuseWhenThrottled(err: unknown): never {
+  if (!(err instanceof SignInThrottledError)) throw err;
+  const seconds = Math.ceil(err.retryAfterMs / MS_PER_SECOND);
+  throw authProblems.sign_in_throttled({ headers: { 'retry-after': String(seconds) } });
 }
 
 function refuseWhenBusy(err: unknown): never {

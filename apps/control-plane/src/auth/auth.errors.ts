@@ -8,6 +8,11 @@ export const authProblems = defineProblems({
     text: 'An account cannot be created with this e-mail address. If it is yours, sign in.',
   },
   sign_in_busy: { kind: 'unavailable', text: 'Too many people are signing in at the moment; try again in a second.' },
+  // Of an address that nobody has, too.
+  sign_in_throttled: {
+    kind: 'rate_limited',
+    text: 'There were too many failed attempts to sign in with this e-mail address. Wait a few minutes and try again.',
+  },
   session_missing: { kind: 'unauthenticated', text: 'Sign in to continue. The dashboard API takes a session cookie.' },
   role_insufficient: { kind: 'forbidden', text: 'Your role in this account does not allow this.' },
   cross_site_request: { kind: 'forbidden', text: 'This request was made by another site and is refused.' },

@@ -81,6 +81,24 @@ describe('sign-in (TL-1)', () => {
     expect(median(timesMs.unknown)).toBeGreaterThan(median(timesMs.known) * 0.5);
   });
 
+  it('is refused after 20 failures, the right password too, and alike for an address nobody has', async () => {
+    const { browser, email, password } = await plane.signUp();
+    const attempt = (address: string, guess: string) =>
+      plane.browser().send('POST', '/api/auth/sign-in', { body: { email: address, password: guess } });
+    for (const address of [email, `nobody-${email}`]) {
+      const guesses = await Promise.all(Array.from({ length: 30 }, (_, n) => attempt(address, `wrong guess ${n}`)));
+      expect(guesses.filter(({ status }) => status === 401)).toHaveLength(20);
+      const { status, body, headers } = await attempt(address.toUpperCase(), password);
+      expect([status, body.code]).toEqual([429, 'sign_in_throttled']);
+      expect(Number(headers.get('retry-after'))).toBeGreaterThan(500);
+    }
+    // Whoever is signed in stays so: guessing locks nobody out of what is open.
+    expect((await browser.send('GET', '/api/me')).status).toBe(200);
+    plane.clockOffsetMs = 10 * 60_000;
+    expect((await attempt(email, password)).status).toBe(200);
+    plane.clockOffsetMs = 0;
+  });
+
   it('starts a new session and ends the one the browser had', async () => {
     const { browser, email, password } = await plane.signUp();
     const before = plane.browser();

@@ -8,6 +8,7 @@ import { AuthService } from './auth.service.js';
 import { PasswordHasher } from './password-hasher.js';
 import { SessionGuard } from './session.guard.js';
 import { SessionCookie } from './session-cookie.js';
+import { SignInThrottle } from './sign-in-throttle.js';
 
 @Module({
   imports: [AccountsModule],
@@ -16,6 +17,7 @@ import { SessionCookie } from './session-cookie.js';
     AuthService,
     AuthRepository,
     PasswordHasher,
+    SignInThrottle,
     { provide: SessionCookie, inject: [CONFIG], useFactory: (config: Config) => new SessionCookie(config.PUBLIC_URL) },
     { provide: APP_GUARD, useClass: SessionGuard },
   ],

@@ -3,10 +3,11 @@ import type { Credentials } from '@tensorloop/contracts/dashboard-api';
 import { newAccountTag } from '@tensorloop/kernel/key-text';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { CLOCK, type Clock } from '../clock.js';
-import { AuthRepository, type NewSession } from './auth.repository.js';
+import { AuthRepository, type NewSession, type UserRow } from './auth.repository.js';
 import { PasswordHasher } from './password-hasher.js';
 import type { Principal } from './principal.types.js';
 import { isSessionLive, newSessionTimes, newSessionToken, sessionTokenHash, touchedIdleExpiry } from './session.rules.js';
+import { SignInThrottle } from './sign-in-throttle.js';
 
 /** The plan of a fresh account. */
 const SIGN_UP_PLAN_ID = 'free';
@@ -33,6 +34,7 @@ export class AuthService {
   constructor(
     @Inject(AuthRepository) private readonly repository: AuthRepository,
     @Inject(PasswordHasher) private readonly passwords: PasswordHasher,
+    @Inject(SignInThrottle) private readonly throttle: SignInThrottle,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
@@ -54,11 +56,10 @@ export class AuthService {
     return null;
   }
 
-  /** Null for an unknown address and for a wrong password, after the same work. */
+  /** Null for an unknown address and for a wrong password, after the same work. Throws SignInThrottledError after too many. */
   async signIn(request: SignInRequest): Promise<SignedIn | null> {
-    const user = await this.repository.findUserByEmail(request.email);
-    const isRight = await this.passwords.matches(user?.passwordHash ?? null, request.password);
-    if (user === null || !isRight) return null;
+    const user = await this.throttle.attempt(request.email, () => this.checkPassword(request));
+    if (user === null) return null;
     const accountId = await this.repository.findFirstAccountId(user.id);
     if (accountId === null) return null;
     const { token, session } = this.newSession(request.userAgent);
@@ -83,6 +84,12 @@ export class AuthService {
     const idleExpiresAt = touchedIdleExpiry(session, nowMs);
     if (idleExpiresAt !== null) await this.repository.touchSession(tokenHash, new Date(nowMs), idleExpiresAt);
     return { userId: session.userId, email: session.email, accountId: session.accountId, role };
+  }
+
+  private async checkPassword({ email, password }: Credentials): Promise<UserRow | null> {
+    const user = await this.repository.findUserByEmail(email);
+    const isRight = await this.passwords.matches(user?.passwordHash ?? null, password);
+    return isRight ? user : null;
   }
 
   private async endSession(token: string | null): Promise<void> {
