@@ -83,6 +83,17 @@ describe.each(Object.entries(ADAPTERS))('an app on %s', (name, createAdapter) =>
       });
     });
 
+    it('says what is wrong with a body that cannot be read', async () => {
+      const json = await problemOf(await post('/things', '{"name":'));
+      expect(json.detail).toBe('The body is not valid JSON.');
+      const long = await problemOf(await post('/things', LONG_BODY));
+      expect(long.detail).toMatch(/^The request body is too large/);
+      if (name !== 'Express') return;
+      expect(long.detail).toContain('at most 102400 bytes');
+      const charset = await problemOf(await post('/things', '{}', 'application/json; charset=iso-8859-1'));
+      expect([charset.status, charset.detail]).toEqual([415, 'Send the body in UTF-8.']);
+    });
+
     it.each([
       { what: 'a body that is not JSON', send: () => post('/things', '{"name":'), status: 400, code: 'invalid_request' },
       { what: 'a path that does not exist', send: () => get('/nothing'), status: 404, code: 'not_found' },

@@ -120,11 +120,47 @@ const GENERAL_BY_STATUS: ReadonlyMap<number, (details?: ProblemDetails) => Probl
  */
 export function toProblem(error: unknown): ProblemError {
   if (error instanceof ProblemError) return error;
+  const unreadable = unreadableBody(error);
+  if (unreadable !== null) return unreadable;
   const status = statusOf(error);
   const known = status === null ? undefined : GENERAL_BY_STATUS.get(status);
   if (known !== undefined) return known({ cause: error });
   const isClientError = status !== null && status >= HttpStatus.BAD_REQUEST && status < HttpStatus.INTERNAL_SERVER_ERROR;
   return isClientError ? generalProblems.invalid_request({ cause: error }) : generalProblems.internal_error({ cause: error });
+}
+
+/**
+ * A body that the parser of Express or Fastify gave up on, by the parser's own mark: `type` of body-parser, `code` of
+ * Fastify. Nest wraps those of Express.
+ */
+function unreadableBody(error: unknown): ProblemError | null {
+  const { type, code, limit } = parserErrorOf(error);
+  switch (type ?? code) {
+    case 'entity.parse.failed':
+    case 'FST_ERR_CTP_INVALID_JSON_BODY':
+      return generalProblems.invalid_request({ cause: error, detail: 'The body is not valid JSON.' });
+    case 'entity.too.large': {
+      const detail = `The request body is too large; at most ${Number(limit)} bytes are accepted.`;
+      return generalProblems.body_too_large({ cause: error, detail });
+    }
+    case 'charset.unsupported':
+      return generalProblems.unsupported_media_type({ cause: error, detail: 'Send the body in UTF-8.' });
+    default:
+      return null;
+  }
+}
+
+interface ParserError {
+  type?: unknown;
+  code?: unknown;
+  limit?: unknown;
+  cause?: unknown;
+}
+
+function parserErrorOf(error: unknown): ParserError {
+  if (typeof error !== 'object' || error === null) return {};
+  const { cause } = error as ParserError;
+  return typeof cause === 'object' && cause !== null ? cause : error;
 }
 
 function statusOf(error: unknown): number | null {

@@ -38,7 +38,8 @@ describe('a log line', () => {
 
   it('never shows the arguments of a Redis command that failed: the password is one of AUTH', () => {
     const { logger, lines } = capture();
-    const refusal = () => Object.assign(new Error('WRONGPASS'), { command: { name: 'auth', args: ['default', 'hunter2hunter2'] } });
+    const refusal = () =>
+      Object.assign(new Error('WRONGPASS'), { command: { name: 'auth', args: ['default', 'hunter2hunter2'] } });
     logger.warn({ err: refusal() }, 'x');
     logger.warn({ err: Object.assign(new Error('all failed'), { lastNodeError: refusal() }) }, 'x');
     expect(lines.join('')).not.toContain('hunter2');
@@ -74,10 +75,15 @@ describe('redaction', () => {
     expect(redactSecrets(text)).toBe(expected);
   });
 
-  it.each(['http://127.0.0.1:4100/a@b', 'nats://a:4222,nats://b:4222', 'request 0197-tl', 'html_element', 'task-runner', 'bearer token is missing', 'tl_short'])(
-    'leaves "%s" alone',
-    (text) => {
-      expect(redactSecrets(text)).toBe(text);
-    },
-  );
+  it.each([
+    'http://127.0.0.1:4100/a@b',
+    'nats://a:4222,nats://b:4222',
+    'request 0197-tl',
+    'html_element',
+    'task-runner',
+    'bearer token is missing',
+    'tl_short',
+  ])('leaves "%s" alone', (text) => {
+    expect(redactSecrets(text)).toBe(text);
+  });
 });
