@@ -1,7 +1,10 @@
 import { REQUEST_COMPLETED } from '@tensorloop/contracts/subjects';
 import type { Journal } from '../journal/journal.service.js';
 
-/** A call that the stream took, and metering has not acknowledged this long after, is published again. */
+/**
+ * A call that the stream took, and metering has not acknowledged this long after, is published again. The wait doubles with
+ * every copy: while metering is down the stream already has the call, and a day of outage must not fill it with copies.
+ */
 export const REPUBLISH_AFTER_MS = 30_000;
 /** How often the backlog is looked through, and how many calls go out per look. */
 export const SWEEP_MS = 1_000;
@@ -17,7 +20,14 @@ export interface EventPublisher {
   }): Promise<unknown>;
 }
 
-const NEVER = 0;
+/** What is known of a call's publishing. */
+interface Shipment {
+  /** When it was last published (performance.now). */
+  publishedAtMs: number;
+  /** Copies that the stream confirmed. */
+  copies: number;
+}
+
 const encoder = new TextEncoder();
 
 /**
@@ -26,8 +36,8 @@ const encoder = new TextEncoder();
  */
 export class Shipper {
   private publisher: EventPublisher | null = null;
-  /** Request id → when it was last published (performance.now), NEVER when no publish was confirmed. Oldest first. */
-  private readonly unacknowledged = new Map<string, number>();
+  /** By request id, oldest first. */
+  private readonly unacknowledged = new Map<string, Shipment>();
   private readonly timer: NodeJS.Timeout;
   private isSweeping = false;
 
@@ -53,13 +63,13 @@ export class Shipper {
 
   /** Publishes a call whose event is on the disk. */
   ship(requestId: string, payload: string, traceparent?: string): void {
-    this.unacknowledged.set(requestId, NEVER);
+    this.resume(requestId);
     if (this.publisher !== null) void this.publish(requestId, payload, { traceparent });
   }
 
   /** A call out of the replayed journal: it goes out with the next sweep. */
   resume(requestId: string): void {
-    this.unacknowledged.set(requestId, NEVER);
+    this.unacknowledged.set(requestId, { publishedAtMs: Number.NEGATIVE_INFINITY, copies: 0 });
   }
 
   forget(requestId: string): void {
@@ -88,10 +98,11 @@ export class Shipper {
   }
 
   private listDue(): string[] {
-    const dueBefore = performance.now() - this.republishAfterMs;
+    const nowMs = performance.now();
     const due: string[] = [];
-    for (const [requestId, publishedAtMs] of this.unacknowledged) {
-      if (publishedAtMs === NEVER || publishedAtMs < dueBefore) due.push(requestId);
+    for (const [requestId, { publishedAtMs, copies }] of this.unacknowledged) {
+      const waitMs = copies === 0 ? 0 : this.republishAfterMs * 2 ** (copies - 1);
+      if (nowMs - publishedAtMs > waitMs) due.push(requestId);
       if (due.length >= SWEEP_BATCH_MAX) break;
     }
     return due;
@@ -102,8 +113,8 @@ export class Shipper {
     if (payload === null) return false;
     // What the stream took already it would drop as a duplicate for two minutes, and metering, whose acknowledgement was
     // lost, would not hear of it. Under another message id it does, and knows the call by its request id.
-    const wasTaken = this.unacknowledged.get(requestId) !== NEVER;
-    const messageId = wasTaken ? `${requestId}.${Math.round(performance.now())}` : requestId;
+    const copies = this.unacknowledged.get(requestId)?.copies ?? 0;
+    const messageId = copies === 0 ? requestId : `${requestId}.${Math.round(performance.now())}`;
     return this.publish(requestId, payload, { messageId });
   }
 
@@ -113,7 +124,8 @@ export class Shipper {
     { messageId = requestId, traceparent }: { messageId?: string; traceparent?: string | undefined } = {},
   ): Promise<boolean> {
     // Set first: a sweep during the publish must not send a second copy.
-    if (this.unacknowledged.has(requestId)) this.unacknowledged.set(requestId, performance.now());
+    const shipment = this.unacknowledged.get(requestId);
+    if (shipment !== undefined) shipment.publishedAtMs = performance.now();
     try {
       await this.publisher?.publishMessage({
         subject: REQUEST_COMPLETED,
@@ -121,10 +133,11 @@ export class Shipper {
         messageId,
         traceparent,
       });
+      if (shipment !== undefined) shipment.copies += 1;
       return true;
     } catch {
       // Not confirmed, hence perhaps not stored: the next sweep sends it again.
-      if (this.unacknowledged.has(requestId)) this.unacknowledged.set(requestId, NEVER);
+      if (shipment !== undefined) shipment.publishedAtMs = Number.NEGATIVE_INFINITY;
       return false;
     }
   }

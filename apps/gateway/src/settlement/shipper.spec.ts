@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { Shipper } from './shipper.service.js';
 
 const NEVER_BY_ITSELF_MS = 3_600_000;
@@ -53,6 +53,24 @@ describe('the shipper', () => {
     expect(published.slice(0, 2)).toEqual(['a: event of a', 'b: event of b']);
     // Under a message id of its own, or the stream would drop it as a duplicate.
     expect(published.slice(2)).toEqual([expect.stringMatching(/^b\.\d+: event of b$/)]);
+  });
+
+  it('waits twice as long before every further copy: the stream of a long outage is not filled with them', async () => {
+    jest.useFakeTimers();
+    const patient = new Shipper(journal, 1_000, 100);
+    patient.connect(publisher);
+    patient.ship('a', 'event of a');
+    const copiesAfter = async (ms: number) => {
+      await jest.advanceTimersByTimeAsync(ms);
+      return published.length;
+    };
+    expect(await copiesAfter(900)).toBe(1);
+    expect(await copiesAfter(300)).toBe(2);
+    expect(await copiesAfter(1_700)).toBe(2);
+    expect(await copiesAfter(400)).toBe(3);
+    expect(await copiesAfter(60_000)).toBeLessThanOrEqual(8);
+    patient.close();
+    jest.useRealTimers();
   });
 
   it('passes over a call whose event is not on the disk yet', async () => {
