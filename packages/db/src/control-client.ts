@@ -9,14 +9,24 @@ const STATEMENT_TIMEOUT_MS = 10_000;
 const TRANSACTION_WAIT_MS_MAX = 5_000;
 const TRANSACTION_MS_MAX = 10_000;
 
-type GlobalTable = 'plan' | 'model' | 'deployment' | 'user' | 'session';
-type AccountTable = 'account' | 'membership' | 'key' | 'keyProjectionOutbox';
+type GlobalTable = 'plan' | 'model' | 'deployment';
+type SecuredTable = 'user' | 'session' | 'account' | 'membership' | 'key' | 'keyProjectionOutbox';
 type RelayTable = 'plan' | 'account' | 'key' | 'keyProjectionOutbox';
 
-/** Tables that no account owns; outside a transaction the others show no rows. */
+/** Tables of nobody's data; outside a transaction the others show no rows. */
 export type ControlGlobal = Pick<PrismaClient, GlobalTable>;
 /** A transaction of the control plane. `$queryRaw` is for row locks, which Prisma cannot express. */
-export type ControlTransaction = Pick<Prisma.TransactionClient, GlobalTable | AccountTable | '$queryRaw'>;
+export type ControlTransaction = Pick<Prisma.TransactionClient, GlobalTable | SecuredTable | '$queryRaw'>;
+/**
+ * Whose rows a transaction may see (row-level security). A user and a session are found by what the caller presents, an
+ * address or the hash of a token, or by the user's id: nothing lists those of everybody.
+ */
+export interface Scope {
+  accountId?: string;
+  userId?: string;
+  email?: string;
+  sessionHash?: string;
+}
 /** What role control_relay sees: keys of all accounts, to be carried to Redis. */
 export type RelayTables = Pick<PrismaClient, RelayTable>;
 
@@ -44,20 +54,24 @@ export class ControlClient {
     return this.#prisma;
   }
 
-  /** A transaction that sees the rows of one account (row-level security). */
-  withAccount<T>(accountId: string, work: (tx: ControlTransaction) => Promise<T>): Promise<T> {
+  /** A transaction that sees what the scope names. */
+  within<T>(scope: Scope, work: (tx: ControlTransaction) => Promise<T>): Promise<T> {
+    const { accountId = '', userId = '', email = '', sessionHash = '' } = scope;
     return this.#prisma.$transaction(async (tx) => {
-      await tx.$executeRaw`SELECT set_config('app.account_id', ${accountId}, true)`;
+      await tx.$executeRaw`SELECT set_config('app.account_id', ${accountId}, true), set_config('app.user_id', ${userId}, true),
+        set_config('app.email', ${email}, true), set_config('app.session_hash', ${sessionHash}, true)`;
       return work(tx);
     });
   }
 
+  /** A transaction that sees the rows of one account. */
+  withAccount<T>(accountId: string, work: (tx: ControlTransaction) => Promise<T>): Promise<T> {
+    return this.within({ accountId }, work);
+  }
+
   /** A transaction that sees a user's own memberships and their accounts: for sign-in, before the account is known. */
   withUser<T>(userId: string, work: (tx: ControlTransaction) => Promise<T>): Promise<T> {
-    return this.#prisma.$transaction(async (tx) => {
-      await tx.$executeRaw`SELECT set_config('app.user_id', ${userId}, true)`;
-      return work(tx);
-    });
+    return this.within({ userId }, work);
   }
 
   /** Throws when the database does not answer. */

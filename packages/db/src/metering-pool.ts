@@ -5,6 +5,12 @@ const CONNECTIONS_MAX = 10;
 const CONNECT_TIMEOUT_MS = 5_000;
 const STATEMENT_TIMEOUT_MS = 30_000;
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 30_000;
+/**
+ * Beyond the server's own timeout: a server that vanished without a word (power, a cut cable, a failed-over address) cancels
+ * nothing and closes nothing, and a query would wait for its answer for ever.
+ */
+const SILENCE_TIMEOUT_MS = STATEMENT_TIMEOUT_MS + 5_000;
+const KEEP_ALIVE_DELAY_MS = 10_000;
 
 const INT8_OID = 20;
 const DATE_OID = 1082;
@@ -24,6 +30,8 @@ export interface MeteringPoolOptions {
   /** Shown in pg_stat_activity. */
   name: string;
   connectionsMax?: number;
+  /** How long a query waits for a server that says nothing at all. */
+  silenceTimeoutMs?: number;
   /** Told of an idle connection that broke; the pool has dropped it already. */
   onIdleError?: (err: Error) => void;
 }
@@ -37,11 +45,19 @@ export function createMeteringPool(url: string, options: MeteringPoolOptions): p
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     statement_timeout: STATEMENT_TIMEOUT_MS,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
+    query_timeout: options.silenceTimeoutMs ?? SILENCE_TIMEOUT_MS,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,
     types,
   });
   // Without a listener a server that restarts would end the process by way of its idle connections.
   pool.on('error', (err) => options.onIdleError?.(err));
   return pool;
+}
+
+/** pg's own words for a `query_timeout`; the error has no code. */
+function isSilence(err: unknown): err is Error {
+  return err instanceof Error && err.message === 'Query read timeout';
 }
 
 /** Runs `work` in a transaction; rolls back when it throws. A connection that cannot even roll back is thrown away. */
@@ -59,7 +75,9 @@ export async function withTransaction<T>(pool: pg.Pool, work: (client: pg.PoolCl
     await client.query('COMMIT');
     return result;
   } catch (err) {
-    await client.query('ROLLBACK').catch(markBroken);
+    // Nobody answers on it: asking for a rollback would only wait as long again. The server ends what it lost sight of.
+    if (isSilence(err)) broken = err;
+    else await client.query('ROLLBACK').catch(markBroken);
     throw err;
   } finally {
     client.off('error', markBroken);

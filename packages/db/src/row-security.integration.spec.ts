@@ -10,6 +10,8 @@ import { seed } from './seed.js';
 
 const SERVER_START_MS = 60_000;
 const CONTROL_TABLES = ['accounts', 'memberships', 'keys', 'key_projection_outbox'];
+/** Of people, who may belong to several accounts: reached by who they are or what they present. */
+const PERSONAL_TABLES = ['users', 'sessions'];
 const METERING_TABLES = ['usage', 'charges', 'ledger_transactions', 'ledger_entries', 'hourly_rollups', 'scope_totals'];
 
 let database: EmptyDatabase;
@@ -28,15 +30,22 @@ afterAll(async () => {
   await database.close();
 });
 
+function sessionHashOf(userId: string): string {
+  return Buffer.from(userId.replaceAll('-', '')).toString('hex');
+}
+
 /** One row of the account in every table: control as the application writes it, metering as the ingest does. */
 async function insertAccount(accountId: string, userId: string): Promise<void> {
   const client = new ControlClient(database.urls.controlApp);
   const keyId = uuid7();
   const hash = Buffer.from(keyId.replaceAll('-', '')).toString('hex');
-  await client.withAccount(accountId, async (tx) => {
+  await client.within({ accountId, userId }, async (tx) => {
     await tx.user.create({ data: { id: userId, email: `${userId}@example.com`, passwordHash: '$argon2id$test' } });
     await tx.account.create({ data: { id: accountId, tag: newAccountTag(), name: 'n', planId: 'free' } });
     await tx.membership.create({ data: { accountId, userId, role: 'owner' } });
+    const soon = new Date(Date.now() + 60_000);
+    const times = { idleExpiresAt: soon, absoluteExpiresAt: soon };
+    await tx.session.create({ data: { tokenHash: sessionHashOf(userId), userId, accountId, ...times } });
     const mintedAt = new Date();
     const expiresAt = new Date(mintedAt.getTime() + 1_000);
     await tx.key.create({
@@ -119,6 +128,43 @@ describe.each([
     expect((await pool.query("SELECT current_setting('app.account_id', true) AS value")).rows).toEqual([{ value: '' }]);
     expect(await visibleAccounts(pool, table)).toEqual([]);
     await pool.end();
+  });
+});
+
+describe('users and sessions for control_app (TL-1)', () => {
+  it.each(PERSONAL_TABLES)('%s shows nothing when nobody is named', async (table) => {
+    const client = await database.connect('controlApp');
+    expect((await client.query(`SELECT FROM control.${table}`)).rowCount).toBe(0);
+  });
+
+  it.each([
+    ['sessions', 'app.user_id', () => userA],
+    ['sessions', 'app.session_hash', () => sessionHashOf(userA)],
+    ['users', 'app.user_id', () => userA],
+    ['users', 'app.email', () => `${userA}@example.com`],
+    ['users', 'app.account_id', () => accountA],
+  ])('%s shows one row to %s', async (table, setting, value) => {
+    const client = await database.connect('controlApp');
+    await client.query('BEGIN');
+    await client.query('SELECT set_config($1, $2, true)', [setting, value()]);
+    const { rows } = await client.query<{ id: string }>(
+      `SELECT ${table === 'users' ? 'id' : 'user_id'} AS id FROM control.${table}`,
+    );
+    expect(rows).toEqual([{ id: userA }]);
+    await client.query('ROLLBACK');
+  });
+
+  it("an account does not reach its members' sessions, nor anyone another's", async () => {
+    const client = await database.connect('controlApp');
+    await client.query("SELECT set_config('app.account_id', $1, false)", [accountA]);
+    expect((await client.query('SELECT FROM control.sessions')).rowCount).toBe(0);
+    await client.query("SELECT set_config('app.user_id', $1, false)", [userA]);
+    expect((await client.query('UPDATE control.sessions SET revoked_at = now() WHERE user_id <> $1', [userA])).rowCount).toBe(
+      0,
+    );
+    const forged =
+      'INSERT INTO control.sessions (token_hash, user_id, account_id, idle_expires_at, absolute_expires_at) VALUES ($1, $2, $3, now(), now())';
+    await expect(client.query(forged, ['0'.repeat(64), uuid7(), accountB])).rejects.toThrow('row-level security');
   });
 });
 
