@@ -1,5 +1,5 @@
-import { jetstream } from '@nats-io/jetstream';
-import { type KV, Kvm } from '@nats-io/kv';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { type KV, type KvEntry, Kvm } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/transport-node';
 import {
   FENCE_AFTER_MS,
@@ -9,6 +9,9 @@ import {
 } from '@tensorloop/contracts/gateway-registry';
 import { GATEWAYS_BUCKET } from '@tensorloop/contracts/subjects';
 import { ensureBuckets } from './streams.js';
+
+/** A KV bucket is a stream of this name. */
+const GATEWAYS_STREAM = `KV_${GATEWAYS_BUCKET}`;
 
 export interface HeartbeatOptions {
   connection: NatsConnection;
@@ -83,9 +86,18 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
   return new Heartbeat(options);
 }
 
-/** Gateways whose last beat is younger than FENCE_AFTER_MS at `nowMs`. Rejects when NATS cannot say. */
-export async function listLiveGateways(connection: NatsConnection, nowMs: number): Promise<GatewayHeartbeat[]> {
+/**
+ * Gateways whose last beat is younger than `fenceAfterMs`. Rejects when NATS cannot say. Age is taken by the server's clock
+ * alone: by the reader's, one that runs half a minute ahead would fence every live gateway and rebuild without its holds.
+ * `nowMs` is looked at only where it is earlier, which keeps gateways alive for longer and fences nobody.
+ */
+export async function listLiveGateways(
+  connection: NatsConnection,
+  nowMs: number = Number.POSITIVE_INFINITY,
+  fenceAfterMs: number = FENCE_AFTER_MS,
+): Promise<GatewayHeartbeat[]> {
   const bucket = await openGateways(connection);
+  const asOfMs = Math.min(nowMs, await readServerClock(connection));
   const live: GatewayHeartbeat[] = [];
   // A set, since a key that is written while they are listed comes twice.
   const gatewayIds = new Set<string>();
@@ -93,11 +105,33 @@ export async function listLiveGateways(connection: NatsConnection, nowMs: number
   for (const key of gatewayIds) {
     const entry = await bucket.get(key);
     if (entry === null || entry.operation !== 'PUT') continue;
-    const beat = gatewayHeartbeatSchema.safeParse(JSON.parse(entry.string()));
     // The server's own time of the write, not the writer's: one gateway's wrong clock must not fence it or keep it alive.
-    if (beat.success && nowMs - entry.created.getTime() < FENCE_AFTER_MS) live.push(beat.data);
+    if (asOfMs - entry.created.getTime() < fenceAfterMs) live.push(readBeat(entry));
   }
   return live;
+}
+
+/** A beat that we cannot read (of a later release) is a beat all the same: its gateway lives and holds what it holds. */
+function readBeat(entry: KvEntry): GatewayHeartbeat {
+  const beat = gatewayHeartbeatSchema.safeParse(jsonOf(entry));
+  return beat.success ? beat.data : { v: 1, gatewayId: entry.key, startedAtMs: 0, beatAtMs: entry.created.getTime() };
+}
+
+function jsonOf(entry: KvEntry): unknown {
+  try {
+    return entry.json();
+  } catch {
+    return null;
+  }
+}
+
+/** The clock that stamps the beats. */
+async function readServerClock(connection: NatsConnection): Promise<number> {
+  const manager = await jetstreamManager(connection, { checkAPI: false });
+  const { ts } = await manager.streams.info(GATEWAYS_STREAM);
+  const clockMs = Date.parse(ts ?? '');
+  if (Number.isNaN(clockMs)) throw new Error('the NATS server did not say what time it is (it is older than 2.10)');
+  return clockMs;
 }
 
 function openGateways(connection: NatsConnection): Promise<KV> {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { NatsConnection } from '@nats-io/transport-node';
+import { FENCE_AFTER_MS } from '@tensorloop/contracts/gateway-registry';
 import { type GatewaySettled, gatewaySettledSchema } from '@tensorloop/contracts/settle-ack';
 import { gatewaySettledSubject } from '@tensorloop/contracts/subjects';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
@@ -7,6 +8,7 @@ import { poll } from '@tensorloop/servers/poll';
 import { type NatsLink, openNatsLink } from './connection.js';
 import { listLiveGateways, startHeartbeat } from './heartbeats.js';
 import { publishSettled, requestReassert, serveReassert, subscribeSettled } from './settled.js';
+import { ensureBuckets } from './streams.js';
 import { type PrivateNats, startPrivateNats } from './testing/private-nats.js';
 
 const REQUEST = { v: 1, accountTag: 'abcdEFGH', rebuildId: 'rebuild', runId: 'run' } as const;
@@ -78,13 +80,33 @@ describe('messages between metering and gateways', () => {
     expect(await requestReassert(connection, REQUEST, { repliesMax: 1, timeoutMs: 60_000 })).toEqual([]);
   });
 
-  it('a gateway is live while it beats, fenced once silent for 30 s, and gone when it leaves', async () => {
+  it('a gateway is live while it beats, fenced once silent for too long, and gone when it leaves', async () => {
     const heartbeat = startHeartbeat({ connection, gatewayId: 'beating', intervalMs: 20 });
     await poll(async () => heartbeat.lastBeatAtMs > 0, { timeoutMs: 5_000, failure: 'no beat' });
-    const live = await listLiveGateways(connection, Date.now());
+    const live = await listLiveGateways(connection);
     expect(live.map((beat) => beat.gatewayId)).toEqual(['beating']);
-    expect(await listLiveGateways(connection, Date.now() + 31_000)).toEqual([]);
+    await heartbeat.stop();
+    const liveOf = (fenceAfterMs: number) => listLiveGateways(connection, undefined, fenceAfterMs);
+    await poll(async () => (await liveOf(50)).length === 0, { timeoutMs: 5_000, failure: 'not fenced' });
+    expect(await liveOf(FENCE_AFTER_MS)).toHaveLength(1);
     await heartbeat.leave();
-    expect(await listLiveGateways(connection, Date.now())).toEqual([]);
+    expect(await listLiveGateways(connection)).toEqual([]);
+  });
+
+  it('a reader whose clock is half a minute ahead does not fence a gateway that beats', async () => {
+    const heartbeat = startHeartbeat({ connection, gatewayId: 'beating', intervalMs: 20 });
+    await poll(async () => heartbeat.lastBeatAtMs > 0, { timeoutMs: 5_000, failure: 'no beat' });
+    const live = await listLiveGateways(connection, Date.now() + 2 * FENCE_AFTER_MS);
+    expect(live.map((beat) => beat.gatewayId)).toEqual(['beating']);
+    await heartbeat.leave();
+  });
+
+  it('a beat that only a later release can read keeps its gateway alive', async () => {
+    const { gateways } = await ensureBuckets(connection);
+    await gateways.put('newer', JSON.stringify({ v: 2, id: 'newer' }));
+    await gateways.put('strange', 'no JSON');
+    const live = await listLiveGateways(connection);
+    expect(live.map((beat) => beat.gatewayId).sort()).toEqual(['newer', 'strange']);
+    await Promise.all(live.map((beat) => gateways.delete(beat.gatewayId)));
   });
 });
