@@ -29,11 +29,10 @@ export interface UserRow {
 
 export interface SessionRow extends SessionTimes {
   userId: string;
-  email: string;
   accountId: string;
 }
 
-/** Users and sessions belong to no account; what does is reached in a transaction that names the account or the user. */
+/** Every transaction names whom it is about: row-level security shows nothing else. */
 @Injectable()
 export class AuthRepository {
   constructor(@Inject(ControlClient) private readonly control: ControlClient) {}
@@ -42,7 +41,7 @@ export class AuthRepository {
   async createAccount(account: NewAccount): Promise<boolean> {
     const { accountId, userId, email } = account;
     try {
-      await this.control.withAccount(accountId, async (tx) => {
+      await this.control.within({ accountId, userId }, async (tx) => {
         await tx.user.create({ data: { id: userId, email, passwordHash: account.passwordHash } });
         await tx.account.create({ data: { id: accountId, tag: account.tag, name: account.name, planId: account.planId } });
         await tx.membership.create({ data: { accountId, userId, role: 'owner' satisfies Role } });
@@ -56,7 +55,9 @@ export class AuthRepository {
   }
 
   findUserByEmail(email: string): Promise<UserRow | null> {
-    return this.control.global.user.findUnique({ where: { email }, select: { id: true, email: true, passwordHash: true } });
+    return this.control.within({ email }, (tx) =>
+      tx.user.findUnique({ where: { email }, select: { id: true, email: true, passwordHash: true } }),
+    );
   }
 
   /** The account the user joined first, or null when there is none left. */
@@ -67,49 +68,51 @@ export class AuthRepository {
     return membership?.accountId ?? null;
   }
 
-  async findRole(accountId: string, userId: string): Promise<Role | null> {
+  async findMember(accountId: string, userId: string): Promise<{ email: string; role: Role } | null> {
     const membership = await this.control.withAccount(accountId, (tx) =>
-      tx.membership.findUnique({ where: { accountId_userId: { accountId, userId } } }),
+      tx.membership.findUnique({
+        where: { accountId_userId: { accountId, userId } },
+        include: { user: { select: { email: true } } },
+      }),
     );
-    return membership === null ? null : roleSchema.parse(membership.role);
+    return membership === null ? null : { email: membership.user.email, role: roleSchema.parse(membership.role) };
   }
 
   async createSession(accountId: string, userId: string, session: NewSession): Promise<void> {
-    await this.control.global.session.create({ data: toSessionData(userId, accountId, session) });
+    await this.control.withUser(userId, (tx) => tx.session.create({ data: toSessionData(userId, accountId, session) }));
   }
 
   async findSession(tokenHash: string): Promise<SessionRow | null> {
-    const row = await this.control.global.session.findUnique({
-      where: { tokenHash },
-      include: { user: { select: { email: true } } },
-    });
+    const row = await this.control.within({ sessionHash: tokenHash }, (tx) => tx.session.findUnique({ where: { tokenHash } }));
     if (row === null) return null;
-    const { user, userId, accountId, lastSeenAt, idleExpiresAt, absoluteExpiresAt, revokedAt } = row;
-    return { email: user.email, userId, accountId, lastSeenAt, idleExpiresAt, absoluteExpiresAt, revokedAt };
+    const { userId, accountId, lastSeenAt, idleExpiresAt, absoluteExpiresAt, revokedAt } = row;
+    return { userId, accountId, lastSeenAt, idleExpiresAt, absoluteExpiresAt, revokedAt };
   }
 
   async touchSession(tokenHash: string, lastSeenAt: Date, idleExpiresAt: Date): Promise<void> {
-    await this.control.global.session.updateMany({
-      where: { tokenHash, revokedAt: null },
-      data: { lastSeenAt, idleExpiresAt },
-    });
+    await this.control.within({ sessionHash: tokenHash }, (tx) =>
+      tx.session.updateMany({ where: { tokenHash, revokedAt: null }, data: { lastSeenAt, idleExpiresAt } }),
+    );
   }
 
   async revokeSession(tokenHash: string, revokedAt: Date): Promise<void> {
-    await this.control.global.session.updateMany({ where: { tokenHash, revokedAt: null }, data: { revokedAt } });
+    await this.control.within({ sessionHash: tokenHash }, (tx) =>
+      tx.session.updateMany({ where: { tokenHash, revokedAt: null }, data: { revokedAt } }),
+    );
   }
 
   /** Deletes the user's sessions that are over, and all but the `keep` most recently used of the others. */
   async pruneSessions(userId: string, now: Date, keep: number): Promise<void> {
-    const { session } = this.control.global;
-    await session.deleteMany({ where: { userId, OR: [{ idleExpiresAt: { lte: now } }, { revokedAt: { not: null } }] } });
-    const surplus = await session.findMany({
-      where: { userId },
-      orderBy: { lastSeenAt: 'desc' },
-      skip: keep,
-      select: { tokenHash: true },
+    await this.control.withUser(userId, async ({ session }) => {
+      await session.deleteMany({ where: { userId, OR: [{ idleExpiresAt: { lte: now } }, { revokedAt: { not: null } }] } });
+      const surplus = await session.findMany({
+        where: { userId },
+        orderBy: { lastSeenAt: 'desc' },
+        skip: keep,
+        select: { tokenHash: true },
+      });
+      if (surplus.length > 0) await session.deleteMany({ where: { tokenHash: { in: surplus.map((row) => row.tokenHash) } } });
     });
-    if (surplus.length > 0) await session.deleteMany({ where: { tokenHash: { in: surplus.map((row) => row.tokenHash) } } });
   }
 }
 

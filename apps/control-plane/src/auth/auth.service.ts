@@ -79,11 +79,11 @@ export class AuthService {
     const session = await this.repository.findSession(tokenHash);
     const nowMs = this.clock();
     if (session === null || !isSessionLive(session, nowMs)) return null;
-    const role = await this.repository.findRole(session.accountId, session.userId);
-    if (role === null) return null;
+    const member = await this.repository.findMember(session.accountId, session.userId);
+    if (member === null) return null;
     const idleExpiresAt = touchedIdleExpiry(session, nowMs);
     if (idleExpiresAt !== null) await this.repository.touchSession(tokenHash, new Date(nowMs), idleExpiresAt);
-    return { userId: session.userId, email: session.email, accountId: session.accountId, role };
+    return { userId: session.userId, accountId: session.accountId, ...member };
   }
 
   private async checkPassword({ email, password }: Credentials): Promise<UserRow | null> {

@@ -163,7 +163,8 @@ describe("the plan's ceilings (TL-2)", () => {
     const { accountTag } = parseKeyText(body.key) as { accountTag: string };
     const models = async (key: KeyCreated) =>
       (await plane.redis.hkeys(redisKeyOf(key.key))).filter((field) => field.startsWith('m:'));
-    await waitUntil(async () => (await plane.redis.hget(redisKeyOf(all.key), 'version')) === '2', {
+    const version = (key: KeyCreated) => plane.redis.hget(redisKeyOf(key.key), 'version');
+    await waitUntil(async () => (await version(body)) === '2' && (await version(all)) === '2', {
       what: 'the relay to carry the new plan',
     });
     expect([await models(body), await models(all)]).toEqual([['m:gpt-4o-mini'], ['m:gpt-4o-mini']]);
