@@ -27,7 +27,7 @@ export const outcomeSchema = z.enum(OUTCOMES);
 export type Outcome = z.infer<typeof outcomeSchema>;
 
 /** One try at an upstream. */
-export const attemptSchema = z.object({
+const attemptFieldsSchema = z.object({
   provider: z.string().max(64),
   upstreamModel: z.string().max(128),
   /** HTTP status, or null when no response head arrived. */
@@ -36,14 +36,10 @@ export const attemptSchema = z.object({
   failure: z.string().max(64).nullable(),
   latencyMs: z.number().nonnegative(),
 });
-export type Attempt = z.infer<typeof attemptSchema>;
+export const attemptSchema = attemptFieldsSchema.loose();
+export type Attempt = z.infer<typeof attemptFieldsSchema>;
 
-/**
- * `request.completed.v1`: one per admitted call, whatever became of it. Published by the gateway that admitted it with
- * `Nats-Msg-Id` = request id, until metering settle-acks it. Metering treats a second copy with the same content as a
- * duplicate and one with other content as an intruder (quarantined).
- */
-export const requestCompletedSchema = z.strictObject({
+const requestCompletedFieldsSchema = z.object({
   v: z.literal(1),
   requestId: uuid7Schema,
   accountId: uuid7Schema,
@@ -76,4 +72,15 @@ export const requestCompletedSchema = z.strictObject({
   firstByteMs: z.number().nonnegative().nullable(),
   attempts: z.array(attemptSchema).max(16),
 });
-export type RequestCompleted = z.infer<typeof requestCompletedSchema>;
+
+/**
+ * `request.completed.v1`: one per admitted call, whatever became of it. Published by the gateway that admitted it with
+ * `Nats-Msg-Id` = request id, until metering settle-acks it. Metering treats a second copy with the same content as a
+ * duplicate and one with other content as an intruder (quarantined).
+ *
+ * Fields that a later release added are kept and not refused: gateways and metering are deployed, and rolled back, alone,
+ * and a refusal would quarantine every call of a newer gateway. They cannot move money: the price is computed again from the
+ * fields below, and a dimension or an outcome that is unknown here is still refused.
+ */
+export const requestCompletedSchema = requestCompletedFieldsSchema.loose();
+export type RequestCompleted = z.infer<typeof requestCompletedFieldsSchema>;

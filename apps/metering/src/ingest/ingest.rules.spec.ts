@@ -40,13 +40,25 @@ describe('a correct event', () => {
     expect(hashOf({ ...event, latencyMs: 1 })).not.toBe(hashOf(event));
     expect(hashOf({ ...event, attempts: [] })).not.toBe(hashOf(event));
   });
+
+  it('of a later gateway is booked: what is new in it changes the hash, and no price', () => {
+    const event = newEvent();
+    const [attempt] = event.attempts;
+    const later = { ...event, region: 'eu', attempts: [{ ...attempt, upstreamRequestId: 'req_1' }] };
+    const [before, after] = [judgeEvent(event), judgeEvent(later)];
+    if (!('call' in before) || !('call' in after)) throw new Error(JSON.stringify([before, after]));
+    expect(after.call.chargeNanoUsd).toBe(before.call.chargeNanoUsd);
+    expect(after.call.lines).toEqual(before.call.lines);
+    expect(after.call.payloadHash).not.toEqual(before.call.payloadHash);
+  });
 });
 
 describe('what is no request.completed.v1', () => {
   it.each([
     ['no JSON', '{"v":1,'],
     ['another version', { ...newEvent(), v: 2 }],
-    ['an unknown field', { ...newEvent(), tip: '1' }],
+    ['an unknown outcome', { ...newEvent(), outcome: 'refunded' }],
+    ['an unknown dimension', newEvent({ usage: { input: 1, video: 1 } as never })],
     ['money as a number', { ...newEvent(), chargeNanoUsd: 5 }],
     ['null', null],
   ])('is invalid: %s', (_name, event) => {
