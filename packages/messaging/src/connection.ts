@@ -32,6 +32,8 @@ export function connectionOptions(url: string, name: string): ConnectionOptions 
     pingInterval: PING_INTERVAL_MS,
     maxPingOut: PINGS_UNANSWERED_MAX,
     timeout: CONNECT_TIMEOUT_MS,
+    // The library gives up for good when it is turned away twice in a row; so would an installation whose passwords are being changed.
+    ignoreAuthErrorAbort: true,
     noAsyncTraces: true,
   };
 }
