@@ -73,4 +73,12 @@ describe('migrate', () => {
     await owner.query("UPDATE _prisma_migrations SET rolled_back_at = now() WHERE migration_name = '20991231000000_broken'");
     expect(await migrate(database.urls.owner, [...all, repaired])).toEqual(['20991231000001_later']);
   });
+
+  it('killed in the middle leaves nothing behind, and the next start applies it', async () => {
+    const all = (await readMigrations()).concat(migration('20991231000001_later', 'SELECT 1'));
+    const name = '20991231000002_killed';
+    const killed = migration(name, 'CREATE TABLE half_way (id int); SELECT pg_terminate_backend(pg_backend_pid());');
+    await expect(migrate(database.urls.owner, [...all, killed])).rejects.toThrow();
+    expect(await migrate(database.urls.owner, [...all, migration(name, 'CREATE TABLE half_way (id int)')])).toEqual([name]);
+  });
 });

@@ -49,6 +49,8 @@ export async function migrate(ownerUrl: string, migrations?: readonly Migration[
   const wanted = migrations ?? (await readMigrations());
   if (wanted.length === 0) throw new MigrationError(`no migrations found in ${MIGRATIONS_DIR}`);
   const client = new pg.Client({ connectionString: ownerUrl, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
+  // A connection that breaks says so in the query that waits on it; without a listener it would end the process instead.
+  client.on('error', () => {});
   await client.connect();
   try {
     await client.query(`SET lock_timeout = ${LOCK_TIMEOUT_MS}`);
@@ -97,23 +99,32 @@ function isApplied(migration: Migration, history: ReadonlyMap<string, HistoryRow
   return true;
 }
 
-/** The file goes as one simple query, which PostgreSQL runs as one transaction: it is applied whole or not at all. */
+/**
+ * The file and its row in the history are one transaction: killed anywhere, a migration is applied and known to be, or neither.
+ * One that fails leaves a row without an end, as Prisma does, so that nobody goes on before it is repaired.
+ */
 async function apply(client: pg.Client, migration: Migration): Promise<void> {
-  const id = randomUUID();
-  await client.query('INSERT INTO public._prisma_migrations (id, checksum, migration_name) VALUES ($1, $2, $3)', [
-    id,
-    migration.checksum,
-    migration.name,
-  ]);
+  const row = [randomUUID(), migration.checksum, migration.name];
   try {
+    await client.query('BEGIN');
     await client.query(migration.sql);
+    await client.query(
+      `INSERT INTO public._prisma_migrations (id, checksum, migration_name, finished_at, applied_steps_count)
+       VALUES ($1, $2, $3, clock_timestamp(), 1)`,
+      row,
+    );
+    await client.query('COMMIT');
   } catch (err) {
     const reason = err instanceof Error ? err.message : String(err);
-    await client.query('UPDATE public._prisma_migrations SET logs = $2 WHERE id = $1', [id, reason]);
+    // Where the connection is gone there is nobody to tell, and nothing to repair.
+    await noteFailure(client, [...row, reason]).catch(() => {});
     throw new MigrationError(`migration ${migration.name} failed: ${reason}`, { cause: err });
   }
-  await client.query(
-    'UPDATE public._prisma_migrations SET finished_at = now(), applied_steps_count = applied_steps_count + 1 WHERE id = $1',
-    [id],
-  );
+}
+
+async function noteFailure(client: pg.Client, row: readonly string[]): Promise<void> {
+  await client.query('ROLLBACK');
+  await client.query('INSERT INTO public._prisma_migrations (id, checksum, migration_name, logs) VALUES ($1, $2, $3, $4)', [
+    ...row,
+  ]);
 }
