@@ -54,6 +54,7 @@ describe('normaliseOpenAiUsage', () => {
     ['a fraction', { prompt_tokens: 1.5, completion_tokens: 1 }],
     ['text', { prompt_tokens: '5', completion_tokens: 1 }],
     ['nothing at all', {}],
+    ['nulls alone, which would be a call for free', { prompt_tokens: null, completion_tokens: null }],
   ])('calls %s nonsense', (_, raw) => {
     expect(normaliseOpenAiUsage(raw, all)).toEqual({ nonsense: expect.any(String) });
   });

@@ -58,7 +58,7 @@ export function normaliseOpenAiUsage(raw: OpenAiUsage, priced: ReadonlySet<Dimen
   const bad = Object.entries(counts).find(([, count]) => count === null);
   if (bad) return { nonsense: `${bad[0]} is not a token count` };
   const count = counts as Record<keyof typeof counts, number>;
-  if (raw.prompt_tokens === undefined && raw.completion_tokens === undefined)
+  if ((raw.prompt_tokens ?? null) === null && (raw.completion_tokens ?? null) === null)
     return { nonsense: 'neither prompt_tokens nor completion_tokens is given' };
   if (count.cached_tokens + count.input_audio_tokens > count.prompt_tokens) {
     return {
