@@ -3,12 +3,14 @@
  * (PostgreSQL manual, appendix A). Everything else is the database's state and passes: connection, deadlock, shutdown.
  */
 const ROW_FAULT_CLASSES = new Set(['22', '23', '54']);
+/** What our own functions and triggers raise: no partition for such a day, a ledger transaction that does not sum to zero. */
+const RAISED_BY_US = 'P0001';
 const SQLSTATE = /^[0-9A-Z]{5}$/;
 
 /** Whether one of the batch's rows may be the cause, so that looking for it makes sense. */
 export function isRowFault(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error ? String(error.code) : null;
-  if (code !== null && SQLSTATE.test(code)) return ROW_FAULT_CLASSES.has(code.slice(0, 2));
+  if (code !== null && SQLSTATE.test(code)) return code === RAISED_BY_US || ROW_FAULT_CLASSES.has(code.slice(0, 2));
   // Values that JavaScript could not even write down for PostgreSQL.
   return error instanceof RangeError || error instanceof TypeError;
 }
