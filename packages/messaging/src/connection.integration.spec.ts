@@ -40,4 +40,5 @@ it('a server that turns us away for a while, as during a change of passwords, is
   });
   reload(open);
   await poll(async () => link.isConnected, { timeoutMs: 10_000, failure: 'not connected again' });
+  expect(link.current?.isClosed()).toBe(false);
 });
