@@ -50,6 +50,7 @@ export function testModel(
     overheadTokensPerMessage: 8,
     imageTokensMax: null,
     isRetired: false,
+    aliases: [],
     deployments: [
       {
         id: `${id}-1`,
@@ -59,6 +60,11 @@ export function testModel(
         credential: 'env:TEST_UPSTREAM_KEY',
         headTimeoutMs: 30_000,
         idleTimeoutMs: 30_000,
+        priority: 0,
+        weight: 1,
+        concurrencyMax: null,
+        queueMax: 0,
+        apiVersion: null,
         ...deployment,
       },
     ],
@@ -219,6 +225,9 @@ export class GatewayFixture {
       models: ['gpt-4o-mini'],
       budgetNanoUsd: parseUsd('5').toString(),
       rpm: 1_000,
+      tpm: null,
+      parallelMax: null,
+      accountKind: 'metered',
       dailyLimitNanoUsd: null,
       ...change,
     };

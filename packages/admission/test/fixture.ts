@@ -65,6 +65,9 @@ export function keyAt(nowMs: number, changes: Partial<KeyProjection> = {}): KeyP
     models: [MODEL],
     budgetNanoUsd: '5000000000',
     rpm: 1_000,
+    tpm: null,
+    parallelMax: null,
+    accountKind: 'metered',
     dailyLimitNanoUsd: null,
     ...changes,
   };

@@ -20,6 +20,12 @@ export const keyProjectionSchema = z.object({
   models: z.array(z.union([z.literal('*'), modelIdSchema])),
   budgetNanoUsd: nanoUsdAmountSchema,
   rpm: z.number().int().positive(),
+  /** Tokens per rolling minute, counted as held at admission and corrected at the end; null = no limit. */
+  tpm: z.number().int().positive().nullable().default(null),
+  /** Calls of the key in flight at once; null = no limit. */
+  parallelMax: z.number().int().positive().nullable().default(null),
+  /** A prepaid account spends from its balance, which admission then checks as well. */
+  accountKind: z.enum(['metered', 'prepaid']).default('metered'),
   /** Account-wide UTC-day limit; null = none. */
   dailyLimitNanoUsd: nanoUsdAmountSchema.nullable(),
 });

@@ -1,10 +1,14 @@
 import { z } from 'zod';
+import { endpointSchema } from './endpoint.js';
 import { modelIdSchema, unixMsSchema } from './identity.js';
+
+export const PROVIDERS = ['openai', 'azure-openai', 'anthropic'] as const;
 
 /** One way to serve a model. `credential` names what the gateway resolves locally (`env:OPENAI_API_KEY`); null = none sent. */
 export const deploymentSchema = z.object({
   id: z.string().min(1).max(64),
-  provider: z.enum(['openai']),
+  /** The wire format and manner of authentication: one adapter folder per name in the gateway. */
+  provider: z.enum(PROVIDERS),
   /** Up to and including the version segment: "https://api.openai.com/v1". */
   baseUrl: z.url(),
   upstreamModel: z.string().min(1).max(128),
@@ -16,6 +20,15 @@ export const deploymentSchema = z.object({
   headTimeoutMs: z.number().int().positive(),
   /** Longest silence between two chunks of a body. */
   idleTimeoutMs: z.number().int().positive(),
+  /** Tried in ascending order of priority; among equals, chosen at random in proportion to weight. Weight 0 = never chosen. */
+  priority: z.number().int().nonnegative().default(0),
+  weight: z.number().int().nonnegative().max(1_000_000).default(1),
+  /** Calls in flight to it from one gateway; null = unlimited. */
+  concurrencyMax: z.number().int().positive().nullable().default(null),
+  /** Calls that may wait for a place; above it the next deployment is tried. */
+  queueMax: z.number().int().nonnegative().default(0),
+  /** Azure's `api-version` query parameter; null elsewhere. */
+  apiVersion: z.string().max(32).nullable().default(null),
 });
 export type Deployment = z.infer<typeof deploymentSchema>;
 
@@ -24,7 +37,7 @@ export const modelSchema = z.object({
   id: modelIdSchema,
   ownedBy: z.string().max(64),
   createdAtMs: unixMsSchema,
-  endpoints: z.array(z.enum(['chat.completions', 'embeddings', 'rerank'])).min(1),
+  endpoints: z.array(endpointSchema).min(1),
   contextTokens: z.number().int().positive(),
   maxOutputTokens: z.number().int().positive(),
   /** Tokens per prompt byte at worst, times 1,000. Byte-level BPE never exceeds 1,000 (one token a byte). */
@@ -35,6 +48,8 @@ export const modelSchema = z.object({
   /** Worst-case tokens of one image given by reference; null = images are refused. */
   imageTokensMax: z.number().int().positive().nullable(),
   isRetired: z.boolean(),
+  /** Other ids under which clients may ask for it. Allowlist, price and records use `id`. */
+  aliases: z.array(modelIdSchema).default([]),
   deployments: z.array(deploymentSchema),
 });
 export type Model = z.infer<typeof modelSchema>;

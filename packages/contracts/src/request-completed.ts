@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { endpointSchema } from './endpoint.js';
 import { accountTagSchema, daySchema, gatewayIdSchema, modelIdSchema, unixMsSchema, uuid7Schema } from './identity.js';
 import { nanoUsdAmountSchema } from './nano-usd.js';
 import { usageSchema } from './usage.js';
@@ -46,7 +47,7 @@ const requestCompletedFieldsSchema = z.object({
   accountTag: accountTagSchema,
   keyId: uuid7Schema,
   model: modelIdSchema,
-  endpoint: z.enum(['chat.completions']),
+  endpoint: endpointSchema,
   gatewayId: gatewayIdSchema,
   stream: z.boolean(),
   /** Redis TIME at admission. Freezes everything below it, however late the call settles. */

@@ -4,14 +4,17 @@ import { nanoUsdAmountSchema } from './nano-usd.js';
 
 /**
  * A spending scope of one account, as a short text that is also a Redis key suffix:
- * `window:<keyId>:<index>` (a key's 30-day window) or `day:<YYYY-MM-DD>` (the account's UTC day).
+ * `window:<keyId>:<index>` (a key's 30-day window), `day:<YYYY-MM-DD>` (the account's UTC day) or `balance` (all that a
+ * prepaid account ever spent, against all that it was ever granted).
  */
-export const scopeSchema = z.string().regex(/^(window:[0-9a-f-]{36}:\d{1,6}|day:\d{4}-\d{2}-\d{2})$/);
+export const scopeSchema = z.string().regex(/^(window:[0-9a-f-]{36}:\d{1,6}|day:\d{4}-\d{2}-\d{2}|balance)$/);
 export type Scope = z.infer<typeof scopeSchema>;
 
 export function windowScope(keyId: string, index: number): Scope {
   return `window:${keyId}:${index}`;
 }
+
+export const BALANCE_SCOPE: Scope = 'balance';
 
 export function dayScope(day: string): Scope {
   return `day:${day}`;
@@ -22,6 +25,8 @@ export const scopeTotalSchema = z.object({
   scope: scopeSchema,
   totalNanoUsd: nanoUsdAmountSchema,
   version: z.number().int().nonnegative(),
+  /** Of the scope `balance` only: the sum of the account's grants. A new grant raises the version too. */
+  limitNanoUsd: nanoUsdAmountSchema.optional(),
 });
 export type ScopeTotal = z.infer<typeof scopeTotalSchema>;
 

@@ -12,10 +12,19 @@ export const DIMENSIONS = [
   'output',
   'output_reasoning',
   'output_audio',
+  /** Image tokens in and out, of models that report them. */
+  'input_image',
+  'output_image',
+  /** Pictures made. */
+  'image',
+  /** Seconds of audio heard, each begun second counted. */
+  'audio_second',
+  /** Characters spoken. */
+  'character',
 ] as const;
 export const dimensionSchema = z.enum(DIMENSIONS);
 export type Dimension = z.infer<typeof dimensionSchema>;
 
-/** Quantity per dimension, in tokens. Absent means 0. */
+/** Quantity per dimension, in tokens unless the dimension says otherwise. Absent means 0. */
 export const usageSchema = z.partialRecord(dimensionSchema, z.number().int().nonnegative().max(1_000_000_000));
 export type Usage = z.infer<typeof usageSchema>;

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { Deployment, Model } from '@tensorloop/contracts/model-catalogue';
+import { type Deployment, deploymentSchema, type Model } from '@tensorloop/contracts/model-catalogue';
 import { ControlClient } from '@tensorloop/db/control-client';
 
 /** Models belong to no account. */
@@ -17,7 +17,8 @@ export class ModelsRepository {
       createdAtMs: createdAt.getTime(),
       // Checked against the contract before they are published.
       endpoints: endpoints as Model['endpoints'],
-      deployments: deployments as Deployment[],
+      aliases: [],
+      deployments: deployments.map((deployment): Deployment => deploymentSchema.parse(deployment)),
     }));
   }
 

@@ -32,6 +32,9 @@ export function toProjection(key: ProjectedKey): KeyProjection {
     models: intersectModels(key.models, key.planModels),
     budgetNanoUsd: key.budgetNanoUsd.toString(),
     rpm: key.rpm,
+    tpm: null,
+    parallelMax: null,
+    accountKind: 'metered',
     dailyLimitNanoUsd: key.dailyLimitNanoUsd?.toString() ?? null,
   };
 }

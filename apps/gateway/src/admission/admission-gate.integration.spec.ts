@@ -59,6 +59,9 @@ beforeEach(async () => {
     models: ['gpt-4o-mini'],
     budgetNanoUsd: '1000000',
     rpm: 10,
+    tpm: null,
+    parallelMax: null,
+    accountKind: 'metered',
     dailyLimitNanoUsd: null,
   };
   asked = [];
