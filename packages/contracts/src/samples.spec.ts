@@ -68,7 +68,8 @@ describe('recorded samples', () => {
 
   it.each(samples)('$name is accepted, and nothing in it is lost', ({ contract, name }) => {
     const sample = readSample(name);
-    expect((CONTRACTS[contract] as z.ZodType).parse(sample)).toEqual(sample);
+    // A later release may fill in defaults; what was said stays said.
+    expect((CONTRACTS[contract] as z.ZodType).parse(sample)).toMatchObject(sample as object);
   });
 
   it.each(samples.filter(({ contract }) => contract !== 'oracle-record'))(
