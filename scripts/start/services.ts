@@ -87,6 +87,14 @@ interface Service {
   env: Record<string, string | undefined>;
 }
 
+/** What every service may see of the shell's environment. Provider credentials are the gateway's alone. */
+const HARMLESS = /^(PATH|HOME|TMPDIR|TZ|LANG|LC_.*|LOG_LEVEL|OTEL_.*|NODE_.*)$/;
+
+/** Exported for its test. */
+export function harmlessEnv(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => HARMLESS.test(name)));
+}
+
 function launch({ inheritedEnv, options, stack }: ServiceInputs, { name, port, env }: Service): Promise<ManagedServer> {
   return startService({
     name,
@@ -95,6 +103,6 @@ function launch({ inheritedEnv, options, stack }: ServiceInputs, { name, port, e
     logFile: join(LOGS, `${name}.log`),
     main: join(ROOT, 'apps', name, 'dist', 'main.js'),
     nodeArgs: ['--enable-source-maps'],
-    env: { ...inheritedEnv, NODE_ENV: 'production', HOST: options.host, NATS_URL: stack.natsUrl, ...env },
+    env: { ...(name === 'gateway' ? inheritedEnv : harmlessEnv(inheritedEnv)), NODE_ENV: 'production', HOST: options.host, NATS_URL: stack.natsUrl, ...env },
   });
 }
