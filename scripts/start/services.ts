@@ -103,6 +103,12 @@ function launch({ inheritedEnv, options, stack }: ServiceInputs, { name, port, e
     logFile: join(LOGS, `${name}.log`),
     main: join(ROOT, 'apps', name, 'dist', 'main.js'),
     nodeArgs: ['--enable-source-maps'],
-    env: { ...(name === 'gateway' ? inheritedEnv : harmlessEnv(inheritedEnv)), NODE_ENV: 'production', HOST: options.host, NATS_URL: stack.natsUrl, ...env },
+    env: {
+      ...(name === 'gateway' ? inheritedEnv : harmlessEnv(inheritedEnv)),
+      NODE_ENV: 'production',
+      HOST: options.host,
+      NATS_URL: stack.natsUrl,
+      ...env,
+    },
   });
 }
