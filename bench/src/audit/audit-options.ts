@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { AuditUnavailable } from './audit.types.js';
 
-export const STACK_FILE = '.data/stack.json';
-export const START_FILE = '.data/start.json';
+/** Where `npm start` keeps everything; TENSORLOOP_DATA_DIR names another for a second instance. */
+const DATA_FOLDER_DEFAULT = '.data';
 export const QUIESCENCE_TIMEOUT_MS_DEFAULT = 60_000;
 
 export interface AuditOptions {
@@ -50,15 +51,17 @@ export function readCommandLine(args: string[], env: Record<string, string | und
   const flags = parseFlags(args);
   const requestsMin = wholeNumber('--min-requests', flags['min-requests'] ?? '0');
   const waitSeconds = wholeNumber('--wait-seconds', flags['wait-seconds'] ?? String(QUIESCENCE_TIMEOUT_MS_DEFAULT / 1000));
-  const stack = readOptionalFile(flags.stack ?? STACK_FILE, stackFileSchema, flags.stack !== undefined);
-  const start = readOptionalFile(flags.start ?? START_FILE, startFileSchema, flags.start !== undefined);
+  const folder = env.TENSORLOOP_DATA_DIR || DATA_FOLDER_DEFAULT;
+  const stackFile = flags.stack ?? join(folder, 'stack.json');
+  const stack = readOptionalFile(stackFile, stackFileSchema, flags.stack !== undefined);
+  const start = readOptionalFile(flags.start ?? join(folder, 'start.json'), startFileSchema, flags.start !== undefined);
   const owner = flags.database ?? env.OWNER_DATABASE_URL ?? stack?.ownerDatabaseUrl;
   const nats = flags.nats ?? env.NATS_URL ?? stack?.natsUrl;
   const redis = flags.redis ?? env.REDIS_URL ?? stack?.redisUrl;
   const missing = [!owner && '--database', !nats && '--nats', !redis && '--redis'].filter(Boolean);
   if (!owner || !nats || !redis) {
     throw new AuditUnavailable(
-      `No running installation was found: ${flags.stack ?? STACK_FILE} does not exist and ${missing.join(', ')} not given. Run "npm start" first, or name the servers.`,
+      `No running installation was found: ${stackFile} does not exist and ${missing.join(', ')} not given. Run "npm start" first, or name the servers.`,
     );
   }
   const gatewayUrls = flags.gateway ?? stack?.gatewayUrls ?? (start ? [start.gatewayUrl] : []);
