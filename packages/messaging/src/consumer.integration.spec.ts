@@ -224,6 +224,40 @@ describe('the batch consumer', () => {
     expect(received.sort()).toEqual(['first', 'second', 'third']);
   });
 
+  it('gives back what was on its way to it when it was stopped in full flow', async () => {
+    const sent = Array.from({ length: 3_000 }, (_, index) => `m${index}`);
+    await ensure();
+    await Promise.all(sent.map(publish));
+    for (const round of [1, 2, 3]) {
+      await start(collect);
+      await untilReceived(round * 200);
+      await (consumer as BatchConsumer).stop();
+    }
+    await start(collect);
+    // Within far less than METERING_ACK_WAIT_MS, after which the server takes back by itself what was dropped.
+    await untilReceived(sent.length);
+    expect(received.sort()).toEqual(sent.sort());
+  });
+
+  it('is stopped at once although its handler fails meanwhile', async () => {
+    let isHandling = false;
+    let fail: () => void = () => {};
+    const failing = new Promise<void>((_, reject) => {
+      fail = () => reject(new Error('database is down'));
+    });
+    await start(() => {
+      isHandling = true;
+      return failing;
+    });
+    await publish('first');
+    await poll(async () => isHandling, { timeoutMs: 5_000, failure: 'not delivered' });
+    const stopped = (consumer as BatchConsumer).stop();
+    fail();
+    await stopped;
+    const handed = events.flatMap((event) => (event.type === 'handler_failed' ? [event.retryInMs] : []));
+    expect(handed).toEqual([0]);
+  });
+
   it('hands on the traceparent of a message', async () => {
     const parents: (string | null)[] = [];
     await start(async (batch) => {

@@ -1,5 +1,5 @@
 import { type ConsumerMessages, type JsMsg, jetstream } from '@nats-io/jetstream';
-import type { MsgHdrs, NatsConnection } from '@nats-io/transport-node';
+import type { MsgHdrs, NatsConnection, Subscription } from '@nats-io/transport-node';
 import { Pause } from './pause.js';
 
 export const BATCH_MESSAGES_MAX = 500;
@@ -14,6 +14,8 @@ const RETRY_DELAY_MS_MIN = 100;
 const RETRY_DELAY_MS_MAX = 10_000;
 /** Doublings after which the delay has long reached its maximum; keeps the power finite. */
 const RETRY_DOUBLINGS_MAX = 16;
+/** How long a stop waits for the server to say that nothing is on its way any more. Without a server nobody says so. */
+export const STOP_DRAIN_MS_MAX = 2_000;
 
 export interface BatchMessage {
   subject: string;
@@ -78,8 +80,9 @@ export class BatchConsumer {
   /** Lets the batch in progress finish, gives everything else back to the server at once, and ends. */
   async stop(): Promise<void> {
     this.isStopping = true;
-    this.messages?.stop();
+    const ended = this.messages === null ? undefined : drainMessages(this.messages);
     for (const pause of [this.arrived, this.taken, this.restart, this.retry]) pause.wake();
+    await ended;
     await this.done;
   }
 
@@ -93,7 +96,7 @@ export class BatchConsumer {
         if (this.isStopping) break;
         throw new Error('the consumer was closed');
       } catch (error) {
-        if (this.options.connection.isClosed()) return;
+        if (this.isStopping || this.options.connection.isClosed()) return;
         const retryInMs = retryDelayMs(++interruptions);
         this.options.onEvent?.({ type: 'interrupted', error, retryInMs });
         await this.restart.sleep(retryInMs);
@@ -114,7 +117,7 @@ export class BatchConsumer {
       idle_heartbeat: PULL_IDLE_HEARTBEAT_MS,
       abort_on_missing_resource: true,
     });
-    if (this.isStopping) this.messages.stop();
+    if (this.isStopping) void drainMessages(this.messages);
     onStarted();
     this.options.onEvent?.({ type: 'started' });
     for await (const message of this.messages) {
@@ -151,12 +154,13 @@ export class BatchConsumer {
       for (const message of this.handling) message.ack();
       this.failuresInRow = 0;
     } catch (error) {
-      const retryInMs = retryDelayMs(++this.failuresInRow);
+      // Whoever takes over need not wait for what this process has met.
+      const retryInMs = this.isStopping ? 0 : retryDelayMs(++this.failuresInRow);
       for (const message of this.handling) message.nak(retryInMs);
       this.options.onEvent?.({ type: 'handler_failed', error, messages: this.handling.length, retryInMs });
       // The rest of the stream would most likely fail the same way: a database that is down fails every batch.
       this.handling = [];
-      await this.retry.sleep(retryInMs);
+      if (!this.isStopping) await this.retry.sleep(retryInMs);
     } finally {
       this.handling = [];
     }
@@ -165,6 +169,21 @@ export class BatchConsumer {
 
 export function startBatchConsumer(options: BatchConsumerOptions): BatchConsumer {
   return new BatchConsumer(options);
+}
+
+/**
+ * Ends the pulling and hands out what is on its way, so that it can be given back. The library's own `stop` drops it, and the
+ * server then waits for METERING_ACK_WAIT_MS; it drains the subscription of a consumer only along with the whole connection.
+ */
+async function drainMessages(messages: ConsumerMessages): Promise<void> {
+  const { sub } = messages as ConsumerMessages & { sub?: Subscription };
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, STOP_DRAIN_MS_MAX);
+  });
+  if (sub !== undefined) await Promise.race([sub.drain().catch(() => {}), limit]);
+  clearTimeout(timer);
+  messages.stop();
 }
 
 /** 100, 200, 400 … 10,000 ms. `attempt` counts from 1. */
