@@ -1,15 +1,20 @@
-import { readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFileSync, type Stats, statSync } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 
-/** A secret in a file is read again after this long, so that a rotation needs no restart. */
-export const FILE_SECRET_REFRESH_MS = 60_000;
+/** A secret's file is looked at again after this long, so that a rotation needs no restart. */
+export const FILE_CHECK_MS = 1_000;
+/** Shorter values could occur in an error text by chance, and are no secrets worth the name. */
+const SECRET_LENGTH_MIN = 8;
+const REDACTED = '[redacted]';
 
 export type ReadEnvironment = (name: string) => string | undefined;
 
 interface FileSecret {
   value: string | null;
-  readAtMs: number;
+  /** Changes when the file does; an atomic replacement changes the inode. */
+  mark: string;
+  checkedAtMs: number;
 }
 
 /**
@@ -19,36 +24,55 @@ interface FileSecret {
 export class Credentials {
   private readonly files = new Map<string, FileSecret>();
 
-  constructor(private readonly readEnvironment: ReadEnvironment) {}
+  constructor(
+    private readonly readEnvironment: ReadEnvironment,
+    private readonly now: () => number = Date.now,
+  ) {}
 
   /** The secret, or null when the reference points at nothing here. */
   resolve(reference: string): string | null {
     if (reference.startsWith('env:')) return this.readEnvironment(reference.slice('env:'.length)) ?? null;
     const known = this.files.get(reference);
     if (known === undefined) return this.remember(reference, readOrNull(reference));
-    if (Date.now() - known.readAtMs > FILE_SECRET_REFRESH_MS) void this.refresh(reference, known);
+    if (this.now() - known.checkedAtMs > FILE_CHECK_MS) void this.refresh(reference, known);
     return known.value;
   }
 
+  /** The text without the secret behind the reference, as providers like to quote it back. */
+  scrub(text: string, reference: string | null): string {
+    const secret = reference === null ? null : this.resolve(reference);
+    if (secret === null || secret.length < SECRET_LENGTH_MIN) return text;
+    const quoted = JSON.stringify(secret).slice(1, -1);
+    return text.replaceAll(secret, REDACTED).replaceAll(quoted, REDACTED);
+  }
+
   private async refresh(reference: string, known: FileSecret): Promise<void> {
-    known.readAtMs = Date.now();
+    known.checkedAtMs = this.now();
     try {
-      this.remember(reference, (await readFile(fileURLToPath(reference), 'utf8')).trim());
+      const path = fileURLToPath(reference);
+      const mark = markOf(await stat(path));
+      if (mark !== known.mark) this.remember(reference, { mark, value: (await readFile(path, 'utf8')).trim() });
     } catch {
       // The last value that was read stays in force: a file being replaced is missing for an instant.
     }
   }
 
-  private remember(reference: string, value: string | null): string | null {
-    this.files.set(reference, { value, readAtMs: Date.now() });
-    return value;
+  private remember(reference: string, read: { value: string | null; mark: string }): string | null {
+    this.files.set(reference, { ...read, checkedAtMs: this.now() });
+    return read.value;
   }
 }
 
-function readOrNull(reference: string): string | null {
+function markOf({ ino, mtimeMs, size }: Stats): string {
+  return `${ino}:${mtimeMs}:${size}`;
+}
+
+function readOrNull(reference: string): { value: string | null; mark: string } {
   try {
-    return readFileSync(fileURLToPath(reference), 'utf8').trim();
+    const path = fileURLToPath(reference);
+    const mark = markOf(statSync(path));
+    return { mark, value: readFileSync(path, 'utf8').trim() };
   } catch {
-    return null;
+    return { mark: '', value: null };
   }
 }

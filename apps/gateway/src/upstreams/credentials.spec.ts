@@ -1,9 +1,16 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { describe, expect, it } from '@jest/globals';
-import { Credentials } from './credentials.service.js';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { waitUntil } from '@tensorloop/testing/wait-until';
+import { Credentials, FILE_CHECK_MS } from './credentials.service.js';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'tensorloop-secret-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('credential references', () => {
   it('to the environment are resolved there and nowhere else', () => {
@@ -13,11 +20,51 @@ describe('credential references', () => {
   });
 
   it('to a file give its content without the final newline', () => {
-    const folder = mkdtempSync(join(tmpdir(), 'tensorloop-secret-'));
     writeFileSync(join(folder, 'key'), 'secret\n');
     const credentials = new Credentials(() => undefined);
     expect(credentials.resolve(pathToFileURL(join(folder, 'key')).href)).toBe('secret');
     expect(credentials.resolve(pathToFileURL(join(folder, 'absent')).href)).toBeNull();
-    rmSync(folder, { recursive: true });
+  });
+
+  it('to a file follow it when it is replaced, and outlast the moment in which it is missing', async () => {
+    let nowMs = 0;
+    const file = join(folder, 'key');
+    const reference = pathToFileURL(file).href;
+    const credentials = new Credentials(
+      () => undefined,
+      () => nowMs,
+    );
+    expect(credentials.resolve(reference)).toBeNull();
+    const turnsInto = (value: string) =>
+      waitUntil(
+        () => {
+          nowMs += FILE_CHECK_MS + 1;
+          return credentials.resolve(reference) === value;
+        },
+        { what: `the secret "${value}"` },
+      );
+    writeFileSync(file, 'first');
+    await turnsInto('first');
+    rmSync(file);
+    nowMs += FILE_CHECK_MS + 1;
+    expect(credentials.resolve(reference)).toBe('first');
+    writeFileSync(join(folder, 'new'), 'second');
+    renameSync(join(folder, 'new'), file);
+    await turnsInto('second');
+  });
+});
+
+describe('a text that quotes a secret', () => {
+  const credentials = new Credentials((name) => ({ KEY: 'pass"word-of-ours', SHORT: 'abc' })[name]);
+
+  it('loses it, as it is and as JSON writes it', () => {
+    const text = `${JSON.stringify({ key: 'pass"word-of-ours' })} pass"word-of-ours`;
+    expect(credentials.scrub(text, 'env:KEY')).toBe('{"key":"[redacted]"} [redacted]');
+  });
+
+  it('is left alone where there is none', () => {
+    expect(credentials.scrub('abc', 'env:SHORT')).toBe('abc');
+    expect(credentials.scrub('abc', 'env:ABSENT')).toBe('abc');
+    expect(credentials.scrub('abc', null)).toBe('abc');
   });
 });

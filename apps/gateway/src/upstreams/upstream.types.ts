@@ -9,7 +9,9 @@ export type UpstreamFailure =
   | 'idle_timeout'
   | 'cut'
   | 'aborted'
-  | 'protocol';
+  | 'protocol'
+  /** Every place at the deployment was taken for longer than a call may wait: nothing was sent. */
+  | 'queue_timeout';
 
 /** Steers the flow of an answer's body. */
 export interface UpstreamFlow {
@@ -33,10 +35,29 @@ export interface UpstreamRequest {
   path: string;
   requestId: string;
   body: Buffer;
+  /** Over the usual ones, in lower case: the content type of a form, headers of a provider's own that clients may set. */
+  headers?: Readonly<Record<string, string>>;
 }
 
 /** The port to providers. */
 export interface Upstream {
   send(request: UpstreamRequest, handler: AnswerHandler): void;
   close(): Promise<void>;
+}
+
+/** Where a request goes and what identifies the gateway there. */
+export interface ProviderAddress {
+  origin: string;
+  /** From the slash on, with the query. */
+  path: string;
+  /** Over those of the request: nobody's header may replace the credential. */
+  headers: Record<string, string>;
+}
+
+/**
+ * What differs between providers. Pure: the transport, the credentials and the choice of a deployment are the same for all.
+ * The secret is null for deployments that need none.
+ */
+export interface Provider {
+  addressOf(request: UpstreamRequest, secret: string | null): ProviderAddress;
 }

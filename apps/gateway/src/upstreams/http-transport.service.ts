@@ -1,0 +1,100 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { type Dispatcher, Pool } from 'undici';
+import type { AnswerHandler, ProviderAddress, UpstreamFailure, UpstreamFlow, UpstreamRequest } from './upstream.types.js';
+
+/** Sockets to one provider host; calls above it wait for a free one. */
+export const CONNECTIONS_MAX = 1_024;
+export const CONNECT_TIMEOUT_MS = 5_000;
+
+const FAILURES: Record<string, UpstreamFailure> = {
+  ECONNREFUSED: 'connect_refused',
+  ENOTFOUND: 'connect_refused',
+  EAI_AGAIN: 'connect_refused',
+  EHOSTUNREACH: 'connect_refused',
+  ENETUNREACH: 'connect_refused',
+  UND_ERR_CONNECT_TIMEOUT: 'connect_timeout',
+  UND_ERR_HEADERS_TIMEOUT: 'head_timeout',
+  UND_ERR_BODY_TIMEOUT: 'idle_timeout',
+  UND_ERR_ABORTED: 'aborted',
+};
+
+const ABORT_REASON = Object.assign(new Error('given up by the gateway'), { code: 'UND_ERR_ABORTED' });
+
+/**
+ * HTTP to providers over undici's `dispatch`: the only file that knows undici. One pool per origin; HTTP/1.1 without
+ * pipelining, because one slow stream must not hold up the next.
+ */
+export class HttpTransport {
+  private readonly pools = new Map<string, Pool>();
+
+  send(request: UpstreamRequest, address: ProviderAddress, handler: AnswerHandler): void {
+    const { deployment, requestId, body } = request;
+    const headers = {
+      'content-type': 'application/json',
+      'accept-encoding': 'identity',
+      'x-request-id': requestId,
+      ...request.headers,
+      ...address.headers,
+    };
+    this.poolOf(address.origin).dispatch(
+      {
+        method: 'POST',
+        path: address.path,
+        headers,
+        body,
+        headersTimeout: deployment.headTimeoutMs,
+        bodyTimeout: deployment.idleTimeoutMs,
+      },
+      new AnswerAdapter(handler),
+    );
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled([...this.pools.values()].map((pool) => pool.destroy()));
+    this.pools.clear();
+  }
+
+  private poolOf(origin: string): Pool {
+    let pool = this.pools.get(origin);
+    if (pool === undefined) {
+      pool = new Pool(origin, { connections: CONNECTIONS_MAX, pipelining: 1, connect: { timeout: CONNECT_TIMEOUT_MS } });
+      this.pools.set(origin, pool);
+    }
+    return pool;
+  }
+}
+
+class AnswerAdapter implements Dispatcher.DispatchHandler {
+  private hasHead = false;
+
+  constructor(private readonly handler: AnswerHandler) {}
+
+  onRequestStart(): void {}
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
+    // 1xx heads announce the real one.
+    if (status < 200) return;
+    this.hasHead = true;
+    this.handler.onHead(status, headers, flowOf(controller));
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.handler.onData(chunk);
+  }
+
+  onResponseEnd(): void {
+    this.handler.onEnd();
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error & { code?: string }): void {
+    this.handler.onFailure(FAILURES[error.code ?? ''] ?? (this.hasHead ? 'cut' : 'protocol'));
+  }
+}
+
+function flowOf(controller: Dispatcher.DispatchController): UpstreamFlow {
+  return {
+    pause: () => controller.pause(),
+    resume: () => controller.resume(),
+    abort: () => controller.abort(ABORT_REASON),
+  };
+}
