@@ -88,16 +88,15 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
 
 /**
  * Gateways whose last beat is younger than `fenceAfterMs`. Rejects when NATS cannot say. Age is taken by the server's clock
- * alone: by the reader's, one that runs half a minute ahead would fence every live gateway and rebuild without its holds.
- * `nowMs` is looked at only where it is earlier, which keeps gateways alive for longer and fences nobody.
+ * alone: by the reader's, one that runs half a minute ahead would fence every live gateway and rebuild without its holds,
+ * and one that runs behind would wait for a dead one for ever.
  */
 export async function listLiveGateways(
   connection: NatsConnection,
-  nowMs: number = Number.POSITIVE_INFINITY,
   fenceAfterMs: number = FENCE_AFTER_MS,
 ): Promise<GatewayHeartbeat[]> {
   const bucket = await openGateways(connection);
-  const asOfMs = Math.min(nowMs, await readServerClock(connection));
+  const asOfMs = await readServerClock(connection);
   const live: GatewayHeartbeat[] = [];
   // A set, since a key that is written while they are listed comes twice.
   const gatewayIds = new Set<string>();

@@ -13,7 +13,7 @@ export class NatsRegistry implements GatewayRegistry {
   async listLive(): Promise<string[]> {
     const { current, isConnected } = this.link;
     if (current === null || !isConnected) throw new Error(DISCONNECTED);
-    return (await listLiveGateways(current, Date.now())).map((beat) => beat.gatewayId);
+    return (await listLiveGateways(current)).map((beat) => beat.gatewayId);
   }
 
   async requestReassert(request: ReassertRequest, wait: { repliesMax: number; timeoutMs: number }): Promise<ReassertReply[]> {

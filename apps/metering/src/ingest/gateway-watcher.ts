@@ -35,7 +35,7 @@ export class GatewayWatcher implements OnApplicationBootstrap, OnModuleDestroy {
     if (connection === null || !this.link.isConnected || this.isLooking) return;
     this.isLooking = true;
     try {
-      const gateways = await listLiveGateways(connection, Date.now());
+      const gateways = await listLiveGateways(connection);
       const returned = gateways.filter((gateway) => this.starts.get(gateway.gatewayId) !== gateway.startedAtMs);
       this.starts = new Map(gateways.map((gateway) => [gateway.gatewayId, gateway.startedAtMs]));
       this.settlements.resend(returned.map((gateway) => gateway.gatewayId));
