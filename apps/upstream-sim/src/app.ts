@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { ChatService } from './chat/chat.service.js';
+import { CallsService } from './calls/calls.service.js';
 import { createOracle } from './oracle/oracle.js';
 import { createRouter } from './server/router.js';
 import { Statistics } from './server/statistics.js';
@@ -27,13 +27,13 @@ const BACKLOG_CONNECTIONS = 4_096;
 export async function createSimulator(options: SimulatorOptions): Promise<Simulator> {
   const oracle = await createOracle(options.oracleFile);
   const statistics = new Statistics();
-  const chat = new ChatService(oracle, statistics);
-  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, noDelay: true }, createRouter(chat, statistics));
+  const calls = new CallsService(oracle, statistics);
+  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, noDelay: true }, createRouter(calls, statistics));
   return {
     listen: (port, host = '127.0.0.1') => listen(server, port, host),
     close: async () => {
       await closeServer(server);
-      await chat.settled();
+      await calls.settled();
       await oracle.close();
     },
   };

@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { endpointSchema } from './endpoint.js';
 import { unixMsSchema } from './identity.js';
+import { usageSchema } from './usage.js';
 
 /**
  * How a call ended as the provider saw it.
@@ -29,6 +31,14 @@ export const oracleRecordSchema = z.strictObject({
   /** Null when the body could not be read far enough to know. */
   model: z.string().max(256).nullable(),
   stream: z.boolean(),
+  /** Absent in records of before there were others: chat completions. */
+  endpoint: endpointSchema.optional(),
+  /**
+   * What was served in disjoint dimensions, split as finely as the provider knows it: whoever charges fewer dimensions
+   * adds parts to their whole. Absent in older records, where the four counts below say the same.
+   */
+  quantities: usageSchema.optional(),
+  /** Everything read: cached tokens and those written to the cache included. */
   promptTokens: tokensSchema,
   /** Part of `promptTokens`. */
   cachedTokens: tokensSchema,

@@ -6,13 +6,16 @@ import { type ChatPlan, planChat } from './chat.request.js';
 const hello = { model: 'gpt-4o-mini', messages: [{ role: 'user', content: 'Hello there' }] };
 
 function plan(body: unknown): ChatPlan {
-  const result = planChat(Buffer.from(JSON.stringify(body)));
+  const result = planChat({ bytes: Buffer.from(JSON.stringify(body)), deployment: null });
   if ('error' in result) throw new Error(result.error.message);
   return result;
 }
 
 function failure(body: unknown): Failure {
-  const result = planChat(Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)));
+  const result = planChat({
+    bytes: Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)),
+    deployment: null,
+  });
   if (!('error' in result)) throw new Error('expected a refusal');
   return result;
 }

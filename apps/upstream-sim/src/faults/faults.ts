@@ -1,14 +1,18 @@
-import { type Call, SILENCE_MS_MAX } from '../chat/call.js';
-import type { ChatPlan } from '../chat/chat.request.js';
-import { failureBody } from '../server/openai-error.js';
+import { type Call, SILENCE_MS_MAX } from '../calls/call.js';
+import type { CallPlan, EndpointPlanner } from '../calls/calls.types.js';
+import type { Failure } from '../server/openai-error.js';
 
 const STATUS_DEFAULT = 500;
 
 /** The faults that come instead of an answer. Resolves to true when one of them was it. */
-export async function answerBeforeHead(call: Call, plan: ChatPlan): Promise<boolean> {
+export async function answerBeforeHead(
+  call: Call,
+  plan: CallPlan,
+  failureBody: EndpointPlanner['failureBody'],
+): Promise<boolean> {
   switch (plan.sim.fault) {
     case 'status':
-      await answerStatus(call, plan);
+      await answerStatus(call, plan, failureBody);
       return true;
     case 'refuse':
       await call.breakOff('', 'error');
@@ -22,7 +26,7 @@ export async function answerBeforeHead(call: Call, plan: ChatPlan): Promise<bool
   }
 }
 
-async function answerStatus(call: Call, plan: ChatPlan): Promise<void> {
+async function answerStatus(call: Call, plan: CallPlan, failureBody: EndpointPlanner['failureBody']): Promise<void> {
   const status = plan.sim.status ?? STATUS_DEFAULT;
   const headers: Record<string, string | number> = {};
   if (plan.sim.retryAfterMs !== undefined) {
@@ -36,7 +40,7 @@ async function answerStatus(call: Call, plan: ChatPlan): Promise<void> {
   );
 }
 
-function kindOf(status: number): { type: string; code: string | null } {
+function kindOf(status: number): Pick<Failure['error'], 'type' | 'code'> {
   if (status === 429) return { type: 'requests', code: 'rate_limit_exceeded' };
   if (status === 401) return { type: 'invalid_request_error', code: 'invalid_api_key' };
   return { type: status < 500 ? 'invalid_request_error' : 'server_error', code: null };

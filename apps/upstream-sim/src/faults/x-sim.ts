@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /**
- * `"x_sim": {…}` in the body of a chat completion chooses how that one call behaves. It travels in the body because
+ * `"x_sim": {…}` in the body of a call chooses how that one call behaves. It travels in the body because
  * a gateway passes unknown fields through untouched.
  */
 
@@ -33,6 +33,8 @@ const xSimSchema = z
     completionTokens: tokens.optional(),
     /** Part of promptTokens. */
     cachedTokens: tokens.optional(),
+    /** Part of promptTokens, beside cachedTokens: written to the provider's cache. */
+    cacheWriteTokens: tokens.optional(),
     /** Part of completionTokens, of each choice. */
     reasoningTokens: tokens.optional(),
     /** Wait before the response head. */
@@ -47,6 +49,10 @@ const xSimSchema = z
     status: z.number().int().min(400).max(599).optional(),
     /** With fault "status": sent as retry-after (whole seconds, rounded up) and retry-after-ms. */
     retryAfterMs: waitMs.optional(),
+    /** Chat: answer with this call instead of text. Its name has to be among `tools`. */
+    toolCall: z.strictObject({ name: z.string().min(1).max(64), arguments: z.record(z.string(), z.unknown()) }).optional(),
+    /** Transcriptions: how long the audio lasts. Default: its bytes at 128 kbit/s. */
+    audioSeconds: z.number().positive().max(86_400).optional(),
     /** With faults "cut" and "hang_midstream": content chunks sent before it happens. */
     afterChunks: z.number().int().min(0).max(TOKENS_MAX).optional(),
   })

@@ -1,20 +1,21 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import type { ChatService } from '../chat/chat.service.js';
+import type { CallsService } from '../calls/calls.service.js';
 import { findModel, modelList } from '../models/models.js';
 import { type Failure, failureBody, notFound } from './openai-error.js';
+import { findPlanner } from './routes.js';
 import type { Statistics } from './statistics.js';
 
-const CHAT_PATH = '/v1/chat/completions';
 const MODELS_PATH = '/v1/models';
 
-/** Routes by hand: two string comparisons for the path that matters. */
-export function createRouter(chat: ChatService, statistics: Statistics): RequestListener {
+/** Routes by hand: one look into a table for the paths that matter. */
+export function createRouter(calls: CallsService, statistics: Statistics): RequestListener {
   return (req, res) => {
     const path = pathOf(req.url ?? '/');
-    if (path === CHAT_PATH && req.method === 'POST') return chat.serve(req, res);
+    const planner = findPlanner(path);
+    if (planner && req.method === 'POST') return calls.serve({ req, res }, planner);
     // The body of any other request is not looked at, but must be consumed for the connection to be used again.
     req.resume();
-    if (path === CHAT_PATH) return sendFailure(res, methodNotAllowed(req));
+    if (planner) return sendFailure(res, methodNotAllowed(req, path));
     if (req.method !== 'GET') return sendFailure(res, notFound(req.method ?? '', path));
     if (path === '/health/live') return sendJson(res, { status: 'ok' });
     if (path === '/health/ready') return sendJson(res, { status: 'ok', dependencies: {} });
@@ -54,11 +55,11 @@ function decodeId(text: string): string {
   }
 }
 
-function methodNotAllowed(req: IncomingMessage): Failure {
+function methodNotAllowed(req: IncomingMessage, path: string): Failure {
   return {
     status: 405,
     error: {
-      message: `Not allowed to ${req.method} on ${CHAT_PATH}. (HINT: Perhaps you meant to use a different HTTP method?)`,
+      message: `Not allowed to ${req.method} on ${path}. (HINT: Perhaps you meant to use a different HTTP method?)`,
       type: 'invalid_request_error',
       param: null,
       code: 'method_not_supported',

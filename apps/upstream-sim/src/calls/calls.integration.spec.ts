@@ -5,7 +5,7 @@ import type { OracleRecord } from '@tensorloop/contracts/oracle-record';
 import { waitUntil } from '@tensorloop/testing/wait-until';
 import { createRouter } from '../server/router.js';
 import { Statistics } from '../server/statistics.js';
-import { ChatService } from './chat.service.js';
+import { CallsService } from './calls.service.js';
 
 /** A disk that is as slow as the test wants it. */
 class HeldOracle {
@@ -36,7 +36,7 @@ let url: string;
 beforeEach(async () => {
   oracle = new HeldOracle();
   const statistics = new Statistics();
-  server = createServer(createRouter(new ChatService(oracle, statistics), statistics));
+  server = createServer(createRouter(new CallsService(oracle, statistics), statistics));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/chat/completions`;
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { answerText } from './chat.text.js';
+import { answerText } from './answer-text.js';
 
 describe('answerText', () => {
   it('gives the same text whole and in pieces', () => {

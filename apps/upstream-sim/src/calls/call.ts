@@ -1,6 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Endpoint } from '@tensorloop/contracts/endpoint';
 import type { OracleRecord } from '@tensorloop/contracts/oracle-record';
+import type { Usage } from '@tensorloop/contracts/usage';
 import type { Oracle } from '../oracle/oracle.js';
+import type { TokenPlan } from './token-plan.js';
 
 /** How long a deliberate silence lasts at most: longer than any caller's own timeout. */
 export const SILENCE_MS_MAX = 600_000;
@@ -9,16 +12,23 @@ const REQUEST_ID_LENGTH_MAX = 200;
 const ID_PREFIX = `${Date.now().toString(36)}${process.pid.toString(36)}`;
 let callCount = 0;
 
+export interface Exchange {
+  req: IncomingMessage;
+  res: ServerResponse;
+}
+
 /** One call in progress: what has been sent so far, whether the peer is still there, and its record. */
 export class Call {
   readonly id: string;
   readonly record: OracleRecord;
+  /** What was served besides text tokens; tokens that are part of the prompt are taken out of `input`. */
+  units: Usage = {};
   isGone = false;
   private wakeUp: (() => void) | null = null;
   private readonly res: ServerResponse;
   private readonly oracle: Oracle;
 
-  constructor(req: IncomingMessage, res: ServerResponse, oracle: Oracle) {
+  constructor({ req, res }: Exchange, endpoint: Endpoint, oracle: Oracle) {
     this.res = res;
     this.oracle = oracle;
     this.id = `${ID_PREFIX}${(callCount++).toString(36)}`;
@@ -29,6 +39,7 @@ export class Call {
       gatewayRequestId: typeof requestId === 'string' ? requestId.slice(0, REQUEST_ID_LENGTH_MAX) : null,
       model: null,
       stream: false,
+      endpoint,
       promptTokens: 0,
       cachedTokens: 0,
       completionTokens: 0,
@@ -44,6 +55,15 @@ export class Call {
       this.isGone = !res.writableFinished;
       this.wake();
     });
+  }
+
+  /** Notes what the call reads, and for an answer in one piece what it makes. */
+  serveTokens(plan: TokenPlan, choices: number): void {
+    this.record.promptTokens = plan.promptTokens;
+    this.record.cachedTokens = plan.cachedTokens;
+    if (plan.cacheWriteTokens > 0) this.units.input_cache_write = plan.cacheWriteTokens;
+    this.record.completionTokens = plan.completionTokens * choices;
+    this.record.reasoningTokens = plan.reasoningTokens * choices;
   }
 
   /** Resolves after `ms`, or at once when the peer leaves. */
@@ -64,7 +84,7 @@ export class Call {
   }
 
   /** Sends a part of the body; resolves when there is room for more, or the peer has left. */
-  write(text: string): Promise<void> {
+  write(text: string | Buffer): Promise<void> {
     if (this.isGone) return Promise.resolve();
     this.record.bytesSent += Buffer.byteLength(text);
     if (this.res.write(text)) return Promise.resolve();
@@ -78,7 +98,7 @@ export class Call {
    * Sends the last part of the body once the record is durable, so that no client can hold an answer that is missing from it.
    * A peer that vanishes while the last bytes are on their way replaces the record.
    */
-  async end(text: string, outcome: OracleRecord['outcome']): Promise<void> {
+  async end(text: string | Buffer, outcome: OracleRecord['outcome']): Promise<void> {
     if (this.isGone) return this.settle('client_gone');
     const bytes = Buffer.byteLength(text);
     this.record.bytesSent += bytes;
@@ -97,17 +117,17 @@ export class Call {
   }
 
   /** Sends `text`, then keeps silent until the peer leaves. */
-  async hang(text: string): Promise<void> {
-    if (text !== '') await this.write(text);
+  async hang(text: string | Buffer): Promise<void> {
+    if (text.length > 0) await this.write(text);
     await this.wait(SILENCE_MS_MAX);
     await this.breakOff('', 'cut');
   }
 
   /** Breaks the connection off once what was written has left. */
-  async breakOff(text: string, outcome: OracleRecord['outcome']): Promise<void> {
+  async breakOff(text: string | Buffer, outcome: OracleRecord['outcome']): Promise<void> {
     this.record.bytesSent += Buffer.byteLength(text);
     await this.settle(this.isGone ? 'client_gone' : outcome);
-    if (!this.isGone && text !== '') {
+    if (!this.isGone && text.length > 0) {
       await new Promise<void>((resolve) => {
         this.wakeUp = resolve;
         this.res.write(text, () => resolve());
@@ -120,10 +140,11 @@ export class Call {
   settle(outcome: OracleRecord['outcome']): Promise<void> {
     this.record.outcome = outcome;
     this.record.endedAtMs = Date.now();
+    this.record.quantities = disjointQuantities(this.record, this.units);
     return this.oracle.append(this.record);
   }
 
-  private flush(text: string): Promise<void> {
+  private flush(text: string | Buffer): Promise<void> {
     return new Promise((resolve) => {
       this.wakeUp = resolve;
       this.res.end(text);
@@ -135,4 +156,20 @@ export class Call {
     this.wakeUp = null;
     wakeUp?.();
   }
+}
+
+/** Dimensions whose tokens the record's prompt or completion count holds too. */
+const PARTS_OF_PROMPT = ['input_cache_write', 'input_audio', 'input_image'] as const;
+const PARTS_OF_COMPLETION = ['output_audio', 'output_image'] as const;
+
+function disjointQuantities(record: OracleRecord, units: Usage): Usage {
+  const sum = (dimensions: readonly (keyof Usage)[]) => dimensions.reduce((total, name) => total + (units[name] ?? 0), 0);
+  const all: Usage = {
+    ...units,
+    input: record.promptTokens - record.cachedTokens - sum(PARTS_OF_PROMPT),
+    input_cache_read: record.cachedTokens,
+    output: record.completionTokens - record.reasoningTokens - sum(PARTS_OF_COMPLETION),
+    output_reasoning: record.reasoningTokens,
+  };
+  return Object.fromEntries(Object.entries(all).filter(([, quantity]) => quantity > 0));
 }
