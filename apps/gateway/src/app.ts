@@ -6,13 +6,14 @@ import { NestLogger } from '@tensorloop/nest-kit/logging';
 import type { FastifyInstance } from 'fastify';
 import { Redis } from 'ioredis';
 import { AppModule, type Platform } from './app.module.js';
+import { ENDPOINTS } from './endpoints.js';
 import { watchGateway } from './health/gateway-health.js';
 import { GatewayMetrics } from './health/gateway-metrics.service.js';
 import { Journal } from './journal/journal.service.js';
 import { ModelsList } from './models/models-list.service.js';
 import { Capacity } from './proxy/capacity.service.js';
-import { ChatCompletions } from './proxy/chat-completions.js';
 import { bodyError, registerInferenceRoutes } from './proxy/inference.routes.js';
+import { InferenceCalls } from './proxy/inference-call.js';
 import { OpenCalls } from './proxy/open-calls.service.js';
 import { RedisWrites } from './settlement/redis-writes.service.js';
 import { Shipper } from './settlement/shipper.service.js';
@@ -34,7 +35,8 @@ export async function createApp(platform: Platform): Promise<NestFastifyApplicat
   });
   const get = <Part>(token: new (...args: never[]) => Part) => app.get<Part>(token, { strict: false });
   registerInferenceRoutes(adapter.getInstance() as unknown as FastifyInstance, {
-    chat: get(ChatCompletions),
+    calls: get(InferenceCalls),
+    endpoints: ENDPOINTS,
     models: get(ModelsList),
     publicUrl: platform.config.PUBLIC_URL,
     dashboardUrl: platform.config.DASHBOARD_URL,

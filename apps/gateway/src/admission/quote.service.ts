@@ -5,7 +5,7 @@ import { type HoldSubject, outputTokensFor, worstCaseHold } from '@tensorloop/pr
 import { scaledRate } from '@tensorloop/pricing/price-version';
 import { type ApiError, apiError, unavailable } from '../errors/api-error.types.js';
 import type { ModelStore } from '../models/model-store.service.js';
-import type { ChatRequest } from '../proxy/chat.types.js';
+import type { InferenceRequest } from '../proxy/endpoint.types.js';
 
 /** An output limit below this helps nobody: rather than clamp to less, the call is refused. */
 export const CLAMP_TOKENS_MIN = 16;
@@ -31,7 +31,7 @@ export function affordableTokens(quote: Quote, amountNanoUsd: NanoUsd): number {
 /** Prices the worst case of a request at the price in force at `atMs`, or says why it cannot be served. */
 export function quoteCall(
   store: ModelStore,
-  { model, request }: { model: Model; request: ChatRequest },
+  { model, request }: { model: Model; request: InferenceRequest },
   atMs: number,
 ): Quote | ApiError {
   const price = store.findPrice(model.id, atMs);
@@ -54,7 +54,7 @@ export function quoteCall(
   return { price, subject, holdNanoUsd: hold.totalNanoUsd, holdMinNanoUsd, predictionTokens };
 }
 
-function refuseContent(model: Model, price: PriceVersion, request: ChatRequest): ApiError | null {
+function refuseContent(model: Model, price: PriceVersion, request: InferenceRequest): ApiError | null {
   if ((request.shape.images ?? 0) > 0 && model.imageTokensMax === null) {
     return apiError('unsupported_content', `The model "${model.id}" takes no images.`, { param: 'messages' });
   }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { openAiErrorSchema } from '@tensorloop/contracts/openai-error';
-import { API_ERROR_CODES, apiError, sseError } from './api-error.types.js';
+import { API_ERROR_CODES, apiError } from './api-error.types.js';
+import { OPENAI_SKIN } from './error-skin.types.js';
 
 describe('the error table', () => {
   it.each(API_ERROR_CODES)('gives %s a body that OpenAI clients read', (code) => {
@@ -18,7 +19,7 @@ describe('the error table', () => {
   });
 
   it('writes an error as one SSE event', () => {
-    expect(sseError(apiError('internal_error', 'x')).toString()).toBe(
+    expect(OPENAI_SKIN.event(apiError('internal_error', 'x'), 'id').toString()).toBe(
       'data: {"error":{"message":"x","type":"server_error","param":null,"code":"internal_error"}}\n\n',
     );
   });

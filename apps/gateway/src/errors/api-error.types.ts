@@ -64,11 +64,6 @@ export function unavailable(code: ApiErrorCode, message: string, retryAfterSecon
   return apiError(code, message, { headers: { 'retry-after': String(retryAfterSeconds) } });
 }
 
-/** The same error as an SSE event, for a stream whose head has already gone out. */
-export function sseError(error: ApiError): Buffer {
-  return Buffer.from(`data: ${JSON.stringify(error.body)}\n\n`);
-}
-
 export function isApiError(value: unknown): value is ApiError {
   return typeof value === 'object' && value !== null && 'status' in value && 'body' in value && 'headers' in value;
 }

@@ -1,12 +1,14 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { PriceVersion } from '@tensorloop/contracts/price-book';
 import type { Outcome } from '@tensorloop/contracts/request-completed';
 import type { Usage } from '@tensorloop/contracts/usage';
 import { type ApiError, unavailable } from '../errors/api-error.types.js';
+import { sendError } from '../errors/send-error.service.js';
 import type { Journal } from '../journal/journal.service.js';
 import type { CallSettler } from '../settlement/call-settler.service.js';
 import type { AnswerHandler, UpstreamFailure, UpstreamFlow } from '../upstreams/upstream.types.js';
-import type { TokenEstimator } from '../usage/token-estimator.service.js';
+import type { RawUsage } from '../usage/answer-reading.types.js';
+import type { TextPart, TokenEstimator } from '../usage/token-estimator.service.js';
+import { readUsage } from '../usage/usage-reading.service.js';
 import type { ByteBudget } from './byte-budget.js';
 import { type ExitSignal, isFree } from './call-exit.js';
 import type { OpenCall } from './open-call.js';
@@ -164,8 +166,20 @@ export abstract class Answer implements AnswerHandler, Ticking {
     await this.context.settler.finish(accepted, ending, trace.span.traceparent);
   }
 
-  protected get price(): PriceVersion {
-    return this.call.options.accepted.price;
+  /** The upstream's usage in priced dimensions, or null when it sent none that makes sense. */
+  protected readUsage(raw: RawUsage | null): Usage | null {
+    const { reading, accepted } = this.call.options;
+    return readUsage(reading, raw, accepted.price);
+  }
+
+  protected countTexts(part: TextPart, bytes: Buffer): Promise<number> {
+    return this.context.estimator.count(`${this.call.options.reading.textFormat}.${part}`, bytes);
+  }
+
+  /** An error as the whole answer. */
+  protected sendError(error: ApiError): void {
+    const { res, headers, skin } = this.call.options;
+    sendError(res, { ...error, body: skin.body(error, this.call.requestId) }, headers);
   }
 
   private get isRefused(): boolean {

@@ -1,8 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { ApiError } from '../errors/api-error.types.js';
-import { sendError } from '../errors/send-error.service.js';
-import { countedUsage, readUsage } from '../usage/usage-reading.service.js';
-import type { RawUsage } from '../usage/usage-scanner.service.js';
+import type { RawUsage } from '../usage/answer-reading.types.js';
+import { countedUsage } from '../usage/usage-reading.service.js';
 import { Answer, type CountedUsage } from './answer.js';
 import type { ExitSignal } from './call-exit.js';
 import { failureError } from './upstream-errors.js';
@@ -30,9 +29,9 @@ export class BufferedAnswer extends Answer {
 
   protected onAnswerEnd(): void {
     this.body = this.chunks.length === 1 ? (this.chunks[0] as Buffer) : Buffer.concat(this.chunks);
-    const answer = parseAnswer(this.body);
+    const answer = this.call.options.reading.readWhole(this.body);
     if (answer === null) return this.breakOff();
-    if (typeof answer.usage === 'object' && answer.usage !== null) this.usage = answer.usage as RawUsage;
+    this.usage = answer.usage;
     if (!this.call.exit.isClientGone) this.call.noteFirstByte();
     void this.exitWith('answer_complete', null);
   }
@@ -44,20 +43,19 @@ export class BufferedAnswer extends Answer {
   }
 
   protected async countUsage(signal: ExitSignal): Promise<CountedUsage> {
-    const reported = readUsage(this.usage, this.price);
+    const reported = this.readUsage(this.usage);
     if (reported !== null) return { usage: reported, estimated: false };
     if (signal !== 'answer_complete') return { usage: {}, estimated: true };
-    const { estimator } = this.context;
     const [input, output] = await Promise.all([
-      estimator.count('prompt', this.call.options.body),
-      estimator.count('answer', this.body),
+      this.countTexts('prompt', this.call.options.body),
+      this.countTexts('answer', this.body),
     ]);
     return { usage: countedUsage(input, output), estimated: true };
   }
 
   protected sendEnd(error: ApiError | null): void {
+    if (error !== null) return this.sendError(error);
     const { res, headers } = this.call.options;
-    if (error !== null) return sendError(res, error, headers);
     res.writeHead(200, { ...headers, 'content-type': this.contentType, 'content-length': this.body.length });
     res.end(this.body);
   }
@@ -70,14 +68,5 @@ export class BufferedAnswer extends Answer {
     this.chunks = [];
     this.call.endAttempt(this.status, 'protocol');
     void this.exitWith('upstream_cut', failureError('protocol'));
-  }
-}
-
-function parseAnswer(body: Buffer): Record<string, unknown> | null {
-  try {
-    const answer: unknown = JSON.parse(body.toString('utf8'));
-    return typeof answer === 'object' && answer !== null ? (answer as Record<string, unknown>) : null;
-  } catch {
-    return null;
   }
 }

@@ -4,19 +4,20 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type ApiError, apiError } from '../errors/api-error.types.js';
 import { sendError } from '../errors/send-error.service.js';
 import type { ModelsList } from '../models/models-list.service.js';
-import type { ChatCompletions } from './chat-completions.js';
+import type { Endpoint } from './endpoint.types.js';
+import type { InferenceCalls } from './inference-call.js';
 
 /** Largest request body: a context of a million tokens, or a few images, with room. */
 export const BODY_BYTES_MAX = 32 * 1024 * 1024;
 
-const CHAT = '/v1/chat/completions';
 const MODELS = '/v1/models';
 const NO_BODY = Buffer.alloc(0);
 type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS';
 const METHODS: Method[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 
-export interface InferenceParts {
-  chat: ChatCompletions;
+export interface RouteParts {
+  calls: InferenceCalls;
+  endpoints: readonly Endpoint[];
   models: ModelsList;
   publicUrl: string;
   dashboardUrl: string;
@@ -29,7 +30,7 @@ type Handler = (req: IncomingMessage, body: Buffer, reply: { res: ServerResponse
 const WITHOUT_VERSION =
   /^\/(chat\/completions|completions|embeddings|responses|models|images|audio|files|batches|moderations)(\/|\?|$)/;
 
-function unknownUrl(parts: InferenceParts, method: string, url: string): ApiError {
+function unknownUrl(parts: RouteParts, method: string, url: string): ApiError {
   const path = url.split('?', 1)[0]?.slice(0, 256) ?? '/';
   if (WITHOUT_VERSION.test(path)) {
     return apiError(
@@ -47,7 +48,7 @@ function unknownUrl(parts: InferenceParts, method: string, url: string): ApiErro
 }
 
 /** Takes the reply out of Fastify's hands: from here on only the handler writes to it. */
-function hijacked(parts: InferenceParts, handler: Handler) {
+function hijacked(parts: RouteParts, handler: Handler) {
   return (request: FastifyRequest, reply: FastifyReply): void => {
     reply.hijack();
     const requestId = uuid7();
@@ -81,7 +82,7 @@ export function bodyError(error: { code?: string }, _request: unknown, reply: Fa
  * The inference surface, registered on the Fastify instance itself: Nest's pipeline per call (guards, pipes, interceptors)
  * costs more than all that a call needs. No CORS headers by design (spec TL-14).
  */
-export function registerInferenceRoutes(fastify: FastifyInstance, parts: InferenceParts): void {
+export function registerInferenceRoutes(fastify: FastifyInstance, parts: RouteParts): void {
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: BODY_BYTES_MAX }, (_request, body, done) =>
     done(null, body),
@@ -99,12 +100,15 @@ export function registerInferenceRoutes(fastify: FastifyInstance, parts: Inferen
       answerWith(() => hint),
     );
   };
-  add(
-    'POST',
-    CHAT,
-    hijacked(parts, (req, body, reply) => parts.chat.handle(req, body, reply)),
-  );
-  only(['POST'], CHAT);
+  for (const endpoint of parts.endpoints) {
+    const url = `/v1${endpoint.path}`;
+    add(
+      'POST',
+      url,
+      hijacked(parts, (req, body, reply) => parts.calls.handle(endpoint, { req, body }, reply)),
+    );
+    only(['POST'], url);
+  }
   add(
     'GET',
     MODELS,

@@ -2,8 +2,10 @@ import type { ServerResponse } from 'node:http';
 import type { Deployment } from '@tensorloop/contracts/model-catalogue';
 import type { Attempt } from '@tensorloop/contracts/request-completed';
 import type { TraceSpan, Tracing } from '@tensorloop/observability/tracing';
+import type { ErrorSkin } from '../errors/error-skin.types.js';
 import type { AcceptedRecord } from '../journal/journal.types.js';
 import type { UpstreamFailure } from '../upstreams/upstream.types.js';
+import type { AnswerReading } from '../usage/answer-reading.types.js';
 import { CallExit } from './call-exit.js';
 
 const ROUND_TO_MICROSECONDS = 1_000;
@@ -14,7 +16,8 @@ export interface OpenCallOptions {
   body: Buffer;
   /** Output tokens the hold pays for, when the model's maximum was not affordable; null = not clamped. */
   clamp: number | null;
-  keepsUsageEvent: boolean;
+  reading: AnswerReading;
+  skin: ErrorSkin;
   res: ServerResponse;
   headers: Record<string, string>;
   /** Resolves once the `accepted` record is on the disk: no byte reaches the client before. */

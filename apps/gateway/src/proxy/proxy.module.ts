@@ -27,9 +27,10 @@ import type { AnswerContext } from './answer.js';
 import { ByteBudget } from './byte-budget.js';
 import { CallDrain } from './call-drain.service.js';
 import { Capacity } from './capacity.service.js';
-import { ChatCompletions } from './chat-completions.js';
+import { InferenceCalls } from './inference-call.js';
 import { OpenCalls } from './open-calls.service.js';
 import { KEPT_BYTES_TOTAL_MAX } from './stream-answer.js';
+import { TargetFinder } from './target.js';
 import { Ticker } from './ticker.service.js';
 
 /** Injection token of what serving an answer needs. */
@@ -37,13 +38,13 @@ const ANSWERS = Symbol('ANSWERS');
 
 type CapacityTuple = [DiskGuard, ModelStore, RedisWrites, Shipper, OpenCalls];
 type AnswersTuple = [CallSettler, Journal, TokenEstimator, Ticker, OpenCalls, Logger];
-type ChatTuple = [
+type CallsTuple = [
   JournalHome,
   Capacity,
   KeyHasher,
   AdmissionGate,
   ModelStore,
-  Credentials,
+  TargetFinder,
   OpenAiUpstream,
   AnswerContext,
   Tracing,
@@ -87,6 +88,12 @@ type ChatTuple = [
       useFactory: (hasher: KeyHasher, gate: AdmissionGate, models: ModelStore) => new ModelsList({ hasher, gate, models }),
     },
     {
+      provide: TargetFinder,
+      inject: [AdmissionGate, ModelStore, Credentials],
+      useFactory: (gate: AdmissionGate, models: ModelStore, credentials: Credentials) =>
+        new TargetFinder({ gate, models, credentials }),
+    },
+    {
       provide: ANSWERS,
       inject: [CallSettler, Journal, TokenEstimator, Ticker, OpenCalls, LOGGER],
       useFactory: (...[settler, journal, estimator, ticker, openCalls, logger]: AnswersTuple): AnswerContext => {
@@ -96,29 +103,29 @@ type ChatTuple = [
       },
     },
     {
-      provide: ChatCompletions,
+      provide: InferenceCalls,
       inject: [
         JournalHome,
         Capacity,
         KeyHasher,
         AdmissionGate,
         ModelStore,
-        Credentials,
+        TargetFinder,
         OpenAiUpstream,
         ANSWERS,
         TRACING,
         GatewayMetrics,
       ],
-      useFactory: (...[home, capacity, hasher, gate, models, credentials, upstream, answers, tracing, metrics]: ChatTuple) => {
+      useFactory: (...[home, capacity, hasher, gate, models, targets, upstream, answers, tracing, metrics]: CallsTuple) => {
         const onRefused = (error: ApiError) => metrics.refused(error);
         const onAdmitted = (seconds: number) => metrics.admitted(seconds);
-        return new ChatCompletions({
+        return new InferenceCalls({
           gatewayId: home.gatewayId,
           capacity,
           hasher,
           gate,
           models,
-          credentials,
+          targets,
           upstream,
           answers,
           tracing,
@@ -128,6 +135,6 @@ type ChatTuple = [
       },
     },
   ],
-  exports: [OpenCalls, TokenEstimator, Ticker, OpenAiUpstream, DiskGuard, Capacity, CallDrain, ModelsList, ChatCompletions],
+  exports: [OpenCalls, TokenEstimator, Ticker, OpenAiUpstream, DiskGuard, Capacity, CallDrain, ModelsList, InferenceCalls],
 })
 export class ProxyModule {}

@@ -1,9 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { type ApiError, sseError } from '../errors/api-error.types.js';
-import { sendError } from '../errors/send-error.service.js';
+import type { ApiError } from '../errors/api-error.types.js';
+import type { ScannedChunk } from '../usage/answer-reading.types.js';
 import { tokensFromBytes } from '../usage/token-estimator.service.js';
-import { countedUsage, readUsage } from '../usage/usage-reading.service.js';
-import { type ScannedChunk, UsageScanner } from '../usage/usage-scanner.service.js';
+import { countedUsage } from '../usage/usage-reading.service.js';
 import { Answer, type CountedUsage } from './answer.js';
 import type { ExitSignal } from './call-exit.js';
 import { failureError } from './upstream-errors.js';
@@ -21,7 +20,6 @@ export const KEPT_BYTES_MAX = 512 * 1024;
 export const KEPT_BYTES_TOTAL_MAX = 64 * 1024 * 1024;
 
 const HEARTBEAT = Buffer.from(': keep-alive\n\n');
-const DONE = Buffer.from('data: [DONE]\n\n');
 const STREAM_HEADERS = {
   'content-type': 'text/event-stream; charset=utf-8',
   'cache-control': 'no-cache',
@@ -30,12 +28,12 @@ const STREAM_HEADERS = {
 
 /** Passes a stream of events through as it comes, and reads the usage off it on the way. */
 export class StreamAnswer extends Answer {
-  private readonly scanner = new UsageScanner(this.call.options.keepsUsageEvent);
+  private readonly scanner = this.call.options.reading.newScanner();
   private kept: Buffer[] = [];
   private keptBytes = 0;
   private isKeeping = true;
   private isHeadSent = false;
-  private isDone = false;
+  private ending: Buffer | null = null;
   private lastWriteAtMs = performance.now();
   private stalledSinceMs: number | null = null;
   private progressAtMs = 0;
@@ -74,14 +72,13 @@ export class StreamAnswer extends Answer {
   }
 
   protected async countUsage(signal: ExitSignal): Promise<CountedUsage> {
-    const reported = readUsage(this.scanner.usage, this.price);
+    const reported = this.readUsage(this.scanner.usage);
     if (reported !== null && signal === 'answer_complete') return { usage: reported, estimated: false };
     if (this.status === null) return { usage: {}, estimated: true };
     if (signal === 'gateway_ending') return { usage: this.counted(), estimated: true };
-    const { estimator } = this.context;
     const [input, output] = await Promise.all([
-      estimator.count('prompt', this.call.options.body),
-      this.isKeeping ? estimator.count('stream', Buffer.concat(this.kept)) : this.scanner.events,
+      this.countTexts('prompt', this.call.options.body),
+      this.isKeeping ? this.countTexts('stream', Buffer.concat(this.kept)) : this.scanner.events,
     ]);
     return { usage: countedUsage(input, output), estimated: true };
   }
@@ -94,11 +91,11 @@ export class StreamAnswer extends Answer {
   }
 
   protected sendEnd(error: ApiError | null): void {
-    const { res } = this.call.options;
-    if (error !== null && !this.isHeadSent) return sendError(res, error, this.call.options.headers);
+    if (error !== null && !this.isHeadSent) return this.sendError(error);
+    const { res, skin } = this.call.options;
     this.sendHead();
-    if (error !== null) res.end(sseError(error));
-    else if (this.isDone) res.end(DONE);
+    if (error !== null) res.end(skin.event(error, this.call.requestId));
+    else if (this.ending !== null) res.end(this.ending);
     else res.end();
   }
 
@@ -114,9 +111,9 @@ export class StreamAnswer extends Answer {
     if (scanned.isError) {
       this.call.endAttempt(this.status, 'cut');
       void this.exitWith('upstream_cut', failureError('cut'));
-    } else if (scanned.isDone) {
-      // What the upstream does after this line is of no interest; the client need not wait for it.
-      this.isDone = true;
+    } else if (scanned.ending !== null) {
+      // What the upstream does after this event is of no interest; the client need not wait for it.
+      this.ending = scanned.ending;
       void this.exitWith('answer_complete', null);
     }
   }
@@ -159,7 +156,7 @@ export class StreamAnswer extends Answer {
   private countPrompt(): void {
     if (this.isCountingPrompt) return;
     this.isCountingPrompt = true;
-    void this.context.estimator.count('prompt', this.call.options.body).then((tokens) => {
+    void this.countTexts('prompt', this.call.options.body).then((tokens) => {
       this.promptTokens = tokens;
     });
   }

@@ -1,10 +1,13 @@
 import { parentPort } from 'node:worker_threads';
 import { countTokens } from 'gpt-tokenizer/encoding/o200k_base';
+import type { TextFormat } from './answer-reading.types.js';
+
+export type TextPart = 'prompt' | 'answer' | 'stream';
 
 /** One text to count, and which parts of it are text. */
 export interface CountJob {
   id: number;
-  kind: 'prompt' | 'answer' | 'stream';
+  kind: `${TextFormat}.${TextPart}`;
   bytes: Uint8Array;
 }
 
@@ -43,35 +46,47 @@ function textOf(message: Json): string {
   return parts.filter((part) => typeof part === 'string').join('');
 }
 
-function promptTokens(body: Json): number {
-  const messages = list(body.messages);
+function messageTokens(messages: Json[], tools: unknown): number {
   let tokens = TOKENS_PER_MESSAGE;
   for (const message of messages) tokens += TOKENS_PER_MESSAGE + countTokens(textOf(message));
-  return body.tools === undefined ? tokens : tokens + countTokens(JSON.stringify(body.tools));
-}
-
-function answerTokens(answer: Json): number {
-  return list(answer.choices).reduce((sum, choice) => sum + countTokens(textOf((choice.message ?? {}) as Json)), 0);
+  return tools === undefined ? tokens : tokens + countTokens(JSON.stringify(tools));
 }
 
 /** Texts of a stream are put together per choice first: tokens straddle chunks. */
-function streamTokens(text: string): number {
+function streamTokens(text: string, deltaOf: (choice: Json) => string): number {
   const byChoice = new Map<unknown, string>();
-  for (const line of text.split(/\r?\n/)) {
-    if (!DATA_FIELD.test(line)) continue;
-    for (const choice of list(parse(line.replace(DATA_FIELD, '')).choices)) {
-      byChoice.set(choice.index, (byChoice.get(choice.index) ?? '') + textOf((choice.delta ?? {}) as Json));
+  for (const event of events(text)) {
+    for (const choice of list(event.choices)) {
+      byChoice.set(choice.index, (byChoice.get(choice.index) ?? '') + deltaOf(choice));
     }
   }
   return [...byChoice.values()].reduce((sum, part) => sum + countTokens(part), 0);
 }
 
-function count({ kind, bytes }: CountJob): number {
-  const text = new TextDecoder().decode(bytes);
-  if (kind === 'stream') return streamTokens(text);
-  return kind === 'prompt' ? promptTokens(parse(text)) : answerTokens(parse(text));
+function events(text: string): Json[] {
+  const lines = text.split(/\r?\n/).filter((line) => DATA_FIELD.test(line));
+  return lines.map((line) => parse(line.replace(DATA_FIELD, '')));
 }
 
+type Counter = (text: string) => number;
+
+const chat: Record<TextPart, Counter> = {
+  prompt: (text) => {
+    const { messages, tools } = parse(text);
+    return messageTokens(list(messages), tools);
+  },
+  answer: (text) =>
+    list(parse(text).choices).reduce((sum, choice) => sum + countTokens(textOf((choice.message ?? {}) as Json)), 0),
+  stream: (text) => streamTokens(text, (choice) => textOf((choice.delta ?? {}) as Json)),
+};
+
+const COUNTERS: Record<TextFormat, Record<TextPart, Counter>> = {
+  chat,
+  messages: chat,
+};
+
 parentPort?.on('message', (job: CountJob) => {
-  parentPort?.postMessage({ id: job.id, tokens: count(job) } satisfies CountResult);
+  const [format, part] = job.kind.split('.') as [TextFormat, TextPart];
+  const tokens = COUNTERS[format][part](new TextDecoder().decode(job.bytes));
+  parentPort?.postMessage({ id: job.id, tokens } satisfies CountResult);
 });

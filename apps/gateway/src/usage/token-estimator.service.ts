@@ -1,6 +1,8 @@
 import { Worker } from 'node:worker_threads';
 import type { CountJob, CountResult } from './token-counter.worker.js';
 
+export type { TextPart } from './token-counter.worker.js';
+
 /** Counts in progress; above it, or when the worker is gone, bytes are divided instead. */
 export const JOBS_MAX = 256;
 export const JOB_TIMEOUT_MS = 5_000;

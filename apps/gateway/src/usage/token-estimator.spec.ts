@@ -11,28 +11,28 @@ function json(value: object): Buffer {
 describe('the token estimator', () => {
   it('counts an answer with the tokenizer, not by its bytes', async () => {
     const answer = json({ choices: [{ index: 0, message: { role: 'assistant', content: 'hello world, hello world' } }] });
-    expect(await estimator.count('answer', answer)).toBe(5);
+    expect(await estimator.count('chat.answer', answer)).toBe(5);
   });
 
   it('puts a stream together before counting it: tokens straddle chunks', async () => {
     const delta = (content: string) => `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content } }] })}\n\n`;
     const stream = `${delta('hel')}${delta('lo wor')}${delta('ld, hello world')}data: [DONE]\n\n`;
-    expect(await estimator.count('stream', Buffer.from(stream))).toBe(5);
+    expect(await estimator.count('chat.stream', Buffer.from(stream))).toBe(5);
   });
 
   it('counts prompts with what the chat template adds', async () => {
     const prompt = json({ messages: [{ role: 'user', content: [{ type: 'text', text: 'hello world' }] }] });
-    expect(await estimator.count('prompt', prompt)).toBe(8);
+    expect(await estimator.count('chat.prompt', prompt)).toBe(8);
   });
 
   it('survives anything that is no JSON', async () => {
-    expect(await estimator.count('answer', Buffer.from('{{{'))).toBe(0);
-    expect(await estimator.count('stream', Buffer.from('data: {"choices": 4}\n\n'))).toBe(0);
+    expect(await estimator.count('chat.answer', Buffer.from('{{{'))).toBe(0);
+    expect(await estimator.count('chat.stream', Buffer.from('data: {"choices": 4}\n\n'))).toBe(0);
   });
 
   it('divides bytes once its worker is gone', async () => {
     const other = new TokenEstimator();
-    const counting = other.count('answer', Buffer.alloc(50, 'x'));
+    const counting = other.count('chat.answer', Buffer.alloc(50, 'x'));
     await other.close();
     expect(await counting).toBe(tokensFromBytes(50));
   });

@@ -1,32 +1,21 @@
-import { SseSplitter } from './sse-splitter.js';
+import type { RawUsage, ScannedChunk, StreamScanner } from './answer-reading.types.js';
+import { SseSplitter } from './sse-splitter.service.js';
 
 const USAGE_KEY = Buffer.from('"usage":');
 const DONE_LINE = Buffer.from('data: [DONE]');
+const DONE = Buffer.from('data: [DONE]\n\n');
 const ERROR_LINE = Buffer.from('data: {"error"');
 const DATA_FIELD = /^data: ?/;
 const LINE_FEED = 0x0a;
 const OPEN_BRACE = 0x7b;
 const EMPTY = Buffer.alloc(0);
 
-/** The `usage` object of an upstream answer, as it came. */
-export type RawUsage = Record<string, unknown>;
-
-/** What one chunk of the upstream's stream means for the client. */
-export interface ScannedChunk {
-  /** Bytes to pass on now: the upstream's own, without what is withheld. */
-  bytes: Buffer;
-  /** True from the chunk that carries `data: [DONE]` on: the answer is whole. */
-  isDone: boolean;
-  /** True when the upstream reported an error inside the stream; the event itself is withheld. */
-  isError: boolean;
-}
-
 /**
  * Reads the usage event out of a stream without parsing the rest. `"usage":` followed by `{` cannot be model output: inside
  * JSON text every quote is escaped. `data: [DONE]` is withheld (the caller sends it once the call is durable), and so is the
  * usage event when the client did not ask for it.
  */
-export class UsageScanner {
+export class UsageScanner implements StreamScanner {
   usage: RawUsage | null = null;
   /** Events passed so far: with OpenAI's streams about one per output token. */
   events = 0;
@@ -36,22 +25,22 @@ export class UsageScanner {
 
   push(chunk: Buffer): ScannedChunk {
     const block = this.splitter.push(chunk);
-    return block === null ? { bytes: EMPTY, isDone: false, isError: this.splitter.isOverlong() } : this.scan(block);
+    return block === null ? { bytes: EMPTY, ending: null, isError: this.splitter.isOverlong() } : this.scan(block);
   }
 
   /** The stream ended: what is left is scanned as if it were a whole event. */
   finish(): ScannedChunk {
     const rest = this.splitter.takeRest();
-    return rest === null ? { bytes: EMPTY, isDone: false, isError: false } : this.scan(rest);
+    return rest === null ? { bytes: EMPTY, ending: null, isError: false } : this.scan(rest);
   }
 
   private scan(block: Buffer): ScannedChunk {
     const errorAt = findLine(block, ERROR_LINE);
-    if (errorAt !== -1) return { bytes: this.withoutUsage(block.subarray(0, errorAt)), isDone: false, isError: true };
+    if (errorAt !== -1) return { bytes: this.withoutUsage(block.subarray(0, errorAt)), ending: null, isError: true };
     const doneAt = findLine(block, DONE_LINE);
     const bytes = this.withoutUsage(doneAt === -1 ? block : block.subarray(0, doneAt));
     this.events += countEvents(bytes);
-    return { bytes, isDone: doneAt !== -1, isError: false };
+    return { bytes, ending: doneAt === -1 ? null : DONE, isError: false };
   }
 
   private withoutUsage(block: Buffer): Buffer {

@@ -30,7 +30,7 @@ function scan(parts: Buffer[], keepsUsageEvent = false): Scanned {
   const take = (scanned: ReturnType<UsageScanner['push']>) => {
     if (isDone || isError) return;
     passed.push(scanned.bytes);
-    isDone = scanned.isDone;
+    isDone = scanned.ending !== null;
     isError = scanned.isError;
   };
   for (const part of parts) take(scanner.push(part));

@@ -1,3 +1,4 @@
+import { isGiven, isRecord } from '../body/json-body.types.js';
 import { type ApiError, apiError } from '../errors/api-error.types.js';
 
 /** What a request contains besides text, as far as it bears on the most it can cost. */
@@ -13,10 +14,6 @@ export interface ContentKinds {
 const HIDDEN_HISTORY_FIELDS = ['previous_response_id', 'conversation', 'prompt'];
 /** Tool kinds that run at the client and have no price of their own. */
 const FREE_TOOL_KINDS = new Set(['function', 'custom']);
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
 
 function countPart(kinds: ContentKinds, part: unknown): void {
   const kind = isRecord(part) ? part.type : undefined;
@@ -39,7 +36,7 @@ function readMessageContent(kinds: ContentKinds, messages: Record<string, unknow
 }
 
 function pricedTool(fields: Record<string, unknown>): ApiError | null {
-  if (fields.web_search_options !== undefined && fields.web_search_options !== null) {
+  if (isGiven(fields.web_search_options)) {
     return apiError(
       'unsupported_content',
       'Web search has a price of its own that this gateway cannot hold; leave out "web_search_options".',
@@ -65,7 +62,7 @@ export function readContentKinds(
   if (refused !== null) return refused;
   const kinds: ContentKinds = { images: 0, hasAudio: false, isUnbounded: false, predictionBytes: 0 };
   readMessageContent(kinds, messages);
-  if (HIDDEN_HISTORY_FIELDS.some((name) => fields[name] !== undefined && fields[name] !== null)) kinds.isUnbounded = true;
+  if (HIDDEN_HISTORY_FIELDS.some((name) => isGiven(fields[name]))) kinds.isUnbounded = true;
   if (isRecord(fields.audio) || (Array.isArray(fields.modalities) && fields.modalities.includes('audio')))
     kinds.hasAudio = true;
   if (isRecord(fields.prediction)) kinds.predictionBytes = Buffer.byteLength(JSON.stringify(fields.prediction));

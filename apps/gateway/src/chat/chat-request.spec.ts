@@ -1,5 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
+import type { Deployment } from '@tensorloop/contracts/model-catalogue';
+import { testModel } from '../../test/gateway-fixture.js';
 import { isApiError } from '../errors/api-error.types.js';
+import { chatCompletions } from './chat.service.js';
 import { readChatRequest } from './chat-request.js';
 
 const messages = [{ role: 'user', content: 'hi' }];
@@ -12,6 +15,12 @@ function readOk(body: object) {
   const request = read({ model: 'm', messages, ...body });
   if (isApiError(request)) throw new Error(request.body.error.message);
   return request;
+}
+
+function readCall(body: object) {
+  const call = chatCompletions.read(Buffer.from(JSON.stringify({ model: 'm', messages, ...body })), {});
+  if (isApiError(call)) throw new Error(call.body.error.message);
+  return call;
 }
 
 describe('a request body', () => {
@@ -59,17 +68,39 @@ describe('a request body', () => {
 
   it('counts what bytes do not bound', () => {
     const image = { type: 'image_url', image_url: { url: 'https://example.test/a.png' } };
-    expect(readOk({ messages: [{ role: 'user', content: [{ type: 'text', text: 'a' }, image, image] }] }).shape).toMatchObject({
-      images: 2,
-      isInputUnbounded: false,
-    });
     expect(
-      readOk({ messages: [{ role: 'user', content: [{ type: 'file', file: { file_id: 'f' } }] }] }).shape.isInputUnbounded,
+      readCall({ messages: [{ role: 'user', content: [{ type: 'text', text: 'a' }, image, image] }] }).shape,
+    ).toMatchObject({ images: 2, isInputUnbounded: false });
+    expect(
+      readCall({ messages: [{ role: 'user', content: [{ type: 'file', file: { file_id: 'f' } }] }] }).shape.isInputUnbounded,
     ).toBe(true);
-    expect(readOk({ messages: [{ role: 'user', content: [{ type: 'hologram' }] }] }).shape.isInputUnbounded).toBe(true);
-    expect(readOk({ previous_response_id: 'r' }).shape.isInputUnbounded).toBe(true);
-    expect(readOk({ modalities: ['text', 'audio'] }).shape.hasAudio).toBe(true);
-    expect(readOk({ n: 3 }).shape.choices).toBe(3);
-    expect(readOk({ prediction: { type: 'content', content: 'x'.repeat(100) } }).predictionBytes).toBeGreaterThan(100);
+    expect(readCall({ messages: [{ role: 'user', content: [{ type: 'hologram' }] }] }).shape.isInputUnbounded).toBe(true);
+    expect(readCall({ previous_response_id: 'r' }).shape.isInputUnbounded).toBe(true);
+    expect(readCall({ modalities: ['text', 'audio'] }).shape.hasAudio).toBe(true);
+    expect(readCall({ n: 3 }).shape.choices).toBe(3);
+    expect(readCall({ prediction: { type: 'content', content: 'x'.repeat(100) } }).predictionBytes).toBeGreaterThan(100);
+  });
+});
+
+describe('a request on its way upstream', () => {
+  const [deployment] = testModel('m', 'http://upstream.test').deployments as [Deployment];
+
+  it('asks for the usage of a stream beside what the client asked for', () => {
+    const call = readCall({ stream: true, stream_options: { include_obfuscation: false } });
+    expect(JSON.parse(call.bodyFor(deployment, null).toString())).toMatchObject({
+      stream_options: { include_obfuscation: false, include_usage: true },
+    });
+  });
+
+  it('carries the clamp in the field that the provider reads', () => {
+    const openai = { ...deployment, baseUrl: 'https://api.openai.com/v1' };
+    expect(JSON.parse(readCall({}).bodyFor(openai, 40).toString())).toMatchObject({ max_completion_tokens: 40 });
+    expect(JSON.parse(readCall({ max_tokens: null }).bodyFor(deployment, 40).toString())).toMatchObject({ max_tokens: 40 });
+  });
+
+  it('is the same bytes where nothing must change', () => {
+    const body = Buffer.from('{ "model":"m","messages":[{"role":"user","content":"hi"}], "seed": 12345678901234567890 }');
+    const call = chatCompletions.read(body, {});
+    expect(isApiError(call) ? null : call.bodyFor(deployment, null)).toBe(body);
   });
 });

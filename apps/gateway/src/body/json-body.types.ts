@@ -1,0 +1,57 @@
+import { type ApiError, apiError } from '../errors/api-error.types.js';
+
+export type Fields = Record<string, unknown>;
+
+export function isRecord(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** True for a field that says something: absent and null mean the same everywhere in these APIs. */
+export function isGiven(value: unknown): boolean {
+  return value !== undefined && value !== null;
+}
+
+export function invalidField(param: string, message: string): ApiError {
+  return apiError('invalid_value', message, { param });
+}
+
+export function missingField(param: string): ApiError {
+  return apiError('missing_required_parameter', `Missing required parameter: "${param}".`, { param });
+}
+
+/** The fields of a body that must be a JSON object. Wrapped, because a body may look like an error of ours. */
+export function parseFields(body: Buffer): { fields: Fields } | ApiError {
+  let fields: unknown;
+  try {
+    fields = JSON.parse(body.toString('utf8'));
+  } catch {
+    return apiError(
+      'invalid_body',
+      'The request body is not valid JSON. Send a JSON object with the header "Content-Type: application/json".',
+    );
+  }
+  return isRecord(fields) ? { fields } : apiError('invalid_body', 'The request body must be a JSON object.');
+}
+
+export function readModel({ model }: Fields): string | ApiError {
+  if (model === undefined) return missingField('model');
+  return typeof model === 'string' && model !== ''
+    ? model
+    : invalidField('model', '"model" must be the id of a model, as text.');
+}
+
+/** A positive integer field, null when absent. */
+export function readCount(fields: Fields, name: string, max = Number.MAX_SAFE_INTEGER): number | null | ApiError {
+  const value = fields[name];
+  if (!isGiven(value)) return null;
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 1)
+    return invalidField(name, `"${name}" must be a positive integer.`);
+  return value > max ? invalidField(name, `"${name}" must be at most ${max}.`) : value;
+}
+
+/** A true/false field; absent is false. */
+export function readFlag(fields: Fields, name: string): boolean | ApiError {
+  const value = fields[name];
+  if (!isGiven(value)) return false;
+  return typeof value === 'boolean' ? value : invalidField(name, `"${name}" must be true or false.`);
+}

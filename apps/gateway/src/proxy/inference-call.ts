@@ -1,0 +1,163 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Admission } from '@tensorloop/admission/admission.types';
+import { WINDOW_MS } from '@tensorloop/kernel/budget-window';
+import type { Tracing } from '@tensorloop/observability/tracing';
+import type { AdmissionGate, KeyIdentity } from '../admission/admission-gate.service.js';
+import { affordableTokens, type Quote, quoteCall } from '../admission/quote.service.js';
+import { budgetHeaders, goDuration } from '../admission/refusals.service.js';
+import type { KeyHasher } from '../auth/key-hasher.service.js';
+import { type ApiError, isApiError } from '../errors/api-error.types.js';
+import { sendError } from '../errors/send-error.service.js';
+import type { AcceptedRecord } from '../journal/journal.types.js';
+import type { ModelStore } from '../models/model-store.service.js';
+import type { Upstream } from '../upstreams/upstream.types.js';
+import type { AnswerContext } from './answer.js';
+import type { Capacity } from './capacity.service.js';
+import { dispatch } from './dispatch.js';
+import type { Endpoint, InferenceRequest } from './endpoint.types.js';
+import { type CallTrace, OpenCall } from './open-call.js';
+import type { Target, TargetFinder } from './target.js';
+
+const MS_PER_SECOND = 1_000;
+
+export interface InferenceParts {
+  gatewayId: string;
+  capacity: Capacity;
+  hasher: KeyHasher;
+  gate: AdmissionGate;
+  models: ModelStore;
+  targets: TargetFinder;
+  upstream: Upstream;
+  answers: AnswerContext;
+  tracing: Tracing;
+  /** Told of every refusal, for metrics. */
+  onRefused: (error: ApiError) => void;
+  /** Told how long each admitted call took to be admitted. */
+  onAdmitted: (seconds: number) => void;
+}
+
+/** A request as it came in, and where its answer goes. */
+interface Arrival {
+  endpoint: Endpoint;
+  requestId: string;
+  body: Buffer;
+  res: ServerResponse;
+  headers: Record<string, string>;
+  trace: CallTrace;
+}
+
+/** One request on its way to admission. */
+interface Asking extends Arrival {
+  key: KeyIdentity;
+  request: InferenceRequest;
+  target: Target;
+}
+
+/** The data path of every call, from the bearer to the hand-over to its answer. What differs is in its endpoint. */
+export class InferenceCalls {
+  constructor(private readonly parts: InferenceParts) {}
+
+  async handle(
+    endpoint: Endpoint,
+    { req, body }: { req: IncomingMessage; body: Buffer },
+    reply: { res: ServerResponse; requestId: string },
+  ): Promise<void> {
+    const headers = { 'x-request-id': reply.requestId };
+    const trace = this.startTrace(endpoint, req);
+    const refused = await this.serve(req, { ...reply, endpoint, body, headers, trace });
+    if (refused === null) return;
+    trace.span.set('error.type', refused.body.error.code ?? 'refused');
+    trace.span.end();
+    this.parts.onRefused(refused);
+    sendError(reply.res, { ...refused, body: endpoint.skin.body(refused, reply.requestId) }, headers);
+  }
+
+  private async serve(req: IncomingMessage, arrival: Arrival): Promise<ApiError | null> {
+    const arrivedAtMs = performance.now();
+    const { capacity, hasher, targets, gate } = this.parts;
+    const { endpoint, body } = arrival;
+    const full = capacity.refusal();
+    if (full !== null) return full;
+    const bearer = endpoint.readKey(req.headers);
+    if (isApiError(bearer)) return bearer;
+    const key = { accountTag: bearer.accountTag, keyHash: hasher.hash(bearer.keyText) };
+    const request = endpoint.read(body, req.headers);
+    if (isApiError(request)) return targets.afterKeyCheck(key, () => request);
+    const target = await targets.find(endpoint, request.model, key);
+    if (isApiError(target)) return target;
+    const { model } = target;
+    const asking: Asking = { ...arrival, key, request, target };
+    const call = await gate.admit(
+      {
+        key,
+        requestId: asking.requestId,
+        model: model.id,
+        quoteAt: (nowMs) => quoteCall(this.parts.models, { model, request }, nowMs),
+      },
+      (admission, quote) => this.open(asking, admission, quote),
+    );
+    if (isApiError(call)) return call;
+    this.parts.onAdmitted((performance.now() - arrivedAtMs) / MS_PER_SECOND);
+    dispatch(this.parts, call, asking);
+    return null;
+  }
+
+  private startTrace(endpoint: Endpoint, req: IncomingMessage): CallTrace {
+    const { tracing } = this.parts;
+    const { traceparent } = req.headers;
+    const parent = typeof traceparent === 'string' ? traceparent : null;
+    return { tracing, span: tracing.startSpan(`POST /v1${endpoint.path}`, { role: 'server', parent }) };
+  }
+
+  /** Runs in the turn in which the admission arrived, so that no hold exists that neither Redis nor the journal can name. */
+  private open(asking: Asking, admission: Admission, quote: Quote): OpenCall {
+    const clamp = admission.holdNanoUsd < quote.holdNanoUsd ? affordableTokens(quote, admission.holdNanoUsd) : null;
+    const accepted = this.acceptedRecord(asking, admission, quote);
+    const durable = this.parts.answers.journal.accept(accepted);
+    const call = new OpenCall({
+      accepted,
+      clamp,
+      body: asking.body,
+      reading: asking.request.reading,
+      skin: asking.endpoint.skin,
+      res: asking.res,
+      headers: { ...asking.headers, ...admissionHeaders(admission, clamp) },
+      durable,
+      trace: asking.trace,
+    });
+    this.parts.answers.openCalls.add(call);
+    return call;
+  }
+
+  private acceptedRecord(asking: Asking, admission: Admission, quote: Quote): AcceptedRecord {
+    return {
+      requestId: asking.requestId,
+      accountId: admission.accountId,
+      accountTag: asking.key.accountTag,
+      keyId: admission.keyId,
+      model: asking.target.model.id,
+      endpoint: asking.endpoint.name,
+      gatewayId: this.parts.gatewayId,
+      stream: asking.request.stream,
+      admittedAtMs: admission.admittedAtMs,
+      windowIndex: admission.windowIndex,
+      windowStartMs: admission.windowStartMs,
+      day: admission.day,
+      priceVersionId: quote.price.id,
+      holdNanoUsd: admission.holdNanoUsd.toString(),
+      promptBytes: asking.body.length,
+      price: quote.price,
+    };
+  }
+}
+
+function admissionHeaders(admission: Admission, clamp: number | null): Record<string, string> {
+  const { rpm, budget, windowStartMs } = admission;
+  return {
+    'x-ratelimit-limit-requests': String(rpm.limit),
+    'x-ratelimit-remaining-requests': String(rpm.remaining),
+    'x-ratelimit-reset-requests': goDuration(rpm.resetMs),
+    ...budgetHeaders(budget, windowStartMs + WINDOW_MS),
+    ...(clamp === null ? {} : { 'x-tensorloop-max-tokens-clamped': String(clamp) }),
+  };
+}

@@ -1,0 +1,60 @@
+import type { Deployment, Model } from '@tensorloop/contracts/model-catalogue';
+import type { AdmissionGate, KeyIdentity } from '../admission/admission-gate.service.js';
+import { modelNotAllowed } from '../admission/refusals.service.js';
+import { type ApiError, apiError, isApiError, unavailable } from '../errors/api-error.types.js';
+import type { ModelStore } from '../models/model-store.service.js';
+import { deploymentsFor } from '../routing/router.service.js';
+import type { Credentials } from '../upstreams/credentials.service.js';
+import type { Endpoint } from './endpoint.types.js';
+
+const RETRY_SECONDS = 5;
+
+/** Whom a call goes to. */
+export interface Target {
+  model: Model;
+  deployments: Deployment[];
+}
+
+export interface TargetParts {
+  gate: AdmissionGate;
+  models: ModelStore;
+  credentials: Credentials;
+}
+
+/**
+ * Finds who serves a model. What is wrong with a model is told only to keys that may use it; to all others a model outside
+ * their allowlist looks the same whether it exists or not (spec TL-3, TL-8).
+ */
+export class TargetFinder {
+  constructor(private readonly parts: TargetParts) {}
+
+  async find(endpoint: Endpoint, asked: string, key: KeyIdentity): Promise<Target | ApiError> {
+    const model = this.parts.models.findModel(asked);
+    if (model === null) return this.afterKeyCheck(key, () => modelNotAllowed(asked));
+    const problem = unserved(model, endpoint);
+    if (problem !== null) return this.refuse(problem, model, key);
+    const deployments = deploymentsFor(model, this.parts.credentials);
+    if (deployments.length > 0) return { model, deployments };
+    const message = `No provider for the model "${model.id}" is configured on this gateway.`;
+    return this.refuse(unavailable('no_upstream', message, RETRY_SECONDS), model, key);
+  }
+
+  /** Who may not ask at all is told so before being told what is wrong with the question. */
+  async afterKeyCheck(key: KeyIdentity, error: (models: string[]) => ApiError): Promise<ApiError> {
+    const found = await this.parts.gate.findKey(key);
+    return isApiError(found) ? found : error(found.models);
+  }
+
+  private refuse(problem: ApiError, model: Model, key: KeyIdentity): Promise<ApiError> {
+    return this.afterKeyCheck(key, (models) =>
+      models.includes('*') || models.includes(model.id) ? problem : modelNotAllowed(model.id),
+    );
+  }
+}
+
+function unserved(model: Model, endpoint: Endpoint): ApiError | null {
+  if (model.isRetired) return apiError('model_not_found', `The model "${model.id}" has been retired.`, { param: 'model' });
+  if (!model.endpoints.includes(endpoint.name))
+    return apiError('invalid_value', `The model "${model.id}" does not serve ${endpoint.title}.`, { param: 'model' });
+  return null;
+}

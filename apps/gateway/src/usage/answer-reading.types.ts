@@ -1,0 +1,38 @@
+import type { Dimension } from '@tensorloop/contracts/usage';
+import type { NormalisedUsage } from '@tensorloop/pricing/openai-usage';
+
+/** The `usage` object of an upstream answer, as it came. */
+export type RawUsage = Record<string, unknown>;
+
+/** What one chunk of the upstream's stream means for the client. */
+export interface ScannedChunk {
+  /** Bytes to pass on now: the upstream's own, without what is withheld. */
+  bytes: Buffer;
+  /** Set once the answer is whole: the bytes that say so, withheld until the call is durable. */
+  ending: Buffer | null;
+  /** True when the upstream reported an error inside the stream, or ended it too early; the event itself is withheld. */
+  isError: boolean;
+}
+
+/** Reads usage and end out of a stream of events as it passes. */
+export interface StreamScanner {
+  readonly usage: RawUsage | null;
+  /** Events that carried output so far: about one per output token. */
+  readonly events: number;
+  push(chunk: Buffer): ScannedChunk;
+  /** The upstream's stream ended. */
+  finish(): ScannedChunk;
+}
+
+/** Formats whose texts can be counted when an upstream reports no usage. */
+export type TextFormat = 'chat' | 'messages';
+
+/** How an endpoint's answers are read. */
+export interface AnswerReading {
+  /** Of a whole answer; null = it is broken. */
+  readWhole(body: Buffer): { usage: RawUsage | null } | null;
+  newScanner(): StreamScanner;
+  /** Into disjoint dimensions; `priced` are those that the frozen price lists. */
+  normalise(raw: RawUsage, priced: ReadonlySet<Dimension>): NormalisedUsage;
+  textFormat: TextFormat;
+}
