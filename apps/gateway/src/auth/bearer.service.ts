@@ -42,13 +42,18 @@ export function readBearer(authorization: string | undefined, cookie: string | u
   if (authorization === undefined || authorization === '') return missingHeader(cookie);
   const keyText = authorization.startsWith('Bearer ') ? authorization.slice('Bearer '.length) : '';
   if (keyText === '' || keyText.startsWith(' ')) return invalid(schemeProblem(authorization));
+  return readKeyText(keyText, 'Authorization');
+}
+
+/** The same rules for a key that comes in a header of its own. */
+export function readKeyText(keyText: string, header: string): BearerKey | ApiError {
   if (keyText.startsWith(MANAGEMENT_TOKEN_PREFIX)) {
     return apiError(
       'wrong_surface',
       'Management tokens (tlm_…) open the dashboard API (/api/*) only. The inference API (/v1/*) takes an inference key (tl_…).',
     );
   }
-  if (/\s/.test(keyText)) return invalid('The Authorization header must end with the key: nothing may follow it.');
+  if (/\s/.test(keyText)) return invalid(`The ${header} header must end with the key: nothing may follow it.`);
   const parsed = parseKeyText(keyText);
   if (parsed === null)
     return invalid(

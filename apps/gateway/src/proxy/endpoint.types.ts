@@ -32,6 +32,8 @@ export interface Endpoint {
   /** "chat completions": for sentences. */
   title: string;
   skin: ErrorSkin;
+  /** Where clients of this API look for the request id, beside `x-request-id`. */
+  requestIdHeader?: string;
   readKey(headers: IncomingHttpHeaders): BearerKey | ApiError;
   /** Reads and checks a request; what is wrong with it is said by the name of the field. */
   read(body: Buffer, headers: IncomingHttpHeaders): InferenceRequest | ApiError;

@@ -46,6 +46,10 @@ interface Arrival {
   trace: CallTrace;
 }
 
+export function requestIdHeaders({ requestIdHeader }: Endpoint, requestId: string): Record<string, string> {
+  return { 'x-request-id': requestId, ...(requestIdHeader === undefined ? {} : { [requestIdHeader]: requestId }) };
+}
+
 /** One request on its way to admission. */
 interface Asking extends Arrival {
   key: KeyIdentity;
@@ -62,7 +66,7 @@ export class InferenceCalls {
     { req, body }: { req: IncomingMessage; body: Buffer },
     reply: { res: ServerResponse; requestId: string },
   ): Promise<void> {
-    const headers = { 'x-request-id': reply.requestId };
+    const headers = requestIdHeaders(endpoint, reply.requestId);
     const trace = this.startTrace(endpoint, req);
     const refused = await this.serve(req, { ...reply, endpoint, body, headers, trace });
     if (refused === null) return;

@@ -67,7 +67,7 @@ export class StreamAnswer extends Answer {
     if (!isClientGone && this.stalledSinceMs !== null && nowMs - this.stalledSinceMs > CLIENT_STALL_MS)
       this.call.options.res.destroy();
     else if (!isClientGone && this.call.isDurable && this.stalledSinceMs === null && nowMs - this.lastWriteAtMs >= HEARTBEAT_MS)
-      this.write(HEARTBEAT);
+      this.write(this.call.options.reading.heartbeat ?? HEARTBEAT);
     if (this.call.firstByteMs !== null && nowMs - this.progressAtMs >= PROGRESS_MS) this.noteProgress(nowMs);
   }
 

@@ -35,4 +35,6 @@ export interface AnswerReading {
   /** Into disjoint dimensions; `priced` are those that the frozen price lists. */
   normalise(raw: RawUsage, priced: ReadonlySet<Dimension>): NormalisedUsage;
   textFormat: TextFormat;
+  /** What keeps an idle stream alive, for clients that know an event for it; a comment line otherwise. */
+  heartbeat?: Buffer;
 }

@@ -53,14 +53,10 @@ function messageTokens(messages: Json[], tools: unknown): number {
 }
 
 /** Texts of a stream are put together per choice first: tokens straddle chunks. */
-function streamTokens(text: string, deltaOf: (choice: Json) => string): number {
-  const byChoice = new Map<unknown, string>();
-  for (const event of events(text)) {
-    for (const choice of list(event.choices)) {
-      byChoice.set(choice.index, (byChoice.get(choice.index) ?? '') + deltaOf(choice));
-    }
-  }
-  return [...byChoice.values()].reduce((sum, part) => sum + countTokens(part), 0);
+function streamTokens(pieces: Json[], textOfPiece: (piece: Json) => string): number {
+  const byIndex = new Map<unknown, string>();
+  for (const piece of pieces) byIndex.set(piece.index, (byIndex.get(piece.index) ?? '') + textOfPiece(piece));
+  return [...byIndex.values()].reduce((sum, text) => sum + countTokens(text), 0);
 }
 
 function events(text: string): Json[] {
@@ -77,12 +73,40 @@ const chat: Record<TextPart, Counter> = {
   },
   answer: (text) =>
     list(parse(text).choices).reduce((sum, choice) => sum + countTokens(textOf((choice.message ?? {}) as Json)), 0),
-  stream: (text) => streamTokens(text, (choice) => textOf((choice.delta ?? {}) as Json)),
+  stream: (text) =>
+    streamTokens(
+      events(text).flatMap((event) => list(event.choices)),
+      (choice) => textOf((choice.delta ?? {}) as Json),
+    ),
+};
+
+/** Text of a block of Anthropic's: what is said, thought, asked of a tool, or a tool's result. */
+function blockText(block: Json): string {
+  const parts = [block.text, block.thinking, block.name, block.partial_json, block.content];
+  const own = parts.filter((part) => typeof part === 'string').join('');
+  const input = typeof block.input === 'object' && block.input !== null ? JSON.stringify(block.input) : '';
+  return own + input + list(block.content).map(blockText).join('');
+}
+
+function blockTokens(content: unknown): number {
+  return typeof content === 'string' ? countTokens(content) : countTokens(list(content).map(blockText).join(''));
+}
+
+const messages: Record<TextPart, Counter> = {
+  prompt: (text) => {
+    const body = parse(text);
+    const spoken = list(body.messages).reduce((sum, { content }) => sum + TOKENS_PER_MESSAGE + blockTokens(content), 0);
+    return spoken + blockTokens(body.system) + (body.tools === undefined ? 0 : countTokens(JSON.stringify(body.tools)));
+  },
+  answer: (text) => blockTokens(parse(text).content),
+  stream: (text) =>
+    // Only text, thinking and arguments grow by deltas; the other events of a block have none of these fields.
+    streamTokens(events(text), ({ delta }) => blockText((delta ?? {}) as Json)),
 };
 
 const COUNTERS: Record<TextFormat, Record<TextPart, Counter>> = {
   chat,
-  messages: chat,
+  messages,
 };
 
 parentPort?.on('message', (job: CountJob) => {

@@ -30,6 +30,24 @@ describe('the token estimator', () => {
     expect(await estimator.count('chat.stream', Buffer.from('data: {"choices": 4}\n\n'))).toBe(0);
   });
 
+  it('counts what Anthropic’s blocks say, think and ask of tools', async () => {
+    const blocks = [
+      { type: 'text', text: 'hello world, ' },
+      { type: 'tool_use', name: '', input: {}, id: 't' },
+      { type: 'tool_result', tool_use_id: 't', content: [{ type: 'text', text: 'hello world' }] },
+    ];
+    const answer = await estimator.count('messages.answer', json({ content: blocks }));
+    expect(answer).toBeGreaterThan(4);
+    expect(answer).toBeLessThan(8);
+    const prompt = json({ system: 'hello world', messages: [{ role: 'user', content: 'hello world' }] });
+    expect(await estimator.count('messages.prompt', prompt)).toBe(7);
+    const event = (type: string, rest: object) => `event: ${type}\ndata: ${JSON.stringify({ type, index: 0, ...rest })}\n\n`;
+    const delta = (change: object) => event('content_block_delta', { delta: change });
+    const start = event('content_block_start', { content_block: { type: 'text', text: '' } });
+    const stream = start + delta({ text: 'hello wor' }) + delta({ text: 'ld, hello world' });
+    expect(await estimator.count('messages.stream', Buffer.from(stream))).toBe(5);
+  });
+
   it('divides bytes once its worker is gone', async () => {
     const other = new TokenEstimator();
     const counting = other.count('chat.answer', Buffer.alloc(50, 'x'));
