@@ -80,7 +80,12 @@ export class Call {
 
   head(status: number, headers: Record<string, string | number>): void {
     this.record.status = status;
-    this.res.writeHead(status, { 'x-request-id': `req_${this.id}`, 'openai-version': '2020-10-01', ...headers });
+    this.res.writeHead(status, {
+      'x-request-id': `req_${this.id}`,
+      'request-id': `req_${this.id}`,
+      'openai-version': '2020-10-01',
+      ...headers,
+    });
   }
 
   /** Sends a part of the body; resolves when there is room for more, or the peer has left. */

@@ -1,10 +1,12 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { CallsService } from '../calls/calls.service.js';
+import { serveCountTokens } from '../messages/count-tokens.js';
 import { findModel, modelList } from '../models/models.js';
 import { type Failure, failureBody, notFound } from './openai-error.js';
 import { findPlanner } from './routes.js';
 import type { Statistics } from './statistics.js';
 
+const COUNT_TOKENS_PATH = '/v1/messages/count_tokens';
 const MODELS_PATH = '/v1/models';
 
 /** Routes by hand: one look into a table for the paths that matter. */
@@ -13,6 +15,7 @@ export function createRouter(calls: CallsService, statistics: Statistics): Reque
     const path = pathOf(req.url ?? '/');
     const planner = findPlanner(path);
     if (planner && req.method === 'POST') return calls.serve({ req, res }, planner);
+    if (path === COUNT_TOKENS_PATH && req.method === 'POST') return serveCountTokens(req, res);
     // The body of any other request is not looked at, but must be consumed for the connection to be used again.
     req.resume();
     if (planner) return sendFailure(res, methodNotAllowed(req, path));
