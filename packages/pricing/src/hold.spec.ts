@@ -44,6 +44,9 @@ const calls = fc.record({
     images: fc.nat(3),
     choices: fc.integer({ min: 1, max: 8 }),
     hasAudio: fc.constant(true),
+    inputs: fc.integer({ min: 1, max: 5 }),
+    tokens: fc.nat(1_000),
+    units: fc.record({ image: fc.nat(10), audio_second: fc.nat(7_200), character: fc.nat(4_096) }),
   }),
   outputTokens: fc.oneof(fc.nat(5), fc.nat(16_384)),
   inputShare: fc.double({ min: 0, max: 1, noNaN: true }),
@@ -60,7 +63,8 @@ describe('worstCaseHold', () => {
         const inputs = Math.floor((inputTokensMax(limits, shape) as number) * mix.inputShare);
         const outputs = outputTokens * shape.choices;
         for (const input of [inputs, inputTokensMax(limits, shape) as number]) {
-          const usage = { ...spread(input, INPUT_SIDE, mix.inputWeights), ...spread(outputs, OUTPUT_SIDE, mix.outputWeights) };
+          const tokens = { ...spread(input, INPUT_SIDE, mix.inputWeights), ...spread(outputs, OUTPUT_SIDE, mix.outputWeights) };
+          const usage = { ...tokens, ...shape.units };
           const charge = chargeUsage(call.version, usage);
           if (hold === null || 'missing' in charge || charge.totalNanoUsd > hold.totalNanoUsd) return false;
         }
@@ -85,7 +89,7 @@ describe('worstCaseHold', () => {
     const rates = { input: '1', output: '2' };
     const one = worstCaseHold(subject(rates, { promptBytes: 990, messages: 0 }), 100);
     const three = worstCaseHold(subject(rates, { promptBytes: 990, messages: 0, choices: 3 }), 100);
-    expect(one).toEqual({ inputNanoUsd: 1_000_000n, outputNanoUsd: 200_000n, totalNanoUsd: 1_200_000n });
+    expect(one).toMatchObject({ inputNanoUsd: 1_000_000n, outputNanoUsd: 200_000n, totalNanoUsd: 1_200_000n });
     expect(three?.totalNanoUsd).toBe(1_600_000n);
   });
 
@@ -109,6 +113,20 @@ describe('worstCaseHold', () => {
     expect(inputTokensMax(limits, shape)).toBe(3_010);
     expect(inputTokensMax({ ...limits, imageTokensMax: null }, shape)).toBeNull();
     expect(worstCaseHold({ ...subject({ input: '1' }, shape), limits: { ...limits, imageTokensMax: null } }, 0)).toBeNull();
+  });
+
+  it('counts window and template once for each of several texts', () => {
+    const rates = { input: '1' };
+    const texts = { promptBytes: 980, messages: 0, inputs: 2 };
+    expect(worstCaseHold(subject(rates, texts), 0)?.totalNanoUsd).toBe(1_000_000n);
+    expect(worstCaseHold(subject(rates, { ...texts, promptBytes: 9_000_000 }), 0)?.totalNanoUsd).toBe(256_000_000n);
+  });
+
+  it('holds what is asked for by the piece, and knows nothing without its price', () => {
+    const shape = { promptBytes: 990, messages: 0, units: { image: 3 } };
+    expect(worstCaseHold(subject({ image: '40000' }, shape), 0)?.totalNanoUsd).toBe(120_000_000n);
+    expect(worstCaseHold(subject({ image: '40000', input: '1' }, shape), 0)?.totalNanoUsd).toBe(121_000_000n);
+    expect(worstCaseHold(subject({ input: '1' }, shape), 0)).toBeNull();
   });
 
   it('is unknown for a model without a price of a side that will be used', () => {

@@ -15,15 +15,28 @@ export type ModelLimits = Pick<
   | 'imageTokensMax'
 >;
 
+/** Dimensions that are no tokens. */
+export const UNIT_DIMENSIONS = ['image', 'audio_second', 'character'] as const satisfies readonly Dimension[];
+export type UnitDimension = (typeof UNIT_DIMENSIONS)[number];
+
 /** What a request's body says about its size. Counts are of the whole request. */
 export interface CallShape {
   /** Bytes of everything the provider turns into tokens; the whole body's length is a safe choice. */
   promptBytes: number;
   messages: number;
+  /** Tokens that the client counted itself, given as numbers. */
+  tokens?: number;
   /** Images given by reference. */
   images?: number;
   /** Choices asked for (`n`, or `best_of` if larger). Each is generated, and charged, apart; the prompt is charged once. */
   choices?: number;
+  /**
+   * Texts that the model reads one by one (inputs to embed, pairs of query and document); default 1. The context window and
+   * the template's fixed part then count once for each.
+   */
+  inputs?: number;
+  /** What is asked for by the piece: pictures, seconds, characters. Exact, since providers charge what was asked. */
+  units?: Partial<Record<UnitDimension, number>>;
   /** True when the body holds something whose tokens cannot be bounded (files, stored history): the context window is held. */
   isInputUnbounded?: boolean;
   /** True when audio goes in or is asked for: audio rates join the rates to hold for. */
@@ -42,6 +55,8 @@ export interface Hold {
   inputNanoUsd: NanoUsd;
   /** What the output costs at worst. */
   outputNanoUsd: NanoUsd;
+  /** What is asked for by the piece. */
+  unitsNanoUsd: NanoUsd;
   totalNanoUsd: NanoUsd;
 }
 
@@ -87,24 +102,42 @@ function choicesOf(shape: CallShape): bigint {
 export function inputTokensMax(limits: ModelLimits, shape: CallShape): number | null {
   const images = shape.images ?? 0;
   if (images > 0 && limits.imageTokensMax === null) return null;
-  if (shape.isInputUnbounded === true) return limits.contextTokens;
+  const inputs = Math.max(1, shape.inputs ?? 1);
+  const window = limits.contextTokens * inputs;
+  if (shape.isInputUnbounded === true) return window;
   const text = Math.ceil((shape.promptBytes * limits.tokensPerKilobyteMax) / BYTES_PER_KILOBYTE);
-  const overhead = limits.overheadTokens + limits.overheadTokensPerMessage * shape.messages;
-  return Math.min(limits.contextTokens, text + overhead + images * (limits.imageTokensMax ?? 0));
+  const overhead = limits.overheadTokens * inputs + limits.overheadTokensPerMessage * shape.messages;
+  return Math.min(window, text + (shape.tokens ?? 0) + overhead + images * (limits.imageTokensMax ?? 0));
 }
 
 /**
  * What the call can cost at most when each choice is limited to `outputTokens`. Every token is priced at the dearest
  * rate of its side and every side is rounded up, so no usage within the bounds is ever charged above it.
- * Null when it cannot be bounded: a side that will be used has no price, or the model refuses the images in the request.
+ * Null when it cannot be bounded: something that will be used has no price, or the model refuses the images in the request.
  */
 export function worstCaseHold(subject: HoldSubject, outputTokens: number): Hold | null {
   const rates = sides(subject);
   const inputTokens = inputTokensMax(subject.limits, subject.shape);
-  if (rates.input === null || inputTokens === null || (rates.output === null && outputTokens > 0)) return null;
-  const inputNanoUsd = sideHold(rates.input, BigInt(inputTokens));
+  const unitsNanoUsd = unitsHold(subject);
+  if (unitsNanoUsd === null || inputTokens === null || (rates.output === null && outputTokens > 0)) return null;
+  // Who sells pictures or seconds may charge nothing for the words that describe them; everybody else charges for input.
+  if (rates.input === null && subject.shape.units === undefined) return null;
+  const inputNanoUsd = rates.input === null ? 0n : sideHold(rates.input, BigInt(inputTokens));
   const outputNanoUsd = rates.output === null ? 0n : sideHold(rates.output, BigInt(outputTokens) * choicesOf(subject.shape));
-  return { inputNanoUsd, outputNanoUsd, totalNanoUsd: inputNanoUsd + outputNanoUsd };
+  return { inputNanoUsd, outputNanoUsd, unitsNanoUsd, totalNanoUsd: inputNanoUsd + outputNanoUsd + unitsNanoUsd };
+}
+
+/** Null when something is asked for by the piece that has no price. */
+function unitsHold({ version, shape }: HoldSubject): NanoUsd | null {
+  let total = 0n;
+  for (const dimension of UNIT_DIMENSIONS) {
+    const quantity = shape.units?.[dimension];
+    if (quantity === undefined) continue;
+    const rate = scaledRate(version, dimension);
+    if (rate === null) return null;
+    total += divideCeil(BigInt(quantity) * rate, RATE_PER_NANO_USD);
+  }
+  return total;
 }
 
 /**
@@ -116,7 +149,7 @@ export function outputTokensFor(subject: HoldSubject, remainderNanoUsd: NanoUsd)
   const inputs = worstCaseHold(subject, 0);
   if (output === null || inputs === null) return 0;
   const { rate, roundingNanoUsd } = output;
-  const left = remainderNanoUsd - inputs.inputNanoUsd - roundingNanoUsd;
+  const left = remainderNanoUsd - inputs.totalNanoUsd - roundingNanoUsd;
   if (left < 0n) return 0;
   if (rate === 0n) return subject.limits.maxOutputTokens;
   const tokens = (left * RATE_PER_NANO_USD) / (rate * choicesOf(subject.shape));
