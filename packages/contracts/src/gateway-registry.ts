@@ -11,6 +11,10 @@ export const gatewayHeartbeatSchema = z.object({
   gatewayId: gatewayIdSchema,
   startedAtMs: unixMsSchema,
   beatAtMs: unixMsSchema,
+  /** Of the process: two that beat under one id are told apart by it. */
+  instanceId: z.string().max(64).optional(),
+  /** Of the journal folder: a restart has the same one, another gateway that was given the same id has not. */
+  journalId: z.string().max(64).optional(),
 });
 export type GatewayHeartbeat = z.infer<typeof gatewayHeartbeatSchema>;
 

@@ -1,4 +1,5 @@
-import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { randomUUID } from 'node:crypto';
+import { JetStreamApiError, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { type KV, type KvEntry, Kvm } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/transport-node';
 import {
@@ -13,13 +14,32 @@ import { ensureBuckets } from './streams.js';
 /** A KV bucket is a stream of this name. */
 const GATEWAYS_STREAM = `KV_${GATEWAYS_BUCKET}`;
 
+/** "Wrong last sequence", with and without the sequence (nats-server error list): somebody else wrote the key. */
+const WRONG_REVISION: ReadonlySet<number> = new Set([10_071, 10_164]);
+/** Looks at a key that others write in the same instant; the next beat goes on from there. */
+const CLAIM_ROUNDS_MAX = 3;
+
 export interface HeartbeatOptions {
   connection: NatsConnection;
   gatewayId: string;
+  /** Of the journal folder, whose lock keeps two processes apart. Left out: no other process shares this one's folder. */
+  journalId?: string;
   /** Told of each beat that NATS confirmed, and of each that failed; the next one follows in any case. */
   onBeat?: (beatAtMs: number) => void;
   onProblem?: (error: unknown) => void;
+  /** Another gateway beats under this id. No beat follows: both would answer for each other's holds. */
+  onTaken?: (error: GatewayIdTakenError) => void;
   intervalMs?: number;
+}
+
+export class GatewayIdTakenError extends Error {
+  override readonly name = 'GatewayIdTakenError';
+  readonly code = 'gateway_id_taken';
+  constructor(gatewayId: string) {
+    super(
+      `The id "${gatewayId}" belongs to another running gateway with another journal folder. Give each gateway a GATEWAY_ID of its own.`,
+    );
+  }
 }
 
 /**
@@ -33,6 +53,9 @@ export class Heartbeat {
   private isBeating = false;
   private beating: Promise<void> = Promise.resolve();
   private bucket: KV | null = null;
+  private readonly instanceId = randomUUID();
+  /** Of our last beat in the bucket; 0 before the first. */
+  private revision = 0;
 
   constructor(private readonly options: HeartbeatOptions) {
     this.timer = setInterval(() => this.beat(), options.intervalMs ?? HEARTBEAT_MS);
@@ -54,17 +77,21 @@ export class Heartbeat {
   /** Ends the beats and signs off. Only for a gateway whose journal is empty: nobody will wait for it any more. */
   async leave(): Promise<void> {
     await this.stop();
-    await this.bucket?.delete(this.options.gatewayId);
+    if (this.revision === 0) return;
+    await this.bucket?.delete(this.options.gatewayId, { previousSeq: this.revision });
   }
 
-  private beat(): void {
+  /** A beat at once, for a connection that has just come back. */
+  beat(): void {
     if (this.isBeating) return;
     this.isBeating = true;
     this.beating = this.put()
       .catch((error: unknown) => {
         // The bucket itself may be gone: it is created again before the next beat.
         this.bucket = null;
-        this.options.onProblem?.(error);
+        if (!(error instanceof GatewayIdTakenError)) return this.options.onProblem?.(error);
+        clearInterval(this.timer);
+        this.options.onTaken?.(error);
       })
       .finally(() => {
         this.isBeating = false;
@@ -74,11 +101,46 @@ export class Heartbeat {
   private async put(): Promise<void> {
     const { connection, gatewayId } = this.options;
     const beatAtMs = Date.now();
-    const beat: GatewayHeartbeat = { v: 1, gatewayId, startedAtMs: this.startedAtMs, beatAtMs };
+    const { startedAtMs, instanceId } = this;
+    const beat: GatewayHeartbeat = { v: 1, gatewayId, startedAtMs, beatAtMs, instanceId, journalId: this.journalId };
     this.bucket ??= (await ensureBuckets(connection)).gateways;
-    await this.bucket.put(gatewayId, JSON.stringify(beat));
+    this.revision = await this.write(this.bucket, JSON.stringify(beat));
     this.confirmedAtMs = beatAtMs;
     this.options.onBeat?.(beatAtMs);
+  }
+
+  private get journalId(): string {
+    return this.options.journalId ?? this.instanceId;
+  }
+
+  /** Over our own last beat and nothing else; where something else stands there, it is looked at first. */
+  private async write(bucket: KV, beat: string): Promise<number> {
+    const { gatewayId } = this.options;
+    let { revision } = this;
+    for (let round = 1; ; round++) {
+      try {
+        return await (revision === 0 ? bucket.create(gatewayId, beat) : bucket.update(gatewayId, beat, revision));
+      } catch (error) {
+        const isOverwritten = error instanceof JetStreamApiError && WRONG_REVISION.has(error.code);
+        if (!isOverwritten || round > CLAIM_ROUNDS_MAX) throw error;
+      }
+      const entry = await bucket.get(gatewayId);
+      const isGone = entry === null || entry.operation !== 'PUT';
+      if (!isGone && (await this.isAnother(entry))) throw new GatewayIdTakenError(gatewayId);
+      revision = isGone ? 0 : entry.revision;
+    }
+  }
+
+  /** True = the entry is of another gateway that may be alive, and not of this process or of an earlier one on our journal. */
+  private async isAnother(entry: KvEntry): Promise<boolean> {
+    const { instanceId, journalId, startedAtMs } = readBeat(entry);
+    if (instanceId === this.instanceId) return false;
+    // Gateways of an earlier release do not name their journal: before our own first beat it is taken to be our last run.
+    const isFirstBeat = this.confirmedAtMs === 0;
+    const isOurJournal = journalId === this.journalId || (journalId === undefined && isFirstBeat);
+    // The folder's lock lets no later process on it while we run: one that began later runs on a copy.
+    if (isOurJournal) return !isFirstBeat && startedAtMs > this.startedAtMs;
+    return (await readServerClock(this.options.connection)) - entry.created.getTime() < FENCE_AFTER_MS;
   }
 }
 

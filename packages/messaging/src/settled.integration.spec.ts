@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { FENCE_AFTER_MS } from '@tensorloop/contracts/gateway-registry';
 import { type GatewaySettled, gatewaySettledSchema } from '@tensorloop/contracts/settle-ack';
@@ -6,7 +6,7 @@ import { gatewaySettledSubject } from '@tensorloop/contracts/subjects';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { poll } from '@tensorloop/servers/poll';
 import { type NatsLink, openNatsLink } from './connection.js';
-import { listLiveGateways, startHeartbeat } from './heartbeats.js';
+import { type Heartbeat, type HeartbeatOptions, listLiveGateways, startHeartbeat } from './heartbeats.js';
 import { publishSettled, requestReassert, serveReassert, subscribeSettled } from './settled.js';
 import { ensureBuckets } from './streams.js';
 import { type PrivateNats, startPrivateNats } from './testing/private-nats.js';
@@ -110,6 +110,78 @@ describe('messages between metering and gateways', () => {
       clock.mockRestore();
     }
     await heartbeat.leave();
+  });
+
+  describe('a gateway id', () => {
+    let heartbeats: Heartbeat[];
+    let taken: string[];
+    beforeEach(() => {
+      heartbeats = [];
+      taken = [];
+    });
+    afterEach(async () => {
+      await Promise.all(heartbeats.map((heartbeat) => heartbeat.stop()));
+      const { gateways } = await ensureBuckets(connection);
+      await gateways.delete('shared');
+    });
+
+    const beatAs = (name: string, options: Partial<HeartbeatOptions>): Heartbeat => {
+      const onTaken = () => taken.push(name);
+      const heartbeat = startHeartbeat({ connection, gatewayId: 'shared', intervalMs: 20, onTaken, ...options });
+      heartbeats.push(heartbeat);
+      return heartbeat;
+    };
+    const untilBeating = (heartbeat: Heartbeat) =>
+      poll(async () => heartbeat.lastBeatAtMs > 0, { timeoutMs: 5_000, failure: 'no beat' });
+    const untilTaken = () => poll(async () => taken.length > 0, { timeoutMs: 5_000, failure: 'nobody was refused' });
+
+    it('that a live gateway has is refused to another with another journal, which never beats', async () => {
+      const first = beatAs('first', { journalId: 'one' });
+      await untilBeating(first);
+      const second = beatAs('second', { journalId: 'two' });
+      await untilTaken();
+      expect(taken).toEqual(['second']);
+      expect(second.lastBeatAtMs).toBe(0);
+      const beatAtMs = first.lastBeatAtMs;
+      await poll(async () => first.lastBeatAtMs > beatAtMs, { timeoutMs: 5_000, failure: 'the first beats no more' });
+      await second.leave();
+      expect(await listLiveGateways(connection)).toHaveLength(1);
+    });
+
+    it('goes over to the next process on the same journal at once, as after kill -9', async () => {
+      const first = beatAs('first', { journalId: 'one' });
+      await untilBeating(first);
+      await first.stop();
+      await untilBeating(beatAs('second', { journalId: 'one' }));
+      expect(taken).toEqual([]);
+    });
+
+    it('stays with the later process where a journal was copied', async () => {
+      await untilBeating(beatAs('original', { journalId: 'one', intervalMs: 60_000 }));
+      const startedAtMs = Date.now();
+      await poll(async () => Date.now() > startedAtMs, { timeoutMs: 1_000, failure: 'the clock stands still' });
+      await untilBeating(beatAs('copy', { journalId: 'one' }));
+      heartbeats[0]?.beat();
+      await untilTaken();
+      expect(taken).toEqual(['original']);
+    });
+
+    it('is kept after its entry was lost', async () => {
+      const only = beatAs('only', { journalId: 'one' });
+      await untilBeating(only);
+      const { gateways } = await ensureBuckets(connection);
+      await gateways.purge('shared');
+      await poll(async () => (await listLiveGateways(connection)).length === 1, { timeoutMs: 5_000, failure: 'no beat' });
+      expect(taken).toEqual([]);
+    });
+
+    it('of a gateway of an earlier release is taken over', async () => {
+      const { gateways } = await ensureBuckets(connection);
+      const beat = { v: 1, gatewayId: 'shared', startedAtMs: Date.now() - 1_000, beatAtMs: Date.now() };
+      await gateways.put('shared', JSON.stringify(beat));
+      await untilBeating(beatAs('newer', { journalId: 'one' }));
+      expect(taken).toEqual([]);
+    });
   });
 
   it('a beat that only a later release can read keeps its gateway alive', async () => {
