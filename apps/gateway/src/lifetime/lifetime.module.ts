@@ -26,7 +26,8 @@ import { RedisWrites } from '../settlement/redis-writes.service.js';
 import { SettleAcks } from '../settlement/settle-acks.service.js';
 import { SettlementModule } from '../settlement/settlement.module.js';
 import { Shipper } from '../settlement/shipper.service.js';
-import { OpenAiUpstream } from '../upstreams/openai/openai-upstream.service.js';
+import { ProviderUpstream } from '../upstreams/provider-upstream.service.js';
+import { UpstreamsModule } from '../upstreams/upstreams.module.js';
 import { TokenEstimator } from '../usage/token-estimator.service.js';
 import { GatewayLifetime } from './gateway-lifetime.js';
 
@@ -40,12 +41,21 @@ type ServingTuple = [
   Shipper,
   CallDrain,
   Ticker,
-  OpenAiUpstream,
+  ProviderUpstream,
   TokenEstimator,
 ];
 
 @Module({
-  imports: [JournalModule, AdmissionStateModule, MessagingModule, ModelsModule, SettlementModule, RecoveryModule, ProxyModule],
+  imports: [
+    JournalModule,
+    AdmissionStateModule,
+    MessagingModule,
+    ModelsModule,
+    SettlementModule,
+    RecoveryModule,
+    ProxyModule,
+    UpstreamsModule,
+  ],
   providers: [
     {
       provide: NatsWiring,
@@ -71,7 +81,7 @@ type ServingTuple = [
         Shipper,
         CallDrain,
         Ticker,
-        OpenAiUpstream,
+        ProviderUpstream,
         TokenEstimator,
       ],
       useFactory: (...[home, journal, disk, capacity, boot, nats, link, rpc, ...serving]: [...StateTuple, ...ServingTuple]) => {

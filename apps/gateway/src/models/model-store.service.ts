@@ -12,8 +12,10 @@ const PRICE_BOOK_FILE = 'price-book';
  */
 export class ModelStore {
   private models = new Map<string, Model>();
+  private aliases = new Map<string, Model>();
+  private catalogue: ModelCatalogue | null = null;
+  private readonly followers: ((catalogue: ModelCatalogue) => void)[] = [];
   private prices = new Map<string, PriceVersion[]>();
-  private hasCatalogue = false;
   private hasPrices = false;
 
   constructor(private readonly cache: SnapshotCache) {
@@ -25,7 +27,7 @@ export class ModelStore {
 
   /** False until both snapshots have been seen once: nothing can be admitted before. */
   get isReady(): boolean {
-    return this.hasCatalogue && this.hasPrices;
+    return this.catalogue !== null && this.hasPrices;
   }
 
   setCatalogue(catalogue: ModelCatalogue): void {
@@ -38,8 +40,15 @@ export class ModelStore {
     this.cache.write(PRICE_BOOK_FILE, book);
   }
 
-  findModel(id: string): Model | null {
-    return this.models.get(id) ?? null;
+  /** Calls with the catalogue in force, if there is one, and with each that follows. */
+  onCatalogue(follower: (catalogue: ModelCatalogue) => void): void {
+    this.followers.push(follower);
+    if (this.catalogue !== null) follower(this.catalogue);
+  }
+
+  /** By id or alias; an id goes first, so that no alias can take a model's name. */
+  findModel(name: string): Model | null {
+    return this.models.get(name) ?? this.aliases.get(name) ?? null;
   }
 
   listModels(): Model[] {
@@ -53,7 +62,9 @@ export class ModelStore {
 
   private useCatalogue(catalogue: ModelCatalogue): void {
     this.models = new Map(catalogue.models.map((model) => [model.id, model]));
-    this.hasCatalogue = true;
+    this.aliases = new Map(catalogue.models.flatMap((model) => model.aliases.map((alias) => [alias, model])));
+    this.catalogue = catalogue;
+    for (const follower of this.followers) follower(catalogue);
   }
 
   private usePriceBook(book: PriceBook): void {

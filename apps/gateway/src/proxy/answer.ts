@@ -4,8 +4,9 @@ import type { Usage } from '@tensorloop/contracts/usage';
 import { type ApiError, unavailable } from '../errors/api-error.types.js';
 import { sendError } from '../errors/send-error.service.js';
 import type { Journal } from '../journal/journal.service.js';
+import type { RoutedAnswer } from '../routing/routing.types.js';
 import type { CallSettler } from '../settlement/call-settler.service.js';
-import type { AnswerHandler, UpstreamFailure, UpstreamFlow } from '../upstreams/upstream.types.js';
+import type { UpstreamFailure, UpstreamFlow } from '../upstreams/upstream.types.js';
 import type { RawUsage } from '../usage/answer-reading.types.js';
 import type { TextPart, TokenEstimator } from '../usage/token-estimator.service.js';
 import { readUsage } from '../usage/usage-reading.service.js';
@@ -39,14 +40,11 @@ export interface CountedUsage {
   estimated: boolean;
 }
 
-/** Tried when an attempt failed before anything was sent upstream; false = there is nothing left to try. */
-export type TryNext = () => boolean;
-
 /**
  * Takes an upstream's answer to the client. Whatever happens, `exitWith` is passed once: it counts, prices, journals, and only
  * then lets the last byte go out.
  */
-export abstract class Answer implements AnswerHandler, Ticking {
+export abstract class Answer implements RoutedAnswer, Ticking {
   protected flow: UpstreamFlow | null = null;
   protected status: number | null = null;
   private upstreamHeaders: IncomingHttpHeaders = {};
@@ -59,7 +57,6 @@ export abstract class Answer implements AnswerHandler, Ticking {
   constructor(
     protected readonly call: OpenCall,
     protected readonly context: AnswerContext,
-    private readonly tryNext: TryNext,
   ) {
     call.endNow = () =>
       this.exitWith('gateway_ending', unavailable('shutting_down', 'The gateway is shutting down.', SHUTDOWN_RETRY_SECONDS));
@@ -101,13 +98,16 @@ export abstract class Answer implements AnswerHandler, Ticking {
   onFailure(failure: UpstreamFailure): void {
     this.call.endAttempt(this.status, failure);
     if (this.call.exit.outcome !== null) return;
-    const isUnsent = failure === 'connect_refused' || failure === 'connect_timeout';
-    if (isUnsent && this.tryNext()) return;
     this.isUpstreamOver = true;
     // A refusal whose body broke off is still a refusal; an answer that did is a cut.
     if (this.isRefused)
       void this.exitWith('upstream_failed', upstreamError(this.status as number, this.upstreamHeaders, Buffer.alloc(0)));
     else void this.exitWith(this.status === null ? 'upstream_failed' : 'upstream_cut', failureError(failure));
+  }
+
+  /** No deployment could be asked. */
+  refuse(error: ApiError): void {
+    void this.exitWith('upstream_failed', error);
   }
 
   tick(nowMs: number): void {

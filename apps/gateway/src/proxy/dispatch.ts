@@ -1,4 +1,4 @@
-import type { Upstream } from '../upstreams/upstream.types.js';
+import type { Dispatcher } from '../routing/dispatcher.service.js';
 import type { AnswerContext } from './answer.js';
 import { BufferedAnswer } from './buffered-answer.js';
 import type { Endpoint, InferenceRequest } from './endpoint.types.js';
@@ -7,7 +7,7 @@ import { StreamAnswer } from './stream-answer.js';
 import type { Target } from './target.js';
 
 export interface DispatchParts {
-  upstream: Upstream;
+  dispatcher: Dispatcher;
   answers: AnswerContext;
 }
 
@@ -18,19 +18,17 @@ export interface Dispatchable {
   target: Target;
 }
 
-/** Sends the call to the first deployment; to the next ones only while nothing has been sent to any. */
+/** Hands the call to routing, which picks the deployments; the body is made for each that is asked. */
 export function dispatch(parts: DispatchParts, call: OpenCall, { endpoint, request, target }: Dispatchable): void {
-  const remaining = [...target.deployments];
-  const tryNext = (): boolean => {
-    const deployment = remaining.shift();
-    if (deployment === undefined) return false;
-    const body = request.bodyFor(deployment, call.options.clamp);
-    const headers = request.upstreamHeaders ?? {};
-    call.beginAttempt(deployment);
-    parts.upstream.send({ deployment, path: endpoint.path, requestId: call.requestId, body, headers }, answer);
-    return true;
-  };
   const Kind = request.stream ? StreamAnswer : BufferedAnswer;
-  const answer = new Kind(call, parts.answers, tryNext);
-  tryNext();
+  const { requestId } = call;
+  parts.dispatcher.dispatch({
+    call,
+    answer: new Kind(call, parts.answers),
+    deployments: target.deployments,
+    requestFor: (deployment) => {
+      const body = request.bodyFor(deployment, call.options.clamp);
+      return { deployment, path: endpoint.path, requestId, body, headers: request.upstreamHeaders ?? {} };
+    },
+  });
 }

@@ -10,7 +10,7 @@ import { type ApiError, isApiError } from '../errors/api-error.types.js';
 import { sendError } from '../errors/send-error.service.js';
 import type { AcceptedRecord } from '../journal/journal.types.js';
 import type { ModelStore } from '../models/model-store.service.js';
-import type { Upstream } from '../upstreams/upstream.types.js';
+import type { Dispatcher } from '../routing/dispatcher.service.js';
 import type { AnswerContext } from './answer.js';
 import type { Capacity } from './capacity.service.js';
 import { dispatch } from './dispatch.js';
@@ -27,7 +27,7 @@ export interface InferenceParts {
   gate: AdmissionGate;
   models: ModelStore;
   targets: TargetFinder;
-  upstream: Upstream;
+  dispatcher: Dispatcher;
   answers: AnswerContext;
   tracing: Tracing;
   /** Told of every refusal, for metrics. */

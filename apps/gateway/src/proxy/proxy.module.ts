@@ -5,7 +5,7 @@ import type { Tracing } from '@tensorloop/observability/tracing';
 import { AdmissionModule } from '../admission/admission.module.js';
 import { AdmissionGate } from '../admission/admission-gate.service.js';
 import { KeyHasher } from '../auth/key-hasher.service.js';
-import { CONFIG, type Config, readEnvironmentSecret } from '../config.js';
+import { CONFIG, type Config } from '../config.js';
 import type { ApiError } from '../errors/api-error.types.js';
 import { GatewayMetrics } from '../health/gateway-metrics.service.js';
 import { DiskGuard } from '../journal/disk-guard.service.js';
@@ -15,13 +15,14 @@ import { JournalHome } from '../journal/journal-home.service.js';
 import { ModelStore } from '../models/model-store.service.js';
 import { ModelsModule } from '../models/models.module.js';
 import { ModelsList } from '../models/models-list.service.js';
+import { Dispatcher } from '../routing/dispatcher.service.js';
+import { RoutingModule } from '../routing/routing.module.js';
 import { TRACING } from '../settings.module.js';
 import { CallSettler } from '../settlement/call-settler.service.js';
 import { RedisWrites } from '../settlement/redis-writes.service.js';
 import { SettlementModule } from '../settlement/settlement.module.js';
 import { Shipper } from '../settlement/shipper.service.js';
 import { Credentials } from '../upstreams/credentials.service.js';
-import { OpenAiUpstream } from '../upstreams/openai/openai-upstream.service.js';
 import { TokenEstimator } from '../usage/token-estimator.service.js';
 import type { AnswerContext } from './answer.js';
 import { ByteBudget } from './byte-budget.js';
@@ -45,25 +46,19 @@ type CallsTuple = [
   AdmissionGate,
   ModelStore,
   TargetFinder,
-  OpenAiUpstream,
+  Dispatcher,
   AnswerContext,
   Tracing,
   GatewayMetrics,
 ];
 
 @Module({
-  imports: [JournalModule, AdmissionModule, ModelsModule, SettlementModule],
+  imports: [JournalModule, AdmissionModule, ModelsModule, RoutingModule, SettlementModule],
   providers: [
     OpenCalls,
     TokenEstimator,
     { provide: Ticker, useFactory: () => new Ticker() },
     { provide: KeyHasher, inject: [CONFIG], useFactory: (config: Config) => new KeyHasher(config.KEY_PEPPER) },
-    { provide: Credentials, useFactory: () => new Credentials(readEnvironmentSecret) },
-    {
-      provide: OpenAiUpstream,
-      inject: [Credentials],
-      useFactory: (credentials: Credentials) => new OpenAiUpstream(credentials),
-    },
     {
       provide: DiskGuard,
       inject: [JournalHome, Journal, OpenCalls],
@@ -111,12 +106,12 @@ type CallsTuple = [
         AdmissionGate,
         ModelStore,
         TargetFinder,
-        OpenAiUpstream,
+        Dispatcher,
         ANSWERS,
         TRACING,
         GatewayMetrics,
       ],
-      useFactory: (...[home, capacity, hasher, gate, models, targets, upstream, answers, tracing, metrics]: CallsTuple) => {
+      useFactory: (...[home, capacity, hasher, gate, models, targets, dispatcher, answers, tracing, metrics]: CallsTuple) => {
         const onRefused = (error: ApiError) => metrics.refused(error);
         const onAdmitted = (seconds: number) => metrics.admitted(seconds);
         return new InferenceCalls({
@@ -126,7 +121,7 @@ type CallsTuple = [
           gate,
           models,
           targets,
-          upstream,
+          dispatcher,
           answers,
           tracing,
           onRefused,
@@ -135,6 +130,6 @@ type CallsTuple = [
       },
     },
   ],
-  exports: [OpenCalls, TokenEstimator, Ticker, OpenAiUpstream, DiskGuard, Capacity, CallDrain, ModelsList, InferenceCalls],
+  exports: [OpenCalls, TokenEstimator, Ticker, DiskGuard, Capacity, CallDrain, ModelsList, InferenceCalls],
 })
 export class ProxyModule {}

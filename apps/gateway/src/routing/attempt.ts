@@ -1,0 +1,112 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { AnswerHandler, UpstreamFailure, UpstreamFlow } from '../upstreams/upstream.types.js';
+import type { CircuitResult } from './circuit-breaker.rules.js';
+import type { DeploymentState } from './deployment-states.service.js';
+import { cooldownMs, isIll, isWorthAnother, isWorthAnotherAfter } from './retry.rules.js';
+import type { Route } from './route.js';
+import type { AttemptResult } from './routing.types.js';
+
+/** Of an error body more is not read; one that nobody will see is given up beyond it. */
+export const ERROR_BODY_BYTES_MAX = 64 * 1024;
+
+type Mode =
+  /** No head yet. */
+  | 'waiting'
+  /** The answer is the client's. */
+  | 'passing'
+  /** A refusal that is the client's: collected, so that secrets can be taken out of it. */
+  | 'refusing'
+  /** A refusal that nobody will see, because another deployment is being asked. */
+  | 'dropped';
+
+/**
+ * One deployment's answer. It reaches the client's answer whole or not at all: from the moment on in which its head was passed
+ * on, no other deployment is asked.
+ */
+export class Attempt implements AnswerHandler {
+  private readonly circuitPass: number;
+  private mode: Mode = 'waiting';
+  private status: number | null = null;
+  private flow: UpstreamFlow | null = null;
+  private errorBody: Buffer[] = [];
+  private errorBytes = 0;
+  private hasCircuitEnded = false;
+  private hasEnded = false;
+
+  constructor(
+    private readonly route: Route,
+    private readonly state: DeploymentState,
+  ) {
+    this.circuitPass = state.circuit.begin(route.parts.nowMs());
+  }
+
+  onHead(status: number, headers: IncomingHttpHeaders, flow: UpstreamFlow): void {
+    this.status = status;
+    this.flow = flow;
+    const nowMs = this.route.parts.nowMs();
+    const cooldown = cooldownMs(status, headers, Date.now());
+    if (cooldown > 0) this.state.coolDown(cooldown, nowMs);
+    // A probe has told what it was sent to find out; its stream may last for minutes.
+    if (!isIll(status) && this.state.circuit.stateAt(nowMs) === 'half_open') this.endCircuit('worked');
+    if (isWorthAnother(status) && this.goOn(status, null)) {
+      this.mode = 'dropped';
+      return;
+    }
+    this.mode = status >= 200 && status <= 299 ? 'passing' : 'refusing';
+    this.route.routing.answer.onHead(status, headers, flow);
+  }
+
+  onData(chunk: Buffer): void {
+    if (this.mode === 'passing') return this.route.routing.answer.onData(chunk);
+    this.errorBytes += chunk.length;
+    if (this.errorBytes > ERROR_BODY_BYTES_MAX) {
+      if (this.mode === 'dropped') this.flow?.abort();
+    } else if (this.mode === 'refusing') this.errorBody.push(chunk);
+  }
+
+  onEnd(): void {
+    this.end(isIll(this.status ?? 0) ? 'failed' : 'worked', this.mode === 'passing' ? 'answered' : 'refused');
+    if (this.mode === 'dropped') return;
+    const { answer } = this.route.routing;
+    if (this.mode === 'refusing') answer.onData(this.scrubbedBody());
+    answer.onEnd();
+  }
+
+  onFailure(failure: UpstreamFailure): void {
+    this.end(
+      failure === 'aborted' ? 'unknown' : 'failed',
+      this.status === null || this.mode === 'passing' ? 'failed' : 'refused',
+    );
+    if (this.mode === 'dropped') return;
+    if (this.mode === 'waiting' && isWorthAnotherAfter(failure) && this.goOn(null, failure)) return;
+    this.route.routing.answer.onFailure(failure);
+  }
+
+  /** Asks another deployment instead; false = there is none to ask. */
+  private goOn(status: number | null, failure: UpstreamFailure | null): boolean {
+    const next = this.route.findNext();
+    if (next === null) return false;
+    this.route.routing.call.endAttempt(status, failure);
+    this.route.go(next);
+    return true;
+  }
+
+  private scrubbedBody(): Buffer {
+    const text = Buffer.concat(this.errorBody).toString('utf8');
+    return Buffer.from(this.route.parts.credentials.scrub(text, this.state.deployment.credential));
+  }
+
+  private end(result: CircuitResult, seen: AttemptResult): void {
+    if (this.hasEnded) return;
+    this.hasEnded = true;
+    this.endCircuit(result);
+    this.route.parts.onAttempt(this.state.deployment.id, seen);
+    this.state.places.giveBack();
+  }
+
+  private endCircuit(result: CircuitResult): void {
+    if (this.hasCircuitEnded) return;
+    this.hasCircuitEnded = true;
+    this.state.circuit.end(this.circuitPass, result, this.route.parts.nowMs());
+  }
+}
