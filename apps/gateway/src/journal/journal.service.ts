@@ -125,6 +125,11 @@ export class Journal {
     return entries.filter((entry) => !entry.isCommitted);
   }
 
+  /** Accounts with a call in the journal. */
+  listAccountTags(): string[] {
+    return [...this.callsByAccount.keys()];
+  }
+
   /**
    * Metering has committed these calls; their entries stay until Redis knows it too. From here on no rebuild may assert them
    * again: the total it fetches includes them, and the acknowledgement on its way to Redis would no longer take them off.

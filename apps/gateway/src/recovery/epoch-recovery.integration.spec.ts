@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { AdmissionClient } from '@tensorloop/admission/admission-client';
 import { AdmissionView } from '@tensorloop/admission/admission-view';
 import { RecentAdmissions } from '@tensorloop/admission/recent-admissions';
@@ -12,9 +12,12 @@ import { Redis } from 'ioredis';
 import { InFlight } from '../admission/in-flight.service.js';
 import { RedisClock } from '../admission/redis-clock.service.js';
 import { Journal } from '../journal/journal.service.js';
+import type { JournalEntry } from '../journal/journal.types.js';
 import { SegmentFiles } from '../journal/segment-files.js';
 import { closeCall } from '../settlement/closing.js';
+import { RedisWrites } from '../settlement/redis-writes.service.js';
 import { EpochRecovery, type GatewayRegistry } from './epoch-recovery.service.js';
+import { Reassertions } from './reassertions.service.js';
 
 /** A gateway's part in a rebuild, on a connection of its own. */
 class Peer {
@@ -23,6 +26,8 @@ class Peer {
   readonly journal: Journal;
   readonly inFlight = new InFlight();
   readonly recovery: EpochRecovery;
+  readonly reassertions: Reassertions;
+  readonly writes: RedisWrites;
   readonly problems: unknown[] = [];
 
   constructor(
@@ -44,6 +49,10 @@ class Peer {
       registry,
       onProblem: (error) => this.problems.push(error),
     });
+    const onProblem = (error: unknown) => this.problems.push(error);
+    this.reassertions = new Reassertions({ epochs: this.recovery, journal: this.journal, onProblem, againMs: 50 });
+    this.writes = new RedisWrites(this.admission);
+    this.writes.watchMissing((accountTag, requestId) => this.reassertions.missing(accountTag, requestId));
   }
 
   /** A call in the journal: held, or ended at `chargeTokens` output tokens of 600 nano-USD. */
@@ -75,6 +84,11 @@ class Peer {
     };
     await this.journal.accept(accepted);
     if (chargeTokens === null) return accepted.requestId;
+    return this.endCall(accepted.requestId, chargeTokens);
+  }
+
+  async endCall(requestId: string, chargeTokens: number): Promise<string> {
+    const { accepted } = this.journal.entries.get(requestId) as JournalEntry;
     const event = closeCall(accepted, {
       outcome: 'completed',
       usage: { output: chargeTokens },
@@ -90,6 +104,8 @@ class Peer {
   }
 
   async stop(): Promise<void> {
+    this.reassertions.stop();
+    await this.writes.close();
     this.redis.disconnect();
     await this.journal.close();
   }
@@ -194,5 +210,70 @@ describe('the rebuild of an account', () => {
     expect(await lone.recovery.rebuild(newAccountTag())).toBe(false);
     expect(lone.problems).toHaveLength(1);
     await lone.stop();
+  });
+});
+
+describe('a gateway that was fenced while others opened the epoch', () => {
+  const openOf = async (accountTag: string) =>
+    (await new AdmissionView(peer(0).redis).listOpen(accountTag))
+      .map((entry) => `${entry.gatewayId} ${entry.state} ${entry.amountNanoUsd}`)
+      .sort();
+
+  async function openWithoutB(): Promise<{ accountTag: string; held: string }> {
+    const accountTag = newAccountTag();
+    const held = await peer(1).journalCall(accountTag, null);
+    await peer(1).journalCall(accountTag, 20);
+    live = ['gw-a'];
+    silent.add('gw-b');
+    expect(await peer(0).recovery.rebuild(accountTag)).toBe(true);
+    expect(await openOf(accountTag)).toEqual([]);
+    return { accountTag, held };
+  }
+
+  it('brings back what it holds and has settled, once, however often it does so', async () => {
+    const { accountTag } = await openWithoutB();
+    await peer(1).reassertions.all();
+    await peer(1).reassertions.all();
+    expect(await openOf(accountTag)).toEqual(['gw-b held 600000', 'gw-b settled 12000']);
+  });
+
+  it('does so at a connection to another Redis process, and not at every connection', async () => {
+    const { accountTag } = await openWithoutB();
+    peer(1).reassertions.redisIsReady('another process');
+    await waitUntil(async () => (await openOf(accountTag)).length === 2);
+    await peer(1).reassertions.all();
+    const asked = jest.spyOn(peer(1).recovery, 'reassertOpen');
+    peer(1).reassertions.redisIsReady('another process');
+    expect(asked).not.toHaveBeenCalled();
+  });
+
+  it('looks again at an account whose rebuild was under way without it', async () => {
+    const accountTag = newAccountTag();
+    await peer(1).journalCall(accountTag, 20);
+    const rebuildId = (await peer(0).admission.beginRebuild(accountTag, 'without-b')) as string;
+    const reassertOpen = jest.spyOn(peer(1).recovery, 'reassertOpen');
+    const reasserting = peer(1).reassertions.all();
+    await waitUntil(() => reassertOpen.mock.calls.length > 0);
+    expect(await reassertOpen.mock.results[0]?.value).toBe(false);
+    await peer(0).admission.openEpoch({ accountTag, rebuildId, expectedGatewayIds: [] });
+    await reasserting;
+    expect(await openOf(accountTag)).toEqual(['gw-b settled 12000']);
+  });
+
+  it('brings a call back when Redis does not know the one it settles', async () => {
+    const { accountTag, held } = await openWithoutB();
+    await peer(1).endCall(held, 30);
+    await peer(1).writes.settle(accountTag, held, 18_000n);
+    await waitUntil(async () => (await openOf(accountTag)).length === 2);
+    expect(await openOf(accountTag)).toEqual(['gw-b settled 12000', 'gw-b settled 18000']);
+  });
+
+  it('leaves alone what metering has committed', async () => {
+    const { accountTag, held } = await openWithoutB();
+    await peer(1).endCall(held, 30);
+    peer(1).journal.noteCommitted([held]);
+    const asked = jest.spyOn(peer(1).recovery, 'reassertOpen');
+    await peer(1).writes.settle(accountTag, held, 18_000n);
+    expect(asked).not.toHaveBeenCalled();
   });
 });

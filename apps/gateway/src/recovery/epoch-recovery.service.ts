@@ -14,6 +14,8 @@ export const REBUILD_ROUNDS_MAX = 3;
 export const REASSERT_TIMEOUT_MS = 1_000;
 /** Rebuilds at the same time; after a restart of Redis every account needs one. */
 export const REBUILDS_MAX = 200;
+/** No rebuild has this id, so that what is re-asserted under it is taken by an open epoch alone. */
+const NO_REBUILD = 'none';
 
 /** What a rebuild needs of the other gateways. */
 export interface GatewayRegistry {
@@ -85,6 +87,21 @@ export class EpochRecovery {
     const asserted = await admission.reassert({ accountTag, rebuildId, gatewayId, entries, recentByKey });
     if (asserted === null) throw new Error(`the rebuild ${rebuildId} is not in progress any more`);
     return { v: 1, gatewayId, asserted };
+  }
+
+  /**
+   * Writes again, into an epoch that others opened without this gateway, what its journal still owes. False = the epoch is not
+   * open: whoever rebuilds it will ask. What metering has committed in an earlier run of this gateway may be counted twice
+   * until its acknowledgement comes again: too much for a while, never too little.
+   */
+  async reassertOpen(accountTag: string): Promise<boolean> {
+    const { admission, journal, gatewayId } = this.parts;
+    await admission.connected();
+    const entries = journal.listOfAccount(accountTag).map(pendingEntry);
+    if (entries.length === 0) return true;
+    // Nobody needs to wait for admissions in flight here: they place their holds in the open epoch themselves.
+    const reassertion = { accountTag, rebuildId: NO_REBUILD, gatewayId, entries, recentByKey: new Map() };
+    return (await admission.reassert(reassertion)) !== null;
   }
 
   private async attempt(accountTag: string): Promise<boolean> {

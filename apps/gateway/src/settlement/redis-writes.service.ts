@@ -21,6 +21,7 @@ export class RedisWrites {
   private readonly waiting = new Map<string, Write>();
   private readonly timer: NodeJS.Timeout;
   private isRetrying = false;
+  private onMissing: (accountTag: string, requestId: string) => void = () => undefined;
 
   constructor(private readonly admission: Pick<AdmissionClient, 'settle' | 'release'>) {
     this.timer = setInterval(() => void this.retry(), RETRY_INTERVAL_MS);
@@ -29,6 +30,11 @@ export class RedisWrites {
 
   get size(): number {
     return this.waiting.size;
+  }
+
+  /** Told of each settled call that Redis did not know: its hold was lost, or metering's acknowledgement was faster. */
+  watchMissing(onMissing: (accountTag: string, requestId: string) => void): void {
+    this.onMissing = onMissing;
   }
 
   settle(accountTag: string, requestId: string, amountNanoUsd: NanoUsd): Promise<void> {
@@ -57,7 +63,10 @@ export class RedisWrites {
   private async attempt(requestId: string, { accountTag, amountNanoUsd }: Write): Promise<boolean> {
     try {
       if (amountNanoUsd === null) await this.admission.release(accountTag, requestId);
-      else await this.admission.settle(accountTag, requestId, amountNanoUsd);
+      else {
+        const { outcome } = await this.admission.settle(accountTag, requestId, amountNanoUsd);
+        if (outcome === 'missing') this.onMissing(accountTag, requestId);
+      }
       return true;
     } catch {
       return false;
