@@ -70,7 +70,7 @@ export class CallsService {
 }
 
 async function answer(call: Call, planner: EndpointPlanner, request: CallRequest): Promise<void> {
-  const plan = planner.plan(request);
+  const plan = await planner.plan(request);
   if ('error' in plan) return fail(call, planner, plan);
   call.record.model = plan.model;
   call.record.stream = plan.stream;

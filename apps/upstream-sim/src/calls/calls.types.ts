@@ -24,7 +24,7 @@ export interface CallPlan {
 /** One endpoint: decides the answer wholly from the request, so that the same request always gets the same answer. */
 export interface EndpointPlanner {
   endpoint: Endpoint;
-  plan(request: CallRequest): CallPlan | Failure;
+  plan(request: CallRequest): CallPlan | Failure | Promise<CallPlan | Failure>;
   /** A failure in the words of the endpoint's vendor. */
   failureBody(failure: Failure): string;
 }

@@ -3,7 +3,7 @@ import type { CallsService } from '../calls/calls.service.js';
 import { serveCountTokens } from '../messages/count-tokens.js';
 import { findModel, modelList } from '../models/models.js';
 import { type Failure, failureBody, notFound } from './openai-error.js';
-import { findPlanner } from './routes.js';
+import { findRoute } from './routes.js';
 import type { Statistics } from './statistics.js';
 
 const COUNT_TOKENS_PATH = '/v1/messages/count_tokens';
@@ -13,12 +13,12 @@ const MODELS_PATH = '/v1/models';
 export function createRouter(calls: CallsService, statistics: Statistics): RequestListener {
   return (req, res) => {
     const path = pathOf(req.url ?? '/');
-    const planner = findPlanner(path);
-    if (planner && req.method === 'POST') return calls.serve({ req, res }, planner);
+    const route = findRoute(req, path);
+    if (route && req.method === 'POST') return calls.serve({ req, res }, route.planner, route.deployment);
     if (path === COUNT_TOKENS_PATH && req.method === 'POST') return serveCountTokens(req, res);
     // The body of any other request is not looked at, but must be consumed for the connection to be used again.
     req.resume();
-    if (planner) return sendFailure(res, methodNotAllowed(req, path));
+    if (route) return sendFailure(res, methodNotAllowed(req, path));
     if (req.method !== 'GET') return sendFailure(res, notFound(req.method ?? '', path));
     if (path === '/health/live') return sendJson(res, { status: 'ok' });
     if (path === '/health/ready') return sendJson(res, { status: 'ok', dependencies: {} });
