@@ -52,8 +52,13 @@ describe('migrate', () => {
     expect(before.length).toBeGreaterThanOrEqual(11);
     await seed(database.urls.owner, { upstreamBaseUrl: 'https://api.openai.com/v1', credential: 'env:OPENAI_API_KEY' });
     expect(await prices()).toEqual(before);
-    const { rows } = await owner.query('SELECT DISTINCT base_url, credential FROM control.deployments');
-    expect(rows).toEqual([{ base_url: 'https://api.openai.com/v1', credential: 'env:OPENAI_API_KEY' }]);
+    const { rows } = await owner.query(
+      'SELECT DISTINCT provider, base_url, credential FROM control.deployments ORDER BY provider',
+    );
+    expect(rows).toEqual([
+      { provider: 'anthropic', base_url: 'https://api.anthropic.com/v1', credential: 'env:ANTHROPIC_API_KEY' },
+      { provider: 'openai', base_url: 'https://api.openai.com/v1', credential: 'env:OPENAI_API_KEY' },
+    ]);
   });
 
   it('refuses an edited migration', async () => {

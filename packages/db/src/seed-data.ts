@@ -22,6 +22,8 @@ const planSeedSchema = z.strictObject({
 const modelSeedSchema = z.strictObject({
   ...modelSchema.omit({ createdAtMs: true, isRetired: true, deployments: true }).shape,
   createdAt: z.iso.datetime(),
+  /** Whose wire format serves it. */
+  provider: deploymentSchema.shape.provider.default('openai'),
   headTimeoutMs: deploymentSchema.shape.headTimeoutMs,
   idleTimeoutMs: deploymentSchema.shape.idleTimeoutMs,
 });

@@ -5,9 +5,11 @@ import { readSeedData, type SeedData } from './seed-data.js';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const STATEMENT_TIMEOUT_MS = 30_000;
+/** Where Anthropic's models are served once another provider than the simulator is chosen. */
+const ANTHROPIC = { baseUrl: 'https://api.anthropic.com/v1', credential: 'env:ANTHROPIC_API_KEY' };
 
 export interface SeedOptions {
-  /** Where every seeded model is served, up to and including the version segment: "https://api.openai.com/v1". */
+  /** Where every seeded model is served (but Anthropic's, when it needs a credential), up to and including the version segment: "https://api.openai.com/v1". */
   upstreamBaseUrl: string;
   /** Reference that gateways resolve, such as "env:OPENAI_API_KEY"; null = none sent. */
   credential: string | null;
@@ -24,6 +26,7 @@ export async function seed(ownerUrl: string, options: SeedOptions): Promise<void
     credential: options.credential,
   });
   const data = await readSeedData();
+  const anthropic = upstream.credential === null ? upstream : ANTHROPIC;
   const client = new pg.Client({
     connectionString: ownerUrl,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
@@ -35,7 +38,7 @@ export async function seed(ownerUrl: string, options: SeedOptions): Promise<void
     for (const plan of data.plans) await seedPlan(client, plan);
     for (const model of data.models) {
       await seedModel(client, model);
-      await seedDeployment(client, model, upstream);
+      await seedDeployment(client, model, model.provider === 'anthropic' ? anthropic : upstream);
     }
     for (const price of data.prices) await seedPrice(client, price);
     await client.query('COMMIT');
@@ -92,10 +95,18 @@ async function seedDeployment(
 ): Promise<void> {
   await client.query(
     `INSERT INTO control.deployments (id, model_id, provider, base_url, upstream_model, credential, head_timeout_ms, idle_timeout_ms)
-     VALUES ($1, $2, 'openai', $3, $2, $4, $5, $6)
+     VALUES ($1, $2, $7, $3, $2, $4, $5, $6)
      ON CONFLICT (id) DO UPDATE SET (base_url, credential, head_timeout_ms, idle_timeout_ms)
        = ROW (EXCLUDED.base_url, EXCLUDED.credential, EXCLUDED.head_timeout_ms, EXCLUDED.idle_timeout_ms)`,
-    [`${model.id}:default`, model.id, upstream.baseUrl, upstream.credential, model.headTimeoutMs, model.idleTimeoutMs],
+    [
+      `${model.id}:default`,
+      model.id,
+      upstream.baseUrl,
+      upstream.credential,
+      model.headTimeoutMs,
+      model.idleTimeoutMs,
+      model.provider,
+    ],
   );
 }
 
