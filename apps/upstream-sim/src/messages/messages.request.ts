@@ -40,7 +40,6 @@ export function countInputTokens(request: CallRequest): number | Failure {
 }
 
 function readMessage({ bytes, headers }: CallRequest): ReadMessage | Failure {
-  if (!headers['x-api-key'] && !headers.authorization) return unauthenticated();
   if (!headers['anthropic-version']) return invalidRequest('anthropic-version: header is required', null);
   const fields = readCommonFields(bytes);
   if (isFailure(fields)) return fields;
@@ -52,11 +51,4 @@ function readMessage({ bytes, headers }: CallRequest): ReadMessage | Failure {
   prompt.addTexts(system);
   prompt.addTexts(messages);
   return { ...fields, prompt };
-}
-
-function unauthenticated(): Failure {
-  return {
-    status: 401,
-    error: { message: 'x-api-key header is required', type: 'authentication_error', param: null, code: null },
-  };
 }
