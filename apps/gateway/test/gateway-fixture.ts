@@ -250,13 +250,18 @@ export class GatewayFixture {
   }
 
   chat(key: TestKey | string, body: object, init: RequestInit = {}): Promise<Response> {
-    const text = typeof key === 'string' ? key : key.text;
-    return fetch(`${this.url}/v1/chat/completions`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${text}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ model: 'gpt-4o-mini', messages: [{ role: 'user', content: 'hello there' }], ...body }),
+    const message = { role: 'user', content: 'hello there' };
+    return this.post('/chat/completions', key, {
+      body: JSON.stringify({ model: 'gpt-4o-mini', messages: [message], ...body }),
       ...init,
     });
+  }
+
+  /** To a path below `/v1`. */
+  post(path: string, key: TestKey | string, init: RequestInit): Promise<Response> {
+    const text = typeof key === 'string' ? key : key.text;
+    const headers = { authorization: `Bearer ${text}`, 'content-type': 'application/json' };
+    return fetch(`${this.url}/v1${path}`, { method: 'POST', headers, ...init });
   }
 
   /** Reads what has been added to the stream of requests since the last time. */

@@ -25,7 +25,7 @@ export interface StreamScanner {
 }
 
 /** Formats whose texts can be counted when an upstream reports no usage. */
-export type TextFormat = 'chat' | 'messages';
+export type TextFormat = 'chat' | 'completions' | 'embeddings' | 'messages' | 'moderations' | 'rerank' | 'responses';
 
 /** How an endpoint's answers are read. */
 export interface AnswerReading {

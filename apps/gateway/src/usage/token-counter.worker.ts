@@ -65,6 +65,7 @@ function events(text: string): Json[] {
 }
 
 type Counter = (text: string) => number;
+const nothing: Counter = () => 0;
 
 const chat: Record<TextPart, Counter> = {
   prompt: (text) => {
@@ -104,9 +105,66 @@ const messages: Record<TextPart, Counter> = {
     streamTokens(events(text), ({ delta }) => blockText((delta ?? {}) as Json)),
 };
 
+/** A text, texts, or tokens already counted by the client. */
+function textTokens(value: unknown): number {
+  if (typeof value === 'string') return countTokens(value);
+  if (typeof value === 'number') return 1;
+  return Array.isArray(value) ? value.reduce((sum: number, part) => sum + textTokens(part), 0) : 0;
+}
+
+const completions: Record<TextPart, Counter> = {
+  prompt: (text) => textTokens(parse(text).prompt),
+  answer: (text) => list(parse(text).choices).reduce((sum, choice) => sum + textTokens(choice.text), 0),
+  stream: (text) =>
+    streamTokens(
+      events(text).flatMap((event) => list(event.choices)),
+      (choice) => (typeof choice.text === 'string' ? choice.text : ''),
+    ),
+};
+
+/** Text of an item of the Responses API: a message, a call of a tool, its result, or reasoning. */
+function itemText(item: Json): string {
+  const parts = [item.text, item.content, item.output, item.name, item.arguments, item.input];
+  const own = parts.filter((part) => typeof part === 'string').join('');
+  return own + [...list(item.content), ...list(item.output), ...list(item.summary)].map(itemText).join('');
+}
+
+const responses: Record<TextPart, Counter> = {
+  prompt: (text) => {
+    const { input, instructions, tools } = parse(text);
+    const items = list(input).reduce((sum, item) => sum + TOKENS_PER_MESSAGE + countTokens(itemText(item)), 0);
+    const said = items + (typeof input === 'string' ? countTokens(input) : 0) + textTokens(instructions);
+    return TOKENS_PER_MESSAGE + said + (tools === undefined ? 0 : countTokens(JSON.stringify(tools)));
+  },
+  answer: (text) => list(parse(text).output).reduce((sum, item) => sum + countTokens(itemText(item)), 0),
+  stream: (text) =>
+    // Every kind of delta carries its text in `delta`; the events that repeat it whole have no such field.
+    streamTokens(
+      events(text).map(({ output_index, content_index, delta }) => ({ index: `${output_index}.${content_index}`, delta })),
+      ({ delta }) => (typeof delta === 'string' ? delta : ''),
+    ),
+};
+
+const embeddings = { prompt: (text: string) => textTokens(parse(text).input), answer: nothing, stream: nothing };
+
 const COUNTERS: Record<TextFormat, Record<TextPart, Counter>> = {
   chat,
+  completions,
+  embeddings,
   messages,
+  moderations: embeddings,
+  rerank: {
+    prompt: (text) => {
+      const { query, documents } = parse(text);
+      const texts = Array.isArray(documents)
+        ? documents.map((one) => (typeof one === 'object' && one ? Object.values(one) : one))
+        : [];
+      return textTokens([query, texts]);
+    },
+    answer: nothing,
+    stream: nothing,
+  },
+  responses,
 };
 
 parentPort?.on('message', (job: CountJob) => {

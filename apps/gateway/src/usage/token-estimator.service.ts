@@ -13,6 +13,9 @@ export function tokensFromBytes(bytes: number): number {
   return Math.floor(bytes / BYTES_PER_TOKEN);
 }
 
+/** Answers without text: nothing of theirs is charged. */
+const TEXTLESS = new Set<CountJob['kind']>(['embeddings.answer', 'moderations.answer', 'rerank.answer']);
+
 interface Waiting {
   resolve: (tokens: number) => void;
   fallback: number;
@@ -30,6 +33,7 @@ export class TokenEstimator {
 
   /** Always resolves: with the worker's count, or with a division of bytes when it cannot be had in time. */
   count(kind: CountJob['kind'], bytes: Buffer): Promise<number> {
+    if (TEXTLESS.has(kind)) return Promise.resolve(0);
     const fallback = tokensFromBytes(bytes.length);
     if (this.waiting.size >= JOBS_MAX) return Promise.resolve(fallback);
     return new Promise((resolve) => {

@@ -25,6 +25,34 @@ describe('the token estimator', () => {
     expect(await estimator.count('chat.prompt', prompt)).toBe(8);
   });
 
+  it('counts what is given to embed, rank and complete, and tokens that were counted already as such', async () => {
+    expect(await estimator.count('embeddings.prompt', json({ input: ['hello world', [1, 2, 3]] }))).toBe(5);
+    expect(await estimator.count('embeddings.answer', json({ data: [{ embedding: [0.5, 0.25] }] }))).toBe(0);
+    expect(
+      await estimator.count('rerank.prompt', json({ query: 'hello', documents: ['hello world', { text: 'hello' }] })),
+    ).toBe(4);
+    expect(await estimator.count('completions.prompt', json({ prompt: 'hello world' }))).toBe(2);
+    expect(await estimator.count('completions.answer', json({ choices: [{ text: 'hello world' }, { text: 'hello' }] }))).toBe(
+      3,
+    );
+    const stream = ['hel', 'lo wor', 'ld'].map((text) => `data: ${JSON.stringify({ choices: [{ index: 0, text }] })}\n\n`);
+    expect(await estimator.count('completions.stream', Buffer.from(stream.join('')))).toBe(2);
+  });
+
+  it('counts items of the Responses API', async () => {
+    const input = [{ role: 'user', content: [{ type: 'input_text', text: 'hello world' }] }];
+    expect(await estimator.count('responses.prompt', json({ input, instructions: 'hello' }))).toBe(9);
+    expect(await estimator.count('responses.prompt', json({ input: 'hello world' }))).toBe(5);
+    const output = [
+      { type: 'message', content: [{ type: 'output_text', text: 'hello world' }] },
+      { type: 'function_call', name: 'hello', arguments: '' },
+    ];
+    expect(await estimator.count('responses.answer', json({ output }))).toBe(3);
+    const delta = (text: string) =>
+      `event: response.output_text.delta\ndata: ${JSON.stringify({ output_index: 0, content_index: 0, delta: text })}\n\n`;
+    expect(await estimator.count('responses.stream', Buffer.from(delta('hel') + delta('lo world')))).toBe(2);
+  });
+
   it('survives anything that is no JSON', async () => {
     expect(await estimator.count('chat.answer', Buffer.from('{{{'))).toBe(0);
     expect(await estimator.count('chat.stream', Buffer.from('data: {"choices": 4}\n\n'))).toBe(0);

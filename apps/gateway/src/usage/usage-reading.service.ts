@@ -10,16 +10,22 @@ export function readUsage(reading: AnswerReading, raw: RawUsage | null, price: P
   return 'usage' in normalised ? normalised.usage : null;
 }
 
-/** A whole JSON answer with `usage` at its top, as all of OpenAI's endpoints have it. */
-export function readJsonAnswer(body: Buffer): { usage: RawUsage | null } | null {
+/** A whole answer's JSON object, or null when it is none. */
+export function readJson(body: Buffer): Record<string, unknown> | null {
   try {
     const answer: unknown = JSON.parse(body.toString('utf8'));
-    if (typeof answer !== 'object' || answer === null) return null;
-    const { usage } = answer as { usage?: unknown };
-    return { usage: typeof usage === 'object' && usage !== null ? (usage as RawUsage) : null };
+    return typeof answer === 'object' && answer !== null ? (answer as Record<string, unknown>) : null;
   } catch {
     return null;
   }
+}
+
+/** A whole JSON answer with `usage` at its top, as most of OpenAI's endpoints have it. */
+export function readJsonAnswer(body: Buffer): { usage: RawUsage | null } | null {
+  const answer = readJson(body);
+  if (answer === null) return null;
+  const { usage } = answer;
+  return { usage: typeof usage === 'object' && usage !== null ? (usage as RawUsage) : null };
 }
 
 /** A count of ours in priced dimensions; zeros are left out. */
