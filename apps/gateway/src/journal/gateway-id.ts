@@ -3,6 +3,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const ID_FILE = 'gateway-id';
+const JOURNAL_ID_FILE = 'journal-id';
+/** Who may read the journal may read what every customer called. */
+const PRIVATE_FILE = 0o600;
 const VALID = /^[a-z0-9-]{1,64}$/;
 
 /**
@@ -18,7 +21,16 @@ export function gatewayIdOf(folder: string, configured: string | undefined): str
     );
   }
   const id = kept ?? configured ?? `gw-${randomUUID().slice(0, 13)}`;
-  if (kept === null) writeFileSync(path, id);
+  if (kept === null) writeFileSync(path, id, { mode: PRIVATE_FILE });
+  return id;
+}
+
+/** Tells this folder from any other that was given the same gateway id. */
+export function journalIdOf(folder: string): string {
+  const path = join(folder, JOURNAL_ID_FILE);
+  const kept = readKept(path);
+  const id = kept ?? randomUUID();
+  if (kept === null) writeFileSync(path, id, { mode: PRIVATE_FILE });
   return id;
 }
 

@@ -1,7 +1,10 @@
-import { mkdirSync } from 'node:fs';
+import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { gatewayIdOf } from './gateway-id.js';
+import { gatewayIdOf, journalIdOf } from './gateway-id.js';
 import { OwnerLock } from './owner-lock.js';
+
+/** What was called, by whom and for how much is nobody else's on this machine. */
+const PRIVATE_FOLDER = 0o700;
 
 /** The locked folder of one gateway. Taking it is the first thing a gateway does: two owners would publish each other's calls. */
 export class JournalHome {
@@ -11,6 +14,7 @@ export class JournalHome {
   private constructor(
     readonly folder: string,
     readonly gatewayId: string,
+    readonly journalId: string,
     private readonly lock: OwnerLock,
   ) {
     this.segmentsFolder = join(folder, 'segments');
@@ -18,10 +22,11 @@ export class JournalHome {
   }
 
   static open(folder: string, configuredId: string | undefined): JournalHome {
-    mkdirSync(folder, { recursive: true });
+    mkdirSync(folder, { recursive: true, mode: PRIVATE_FOLDER });
+    makePrivate(folder);
     const lock = OwnerLock.take(folder);
     try {
-      return new JournalHome(folder, gatewayIdOf(folder, configuredId), lock);
+      return new JournalHome(folder, gatewayIdOf(folder, configuredId), journalIdOf(folder), lock);
     } catch (error) {
       lock.release();
       throw error;
@@ -30,5 +35,14 @@ export class JournalHome {
 
   close(): void {
     this.lock.release();
+  }
+}
+
+/** A folder that was there before, of an earlier release or mounted, is closed too; one that belongs to another user cannot be. */
+function makePrivate(folder: string): void {
+  try {
+    chmodSync(folder, PRIVATE_FOLDER);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') throw error;
   }
 }

@@ -10,7 +10,7 @@ export class SegmentFiles {
   private readonly readers = new Map<number, Promise<FileHandle>>();
 
   constructor(private readonly folder: string) {
-    mkdirSync(folder, { recursive: true });
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
   }
 
   list(): number[] {

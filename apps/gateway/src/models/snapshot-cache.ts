@@ -8,7 +8,7 @@ export class SnapshotCache {
     private readonly folder: string,
     private readonly onProblem: (error: unknown) => void,
   ) {
-    mkdirSync(folder, { recursive: true });
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
   }
 
   /** Null when there is none, or it does not fit its schema any more. */
@@ -25,7 +25,7 @@ export class SnapshotCache {
   write(name: string, value: unknown): void {
     try {
       const temporary = `${this.pathOf(name)}.new`;
-      writeFileSync(temporary, JSON.stringify(value));
+      writeFileSync(temporary, JSON.stringify(value), { mode: 0o600 });
       renameSync(temporary, this.pathOf(name));
     } catch (error) {
       this.onProblem(error);
