@@ -5,15 +5,24 @@
 -- Returns { 'released', amount } | { 'already_settled', amount } | { 'missing', 0 }
 --
 -- Invariant: only a hold is released. A settled amount stays until metering's total includes it, or it would be unspent
--- for a while. The call still counts against the rate limit: it was admitted.
+-- for a while. The call still counts against the rate limit: it was admitted. It used no tokens and is in flight no more.
 local prefix, id = ARGV[1], ARGV[2]
 local entry = redis.call('HGET', KEYS[1], id)
 if not entry then return { 'missing', 0 } end
-local state, amount, window, day = string.match(entry, '^(%a)|(%d+)|([^|]+)|([^|]+)|')
+local state, amount, window, day, tail = string.match(entry, '^(%a)|(%d+)|([^|]+)|([^|]+)|(.+)$')
 amount = tonumber(amount)
 if state ~= 'h' then return { 'already_settled', amount } end
 
 redis.call('HINCRBY', prefix .. 'scope:' .. window, 'held', 0 - amount)
 redis.call('HINCRBY', prefix .. 'scope:' .. day, 'held', 0 - amount)
+local marks = string.match(tail, '|(%a%w*)$')
+if marks then
+  if string.find(marks, 'b', 1, true) then redis.call('HINCRBY', prefix .. 'scope:balance', 'held', 0 - amount) end
+  if string.find(marks, 'c', 1, true) then redis.call('HINCRBY', prefix .. 'scope:' .. window, 'calls', -1) end
+  local counted, keyId = string.match(marks, 't(%d+)'), string.match(window, '^window:([^:]+)')
+  if counted and redis.call('ZREM', prefix .. 'tpm:' .. keyId, id .. '|' .. counted) == 1 then
+    redis.call('DECRBY', prefix .. 'tpmsum:' .. keyId, counted)
+  end
+end
 redis.call('HDEL', KEYS[1], id)
 return { 'released', amount }

@@ -3,7 +3,7 @@
 -- KEYS  1 tl:{tag}:account   2 tl:{tag}:scopes
 -- ARGV  1 prefix "tl:{tag}:"   2 run id of the Redis process, as the caller knows it
 --       3 the server's time at the refusal that made the caller ask, in ms; '' = just now
---       then scope, total, version for each
+--       then scope, total, version, limit ('' = it has none) for each
 -- Returns the count written, or -1 when this account's epoch is not open (a rebuild would delete them again).
 --
 -- Invariant: a known total is replaced by a newer version only. An unknown one is replaced only by an answer to a question
@@ -13,7 +13,7 @@ local account = redis.call('HMGET', KEYS[1], 'epoch', 'epochOpenedMs')
 if account[1] ~= ARGV[2] then return -1 end
 local askedMs = tonumber(ARGV[3]) or math.huge
 local written = 0
-for index = 4, #ARGV, 3 do
+for index = 4, #ARGV, 4 do
   local scopeKey, version = ARGV[1] .. 'scope:' .. ARGV[index], tonumber(ARGV[index + 2])
   local known = redis.call('HMGET', scopeKey, 'total', 'version', 'forgottenMs')
   local knownVersion = tonumber(known[2]) or -1
@@ -23,6 +23,7 @@ for index = 4, #ARGV, 3 do
   end
   if isNews then
     redis.call('HSET', scopeKey, 'total', ARGV[index + 1], 'version', version)
+    if ARGV[index + 3] ~= '' then redis.call('HSET', scopeKey, 'limit', ARGV[index + 3]) end
     redis.call('SADD', KEYS[2], ARGV[index])
     written = written + 1
   end

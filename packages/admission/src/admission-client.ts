@@ -30,6 +30,18 @@ export interface EpochOpening {
   expectedGatewayIds: readonly string[];
 }
 
+/** What a call came to. */
+export interface Settling {
+  amountNanoUsd: NanoUsd;
+  /** Left out: what was counted at admission stays. */
+  tokens?: number;
+}
+
+function totalArgs({ scope, totalNanoUsd, version, limitNanoUsd }: ScopeTotal): ScriptValue[] {
+  const limit = limitNanoUsd === undefined ? '' : scriptTotal(BigInt(limitNanoUsd));
+  return [scope, scriptTotal(BigInt(totalNanoUsd)), version, limit];
+}
+
 /**
  * Admission state in Redis, as typed calls. One per connection; every method is one script run (or a bounded number of
  * them), and every script is idempotent, so a caller may repeat any call.
@@ -74,14 +86,21 @@ export class AdmissionClient {
       scriptAmount(request.holdMinNanoUsd, 'the least hold'),
       request.priceFromMs,
       request.priceToMs ?? '',
+      request.tokens?.worst ?? 0,
+      request.tokens?.least ?? 0,
     ]);
     return parseAdmitReply(reply as ScriptValue[]);
   }
 
   /** The hold becomes what the call cost. */
-  async settle(accountTag: string, requestId: string, amountNanoUsd: NanoUsd): Promise<SettleResult> {
+  settle(accountTag: string, requestId: string, amountNanoUsd: NanoUsd): Promise<SettleResult> {
+    return this.settleWithTokens(accountTag, requestId, { amountNanoUsd });
+  }
+
+  /** As `settle`, and the tokens that the call counts against its key's limit become those that it used. */
+  async settleWithTokens(accountTag: string, requestId: string, { amountNanoUsd, tokens }: Settling): Promise<SettleResult> {
     const amount = scriptAmount(amountNanoUsd, 'the settled amount');
-    const reply = await this.run('settle', [openKey(accountTag), keyPrefix(accountTag), requestId, amount]);
+    const reply = await this.run('settle', [openKey(accountTag), keyPrefix(accountTag), requestId, amount, tokens ?? '']);
     const [outcome, settled, excess] = reply as [SettleResult['outcome'], number, number];
     return { outcome, amountNanoUsd: BigInt(settled), excessNanoUsd: BigInt(excess) };
   }
@@ -96,7 +115,7 @@ export class AdmissionClient {
   /** Takes in metering's settle-ack. Returns how many pending amounts went. */
   async acknowledge(settled: AccountSettled): Promise<number> {
     const { accountTag: tag, requestIds } = settled;
-    const totals = settled.totals.flatMap((total) => [total.scope, scriptTotal(BigInt(total.totalNanoUsd)), total.version]);
+    const totals = settled.totals.flatMap(totalArgs);
     let removed = 0;
     // The totals go along with each run: they cover every id, and a scope without its total would have to be fetched.
     for (let first = 0; first < requestIds.length; first += ACKNOWLEDGE_IDS_MAX) {
@@ -120,7 +139,7 @@ export class AdmissionClient {
    * became unknown is dropped, because it may lack calls that are not pending here any more.
    */
   async seedTotals(accountTag: string, totals: readonly ScopeTotal[], askedAtMs?: number): Promise<number | null> {
-    const args = totals.flatMap((total) => [total.scope, scriptTotal(BigInt(total.totalNanoUsd)), total.version]);
+    const args = totals.flatMap(totalArgs);
     const runId = await this.knownRunId();
     const keys = [accountKey(accountTag), scopesKey(accountTag), keyPrefix(accountTag), runId];
     const reply = await this.run('seed-totals', [...keys, askedAtMs ?? '', ...args]);

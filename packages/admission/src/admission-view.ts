@@ -58,12 +58,14 @@ export class AdmissionView {
   }
 
   private async scopeState(accountTag: string, scope: Scope): Promise<ScopeState> {
-    const [total, version, held, settled] = await this.redis.hmget(
+    const [total, version, held, settled, limit, calls] = await this.redis.hmget(
       scopeKey(accountTag, scope),
       'total',
       'version',
       'held',
       'settled',
+      'limit',
+      'calls',
     );
     return {
       scope,
@@ -71,6 +73,8 @@ export class AdmissionView {
       version: version ? Number(version) : null,
       heldNanoUsd: BigInt(held ?? '0'),
       settledNanoUsd: BigInt(settled ?? '0'),
+      limitNanoUsd: limit ? BigInt(limit) : null,
+      callsInFlight: Number(calls ?? '0'),
     };
   }
 }

@@ -16,6 +16,15 @@ export interface AdmitRequest {
   /** Interval [from, to) of the price version that the holds were computed with; to = null when open. */
   priceFromMs: number;
   priceToMs: number | null;
+  /** What the call counts against a token limit until it is settled. Left out: it counts nothing. */
+  tokens?: TokenBound;
+}
+
+/** Tokens of a call, prompt and output. */
+export interface TokenBound {
+  worst: number;
+  /** With the output cut as far as it can be; equal to `worst` when it cannot. */
+  least: number;
 }
 
 /** How full a limit is. `spentNanoUsd` = committed total + settled and not yet committed; `heldNanoUsd` = calls in flight. */
@@ -42,6 +51,12 @@ export interface Admission {
   budget: LimitState;
   /** The account's daily limit, or null when it has none. */
   daily: LimitState | null;
+  /** What a prepaid account was granted and has spent; null for a metered one. */
+  balance: LimitState | null;
+  /** The key's tokens per rolling minute, this call's `counted` ones included; null without such a limit. */
+  tokens: { limit: number; remaining: number; resetMs: number; counted: number } | null;
+  /** The key's calls in flight, this one included; null without such a limit. */
+  parallel: { limit: number; inFlight: number } | null;
 }
 
 /** Why a call was not admitted. `nowMs` is Redis TIME. */
@@ -74,10 +89,39 @@ export type Refusal =
       retryAfterMs: number;
       resetMs: number;
     }
+  /** As many calls of the key are in flight as may be. */
   | {
       admitted: false;
-      /** `…_held`: it would fit were it not for calls in flight. `resetMs`: until the window or day ends. */
-      reason: 'budget_exceeded' | 'budget_held' | 'daily_limit_reached' | 'daily_limit_held';
+      reason: 'parallel_limited';
+      nowMs: number;
+      keyId: string;
+      accountId: string;
+      limit: number;
+      inFlight: number;
+    }
+  | {
+      admitted: false;
+      reason: 'tokens_limited';
+      nowMs: number;
+      keyId: string;
+      accountId: string;
+      limit: number;
+      used: number;
+      asked: number;
+      /** Null: the call counts more than the whole limit and never fits. */
+      retryAfterMs: number | null;
+      resetMs: number;
+    }
+  | {
+      admitted: false;
+      /** `…_held`: it would fit were it not for calls in flight. `resetMs`: until the window or day ends; 0 for a balance, which never does. */
+      reason:
+        | 'budget_exceeded'
+        | 'budget_held'
+        | 'daily_limit_reached'
+        | 'daily_limit_held'
+        | 'insufficient_balance'
+        | 'balance_held';
       nowMs: number;
       keyId: string;
       accountId: string;
@@ -106,6 +150,10 @@ export interface PendingEntry {
   windowStartMs: number;
   day: string;
   admittedAtMs: number;
+  /** It counts in the account's balance as well. */
+  isPrepaid?: boolean;
+  /** It was admitted under a cap on the key's calls in flight and counts there while held. */
+  isParallelCounted?: boolean;
 }
 
 /** What one gateway re-asserts of one account. */
@@ -116,6 +164,8 @@ export interface Reassertion {
   entries: PendingEntry[];
   /** Calls this gateway admitted in the last 60 s per key id (`RecentAdmissions`). */
   recentByKey: ReadonlyMap<string, number>;
+  /** Tokens counted for those calls, of keys with a token limit. */
+  recentTokensByKey?: ReadonlyMap<string, number>;
 }
 
 export type OpenEpochResult =
@@ -134,6 +184,10 @@ export interface OpenEntry {
   gatewayId: string;
   admittedAtMs: number;
   holdNanoUsd: NanoUsd;
+  isPrepaid: boolean;
+  isParallelCounted: boolean;
+  /** What it counts against the key's token limit until it is settled; null without one. */
+  tokensCounted: number | null;
 }
 
 export interface ScopeState {
@@ -143,6 +197,10 @@ export interface ScopeState {
   version: number | null;
   heldNanoUsd: NanoUsd;
   settledNanoUsd: NanoUsd;
+  /** Of a balance: the sum of the grants. */
+  limitNanoUsd: NanoUsd | null;
+  /** Of a window: calls in flight that were admitted under a cap. */
+  callsInFlight: number;
 }
 
 export interface AccountState {

@@ -31,6 +31,9 @@ describe('an admitted call', () => {
       rpm: { limit: 10, remaining: 9, resetMs: 60_000 },
       budget: { limitNanoUsd: 5_000_000_000n, spentNanoUsd: 0n, heldNanoUsd: 1_000_000n },
       daily: null,
+      balance: null,
+      tokens: null,
+      parallel: null,
     });
   });
 

@@ -17,6 +17,10 @@ export function projectionFields(projection: KeyProjection): string[] {
     dailyLimit:
       projection.dailyLimitNanoUsd === null ? '' : scriptAmount(BigInt(projection.dailyLimitNanoUsd), 'the daily limit'),
   };
+  // Written only where they say something: admission then reads nothing for the keys that have none of them.
+  if (projection.accountKind !== 'metered') fields.kind = projection.accountKind;
+  if (projection.tpm !== null) fields.tpm = String(projection.tpm);
+  if (projection.parallelMax !== null) fields.parallel = String(projection.parallelMax);
   for (const model of projection.models) fields[`m:${model}`] = '1';
   return Object.entries(fields).flat();
 }

@@ -18,12 +18,14 @@ function entryArgs(entry: PendingEntry): ScriptValue[] {
     scriptAmount(entry.holdNanoUsd, 'the hold'),
     entry.windowStartMs + WINDOW_MS,
     Date.parse(entry.day) + DAY_MS,
+    (entry.isPrepaid === true ? 'b' : '') + (entry.isParallelCounted === true ? 'c' : ''),
   ];
 }
 
 /** The arguments of each run of `reassert`; only the last one sets the mark. There is always at least one. */
 export function reassertChunks(reassertion: Reassertion): ScriptValue[][] {
-  const recent = [...reassertion.recentByKey];
+  const { recentByKey, recentTokensByKey } = reassertion;
+  const recent = [...recentByKey].map(([keyId, calls]) => [keyId, calls, recentTokensByKey?.get(keyId) ?? 0]);
   const runs = Math.max(1, Math.ceil(Math.max(reassertion.entries.length, recent.length) / REASSERT_CHUNK));
   return Array.from({ length: runs }, (_, run) => {
     const part = <T>(list: T[]): T[] => list.slice(run * REASSERT_CHUNK, (run + 1) * REASSERT_CHUNK);

@@ -6,12 +6,14 @@ const FRAMES = RPM_WINDOW_MS / FRAME_MS + 1;
 
 interface KeyFrames {
   counts: Uint32Array;
+  /** Tokens counted at admission, of keys with a token limit. Sums of counts below 2^53. */
+  tokens: Float64Array | null;
   /** Number of the newest frame; frame n lives at n modulo FRAMES. */
   newest: number;
 }
 
 /**
- * How many calls of each key this gateway admitted in the last minute, for re-assertion: Redis lost means the rate log lost,
+ * How many calls of each key (and tokens, where they are limited) this gateway admitted in the last minute, for re-assertion: Redis lost means the rate log lost,
  * and the count lets the rebuilt log refuse what the lost one would have refused. Counts are kept in frames of 5 s and a frame
  * counts while any of it is in the window, so the answer may be up to 5 s too strict and is never too generous.
  *
@@ -25,11 +27,31 @@ export class RecentAdmissions {
     const keys = this.accounts.get(accountTag) ?? new Map<string, KeyFrames>();
     this.accounts.set(accountTag, keys);
     const frame = Math.floor(atMs / FRAME_MS);
-    const frames = keys.get(keyId) ?? { counts: new Uint32Array(FRAMES), newest: frame };
+    const frames = keys.get(keyId) ?? { counts: new Uint32Array(FRAMES), tokens: null, newest: frame };
     keys.set(keyId, frames);
     advance(frames, frame);
     const at = frames.newest % FRAMES;
     frames.counts[at] = (frames.counts[at] as number) + 1;
+  }
+
+  /** Tokens of a call that was just noted. */
+  noteTokens(accountTag: string, keyId: string, tokens: number): void {
+    const frames = this.accounts.get(accountTag)?.get(keyId);
+    if (frames === undefined) return;
+    const at = frames.newest % FRAMES;
+    frames.tokens ??= new Float64Array(FRAMES);
+    frames.tokens[at] = (frames.tokens[at] as number) + tokens;
+  }
+
+  /** Tokens per key id of one account, as counted at admission: corrections at the end only lower them. */
+  tokensOf(accountTag: string, nowMs: number): Map<string, number> {
+    const sums = new Map<string, number>();
+    for (const [keyId, frames] of this.accounts.get(accountTag) ?? []) {
+      advance(frames, Math.floor(nowMs / FRAME_MS));
+      const sum = frames.tokens?.reduce((total, count) => total + count, 0) ?? 0;
+      if (sum > 0) sums.set(keyId, sum);
+    }
+    return sums;
   }
 
   /** Calls per key id of one account. */
@@ -56,6 +78,9 @@ export class RecentAdmissions {
 /** Clears the frames between the newest one and `frame`. An instant of the past (clock set back) counts into the newest. */
 function advance(frames: KeyFrames, frame: number): void {
   const steps = Math.min(frame - frames.newest, FRAMES);
-  for (let step = 1; step <= steps; step++) frames.counts[(frame - steps + step) % FRAMES] = 0;
+  for (let step = 1; step <= steps; step++) {
+    frames.counts[(frame - steps + step) % FRAMES] = 0;
+    if (frames.tokens !== null) frames.tokens[(frame - steps + step) % FRAMES] = 0;
+  }
   if (frame > frames.newest) frames.newest = frame;
 }

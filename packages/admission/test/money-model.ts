@@ -1,24 +1,32 @@
 import type { KeyProjection } from '@tensorloop/contracts/key-projection';
-import { dayScope, type Scope, windowScope } from '@tensorloop/contracts/settle-ack';
+import { BALANCE_SCOPE, dayScope, type Scope, type ScopeTotal, windowScope } from '@tensorloop/contracts/settle-ack';
 import { utcDay } from '@tensorloop/kernel/budget-window';
 
 interface Pending {
   state: 'held' | 'settled';
   amount: bigint;
-  scopes: [Scope, Scope];
+  scopes: Scope[];
 }
 interface Total {
   total: bigint | null;
   version: number;
+  /** Of the balance: what was granted, as far as Redis has heard. */
+  limit?: bigint;
 }
 export interface Settlement {
   requestIds: string[];
-  totals: { scope: Scope; totalNanoUsd: string; version: number }[];
+  totals: ScopeTotal[];
 }
+
+const REASONS = [
+  ['budget_exceeded', 'budget_held'],
+  ['daily_limit_reached', 'daily_limit_held'],
+  ['insufficient_balance', 'balance_held'],
+];
 
 /**
  * Admission and metering as plain sums, written without looking at the scripts' way of doing it: Redis' view (`pending`,
- * `known`) beside the truth (`committed`). Window 0 only.
+ * `known`) beside the truth (`committed`). Window 0 only. A prepaid key has a balance, which nobody knows at first.
  */
 export class MoneyModel {
   readonly pending = new Map<string, Pending>();
@@ -26,12 +34,26 @@ export class MoneyModel {
   readonly known = new Map<Scope, Total>();
   readonly committed = new Map<Scope, { total: bigint; version: number }>();
   /** Settled calls that metering has not committed yet. */
-  readonly uncommitted = new Map<string, { amount: bigint; scopes: [Scope, Scope] }>();
+  readonly uncommitted = new Map<string, { amount: bigint; scopes: Scope[] }>();
+  granted = 0n;
 
-  constructor(readonly key: KeyProjection) {}
+  constructor(readonly key: KeyProjection) {
+    if (this.isPrepaid) this.known.set(BALANCE_SCOPE, { total: null, version: -1 });
+  }
 
-  scopesAt(nowMs: number): [Scope, Scope] {
-    return [windowScope(this.key.keyId, 0), dayScope(utcDay(nowMs))];
+  private get isPrepaid(): boolean {
+    return this.key.accountKind === 'prepaid';
+  }
+
+  scopesAt(nowMs: number): Scope[] {
+    return [windowScope(this.key.keyId, 0), dayScope(utcDay(nowMs)), ...(this.isPrepaid ? [BALANCE_SCOPE] : [])];
+  }
+
+  /** An operator grants; the version of the balance rises although nothing was spent. */
+  grant(amount: bigint): void {
+    this.granted += amount;
+    const before = this.committed.get(BALANCE_SCOPE) ?? { total: 0n, version: 0 };
+    this.committed.set(BALANCE_SCOPE, { total: before.total, version: before.version + 1 });
   }
 
   pendingIn(scope: Scope, state: Pending['state']): bigint {
@@ -55,7 +77,8 @@ export class MoneyModel {
   /** The outcome that admission must have, and the hold. */
   admit(id: string, nowMs: number, { worst, least }: { worst: bigint; least: bigint }): { reason: string; hold: bigint } {
     const scopes = this.scopesAt(nowMs);
-    const limits = [BigInt(this.key.budgetNanoUsd), BigInt(this.key.dailyLimitNanoUsd as string)];
+    const granted = this.known.get(BALANCE_SCOPE)?.limit ?? 0n;
+    const limits = [BigInt(this.key.budgetNanoUsd), BigInt(this.key.dailyLimitNanoUsd as string), granted];
     if (scopes.some((scope) => this.known.get(scope)?.total === null)) return { reason: 'unknown_scope', hold: 0n };
     let hold = worst;
     for (const [index, scope] of scopes.entries()) {
@@ -64,8 +87,8 @@ export class MoneyModel {
       const free = left - this.pendingIn(scope, 'held');
       if (free < hold) hold = free;
       if (hold >= least) continue;
-      const words = index === 0 ? ['budget_exceeded', 'budget_held'] : ['daily_limit_reached', 'daily_limit_held'];
-      return { reason: (left < least ? words[0] : words[1]) as string, hold: 0n };
+      const [spent, held] = REASONS[index] as [string, string];
+      return { reason: left < least ? spent : held, hold: 0n };
     }
     this.pending.set(id, { state: 'held', amount: hold, scopes });
     return { reason: 'admitted', hold };
@@ -94,7 +117,7 @@ export class MoneyModel {
     const ids = [...this.uncommitted.keys()].slice(0, count);
     const touched = new Set<Scope>();
     for (const id of ids) {
-      const call = this.uncommitted.get(id) as { amount: bigint; scopes: [Scope, Scope] };
+      const call = this.uncommitted.get(id) as { amount: bigint; scopes: Scope[] };
       this.uncommitted.delete(id);
       for (const scope of call.scopes) {
         const before = this.committed.get(scope) ?? { total: 0n, version: 0 };
@@ -112,7 +135,8 @@ export class MoneyModel {
   totalsOf(scopes: Scope[]): Settlement['totals'] {
     return scopes.map((scope) => {
       const { total, version } = this.committed.get(scope) ?? { total: 0n, version: 0 };
-      return { scope, totalNanoUsd: total.toString(), version };
+      const limit = scope === BALANCE_SCOPE ? { limitNanoUsd: this.granted.toString() } : {};
+      return { scope, totalNanoUsd: total.toString(), version, ...limit };
     });
   }
 
@@ -126,17 +150,22 @@ export class MoneyModel {
       this.pending.delete(id);
       for (const scope of entry.scopes) {
         if (entry.amount > 0n && !covered.includes(scope))
-          this.known.set(scope, { total: null, version: Math.max(0, this.known.get(scope)?.version ?? 0) });
+          this.known.set(scope, {
+            ...this.known.get(scope),
+            total: null,
+            version: Math.max(0, this.known.get(scope)?.version ?? 0),
+          });
       }
     }
   }
 
   seed(totals: Settlement['totals']): void {
-    for (const { scope, totalNanoUsd, version } of totals) {
+    for (const { scope, totalNanoUsd, version, limitNanoUsd } of totals) {
       const known = this.known.get(scope);
       const isNewer = known === undefined || version > known.version || (known.total === null && version === known.version);
       if (!isNewer) continue;
-      this.known.set(scope, { total: BigInt(totalNanoUsd), version });
+      const limit = limitNanoUsd === undefined ? {} : { limit: BigInt(limitNanoUsd) };
+      this.known.set(scope, { total: BigInt(totalNanoUsd), version, ...limit });
     }
   }
 

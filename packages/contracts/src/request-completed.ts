@@ -55,6 +55,8 @@ const requestCompletedFieldsSchema = z.object({
   windowIndex: z.number().int().nonnegative(),
   windowStartMs: unixMsSchema,
   day: daySchema,
+  /** The account was prepaid at admission: the call counts in its balance as well. Absent = metered. */
+  isPrepaid: z.literal(true).optional(),
   priceVersionId: uuid7Schema,
   holdNanoUsd: nanoUsdAmountSchema,
   /** The gateway's own price of `usage`, capped by the hold. Metering computes it again and quarantines a disagreement. */

@@ -103,7 +103,7 @@ function quote(change: { effectiveFromMs?: number; effectiveToMs?: number | null
     limits: testModel('gpt-4o-mini', 'http://127.0.0.1:1'),
     shape: { promptBytes: 10, messages: 1 },
   };
-  return { price, subject, holdNanoUsd: 100n, holdMinNanoUsd: 100n, predictionTokens: 0 };
+  return { price, subject, holdNanoUsd: 100n, holdMinNanoUsd: 100n, predictionTokens: 0, tokens: { worst: 26, least: 26 } };
 }
 
 function admit(quoteAt: (nowMs: number) => Quote = () => quote()) {

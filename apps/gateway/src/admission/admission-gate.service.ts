@@ -74,6 +74,12 @@ function lookupDown(): ApiError {
   );
 }
 
+type BalanceRefusal = Refusal & { reason: 'insufficient_balance' | 'balance_held' };
+
+function isBalanceSpent(refusal: Refusal): refusal is BalanceRefusal {
+  return refusal.reason === 'insufficient_balance' || refusal.reason === 'balance_held';
+}
+
 function unknownKey(): ApiError {
   return apiError('invalid_api_key', 'This API key does not exist.');
 }
@@ -88,6 +94,7 @@ export class AdmissionGate {
   async admit<Call>(ask: AdmissionAsk, onAdmitted: OnAdmitted<Call>): Promise<Call | ApiError> {
     const { clock } = this.parts;
     let quote = ask.quoteAt(clock.nowMs());
+    let isBalanceFresh = false;
     for (let round = 0; round < ROUNDS_MAX; round++) {
       if (isApiError(quote)) return quote;
       const answer = await this.askOnce(ask, quote, onAdmitted);
@@ -98,6 +105,9 @@ export class AdmissionGate {
       else if (refusal.reason === 'unknown_epoch' || refusal.reason === 'unknown_key' || refusal.reason === 'unknown_scope') {
         const problem = await this.fetchMissing(ask.key, refusal);
         if (problem !== null) return problem;
+      } else if (isBalanceSpent(refusal) && !isBalanceFresh) {
+        isBalanceFresh = true;
+        if (!(await this.learnGrants(ask.key, refusal))) return refusalError(refusal, quote, ask.model);
       } else return refusalError(refusal satisfies FinalRefusal, quote, ask.model);
     }
     return stateUnknown();
@@ -136,6 +146,7 @@ export class AdmissionGate {
       clock.note(result.admitted ? result.admittedAtMs : result.nowMs);
       if (!result.admitted) return { refusal: result };
       recent.note(accountTag, result.keyId, result.admittedAtMs);
+      if (result.tokens !== null) recent.noteTokens(accountTag, result.keyId, result.tokens.counted);
       return { call: onAdmitted(result, quote) };
     } catch (error) {
       // The script may have run although its answer did not come: the hold, if there is one, is given back.
@@ -157,7 +168,13 @@ export class AdmissionGate {
       holdMinNanoUsd: quote.holdMinNanoUsd,
       priceFromMs: quote.price.effectiveFromMs,
       priceToMs: quote.price.effectiveToMs,
+      tokens: quote.tokens,
     });
+  }
+
+  /** A grant that was made since is news to Redis only when somebody asks. True = there was one. */
+  private learnGrants({ accountTag }: KeyIdentity, { accountId, nowMs }: BalanceRefusal): Promise<boolean> {
+    return this.parts.totals.learnBalance({ accountTag, accountId, askedAtMs: nowMs });
   }
 
   private async fetchMissing(

@@ -1,7 +1,8 @@
+import type { TokenBound } from '@tensorloop/admission/admission.types';
 import type { Model } from '@tensorloop/contracts/model-catalogue';
 import type { PriceVersion } from '@tensorloop/contracts/price-book';
 import type { NanoUsd } from '@tensorloop/kernel/money';
-import { type HoldSubject, outputTokensFor, worstCaseHold } from '@tensorloop/pricing/hold';
+import { type HoldSubject, inputTokensMax, outputTokensFor, worstCaseHold } from '@tensorloop/pricing/hold';
 import { scaledRate } from '@tensorloop/pricing/price-version';
 import { type ApiError, apiError, unavailable } from '../errors/api-error.types.js';
 import type { ModelStore } from '../models/model-store.service.js';
@@ -21,6 +22,8 @@ export interface Quote {
   holdMinNanoUsd: NanoUsd;
   /** Tokens of predicted output, which providers bill above the output limit. */
   predictionTokens: number;
+  /** What counts against a token limit until the call ends. */
+  tokens: TokenBound;
 }
 
 /** The most output tokens that `amountNanoUsd` pays for; 0 = none. */
@@ -51,7 +54,16 @@ export function quoteCall(
   if (hold === null || least === null)
     return unavailable('model_not_priced', `The model "${model.id}" has no price for this kind of call.`, PRICE_RETRY_SECONDS);
   const holdMinNanoUsd = request.maxTokens === null ? least.totalNanoUsd : hold.totalNanoUsd;
-  return { price, subject, holdNanoUsd: hold.totalNanoUsd, holdMinNanoUsd, predictionTokens };
+  const tokens = tokenBound(subject, { worst: outputTokens + predictionTokens, isCuttable: request.maxTokens === null });
+  return { price, subject, holdNanoUsd: hold.totalNanoUsd, holdMinNanoUsd, predictionTokens, tokens };
+}
+
+function tokenBound({ limits, shape }: HoldSubject, output: { worst: number; isCuttable: boolean }): TokenBound {
+  const input = inputTokensMax(limits, shape) ?? 0;
+  const choices = Math.max(1, shape.choices ?? 1);
+  const worst = input + choices * output.worst;
+  const least = output.isCuttable ? input + choices * Math.min(CLAMP_TOKENS_MIN, output.worst) : worst;
+  return { worst, least };
 }
 
 function refuseContent(model: Model, price: PriceVersion, request: InferenceRequest): ApiError | null {

@@ -1,4 +1,4 @@
-import type { LimitState, Refusal } from '@tensorloop/admission/admission.types';
+import type { Admission, LimitState, Refusal } from '@tensorloop/admission/admission.types';
 import { formatUsd, type NanoUsd } from '@tensorloop/kernel/money';
 import { type ApiError, apiError, unavailable } from '../errors/api-error.types.js';
 import { affordableTokens, type Quote } from './quote.service.js';
@@ -20,9 +20,14 @@ export type FinalRefusal = Extract<
       | 'budget_exceeded'
       | 'budget_held'
       | 'daily_limit_reached'
-      | 'daily_limit_held';
+      | 'daily_limit_held'
+      | 'insufficient_balance'
+      | 'balance_held'
+      | 'parallel_limited'
+      | 'tokens_limited';
   }
 >;
+type MoneyRefusal = Extract<FinalRefusal, { limit: LimitState }>;
 
 export function left({ limitNanoUsd, spentNanoUsd, heldNanoUsd }: LimitState): NanoUsd {
   const rest = limitNanoUsd - spentNanoUsd - heldNanoUsd;
@@ -54,6 +59,29 @@ export function budgetHeaders(limit: LimitState, resetAtMs: number): Record<stri
   };
 }
 
+/** Of a prepaid account, whose balance ends with its grants and not with time. */
+export function balanceHeaders(balance: LimitState): Record<string, string> {
+  return {
+    'x-tensorloop-balance-left-usd': formatUsd(left(balance)),
+    'x-tensorloop-balance-held-usd': formatUsd(balance.heldNanoUsd),
+  };
+}
+
+/** What an admitted call's answer says of the limits that only some keys have. */
+export function extraLimitHeaders({ balance, daily, tokens }: Admission): Record<string, string> {
+  return {
+    ...(tokens === null
+      ? {}
+      : {
+          'x-ratelimit-limit-tokens': String(tokens.limit),
+          'x-ratelimit-remaining-tokens': String(tokens.remaining),
+          'x-ratelimit-reset-tokens': goDuration(tokens.resetMs),
+        }),
+    ...(balance === null ? {} : balanceHeaders(balance)),
+    ...(daily === null ? {} : { 'x-tensorloop-daily-left-usd': formatUsd(left(daily)) }),
+  };
+}
+
 function rateLimited(refusal: Extract<FinalRefusal, { reason: 'rate_limited' }>): ApiError {
   const headers = {
     ...retryHeaders(refusal.retryAfterMs),
@@ -68,6 +96,33 @@ function rateLimited(refusal: Extract<FinalRefusal, { reason: 'rate_limited' }>)
   );
 }
 
+/** A call ends when it ends, so the wait is a guess; the limit itself is exact. */
+function parallelLimited({ limit }: Extract<FinalRefusal, { reason: 'parallel_limited' }>): ApiError {
+  return apiError(
+    'parallel_limit_exceeded',
+    `This key may have ${limit} calls in flight at once. Try again when one has ended.`,
+    { headers: retryHeaders(HELD_RETRY_MS) },
+  );
+}
+
+function tokensLimited(refusal: Extract<FinalRefusal, { reason: 'tokens_limited' }>): ApiError {
+  const { limit, used, asked, retryAfterMs, resetMs } = refusal;
+  const headers = {
+    'x-ratelimit-limit-tokens': String(limit),
+    'x-ratelimit-remaining-tokens': String(Math.max(0, limit - used)),
+    'x-ratelimit-reset-tokens': goDuration(resetMs),
+  };
+  const counted = `This key may use ${limit} tokens in any 60 seconds; this call counts as ${asked} until it ends`;
+  if (retryAfterMs === null) {
+    return apiError('tokens_limit_exceeded', `${counted}, which never fits. Shorten the prompt or lower the output limit.`, {
+      headers: { ...headers, 'x-should-retry': 'false' },
+    });
+  }
+  return apiError('tokens_limit_exceeded', `${counted}. Try again in ${goDuration(retryAfterMs)}.`, {
+    headers: { ...retryHeaders(retryAfterMs), ...headers },
+  });
+}
+
 /** What would fit into the rest: worth saying only where the client chose its own limit. */
 function fitting(quote: Quote, limit: LimitState): string {
   const rest = left(limit);
@@ -76,7 +131,28 @@ function fitting(quote: Quote, limit: LimitState): string {
   return rest > 0n ? ` $${formatUsd(rest)} is left, which does not pay for this prompt.` : '';
 }
 
-function limitReached(refusal: Extract<FinalRefusal, { limit: LimitState }>, quote: Quote): ApiError {
+/** Whose remainder is held, in words. */
+const HELD = {
+  budget_held: 'budget of this key',
+  daily_limit_held: 'daily spending limit of this account',
+  balance_held: 'prepaid balance of this account',
+} as const;
+
+function moneyHeld(refusal: MoneyRefusal & { reason: keyof typeof HELD }, quote: Quote): ApiError {
+  const { limit, reason, nowMs, resetMs } = refusal;
+  const headers = {
+    ...retryHeaders(HELD_RETRY_MS),
+    ...(reason === 'budget_held' ? budgetHeaders(limit, nowMs + resetMs) : {}),
+    ...(reason === 'balance_held' ? balanceHeaders(limit) : {}),
+  };
+  return apiError(
+    reason,
+    `What is left of the ${HELD[reason]} is held by calls in flight. Try again when they have ended.${fitting(quote, limit)}`,
+    { headers },
+  );
+}
+
+function limitReached(refusal: MoneyRefusal, quote: Quote): ApiError {
   const { limit, reason, nowMs, resetMs } = refusal;
   const resetAt = new Date(nowMs + resetMs).toISOString();
   const amount = `$${formatUsd(limit.limitNanoUsd)}`;
@@ -90,19 +166,12 @@ function limitReached(refusal: Extract<FinalRefusal, { limit: LimitState }>, quo
       const message = `The daily spending limit of this account (${amount}) is reached; it resets at ${resetAt}.${fitting(quote, limit)}`;
       return apiError('daily_limit_reached', message, { headers: noRetry });
     }
-    case 'budget_held':
-    case 'daily_limit_held': {
-      const what = reason === 'budget_held' ? 'budget of this key' : 'daily spending limit of this account';
-      const headers = {
-        ...retryHeaders(HELD_RETRY_MS),
-        ...(reason === 'budget_held' ? budgetHeaders(limit, nowMs + resetMs) : {}),
-      };
-      return apiError(
-        'budget_held',
-        `What is left of the ${what} is held by calls in flight. Try again when they have ended.${fitting(quote, limit)}`,
-        { headers },
-      );
+    case 'insufficient_balance': {
+      const message = `The prepaid balance of this account is spent or too small for this call. Add credit to go on.${fitting(quote, limit)}`;
+      return apiError('insufficient_balance', message, { headers: { ...noRetry, ...balanceHeaders(limit) } });
     }
+    default:
+      return moneyHeld({ ...refusal, reason }, quote);
   }
 }
 
@@ -123,6 +192,10 @@ export function refusalError(refusal: FinalRefusal, quote: Quote, model: string)
       );
     case 'rate_limited':
       return rateLimited(refusal);
+    case 'parallel_limited':
+      return parallelLimited(refusal);
+    case 'tokens_limited':
+      return tokensLimited(refusal);
     default:
       return limitReached(refusal, quote);
   }

@@ -19,7 +19,12 @@ export type AcceptedRecord = Pick<
   | 'day'
   | 'priceVersionId'
   | 'holdNanoUsd'
+  | 'isPrepaid'
 > & {
+  /** It counts among its key's calls in flight, because that number is limited. */
+  isParallelCounted?: true;
+  /** What it counts against its key's token limit until it ends. */
+  tokensCounted?: number;
   /** Bytes of the request body: the base of an estimate when nothing better was counted. */
   promptBytes: number;
   /** The frozen price itself, so that a call can be settled on a machine that has lost its price book. */

@@ -3,8 +3,9 @@ import type { Admission } from '@tensorloop/admission/admission.types';
 import { WINDOW_MS } from '@tensorloop/kernel/budget-window';
 import type { Tracing } from '@tensorloop/observability/tracing';
 import type { AdmissionGate, KeyIdentity } from '../admission/admission-gate.service.js';
+import { admissionMarks } from '../admission/admission-marks.service.js';
 import { affordableTokens, type Quote, quoteCall } from '../admission/quote.service.js';
-import { budgetHeaders, goDuration } from '../admission/refusals.service.js';
+import { budgetHeaders, extraLimitHeaders, goDuration } from '../admission/refusals.service.js';
 import type { KeyHasher } from '../auth/key-hasher.service.js';
 import { type ApiError, isApiError } from '../errors/api-error.types.js';
 import { sendError } from '../errors/send-error.service.js';
@@ -46,7 +47,10 @@ interface Arrival {
   trace: CallTrace;
 }
 
-export function requestIdHeaders({ requestIdHeader }: Endpoint, requestId: string): Record<string, string> {
+export function requestIdHeaders(
+  { requestIdHeader }: Pick<Endpoint, 'requestIdHeader'>,
+  requestId: string,
+): Record<string, string> {
   return { 'x-request-id': requestId, ...(requestIdHeader === undefined ? {} : { [requestIdHeader]: requestId }) };
 }
 
@@ -151,6 +155,7 @@ export class InferenceCalls {
       holdNanoUsd: admission.holdNanoUsd.toString(),
       promptBytes: asking.body.length,
       price: quote.price,
+      ...admissionMarks(admission),
     };
   }
 }
@@ -162,6 +167,7 @@ function admissionHeaders(admission: Admission, clamp: number | null): Record<st
     'x-ratelimit-remaining-requests': String(rpm.remaining),
     'x-ratelimit-reset-requests': goDuration(rpm.resetMs),
     ...budgetHeaders(budget, windowStartMs + WINDOW_MS),
+    ...extraLimitHeaders(admission),
     ...(clamp === null ? {} : { 'x-tensorloop-max-tokens-clamped': String(clamp) }),
   };
 }

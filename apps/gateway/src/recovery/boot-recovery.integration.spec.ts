@@ -52,13 +52,15 @@ describe('a settle-ack', () => {
     await waitUntil(async () => (await fixture.metric('tensorloop_gateway_unacknowledged_calls')) === 0);
     const { scopes, open } = await fixture.view.inspect(event.accountTag);
     expect(open).toEqual([]);
-    expect(scopes).toContainEqual({
-      scope,
-      totalNanoUsd: BigInt(event.chargeNanoUsd),
-      version: 1,
-      heldNanoUsd: 0n,
-      settledNanoUsd: 0n,
-    });
+    expect(scopes).toContainEqual(
+      expect.objectContaining({
+        scope,
+        totalNanoUsd: BigInt(event.chargeNanoUsd),
+        version: 1,
+        heldNanoUsd: 0n,
+        settledNanoUsd: 0n,
+      }),
+    );
   });
 });
 

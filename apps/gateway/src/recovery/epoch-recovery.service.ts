@@ -49,6 +49,8 @@ function pendingEntry({ accepted, completed }: JournalEntry): PendingEntry {
     windowStartMs,
     day,
     admittedAtMs,
+    isPrepaid: accepted.isPrepaid === true,
+    isParallelCounted: accepted.isParallelCounted === true,
   };
 }
 
@@ -84,7 +86,15 @@ export class EpochRecovery {
     await admission.connected();
     const entries = journal.listOfAccount(accountTag).map(pendingEntry);
     const recentByKey = recent.countsOf(accountTag, clock.nowMs());
-    const asserted = await admission.reassert({ accountTag, rebuildId, gatewayId, entries, recentByKey });
+    const recentTokensByKey = recent.tokensOf(accountTag, clock.nowMs());
+    const asserted = await admission.reassert({
+      accountTag,
+      rebuildId,
+      gatewayId,
+      entries,
+      recentByKey,
+      recentTokensByKey,
+    });
     if (asserted === null) throw new Error(`the rebuild ${rebuildId} is not in progress any more`);
     return { v: 1, gatewayId, asserted };
   }

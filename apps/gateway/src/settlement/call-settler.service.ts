@@ -1,7 +1,7 @@
 import type { RequestCompleted } from '@tensorloop/contracts/request-completed';
 import type { Journal } from '../journal/journal.service.js';
 import type { AcceptedRecord } from '../journal/journal.types.js';
-import { closeCall, type Ending } from './closing.js';
+import { closeCall, type Ending, tokensOf } from './closing.js';
 import type { RedisWrites } from './redis-writes.service.js';
 import type { Shipper } from './shipper.service.js';
 
@@ -22,7 +22,13 @@ export class CallSettler {
     const event = closeCall(accepted, ending);
     const payload = JSON.stringify(event);
     await this.parts.journal.complete(event, payload);
-    void this.parts.redis.settle(event.accountTag, event.requestId, BigInt(event.chargeNanoUsd));
+    const amountNanoUsd = BigInt(event.chargeNanoUsd);
+    // What the upstream reported and not what was priced of it: tokens of a cut call were used although nobody pays for them.
+    if (accepted.tokensCounted === undefined) void this.parts.redis.settle(event.accountTag, event.requestId, amountNanoUsd);
+    else {
+      const settling = { amountNanoUsd, tokens: tokensOf(ending.usage) };
+      void this.parts.redis.settleWithTokens(event.accountTag, event.requestId, settling);
+    }
     this.parts.shipper.ship(event.requestId, payload, traceparent);
     this.parts.onFinished(event);
   }

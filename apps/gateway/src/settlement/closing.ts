@@ -4,6 +4,18 @@ import type { Dimension, Usage } from '@tensorloop/contracts/usage';
 import { chargeUsage } from '@tensorloop/pricing/charge';
 import type { AcceptedRecord } from '../journal/journal.types.js';
 
+/** Dimensions that are not counted in tokens. */
+const NOT_TOKENS: ReadonlySet<Dimension> = new Set(['image', 'audio_second', 'character']);
+
+/** Tokens of a call, in and out: what counts against a token limit. */
+export function tokensOf(usage: Usage): number {
+  let tokens = 0;
+  for (const [dimension, quantity] of Object.entries(usage)) {
+    if (!NOT_TOKENS.has(dimension as Dimension)) tokens += quantity;
+  }
+  return tokens;
+}
+
 /** How a call ended, as far as it is not frozen at admission. */
 export interface Ending {
   outcome: Outcome;
@@ -39,7 +51,7 @@ function pricedUsage(price: PriceVersion, usage: Usage): { usage: Usage; isAlter
  * comes to above the hold is the platform's overrun, never the customer's.
  */
 export function closeCall(accepted: AcceptedRecord, ending: Ending): RequestCompleted {
-  const { promptBytes: _promptBytes, price, ...frozen } = accepted;
+  const { promptBytes: _bytes, isParallelCounted: _isCounted, tokensCounted: _tokens, price, ...frozen } = accepted;
   const { usage, isAltered } = pricedUsage(price, ending.usage);
   const charge = chargeUsage(price, usage);
   if ('missing' in charge) throw new Error(`price ${price.id} lists neither ${charge.missing.join(' nor ')}`);

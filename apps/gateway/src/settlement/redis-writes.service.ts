@@ -1,4 +1,4 @@
-import type { AdmissionClient } from '@tensorloop/admission/admission-client';
+import type { AdmissionClient, Settling } from '@tensorloop/admission/admission-client';
 import type { NanoUsd } from '@tensorloop/kernel/money';
 
 /** Writes that failed are tried again this often, and at most so many at a time. */
@@ -11,6 +11,8 @@ interface Write {
   accountTag: string;
   /** What the call cost; null = the hold is given back. */
   amountNanoUsd: NanoUsd | null;
+  /** What it used, where its key's tokens are limited. */
+  tokens?: number;
 }
 
 /**
@@ -23,7 +25,7 @@ export class RedisWrites {
   private isRetrying = false;
   private onMissing: (accountTag: string, requestId: string) => void = () => undefined;
 
-  constructor(private readonly admission: Pick<AdmissionClient, 'settle' | 'release'>) {
+  constructor(private readonly admission: Pick<AdmissionClient, 'settle' | 'settleWithTokens' | 'release'>) {
     this.timer = setInterval(() => void this.retry(), RETRY_INTERVAL_MS);
     this.timer.unref();
   }
@@ -39,6 +41,10 @@ export class RedisWrites {
 
   settle(accountTag: string, requestId: string, amountNanoUsd: NanoUsd): Promise<void> {
     return this.write(requestId, { accountTag, amountNanoUsd });
+  }
+
+  settleWithTokens(accountTag: string, requestId: string, settling: Required<Settling>): Promise<void> {
+    return this.write(requestId, { accountTag, ...settling });
   }
 
   release(accountTag: string, requestId: string): Promise<void> {
@@ -60,11 +66,13 @@ export class RedisWrites {
     if (!(await this.attempt(requestId, write))) this.waiting.set(requestId, write);
   }
 
-  private async attempt(requestId: string, { accountTag, amountNanoUsd }: Write): Promise<boolean> {
+  private async attempt(requestId: string, { accountTag, amountNanoUsd, tokens }: Write): Promise<boolean> {
     try {
       if (amountNanoUsd === null) await this.admission.release(accountTag, requestId);
       else {
-        const { outcome } = await this.admission.settle(accountTag, requestId, amountNanoUsd);
+        const { outcome } = await (tokens === undefined
+          ? this.admission.settle(accountTag, requestId, amountNanoUsd)
+          : this.admission.settleWithTokens(accountTag, requestId, { amountNanoUsd, tokens }));
         if (outcome === 'missing') this.onMissing(accountTag, requestId);
       }
       return true;

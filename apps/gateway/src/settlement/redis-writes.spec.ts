@@ -17,6 +17,8 @@ beforeEach(() => {
   writes = new RedisWrites({
     settle: (tag, id, amount) =>
       answer(`settle ${tag} ${id} ${amount}`, { outcome: 'settled', amountNanoUsd: amount, excessNanoUsd: 0n }),
+    settleWithTokens: (tag, id, { amountNanoUsd, tokens }) =>
+      answer(`settle ${tag} ${id} ${amountNanoUsd} ${tokens}`, { outcome: 'settled', amountNanoUsd, excessNanoUsd: 0n }),
     release: (tag, id) => answer(`release ${tag} ${id}`, { outcome: 'released', amountNanoUsd: 0n }),
   });
 });
@@ -31,6 +33,14 @@ describe('writes to Redis', () => {
     isUp = true;
     await waitUntil(() => writes.size === 0);
     expect(done).toEqual(['settle account1 a 5', 'release account1 b']);
+  });
+
+  it('carry the tokens of a call whose key has a token limit, also when repeated', async () => {
+    isUp = false;
+    await writes.settleWithTokens('account1', 'a', { amountNanoUsd: 5n, tokens: 7 });
+    isUp = true;
+    await waitUntil(() => writes.size === 0);
+    expect(done).toEqual(['settle account1 a 5 7']);
   });
 
   it('are given up once metering has counted the call', async () => {
