@@ -47,7 +47,7 @@ export async function startAuditServers(): Promise<AuditServers> {
 }
 
 /**
- * An installation at rest after four calls, whose books agree in every place; written by hand, so that each place can be
+ * An installation at rest after five calls, whose books agree in every place; written by hand, so that each place can be
  * falsified alone. Metering's RPC and the gateway's metrics are stood in for, the servers are real.
  */
 export class AuditedInstallation {
@@ -148,7 +148,7 @@ export class AuditedInstallation {
       admittedAtMs: call.admittedAtMs,
       keyId: this.keyId,
       model: call.model,
-      endpoint: 'chat.completions',
+      endpoint: call.endpoint,
       stream: false,
       outcome: call.outcome,
       httpStatus: 200,

@@ -1,3 +1,4 @@
+import type { Endpoint } from '@tensorloop/contracts/endpoint';
 import type { OracleRecord } from '@tensorloop/contracts/oracle-record';
 import type { PriceVersion } from '@tensorloop/contracts/price-book';
 import type { Outcome } from '@tensorloop/contracts/request-completed';
@@ -21,7 +22,9 @@ export interface BookedCall {
   priceVersionId: string;
   lines: ChargeLine[];
   chargeNanoUsd: bigint;
-  served: Pick<OracleRecord, 'promptTokens' | 'cachedTokens' | 'completionTokens' | 'outcome'>;
+  endpoint: Endpoint;
+  /** With `quantities` as records have them now, without as they had them before. */
+  served: Pick<OracleRecord, 'promptTokens' | 'cachedTokens' | 'completionTokens' | 'outcome' | 'quantities'>;
 }
 
 export interface BookOwner {
@@ -31,11 +34,12 @@ export interface BookOwner {
   keyId: string;
 }
 
-type CallSample = Pick<BookedCall, 'model' | 'outcome' | 'isEstimated' | 'usage' | 'served'>;
+type CallSample = Pick<BookedCall, 'model' | 'endpoint' | 'outcome' | 'isEstimated' | 'usage' | 'served'>;
 
 const SAMPLES: CallSample[] = [
   {
     model: 'gpt-4o-mini',
+    endpoint: 'chat.completions',
     outcome: 'completed',
     isEstimated: false,
     usage: { input: 801, input_cache_read: 201, output: 333 },
@@ -43,6 +47,7 @@ const SAMPLES: CallSample[] = [
   },
   {
     model: 'llama-3.3-70b',
+    endpoint: 'chat.completions',
     outcome: 'client_aborted',
     isEstimated: false,
     usage: { input: 1000, output: 500 },
@@ -50,6 +55,7 @@ const SAMPLES: CallSample[] = [
   },
   {
     model: 'gpt-4o-mini',
+    endpoint: 'chat.completions',
     outcome: 'upstream_cut',
     isEstimated: false,
     usage: { output: 3 },
@@ -57,10 +63,26 @@ const SAMPLES: CallSample[] = [
   },
   {
     model: 'gpt-4o-mini',
+    endpoint: 'chat.completions',
     outcome: 'gateway_died',
     isEstimated: true,
     usage: { input: 10, output: 5 },
     served: { promptTokens: 12, cachedTokens: 0, completionTokens: 7, outcome: 'client_gone' },
+  },
+  {
+    // What is written to the cache has no price here, so it is charged as the input it is.
+    model: 'gpt-4o',
+    endpoint: 'responses',
+    outcome: 'completed',
+    isEstimated: false,
+    usage: { input: 60, input_cache_read: 40, output: 11, output_reasoning: 9 },
+    served: {
+      promptTokens: 100,
+      cachedTokens: 40,
+      completionTokens: 20,
+      outcome: 'completed',
+      quantities: { input: 53, input_cache_read: 40, input_cache_write: 7, output: 11, output_reasoning: 9 },
+    },
   },
 ];
 
@@ -91,6 +113,7 @@ export function oracleLine(call: BookedCall, changes: Partial<OracleRecord> = {}
     gatewayRequestId: call.requestId,
     model: call.model,
     stream: false,
+    endpoint: call.endpoint,
     reasoningTokens: 0,
     status: 200,
     usageSent: true,
@@ -142,7 +165,7 @@ async function writeUsage(owner: BookOwner, call: BookedCall, window: { index: n
     `INSERT INTO metering.usage (usage_day, request_id, account_id, key_id, model, endpoint, gateway_id, is_stream, outcome, http_status, is_estimated,
        admitted_at, completed_at, window_index, window_start, billing_day, price_version_id, quantities, hold_nano_usd, charge_nano_usd, overrun_nano_usd,
        latency_ms, attempts, payload_hash)
-     VALUES (metering.uuid7_day($1), $1, $2, $3, $4, 'chat.completions', 'gw', false, $5, 200, $6,
+     VALUES (metering.uuid7_day($1), $1, $2, $3, $4, $15, 'gw', false, $5, 200, $6,
        to_timestamp($7::float8 / 1000), to_timestamp($7::float8 / 1000), $8, to_timestamp($9::float8 / 1000), $10, $11, $12, $13, $14, 0, 1, '[]', '\\x00')`,
     [
       call.requestId,
@@ -159,6 +182,7 @@ async function writeUsage(owner: BookOwner, call: BookedCall, window: { index: n
       JSON.stringify(call.usage),
       HOLD_NANO_USD,
       call.chargeNanoUsd,
+      call.endpoint,
     ],
   );
 }
@@ -191,7 +215,7 @@ async function writeSums(
     `INSERT INTO metering.hourly_rollups
      SELECT account_id, date_trunc('hour', admitted_at, 'UTC'), key_id, model, count(*),
             sum(coalesce((quantities ->> 'input')::bigint, 0) + coalesce((quantities ->> 'input_cache_read')::bigint, 0)),
-            sum(coalesce((quantities ->> 'output')::bigint, 0)), sum(charge_nano_usd)
+            sum(coalesce((quantities ->> 'output')::bigint, 0) + coalesce((quantities ->> 'output_reasoning')::bigint, 0)), sum(charge_nano_usd)
        FROM metering.usage GROUP BY 1, 2, 3, 4`,
   );
   await database.query('INSERT INTO metering.scope_totals VALUES ($1, $2, $3, 1), ($1, $4, $3, 1)', [

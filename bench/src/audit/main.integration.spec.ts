@@ -48,15 +48,15 @@ describe('npm run audit', () => {
     const jsonFile = join(installation.folder, 'audit.json');
     const outcome = await audit('--stack', stackFile, '--json', jsonFile, '--min-requests', '4');
     expect(outcome).toMatchObject({ code: 0 });
-    expect(outcome.stdout).toContain('4 calls audited');
+    expect(outcome.stdout).toContain('5 calls audited');
     const report = JSON.parse(readFileSync(jsonFile, 'utf8'));
-    expect(report).toMatchObject({ requests: '4', differences: 0 });
+    expect(report).toMatchObject({ requests: '5', differences: 0 });
     expect(typeof report.table[0].sources.usage.nanoUsd).toBe('string');
     expect(outcome.stdout).toContain(report.table[0].sources.usage.nanoUsd);
   });
 
   it('ends with 1 when there were fewer calls than there must have been', async () => {
-    const outcome = await audit('--stack', stackFile, '--min-requests', '5');
+    const outcome = await audit('--stack', stackFile, '--min-requests', '6');
     expect(outcome).toMatchObject({ code: 1 });
     expect(outcome.stdout).toContain('DIFF');
   });

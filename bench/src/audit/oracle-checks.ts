@@ -6,8 +6,19 @@ import { rows, type SnapshotClient, type SumRow } from './snapshot.js';
 import { runSqlCheck, type SqlCheck } from './sql-check.js';
 
 /**
- * One row per usage row with what the oracle served for it, in disjoint dimensions (the oracle, like its provider, counts
- * cached tokens inside the prompt and reasoning inside the output), priced in SQL at the version frozen in the row.
+ * A quantity without a price of its own. A part of the tokens is charged with its whole; a count beside the tokens (pictures,
+ * seconds, characters) is what other models are charged by, and left out. Anything else keeps its name, finds no price, and
+ * so is a difference: it cannot have been charged, and nothing is served for free.
+ */
+const CHARGED_DIMENSION = `CASE
+  WHEN p.rates ? served.name THEN served.name
+  WHEN served.name IN ('input_cache_read', 'input_cache_write') THEN 'input'
+  WHEN served.name = 'output_reasoning' THEN 'output'
+  WHEN served.name NOT IN ('image', 'audio_second', 'character') THEN served.name END`;
+
+/**
+ * One row per usage row with what the oracle served for it, in the dimensions that its model's price has, priced in SQL at
+ * the version frozen in the row.
  *
  * A call may have reached the provider more than once; what counts is the attempt that completed, else the longest.
  */
@@ -15,21 +26,23 @@ const CREATE_SERVED = `CREATE TEMPORARY TABLE served AS
 WITH attempt AS (
   SELECT DISTINCT ON (request_id) * FROM oracle WHERE request_id IS NOT NULL
   ORDER BY request_id, (outcome = 'completed') DESC, completion DESC
-), tokens AS (
-  SELECT u.usage_day, u.request_id, a.outcome AS served_outcome, a.request_id IS NOT NULL AS is_known, p.rates,
-         CASE WHEN p.rates ? 'input_cache_read' THEN a.cached ELSE 0 END AS input_cache_read,
-         CASE WHEN p.rates ? 'output_reasoning' THEN a.reasoning ELSE 0 END AS output_reasoning, a.prompt, a.completion
-    FROM metering.usage u JOIN metering.price_versions p ON p.id = u.price_version_id
-    LEFT JOIN attempt a USING (request_id)
+), charged AS (
+  SELECT u.usage_day, u.request_id, u.price_version_id, ${CHARGED_DIMENSION} AS dimension, sum(served.quantity::bigint) AS quantity
+    FROM metering.usage u JOIN attempt a USING (request_id) JOIN metering.price_versions p ON p.id = u.price_version_id
+    CROSS JOIN LATERAL jsonb_each_text(a.quantities) AS served (name, quantity)
+   GROUP BY 1, 2, 3, 4
+), line AS (
+  SELECT c.*, quantity * (p.rates ->> dimension)::numeric * 1000 AS exact
+    FROM charged c JOIN metering.price_versions p ON p.id = c.price_version_id
+   WHERE dimension IS NOT NULL AND quantity > 0
+), call AS (
+  SELECT usage_day, request_id, jsonb_object_agg(dimension, quantity) AS quantities,
+         sum(floor(exact) + CASE WHEN exact - floor(exact) > 0.5 OR (exact - floor(exact) = 0.5 AND floor(exact) % 2 = 1) THEN 1 ELSE 0 END) AS priced
+    FROM line GROUP BY 1, 2
 )
-SELECT usage_day, request_id, served_outcome, is_known, lines.quantities, lines.priced
-  FROM tokens CROSS JOIN LATERAL (
-    SELECT jsonb_object_agg(dimension, quantity) FILTER (WHERE quantity > 0) AS quantities,
-           coalesce(sum(floor(exact) + CASE WHEN exact - floor(exact) > 0.5 OR (exact - floor(exact) = 0.5 AND floor(exact) % 2 = 1) THEN 1 ELSE 0 END), 0) AS priced
-      FROM (SELECT dimension, quantity, quantity * (rates ->> dimension)::numeric * 1000 AS exact
-              FROM (VALUES ('input', prompt - input_cache_read), ('input_cache_read', input_cache_read),
-                           ('output', completion - output_reasoning), ('output_reasoning', output_reasoning)) AS v (dimension, quantity)) AS line
-  ) AS lines`;
+SELECT u.usage_day, u.request_id, a.outcome AS served_outcome, a.endpoint AS served_endpoint, a.request_id IS NOT NULL AS is_known,
+       call.quantities, coalesce(call.priced, 0) AS priced
+  FROM metering.usage u LEFT JOIN attempt a USING (request_id) LEFT JOIN call USING (usage_day, request_id)`;
 
 /** Ended as the provider meant it to, and reported by the provider: these are charged to the token. */
 const IS_FULL = `u.outcome IN ('completed', 'client_aborted') AND NOT u.is_estimated`;
@@ -71,7 +84,13 @@ const CHECKS: SqlCheck[] = [
       WHERE s.is_known AND ((${IS_FULL} AND s.served_outcome <> 'completed') OR (${IS_UNCHARGED} AND s.served_outcome = 'completed'))`,
   },
   {
-    name: 'oracle: tokens and charge of every call, exactly',
+    name: 'oracle: a call is booked under the endpoint that served it',
+    population: 'SELECT count(*) FROM served WHERE is_known',
+    violations: `SELECT 'call ' || u.request_id AS subject, s.served_endpoint AS expected, u.endpoint AS actual
+      FROM metering.usage u JOIN served s USING (usage_day, request_id) WHERE s.is_known AND u.endpoint <> s.served_endpoint`,
+  },
+  {
+    name: 'oracle: quantities and charge of every call, exactly',
     population: `SELECT count(*) FROM metering.usage u JOIN served s USING (usage_day, request_id) WHERE s.is_known AND ${IS_FULL}`,
     violations: `SELECT 'call ' || u.request_id AS subject,
              concat(coalesce(s.quantities, '{}'), ' = ', least(s.priced, u.hold_nano_usd)) AS expected,

@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { type OracleRecord, oracleRecordSchema } from '@tensorloop/contracts/oracle-record';
+import type { Usage } from '@tensorloop/contracts/usage';
 import { AuditUnavailable } from './audit.types.js';
 import { rows, type SnapshotClient } from './snapshot.js';
 
@@ -10,15 +11,18 @@ const PROGRESS_LINES = 100_000;
 
 const REQUEST_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
+/** Records without an endpoint are of before there was another one. */
+const ENDPOINT_BEFORE_OTHERS = 'chat.completions';
+
 /** Gone with the session, invisible to everyone else. The owner of the database may make it without any grant. */
 const CREATE_TABLE = `CREATE TEMPORARY TABLE oracle (
-  id text PRIMARY KEY, request_id uuid, model text, prompt bigint, cached bigint, completion bigint, reasoning bigint,
+  id text PRIMARY KEY, request_id uuid, model text, endpoint text, quantities jsonb, completion bigint,
   outcome text, usage_sent boolean, bytes_sent bigint)`;
 
 const INSERT = `INSERT INTO oracle
-  SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::text[], $9::boolean[], $10::bigint[])
-  ON CONFLICT (id) DO UPDATE SET (completion, reasoning, outcome, usage_sent, bytes_sent)
-    = ROW (EXCLUDED.completion, EXCLUDED.reasoning, EXCLUDED.outcome, EXCLUDED.usage_sent, EXCLUDED.bytes_sent)`;
+  SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::jsonb[], $6::bigint[], $7::text[], $8::boolean[], $9::bigint[])
+  ON CONFLICT (id) DO UPDATE SET (quantities, completion, outcome, usage_sent, bytes_sent)
+    = ROW (EXCLUDED.quantities, EXCLUDED.completion, EXCLUDED.outcome, EXCLUDED.usage_sent, EXCLUDED.bytes_sent)`;
 
 export interface LoadedOracle {
   /** Calls served, after corrections. */
@@ -85,12 +89,21 @@ async function insert(client: SnapshotClient, records: OracleRecord[]): Promise<
     column((record) => record.id),
     column((record) => (REQUEST_ID.test(record.gatewayRequestId ?? '') ? record.gatewayRequestId : null)),
     column((record) => record.model),
-    column((record) => record.promptTokens),
-    column((record) => record.cachedTokens),
+    column((record) => record.endpoint ?? ENDPOINT_BEFORE_OTHERS),
+    column((record) => JSON.stringify(record.quantities ?? quantitiesOfTokens(record))),
     column((record) => record.completionTokens),
-    column((record) => record.reasoningTokens),
     column((record) => record.outcome),
     column((record) => record.usageSent),
     column((record) => record.bytesSent),
   ]);
+}
+
+/** The oracle counts cached tokens inside the prompt and reasoning inside the output, like its provider. */
+function quantitiesOfTokens(record: OracleRecord): Usage {
+  return {
+    input: record.promptTokens - record.cachedTokens,
+    input_cache_read: record.cachedTokens,
+    output: record.completionTokens - record.reasoningTokens,
+    output_reasoning: record.reasoningTokens,
+  };
 }

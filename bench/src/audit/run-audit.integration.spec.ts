@@ -30,7 +30,7 @@ const PLANTED: [what: string, plant: () => unknown, ...checks: string[]][] = [
   [
     'one nano-dollar more in a usage row',
     sql(`UPDATE metering.usage SET charge_nano_usd = charge_nano_usd + 1 WHERE outcome = 'completed'`),
-    'oracle: tokens and charge of every call, exactly',
+    'oracle: quantities and charge of every call, exactly',
     'usage = charges',
     'usage = rollups',
     'usage = activity',
@@ -130,8 +130,26 @@ const PLANTED: [what: string, plant: () => unknown, ...checks: string[]][] = [
   [
     'one token that the oracle did not serve',
     () => installation.appendOracle(oracleLine(call(1), { completionTokens: 499 })),
-    'oracle: tokens and charge of every call, exactly',
+    'oracle: quantities and charge of every call, exactly',
     'usage = oracle',
+  ],
+  [
+    'a token written to the cache that the oracle did not serve',
+    () =>
+      installation.appendOracle(oracleLine(call(4), { quantities: { ...call(4).served.quantities, input_cache_write: 8 } })),
+    'oracle: quantities and charge of every call, exactly',
+    'usage = oracle',
+  ],
+  [
+    'something served that has no price',
+    () => installation.appendOracle(oracleLine(call(4), { quantities: { ...call(4).served.quantities, input_audio: 1 } })),
+    'oracle: quantities and charge of every call, exactly',
+    'usage = oracle',
+  ],
+  [
+    'a call booked under another endpoint',
+    sql(`UPDATE metering.usage SET endpoint = 'embeddings' WHERE endpoint = 'responses'`),
+    'oracle: a call is booked under the endpoint that served it',
   ],
   [
     'an estimate above what was served',
@@ -226,18 +244,18 @@ describe('books that agree', () => {
   it('have no difference in any place, with and without an oracle', async () => {
     const report = await runAudit(installation.options());
     expect(report.checks.flatMap((check) => check.differences)).toEqual([]);
-    expect(report).toMatchObject({ differences: 0, requests: 4n });
+    expect(report).toMatchObject({ differences: 0, requests: 5n });
     expect(report.checks.filter((check) => check.compared === 0).map((check) => check.name)).toEqual(
       ['redis: open holds = 0', 'quarantine: empty'].sort(),
     );
-    expect(await runAudit(installation.options({ oracleFile: null }))).toMatchObject({ differences: 0, requests: 4n });
+    expect(await runAudit(installation.options({ oracleFile: null }))).toMatchObject({ differences: 0, requests: 5n });
   });
 
   it('are printed with one line per account, key and model, and a verdict', async () => {
     const text = formatReport(await runAudit(installation.options()));
-    expect(text.split('\n').filter((line) => line.startsWith(installation.accountId))).toHaveLength(2);
+    expect(text.split('\n').filter((line) => line.startsWith(installation.accountId))).toHaveLength(3);
     expect(text).toContain('ok = oracle = charges = rollups = activity');
-    expect(text).toContain('4 calls audited');
+    expect(text).toContain('5 calls audited');
     expect(text).toContain('no difference');
     expect(text).not.toContain('DIFF');
   });
@@ -273,7 +291,7 @@ describe('a planted discrepancy is found', () => {
   });
 
   it('fewer calls than there must have been', async () => {
-    expect(await runAudit(installation.options({ requestsMin: 5 }))).toMatchObject({ differences: 1 });
+    expect(await runAudit(installation.options({ requestsMin: 6 }))).toMatchObject({ differences: 1 });
   });
 });
 
