@@ -10,6 +10,7 @@ import { ENDPOINTS } from './endpoints.js';
 import { watchGateway } from './health/gateway-health.js';
 import { GatewayMetrics } from './health/gateway-metrics.service.js';
 import { Journal } from './journal/journal.service.js';
+import { TokenCounting } from './messages/token-counting.service.js';
 import { ModelsList } from './models/models-list.service.js';
 import { Capacity } from './proxy/capacity.service.js';
 import { bodyError, registerInferenceRoutes } from './proxy/inference.routes.js';
@@ -38,6 +39,7 @@ export async function createApp(platform: Platform): Promise<NestFastifyApplicat
     calls: get(InferenceCalls),
     endpoints: ENDPOINTS,
     models: get(ModelsList),
+    counting: get(TokenCounting),
     publicUrl: platform.config.PUBLIC_URL,
     dashboardUrl: platform.config.DASHBOARD_URL,
     onDefect: (err, requestId) => platform.logger.error({ err, requestId }, 'a request could not be handled'),

@@ -90,6 +90,8 @@ export interface TestKey {
 export interface FixtureOptions {
   /** Further models, or changed ones; each gets the test price. */
   models?: (upstreamUrl: string) => Model[];
+  /** Other prices than the test price, by model. */
+  rates?: Record<string, PriceVersion['rates']>;
 }
 
 interface FixtureParts {
@@ -147,7 +149,7 @@ export class GatewayFixture {
       testModel('gpt-4o', upstreamUrl),
       ...(options.models?.(upstreamUrl) ?? []),
     ];
-    await publishSnapshots(nats.url, models);
+    await publishSnapshots(nats.url, models, options.rates ?? {});
     const gateway = await startGateway({ folder, redisUrl: redisServer.url, natsUrl: nats.url });
     const fixture = new GatewayFixture({ folder, redisServer, nats, upstream, gateway });
     fixture.connection = await connectNats({ url: nats.url, name: 'test' });
@@ -315,11 +317,11 @@ export function startGateway(at: {
   return startSource(entryOf('gateway'), environment, LISTENING);
 }
 
-async function publishSnapshots(natsUrl: string, models: Model[]): Promise<void> {
+async function publishSnapshots(natsUrl: string, models: Model[], rates: NonNullable<FixtureOptions['rates']>): Promise<void> {
   const connection = await connectNats({ url: natsUrl, name: 'test' });
   const { snapshots } = await ensureBuckets(connection);
   await writeSnapshot(snapshots, MODEL_CATALOGUE_KEY, { schema: modelCatalogueSchema, value: { v: 1, revision: 1, models } });
-  const prices = models.map((model) => testPrice(model.id));
+  const prices = models.map(({ id }) => ({ ...testPrice(id), ...(rates[id] && { rates: rates[id] }) }));
   await writeSnapshot(snapshots, PRICE_BOOK_KEY, { schema: priceBookSchema, value: { v: 1, revision: 1, prices } });
   await connection.close();
 }

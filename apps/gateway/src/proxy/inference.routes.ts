@@ -2,15 +2,19 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type ApiError, apiError } from '../errors/api-error.types.js';
+import { OPENAI_SKIN } from '../errors/error-skin.types.js';
 import { sendError } from '../errors/send-error.service.js';
+import { messages } from '../messages/messages.service.js';
+import type { TokenCounting } from '../messages/token-counting.service.js';
 import type { ModelsList } from '../models/models-list.service.js';
 import type { Endpoint } from './endpoint.types.js';
-import type { InferenceCalls } from './inference-call.js';
+import { type InferenceCalls, requestIdHeaders } from './inference-call.js';
 
 /** Largest request body: a context of a million tokens, or a few images, with room. */
 export const BODY_BYTES_MAX = 32 * 1024 * 1024;
 
 const MODELS = '/v1/models';
+const COUNT_TOKENS = '/v1/messages/count_tokens';
 const NO_BODY = Buffer.alloc(0);
 type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS';
 const METHODS: Method[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
@@ -19,6 +23,7 @@ export interface RouteParts {
   calls: InferenceCalls;
   endpoints: readonly Endpoint[];
   models: ModelsList;
+  counting: TokenCounting;
   publicUrl: string;
   dashboardUrl: string;
   onDefect: (error: unknown, requestId: string) => void;
@@ -28,7 +33,7 @@ type Handler = (req: IncomingMessage, body: Buffer, reply: { res: ServerResponse
 
 /** Paths of OpenAI's API that clients reach when their base URL lacks `/v1` (spec TL-13). */
 const WITHOUT_VERSION =
-  /^\/(chat\/completions|completions|embeddings|responses|models|images|audio|files|batches|moderations)(\/|\?|$)/;
+  /^\/(chat\/completions|completions|embeddings|responses|models|images|audio|files|batches|moderations|messages|rerank)(\/|\?|$)/;
 
 function unknownUrl(parts: RouteParts, method: string, url: string): ApiError {
   const path = url.split('?', 1)[0]?.slice(0, 256) ?? '/';
@@ -36,6 +41,12 @@ function unknownUrl(parts: RouteParts, method: string, url: string): ApiError {
     return apiError(
       'unknown_url',
       `Unknown URL: ${method} ${path}. The base URL of this API ends in /v1: ${parts.publicUrl}/v1`,
+    );
+  }
+  if (path.startsWith('/v1/v1/')) {
+    return apiError(
+      'unknown_url',
+      `Unknown URL: ${method} ${path}. Clients that add /v1 themselves, as Anthropic's do, take the base URL ${parts.publicUrl}`,
     );
   }
   if (path === '/api' || path.startsWith('/api/')) {
@@ -47,36 +58,50 @@ function unknownUrl(parts: RouteParts, method: string, url: string): ApiError {
   return apiError('unknown_url', `Unknown URL: ${method} ${path}. The base URL of this API is ${parts.publicUrl}/v1`);
 }
 
+/** How errors that no handler saw are worded: as the clients of that address read them. */
+type Surface = Pick<Endpoint, 'skin' | 'requestIdHeader'>;
+const OPENAI_SURFACE: Surface = { skin: OPENAI_SKIN };
+
+function refuse(res: ServerResponse, error: ApiError, { surface, requestId }: { surface: Surface; requestId: string }): void {
+  sendError(res, { ...error, body: surface.skin.body(error, requestId) }, requestIdHeaders(surface, requestId));
+}
+
 /** Takes the reply out of Fastify's hands: from here on only the handler writes to it. */
-function hijacked(parts: RouteParts, handler: Handler) {
+function hijacked(parts: RouteParts, handler: Handler, surface = OPENAI_SURFACE) {
   return (request: FastifyRequest, reply: FastifyReply): void => {
     reply.hijack();
     const requestId = uuid7();
     handler(request.raw, Buffer.isBuffer(request.body) ? request.body : NO_BODY, { res: reply.raw, requestId }).catch(
       (error: unknown) => {
         parts.onDefect(error, requestId);
-        sendError(reply.raw, apiError('internal_error', 'Something went wrong on our side.'), { 'x-request-id': requestId });
+        refuse(reply.raw, apiError('internal_error', 'Something went wrong on our side.'), { surface, requestId });
       },
     );
   };
 }
 
-function answerWith(error: (request: FastifyRequest) => ApiError) {
+function answerWith(error: (request: FastifyRequest) => ApiError, surface = OPENAI_SURFACE) {
   return (request: FastifyRequest, reply: FastifyReply): void => {
     reply.hijack();
-    sendError(reply.raw, error(request), { 'x-request-id': uuid7() });
+    refuse(reply.raw, error(request), { surface, requestId: uuid7() });
   };
 }
 
 /** Errors of Fastify's own before a handler runs: body too large, aborted or mis-declared. */
-export function bodyError(error: { code?: string }, _request: unknown, reply: FastifyReply): void {
-  reply.hijack();
-  const tooLarge = error.code === 'FST_ERR_CTP_BODY_TOO_LARGE';
-  const problem = tooLarge
-    ? apiError('request_too_large', `The request body exceeds ${BODY_BYTES_MAX} bytes.`)
-    : apiError('invalid_body', 'The request could not be read.');
-  sendError(reply.raw, problem, { 'x-request-id': uuid7(), connection: 'close' });
+function bodyErrorOn(surface: Surface) {
+  return (error: { code?: string }, _request: unknown, reply: FastifyReply): void => {
+    reply.hijack();
+    const tooLarge = error.code === 'FST_ERR_CTP_BODY_TOO_LARGE';
+    const problem = tooLarge
+      ? apiError('request_too_large', `The request body exceeds ${BODY_BYTES_MAX} bytes.`)
+      : apiError('invalid_body', 'The request could not be read.');
+    refuse(reply.raw, { ...problem, headers: { connection: 'close' } }, { surface, requestId: uuid7() });
+  };
 }
+export const bodyError = bodyErrorOn(OPENAI_SURFACE);
+
+type RouteHandler = (request: FastifyRequest, reply: FastifyReply) => void;
+type Add = (method: Method | Method[], url: string, route: { handler: RouteHandler; surface?: Surface }) => void;
 
 /**
  * The inference surface, registered on the Fastify instance itself: Nest's pipeline per call (guards, pipes, interceptors)
@@ -87,42 +112,34 @@ export function registerInferenceRoutes(fastify: FastifyInstance, parts: RoutePa
   fastify.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: BODY_BYTES_MAX }, (_request, body, done) =>
     done(null, body),
   );
-  const add = (method: Method | Method[], url: string, handler: (request: FastifyRequest, reply: FastifyReply) => void) => {
-    fastify.route({ method, url, handler, errorHandler: bodyError, bodyLimit: BODY_BYTES_MAX, exposeHeadRoute: false });
+  const add: Add = (method, url, { handler, surface = OPENAI_SURFACE }) => {
+    const errorHandler = bodyErrorOn(surface);
+    fastify.route({ method, url, handler, errorHandler, bodyLimit: BODY_BYTES_MAX, exposeHeadRoute: false });
   };
-  const only = (allowed: Method[], url: string) => {
+  const only = (allowed: Method[], url: string, surface = OPENAI_SURFACE) => {
     const hint = apiError('method_not_allowed', `${url} takes ${allowed.join(' and ')} only.`, {
       headers: { allow: allowed.join(', ') },
     });
-    add(
-      METHODS.filter((method) => !allowed.includes(method)),
-      url,
-      answerWith(() => hint),
-    );
+    const others = METHODS.filter((method) => !allowed.includes(method));
+    add(others, url, { handler: answerWith(() => hint, surface), surface });
   };
   for (const endpoint of parts.endpoints) {
     const url = `/v1${endpoint.path}`;
-    add(
-      'POST',
-      url,
-      hijacked(parts, (req, body, reply) => parts.calls.handle(endpoint, { req, body }, reply)),
-    );
-    only(['POST'], url);
+    const handle: Handler = (req, body, reply) => parts.calls.handle(endpoint, { req, body }, reply);
+    add('POST', url, { handler: hijacked(parts, handle, endpoint), surface: endpoint });
+    only(['POST'], url, endpoint);
   }
-  add(
-    'GET',
-    MODELS,
-    hijacked(parts, (req, _body, reply) => parts.models.list(req, reply)),
-  );
+  const count: Handler = (req, body, reply) => parts.counting.handle({ headers: req.headers, body, ...reply });
+  add('POST', COUNT_TOKENS, { handler: hijacked(parts, count, messages), surface: messages });
+  only(['POST'], COUNT_TOKENS, messages);
+  add('GET', MODELS, { handler: hijacked(parts, (req, _body, reply) => parts.models.list(req, reply)) });
   only(['GET'], MODELS);
-  add('GET', `${MODELS}/*`, (request, reply) => {
-    const { '*': id } = request.params as { '*': string };
-    hijacked(parts, (req, _body, hijack) => parts.models.get(req, id, hijack))(request, reply);
+  add('GET', `${MODELS}/*`, {
+    handler: (request, reply) => {
+      const { '*': id } = request.params as { '*': string };
+      hijacked(parts, (req, _body, hijack) => parts.models.get(req, id, hijack))(request, reply);
+    },
   });
   only(['GET'], `${MODELS}/*`);
-  add(
-    METHODS,
-    '/*',
-    answerWith((request) => unknownUrl(parts, request.method, request.url)),
-  );
+  add(METHODS, '/*', { handler: answerWith((request) => unknownUrl(parts, request.method, request.url)) });
 }

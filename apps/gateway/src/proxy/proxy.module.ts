@@ -12,6 +12,8 @@ import { DiskGuard } from '../journal/disk-guard.service.js';
 import { JournalModule } from '../journal/journal.module.js';
 import { Journal } from '../journal/journal.service.js';
 import { JournalHome } from '../journal/journal-home.service.js';
+import { messages } from '../messages/messages.service.js';
+import { TokenCounting } from '../messages/token-counting.service.js';
 import { ModelStore } from '../models/model-store.service.js';
 import { ModelsModule } from '../models/models.module.js';
 import { ModelsList } from '../models/models-list.service.js';
@@ -23,6 +25,7 @@ import { RedisWrites } from '../settlement/redis-writes.service.js';
 import { SettlementModule } from '../settlement/settlement.module.js';
 import { Shipper } from '../settlement/shipper.service.js';
 import { Credentials } from '../upstreams/credentials.service.js';
+import { ProviderUpstream } from '../upstreams/provider-upstream.service.js';
 import { TokenEstimator } from '../usage/token-estimator.service.js';
 import type { AnswerContext } from './answer.js';
 import { ByteBudget } from './byte-budget.js';
@@ -33,12 +36,14 @@ import { OpenCalls } from './open-calls.service.js';
 import { KEPT_BYTES_TOTAL_MAX } from './stream-answer.js';
 import { TargetFinder } from './target.js';
 import { Ticker } from './ticker.service.js';
+import { upstreamError } from './upstream-errors.js';
 
 /** Injection token of what serving an answer needs. */
 const ANSWERS = Symbol('ANSWERS');
 
 type CapacityTuple = [DiskGuard, ModelStore, RedisWrites, Shipper, OpenCalls];
 type AnswersTuple = [CallSettler, Journal, TokenEstimator, Ticker, OpenCalls, Logger];
+type CountingTuple = [KeyHasher, AdmissionGate, TargetFinder, ProviderUpstream];
 type CallsTuple = [
   JournalHome,
   Capacity,
@@ -89,6 +94,18 @@ type CallsTuple = [
         new TargetFinder({ gate, models, credentials }),
     },
     {
+      provide: TokenCounting,
+      inject: [KeyHasher, AdmissionGate, TargetFinder, ProviderUpstream],
+      useFactory: (...[hasher, gate, targets, upstream]: CountingTuple) =>
+        new TokenCounting({
+          hasher,
+          gate,
+          upstream,
+          findTarget: (model, key) => targets.find(messages, model, key),
+          refusalOf: upstreamError,
+        }),
+    },
+    {
       provide: ANSWERS,
       inject: [CallSettler, Journal, TokenEstimator, Ticker, OpenCalls, LOGGER],
       useFactory: (...[settler, journal, estimator, ticker, openCalls, logger]: AnswersTuple): AnswerContext => {
@@ -130,6 +147,6 @@ type CallsTuple = [
       },
     },
   ],
-  exports: [OpenCalls, TokenEstimator, Ticker, DiskGuard, Capacity, CallDrain, ModelsList, InferenceCalls],
+  exports: [OpenCalls, TokenEstimator, Ticker, DiskGuard, Capacity, CallDrain, ModelsList, InferenceCalls, TokenCounting],
 })
 export class ProxyModule {}

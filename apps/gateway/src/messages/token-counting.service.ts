@@ -1,0 +1,122 @@
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
+import type { Deployment, Model } from '@tensorloop/contracts/model-catalogue';
+import { inputTokensMax } from '@tensorloop/pricing/hold';
+import type { AdmissionGate, KeyIdentity } from '../admission/admission-gate.service.js';
+import { modelNotAllowed } from '../admission/refusals.service.js';
+import type { KeyHasher } from '../auth/key-hasher.service.js';
+import { upstreamBody } from '../body/upstream-body.service.js';
+import { type ApiError, isApiError } from '../errors/api-error.types.js';
+import { sendError } from '../errors/send-error.service.js';
+import type { Upstream } from '../upstreams/upstream.types.js';
+import { ANTHROPIC_SKIN } from './anthropic-skin.types.js';
+import { SmallAnswerReader } from './count-answer.types.js';
+import { passedHeaders, readAnthropicKey } from './messages.service.js';
+import { type MessagesRequest, readMessagesRequest } from './messages-request.js';
+
+/** Counts asked of providers at the same time; above it the bound of ours is given at once. */
+export const COUNTS_MAX = 64;
+const PATH = '/messages/count_tokens';
+/** What a provider says about the request itself is passed on; anything else means that it cannot count. */
+const REFUSALS = new Set([400, 413, 422]);
+
+export interface TokenCountingParts {
+  hasher: KeyHasher;
+  gate: AdmissionGate;
+  upstream: Upstream;
+  /** Who serves the model, or why nobody does. */
+  findTarget: (model: string, key: KeyIdentity) => Promise<{ model: Model; deployments: Deployment[] } | ApiError>;
+  /** What the client is told of a provider's refusal. */
+  refusalOf: (status: number, headers: IncomingHttpHeaders, body: Buffer) => ApiError;
+}
+
+export interface CountArrival {
+  headers: IncomingHttpHeaders;
+  body: Buffer;
+  res: ServerResponse;
+  requestId: string;
+}
+
+interface Count {
+  inputTokens: number;
+  /** True when it is not the provider's count but the most that it can come to: what a call would be held for. */
+  isBound: boolean;
+}
+
+/**
+ * `POST /v1/messages/count_tokens`. Free: it needs a valid key that may use the model, and neither consumes its requests per
+ * minute nor holds anything.
+ */
+export class TokenCounting {
+  private counting = 0;
+
+  constructor(private readonly parts: TokenCountingParts) {}
+
+  async handle(arrival: CountArrival): Promise<void> {
+    const { res, requestId } = arrival;
+    const headers = { 'x-request-id': requestId, 'request-id': requestId };
+    const count = await this.count(arrival);
+    if (isApiError(count)) return sendError(res, { ...count, body: ANTHROPIC_SKIN.body(count, requestId) }, headers);
+    if (res.destroyed) return;
+    const body = Buffer.from(JSON.stringify({ input_tokens: count.inputTokens }));
+    const note = count.isBound ? { 'x-tensorloop-upper-bound': 'true' } : {};
+    res.writeHead(200, { ...headers, ...note, 'content-type': 'application/json', 'content-length': body.length });
+    res.end(body);
+  }
+
+  private async count(arrival: CountArrival): Promise<Count | ApiError> {
+    const bearer = readAnthropicKey(arrival.headers);
+    if (isApiError(bearer)) return bearer;
+    const key = { accountTag: bearer.accountTag, keyHash: this.parts.hasher.hash(bearer.keyText) };
+    const found = await this.parts.gate.findKey(key);
+    if (isApiError(found)) return found;
+    const upstreamHeaders = passedHeaders(arrival.headers);
+    if (isApiError(upstreamHeaders)) return upstreamHeaders;
+    const request = readMessagesRequest(arrival.body, 'count');
+    if (isApiError(request)) return request;
+    const target = await this.parts.findTarget(request.model, key);
+    if (isApiError(target)) return target;
+    const { model, deployments } = target;
+    if (!found.models.includes('*') && !found.models.includes(model.id)) return modelNotAllowed(request.model);
+    const deployment = deployments[0] as Deployment;
+    return (await this.ask(arrival, request, { deployment, upstreamHeaders })) ?? bound(model, request);
+  }
+
+  /** The provider's own count or refusal; null when it gives neither. */
+  private async ask(
+    { body, res, requestId }: CountArrival,
+    request: MessagesRequest,
+    { deployment, upstreamHeaders }: { deployment: Deployment; upstreamHeaders: Record<string, string> },
+  ): Promise<Count | ApiError | null> {
+    if (this.counting >= COUNTS_MAX) return null;
+    this.counting += 1;
+    const reader = new SmallAnswerReader();
+    const giveUp = () => reader.giveUp();
+    res.once('close', giveUp);
+    try {
+      const sent = upstreamBody(body, request.fields, [['model', deployment.upstreamModel]]);
+      this.parts.upstream.send({ deployment, path: PATH, requestId, body: sent, headers: upstreamHeaders }, reader);
+      const answer = await reader.answer;
+      if (answer === null) return null;
+      if (REFUSALS.has(answer.status)) return this.parts.refusalOf(answer.status, answer.headers, answer.body);
+      return answer.status === 200 ? readCount(answer.body) : null;
+    } finally {
+      res.off('close', giveUp);
+      this.counting -= 1;
+    }
+  }
+}
+
+function readCount(body: Buffer): Count | null {
+  try {
+    const { input_tokens: inputTokens } = JSON.parse(body.toString('utf8')) as { input_tokens?: unknown };
+    return typeof inputTokens === 'number' && Number.isSafeInteger(inputTokens) && inputTokens >= 0
+      ? { inputTokens, isBound: false }
+      : null;
+  } catch {
+    return null;
+  }
+}
+
+function bound(model: Model, { shape }: MessagesRequest): Count {
+  return { inputTokens: inputTokensMax(model, shape) ?? model.contextTokens, isBound: true };
+}
