@@ -18,6 +18,7 @@ const VERBS = {
   'test:long': (args) => runChild('scripts/check/main.ts', ['--long', ...args]),
   replay: (args) => runChild('bench/dist/replay/main.js', args),
   audit: (args) => runChild('bench/dist/audit/main.js', args),
+  bench: (args) => runChild('bench/dist/bench/main.js', args),
 };
 
 async function main([verb, ...args]) {

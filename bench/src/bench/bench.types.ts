@@ -1,0 +1,101 @@
+/** Who is measured. `direct` has nothing between client and provider; `passThrough` is the ceiling of anything on Node. */
+export type TargetName = 'direct' | 'passThrough' | 'tensorloop' | 'portkey';
+
+/** One way from the load to the simulated provider. */
+export interface Target {
+  name: TargetName;
+  url: string;
+  /** Headers of each call; the load goes through them in turn. */
+  headerSets: Record<string, string>[];
+  /** The process under test; null when there is none. */
+  pid: number | null;
+}
+
+/** A peer that could not be measured, and why. */
+export interface NotRun {
+  name: string;
+  reason: string;
+}
+
+/** What the load generator saw. */
+export interface LoadResult {
+  calls: number;
+  callsPerSecond: number;
+  p50Ms: number;
+  p99Ms: number;
+  /** Answers of status 400 and above, and broken connections. */
+  failures: number;
+}
+
+export interface SaturationFigures {
+  callsPerSecond: number;
+  p50Ms: number;
+  p99Ms: number;
+  failures: number;
+  /** Of each process, over the measured time and, where work is left behind, until it is done. */
+  cpuMicrosPerCall: Record<string, number>;
+  /** Of all rounds, so that the spread is seen. */
+  rounds: number[];
+}
+
+export interface LatencyFigures {
+  offeredPerSecond: number;
+  p50Ms: number;
+  p99Ms: number;
+  /** Above what the direct way took in the same rounds. */
+  addedP50Ms: number;
+  addedP99Ms: number;
+  failures: number;
+}
+
+export interface StreamFigures {
+  streams: number;
+  framesExpected: number;
+  framesArrived: number;
+  firstTokenP50Ms: number;
+  firstTokenP99Ms: number;
+  addedP50Ms: number;
+  addedP99Ms: number;
+  /** Gaps between frames beyond STALL_MS. */
+  stalls: number;
+  /** How far gaps between frames stray from the upstream's pace. */
+  jitterP99Ms: number;
+  broken: number;
+  cpuMicrosPerFrame: number | null;
+}
+
+export interface MemoryFigures {
+  calls: number;
+  rssStartMb: number;
+  rssEndMb: number;
+  rssMaxMb: number;
+  /** Over the second half of the calls. */
+  slopeBytesPerCall: number;
+}
+
+export interface ScaleOutFigures {
+  oneGatewayPerSecond: number;
+  twoGatewaysPerSecond: number;
+  ratio: number;
+  cpuMicrosPerCallOne: number;
+  cpuMicrosPerCallTwo: number;
+}
+
+export type PerTarget<Figures> = Partial<Record<TargetName, Figures>>;
+
+export interface BenchReport {
+  startedAt: string;
+  command: string;
+  machine: { cpu: string; cores: number; memoryGb: number; kernel: string; node: string; loadAverageBefore: number };
+  isQuick: boolean;
+  notRun: NotRun[];
+  json: PerTarget<SaturationFigures>;
+  ratioToPassThrough: number | null;
+  ratioToPortkey: number | null;
+  latency: PerTarget<LatencyFigures>;
+  streams: { concurrency: number; targets: PerTarget<StreamFigures> }[];
+  longPrompts: PerTarget<SaturationFigures>;
+  memory: MemoryFigures | null;
+  scaleOut: ScaleOutFigures | null;
+  audit: { requests: number; differences: number };
+}

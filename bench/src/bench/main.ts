@@ -1,0 +1,27 @@
+/** `npm run bench`: measures the gateway beside its peers on this machine and writes docs/performance.md. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { AuditUnavailable } from '../audit/audit.types.js';
+import { BenchUnavailable, readBenchOptions } from './bench-options.js';
+import { formatBench } from './report.js';
+import { runBench } from './run-bench.js';
+
+const REPORT = join(import.meta.dirname, '../../..', 'docs/performance.md');
+const EXIT_UNSOUND = 1;
+const EXIT_UNAVAILABLE = 2;
+
+try {
+  const args = process.argv.slice(2);
+  const options = readBenchOptions(args);
+  const command = ['npm run bench', ...(args.length > 0 ? ['--', ...args] : [])].join(' ');
+  const report = await runBench(options, command, (line) => process.stderr.write(`${line}\n`));
+  const text = formatBench(report);
+  process.stdout.write(text);
+  if (options.writesReport) writeFileSync(REPORT, text);
+  if (options.jsonFile !== null) writeFileSync(options.jsonFile, `${JSON.stringify(report, null, 2)}\n`);
+  if (report.audit.differences > 0) process.exitCode = EXIT_UNSOUND;
+} catch (error) {
+  const isExpected = error instanceof BenchUnavailable || error instanceof AuditUnavailable;
+  process.stderr.write(`The bench cannot run. ${isExpected ? error.message : ((error as Error).stack ?? String(error))}\n`);
+  process.exitCode = EXIT_UNAVAILABLE;
+}

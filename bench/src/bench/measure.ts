@@ -1,0 +1,227 @@
+import type {
+  LatencyFigures,
+  LoadResult,
+  MemoryFigures,
+  PerTarget,
+  SaturationFigures,
+  StreamFigures,
+  Target,
+} from './bench.types.js';
+import type { Effort } from './bench-options.js';
+import { cpuMicros, rssBytes } from './cpus.js';
+import type { Rig } from './rig.js';
+import { CHUNK_MS, percentileOf, runStreams, STREAM_CHUNKS, type StreamLoadResult } from './stream-load.js';
+import { runLoad } from './wrk.js';
+
+export const CONNECTIONS = 32;
+const RSS_BATCH_CALLS = 5_000;
+const MEGABYTE = 1024 * 1024;
+
+/** What every scenario works with. */
+export interface Bench {
+  rig: Rig;
+  targets: Target[];
+  effort: Effort;
+  folder: string;
+  say: (line: string) => void;
+}
+
+/** A short question whose answer is about 600 bytes. */
+export function shortBody(): string {
+  return JSON.stringify({
+    model: 'gpt-4o-mini',
+    max_tokens: 16,
+    messages: [{ role: 'user', content: 'Say in one sentence what a gateway is.' }],
+    x_sim: { completionTokens: 12, promptTokens: 12 },
+  });
+}
+
+/** A prompt of 100 kB, answered as shortly. */
+export function longBody(): string {
+  const content = 'The gateway reads all of this and must not be slowed down by it. '.repeat(1_540);
+  return JSON.stringify({
+    model: 'gpt-4o-mini',
+    max_tokens: 16,
+    messages: [{ role: 'user', content }],
+    x_sim: { completionTokens: 12 },
+  });
+}
+
+interface Round {
+  load: LoadResult;
+  cpuMicrosPerCall: Record<string, number>;
+}
+
+/** All targets in turn, again and again: what else the machine does then falls on all alike. */
+export async function measureSaturation(bench: Bench, body: string): Promise<PerTarget<SaturationFigures>> {
+  const rounds = new Map<Target, Round[]>(bench.targets.map((target) => [target, []]));
+  for (const target of bench.targets) await saturate(bench, target, { body, seconds: bench.effort.warmUpSeconds });
+  for (let round = 0; round < bench.effort.rounds; round++) {
+    for (const target of bench.targets) {
+      const result = await saturate(bench, target, { body, seconds: bench.effort.roundSeconds });
+      rounds.get(target)?.push(result);
+      bench.say(`  round ${round + 1}, ${target.name}: ${Math.round(result.load.callsPerSecond)} calls/s`);
+    }
+  }
+  return Object.fromEntries([...rounds].map(([target, results]) => [target.name, summarise(results)]));
+}
+
+export async function saturate(
+  bench: Bench,
+  target: Target,
+  { body, seconds }: { body: string; seconds: number },
+): Promise<Round> {
+  const pids = processesOf(bench, target);
+  const before = pids.map(([, pid]) => cpuMicros(pid));
+  const load = await runLoad({ target, body, seconds, connections: CONNECTIONS, pauseMs: 0, folder: bench.folder });
+  // The gateway's share of acknowledging what it has just taken is part of what a call costs.
+  if (target.name === 'tensorloop') await bench.rig.booked();
+  const cpuMicrosPerCall = Object.fromEntries(
+    pids.map(([name, pid], index) => [name, (cpuMicros(pid) - (before[index] as number)) / Math.max(1, load.calls)]),
+  );
+  return { load, cpuMicrosPerCall };
+}
+
+function processesOf(bench: Bench, target: Target): [string, number][] {
+  if (target.name === 'tensorloop') return [...bench.rig.processes];
+  return target.pid === null ? [] : [[target.name, target.pid]];
+}
+
+function summarise(rounds: Round[]): SaturationFigures {
+  const median = (read: (round: Round) => number) => percentileOf(rounds.map(read), 0.5);
+  const names = Object.keys(rounds[0]?.cpuMicrosPerCall ?? {});
+  return {
+    callsPerSecond: median(({ load }) => load.callsPerSecond),
+    p50Ms: median(({ load }) => load.p50Ms),
+    p99Ms: median(({ load }) => load.p99Ms),
+    failures: rounds.reduce((sum, { load }) => sum + load.failures, 0),
+    cpuMicrosPerCall: Object.fromEntries(
+      names.map((name) => [name, median((round) => round.cpuMicrosPerCall[name] as number)]),
+    ),
+    rounds: rounds.map(({ load }) => load.callsPerSecond),
+  };
+}
+
+/** Everybody gets half of what we serve at saturation; Portkey, which cannot serve that, half of its own. */
+export async function measureLatency(
+  bench: Bench,
+  saturation: PerTarget<SaturationFigures>,
+): Promise<PerTarget<LatencyFigures>> {
+  const ours = (saturation.tensorloop?.callsPerSecond ?? 0) / 2;
+  const rounds: { target: Target; load: LoadResult; direct: LoadResult }[] = [];
+  for (let round = 0; round < bench.effort.rounds; round++) {
+    let direct: LoadResult | null = null;
+    for (const target of bench.targets) {
+      const perSecond = target.name === 'portkey' ? Math.min(ours, (saturation.portkey?.callsPerSecond ?? 0) / 2) : ours;
+      const pauseMs = (CONNECTIONS / perSecond) * 1_000;
+      const seconds = bench.effort.roundSeconds;
+      const load = await runLoad({
+        target,
+        body: shortBody(),
+        seconds,
+        connections: CONNECTIONS,
+        pauseMs,
+        folder: bench.folder,
+      });
+      direct ??= load;
+      rounds.push({ target, load, direct });
+      if (target.name === 'tensorloop') await bench.rig.booked();
+    }
+  }
+  return Object.fromEntries(
+    bench.targets.map((target) => [target.name, latencyOf(rounds.filter((round) => round.target === target))]),
+  );
+}
+
+function latencyOf(rounds: { load: LoadResult; direct: LoadResult }[]): LatencyFigures {
+  const median = (read: (round: { load: LoadResult; direct: LoadResult }) => number) => percentileOf(rounds.map(read), 0.5);
+  return {
+    offeredPerSecond: median(({ load }) => load.callsPerSecond),
+    p50Ms: median(({ load }) => load.p50Ms),
+    p99Ms: median(({ load }) => load.p99Ms),
+    addedP50Ms: median(({ load, direct }) => load.p50Ms - direct.p50Ms),
+    addedP99Ms: median(({ load, direct }) => load.p99Ms - direct.p99Ms),
+    failures: rounds.reduce((sum, { load }) => sum + load.failures, 0),
+  };
+}
+
+export async function measureStreams(bench: Bench, concurrency: number): Promise<PerTarget<StreamFigures>> {
+  const figures: PerTarget<StreamFigures> = {};
+  let direct: StreamLoadResult | null = null;
+  for (const target of bench.targets) {
+    const before = target.pid === null ? 0 : cpuMicros(target.pid);
+    const load = await runStreams(target, concurrency);
+    const micros = target.pid === null ? null : cpuMicros(target.pid) - before;
+    direct ??= load;
+    figures[target.name] = streamFigures(load, direct, micros);
+    if (target.name === 'tensorloop') await bench.rig.booked();
+    bench.say(`  ${concurrency} streams, ${target.name}: ${load.framesArrived} frames, ${load.broken} broken`);
+  }
+  return figures;
+}
+
+/** Frames of one stream: the chunks, one that ends the choice, and `[DONE]`; the first, with the role, comes with the head. */
+function streamFigures(load: StreamLoadResult, direct: StreamLoadResult, micros: number | null): StreamFigures {
+  const framesPerStream = direct.framesArrived / direct.streams;
+  const first = (share: number, of = load) => percentileOf(of.firstTokenMs, share);
+  return {
+    streams: load.streams,
+    framesExpected: Math.max(STREAM_CHUNKS, Math.round(framesPerStream)) * load.streams,
+    framesArrived: load.framesArrived,
+    firstTokenP50Ms: first(0.5),
+    firstTokenP99Ms: first(0.99),
+    addedP50Ms: first(0.5) - first(0.5, direct),
+    addedP99Ms: first(0.99) - first(0.99, direct),
+    stalls: load.stalls,
+    jitterP99Ms: percentileOf(
+      load.gapsMs.map((gap) => Math.abs(gap - CHUNK_MS)),
+      0.99,
+    ),
+    broken: load.broken,
+    cpuMicrosPerFrame: micros === null ? null : micros / Math.max(1, load.framesArrived),
+  };
+}
+
+/** In batches that metering has booked before the next: what is left in memory is then left for good, not waiting. */
+export async function measureMemory(bench: Bench, target: Target): Promise<MemoryFigures> {
+  const pid = target.pid as number;
+  const samples = [{ calls: 0, bytes: rssBytes(pid) }];
+  for (let calls = 0; calls < bench.effort.memoryCalls; ) {
+    const load = await runLoad({
+      target,
+      body: shortBody(),
+      seconds: 1,
+      connections: CONNECTIONS,
+      pauseMs: 0,
+      folder: bench.folder,
+    });
+    calls += load.calls;
+    samples.push({ calls, bytes: rssBytes(pid) });
+    await bench.rig.booked();
+    if (Math.floor(calls / RSS_BATCH_CALLS) % 8 === 0)
+      bench.say(`  ${calls} calls: ${Math.round(rssBytes(pid) / MEGABYTE)} MB`);
+  }
+  const [start, end] = [samples[0], samples.at(-1)] as [MemorySample, MemorySample];
+  return {
+    calls: end.calls,
+    rssStartMb: start.bytes / MEGABYTE,
+    rssEndMb: end.bytes / MEGABYTE,
+    rssMaxMb: Math.max(...samples.map(({ bytes }) => bytes)) / MEGABYTE,
+    slopeBytesPerCall: slopeOf(samples.slice(Math.floor(samples.length / 2))),
+  };
+}
+
+interface MemorySample {
+  calls: number;
+  bytes: number;
+}
+
+/** Least squares. */
+export function slopeOf(samples: readonly MemorySample[]): number {
+  const mean = (read: (sample: MemorySample) => number) =>
+    samples.reduce((sum, sample) => sum + read(sample), 0) / samples.length;
+  const [meanCalls, meanBytes] = [mean(({ calls }) => calls), mean(({ bytes }) => bytes)];
+  const covariance = samples.reduce((sum, { calls, bytes }) => sum + (calls - meanCalls) * (bytes - meanBytes), 0);
+  const variance = samples.reduce((sum, { calls }) => sum + (calls - meanCalls) ** 2, 0);
+  return variance === 0 ? 0 : covariance / variance;
+}

@@ -1,0 +1,159 @@
+import type { BenchReport, TargetName } from './bench.types.js';
+
+const ORDER: TargetName[] = ['direct', 'passThrough', 'tensorloop', 'portkey'];
+const LABELS: Record<TargetName, string> = {
+  direct: 'direct to the upstream',
+  passThrough: 'bare node:http + undici pass-through',
+  tensorloop: '**TensorLoop**, everything on',
+  portkey: 'Portkey gateway 1.15.2 (no keys, limits or accounting)',
+};
+/** Other work than ours on the machine when the bench began. */
+const SHARED_LOAD = 0.5;
+
+const whole = (value: number) => Math.round(value).toLocaleString('en-US');
+const ms = (value: number) => value.toFixed(2);
+const times = (value: number | null) => (value === null ? 'not measured' : value.toFixed(2));
+
+type Row = (string | number)[];
+
+function table(heads: string[], rows: Row[]): string {
+  return [heads, heads.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+}
+
+function rowsOf<Figures>(figures: Partial<Record<TargetName, Figures>>, cells: (figures: Figures) => Row): Row[] {
+  return ORDER.flatMap((name) => {
+    const found = figures[name];
+    return found === undefined ? [] : [[LABELS[name], ...cells(found)]];
+  });
+}
+
+/** docs/performance.md, whole. */
+export function formatBench(report: BenchReport): string {
+  return `${[intro(report), saturation(report), latency(report), streams(report), longPrompts(report), memory(report), ending(report)].filter(Boolean).join('\n\n')}\n`;
+}
+
+function intro({ startedAt, command, machine, isQuick }: BenchReport): string {
+  const shared =
+    machine.loadAverageBefore > SHARED_LOAD
+      ? ` **The machine was shared with other work during this run** (load average ${machine.loadAverageBefore} before it began): absolute figures are too low, ratios within the run hold.`
+      : '';
+  return `# Performance
+
+Written by \`${command}\` on ${startedAt.slice(0, 16).replace('T', ' ')} UTC${isQuick ? ' (quick run)' : ''}. Machine: ${machine.cores} cores of ${machine.cpu}, ${machine.memoryGb} GB, Linux ${machine.kernel}, Node ${machine.node}.${shared}
+
+Everything runs on one machine, target after target in alternating rounds; figures are medians. The process under test has core 0
+to itself; the load (wrk), the simulated provider, Redis, NATS, PostgreSQL and metering share the rest, the last two at a lower
+priority because there they have no core of their own. TensorLoop runs as it is shipped: keys, rate and budget checks, holds, both
+journal records on disk before the byte they guard, one acknowledged event per call, metering booking them into PostgreSQL. The
+others do none of that.`;
+}
+
+function saturation(report: BenchReport): string {
+  const rows = rowsOf(report.json, (figures) => [
+    whole(figures.callsPerSecond),
+    ms(figures.p50Ms),
+    ms(figures.p99Ms),
+    figures.failures,
+    Object.values(figures.cpuMicrosPerCall)[0] === undefined ? '' : whole(ownCpu(figures.cpuMicrosPerCall)),
+  ]);
+  if (rows.length === 0) return '';
+  const ours = Object.entries(report.json.tensorloop?.cpuMicrosPerCall ?? {});
+  return `## Short JSON calls at saturation
+
+32 connections, answers of about 600 bytes. Of the pass-through: **${times(report.ratioToPassThrough)}**. Of Portkey: **${times(report.ratioToPortkey)}**.
+
+${table(['', 'calls/s', 'p50 ms', 'p99 ms', 'failures', 'CPU µs per call'], rows)}
+
+CPU per call of TensorLoop and what stands behind it, counted until metering has booked the last call:
+
+${table(
+  ['process', 'CPU µs per call'],
+  ours.map(([name, micros]) => [name, whole(micros)]),
+)}`;
+}
+
+function ownCpu(cpuMicrosPerCall: Record<string, number>): number {
+  return cpuMicrosPerCall['gateway'] ?? Object.values(cpuMicrosPerCall)[0] ?? 0;
+}
+
+function latency({ latency: figures }: BenchReport): string {
+  const rows = rowsOf(figures, (row) => [
+    whole(row.offeredPerSecond),
+    ms(row.p50Ms),
+    ms(row.p99Ms),
+    ms(row.addedP50Ms),
+    ms(row.addedP99Ms),
+  ]);
+  if (rows.length === 0) return '';
+  return `## Added latency at half of saturation
+
+Everyone is offered half of what TensorLoop serves at saturation; Portkey half of its own. Added = above the direct way in the same round.
+
+${table(['', 'calls/s', 'p50 ms', 'p99 ms', 'added p50', 'added p99'], rows)}`;
+}
+
+function streams(report: BenchReport): string {
+  const parts = report.streams.map(({ concurrency, targets }) => {
+    const rows = rowsOf(targets, (row) => [
+      `${whole(row.framesArrived)} of ${whole(row.framesExpected)}`,
+      row.stalls,
+      row.broken,
+      ms(row.firstTokenP50Ms),
+      ms(row.addedP50Ms),
+      ms(row.addedP99Ms),
+      ms(row.jitterP99Ms),
+      row.cpuMicrosPerFrame === null ? '' : whole(row.cpuMicrosPerFrame),
+    ]);
+    const heads = [
+      '',
+      'frames',
+      'stalls',
+      'broken',
+      'first token p50 ms',
+      'added p50',
+      'added p99',
+      'jitter p99 ms',
+      'CPU µs per frame',
+    ];
+    return `### ${concurrency} at a time\n\n${table(heads, rows)}`;
+  });
+  if (parts.length === 0) return '';
+  return `## Streams of 64 chunks, one every 20 ms\n\n${parts.join('\n\n')}`;
+}
+
+function longPrompts(report: BenchReport): string {
+  const rows = rowsOf(report.longPrompts, (row) => [
+    whole(row.callsPerSecond),
+    ms(row.p50Ms),
+    ms(row.p99Ms),
+    whole(ownCpu(row.cpuMicrosPerCall)),
+  ]);
+  return rows.length === 0
+    ? ''
+    : `## Prompts of 100 kB\n\n${table(['', 'calls/s', 'p50 ms', 'p99 ms', 'CPU µs per call'], rows)}`;
+}
+
+function memory({ memory: figures, scaleOut }: BenchReport): string {
+  const parts: string[] = [];
+  if (figures !== null) {
+    parts.push(`## Memory of the gateway
+
+Over ${whole(figures.calls)} calls at saturation, in batches that metering booked before the next: ${whole(figures.rssStartMb)} MB before, ${whole(figures.rssEndMb)} MB after, ${whole(figures.rssMaxMb)} MB at most; slope over the second half ${figures.slopeBytesPerCall.toFixed(0)} bytes per call.`);
+  }
+  if (scaleOut !== null) {
+    parts.push(`## Two gateways on one Redis
+
+${whole(scaleOut.oneGatewayPerSecond)} calls/s with one, ${whole(scaleOut.twoGatewaysPerSecond)} with two (${times(scaleOut.ratio)} times); CPU per call ${whole(scaleOut.cpuMicrosPerCallOne)} and ${whole(scaleOut.cpuMicrosPerCallTwo)} µs. On a machine of two cores the second gateway shares its core with the load, the provider and all servers, so the throughput shows that lack and the CPU time per call whether gateways get into each other's way.`);
+  }
+  return parts.join('\n\n');
+}
+
+function ending({ notRun, audit }: BenchReport): string {
+  return `## Not run
+
+${notRun.map(({ name, reason }) => `- ${name}: ${reason}.`).join('\n') || 'Nothing was left out.'}
+
+## Audit
+
+Afterwards \`npm run audit\`'s checks ran over all ${whole(audit.requests)} calls of the run: ${audit.differences} differences.`;
+}

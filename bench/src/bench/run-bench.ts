@@ -1,0 +1,125 @@
+import { mkdirSync } from 'node:fs';
+import { cpus, loadavg, release, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { runAudit } from '../audit/run-audit.js';
+import type { BenchReport, PerTarget, SaturationFigures, Target } from './bench.types.js';
+import type { BenchOptions } from './bench-options.js';
+import {
+  type Bench,
+  longBody,
+  measureLatency,
+  measureMemory,
+  measureSaturation,
+  measureStreams,
+  shortBody,
+} from './measure.js';
+import { pinBench, startPeers } from './peers.js';
+import { Rig } from './rig.js';
+import { measureScaleOut } from './scale-out.js';
+import { requireWrk } from './wrk.js';
+
+const FOLDER = join(import.meta.dirname, '../../..', '.data', 'bench-load');
+const GIGABYTE = 1024 ** 3;
+const AUDIT_QUIET_MS_MAX = 120_000;
+
+export async function runBench(options: BenchOptions, command: string, say: (line: string) => void): Promise<BenchReport> {
+  requireWrk();
+  const machine = describeMachine();
+  mkdirSync(FOLDER, { recursive: true });
+  say('starting servers, services and peers');
+  pinBench();
+  const rig = await Rig.start(options.profileFolder);
+  try {
+    const peers = await startPeers(rig.peersUpstreamUrl, FOLDER);
+    try {
+      const [gateway] = rig.gateways;
+      if (gateway === undefined) throw new Error('no gateway was started');
+      const headerSets = rig.keys.map((key) => ({ authorization: `Bearer ${key}` }));
+      const ours: Target = { name: 'tensorloop', url: gateway.url, headerSets, pid: gateway.pid };
+      const bench = { rig, targets: [...peers.targets, ours], effort: options.effort, folder: FOLDER, say };
+      const figures = await measureAll(bench, ours, options);
+      say('auditing what was served');
+      const audit = await auditBooks(rig, say);
+      return {
+        startedAt: new Date().toISOString(),
+        command,
+        machine,
+        isQuick: options.isQuick,
+        notRun: peers.notRun,
+        ...figures,
+        audit,
+      };
+    } finally {
+      for (const server of peers.servers) await server.stop();
+    }
+  } finally {
+    await rig.stop();
+  }
+}
+
+type Figures = Omit<BenchReport, 'startedAt' | 'command' | 'machine' | 'isQuick' | 'notRun' | 'audit'>;
+
+async function measureAll(bench: Bench, ours: Target, { scenarios, effort }: BenchOptions): Promise<Figures> {
+  const { say } = bench;
+  if (scenarios.has('json') || scenarios.has('latency')) say('short JSON calls at saturation');
+  const json = scenarios.has('json') || scenarios.has('latency') ? await measureSaturation(bench, shortBody()) : {};
+  if (scenarios.has('latency')) say('latency at half of saturation');
+  const latency = scenarios.has('latency') ? await measureLatency(bench, json) : {};
+  const streams: Figures['streams'] = [];
+  for (const concurrency of scenarios.has('streams') ? effort.streamCounts : []) {
+    streams.push({ concurrency, targets: await measureStreams(bench, concurrency) });
+  }
+  if (scenarios.has('prompts')) say('prompts of 100 kB');
+  const longPrompts = scenarios.has('prompts') ? await measureSaturation(bench, longBody()) : {};
+  if (scenarios.has('memory')) say(`memory over ${effort.memoryCalls} calls`);
+  const memory = scenarios.has('memory') ? await measureMemory(bench, ours) : null;
+  if (scenarios.has('scale')) say('two gateways on one Redis');
+  const scaleOut = scenarios.has('scale') ? await measureScaleOut(bench, ours) : null;
+  return {
+    json,
+    ratioToPassThrough: ratio(json, 'passThrough'),
+    ratioToPortkey: ratio(json, 'portkey'),
+    latency,
+    streams,
+    longPrompts,
+    memory,
+    scaleOut,
+  };
+}
+
+function ratio(json: PerTarget<SaturationFigures>, to: 'passThrough' | 'portkey'): number | null {
+  const [ours, theirs] = [json.tensorloop, json[to]];
+  return ours === undefined || theirs === undefined ? null : ours.callsPerSecond / theirs.callsPerSecond;
+}
+
+async function auditBooks(rig: Rig, say: (line: string) => void): Promise<BenchReport['audit']> {
+  const report = await runAudit({
+    ownerDatabaseUrl: rig.urls.owner,
+    natsUrl: rig.stack.natsUrl,
+    redisUrl: rig.stack.redisUrl,
+    gatewayUrls: rig.gatewayUrls,
+    session: null,
+    oracleFile: rig.oracleFile,
+    requestsMin: 1,
+    quiescenceTimeoutMs: AUDIT_QUIET_MS_MAX,
+    onProgress: say,
+  });
+  for (const check of report.checks) if (check.differenceCount > 0) say(`audit: ${JSON.stringify(check, bigintAsText)}`);
+  return { requests: Number(report.requests), differences: report.differences };
+}
+
+function bigintAsText(_key: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? value.toString() : value;
+}
+
+function describeMachine(): BenchReport['machine'] {
+  const [first] = cpus();
+  return {
+    cpu: first?.model ?? 'unknown',
+    cores: cpus().length,
+    memoryGb: Math.round(totalmem() / GIGABYTE),
+    kernel: release(),
+    node: process.version,
+    loadAverageBefore: Math.round((loadavg()[0] as number) * 100) / 100,
+  };
+}

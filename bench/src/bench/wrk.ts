@@ -1,0 +1,94 @@
+import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { findOnPath } from '@tensorloop/servers/launcher';
+import type { LoadResult, Target } from './bench.types.js';
+import { BenchUnavailable } from './bench-options.js';
+import { otherCpus } from './cpus.js';
+
+export const CHAT_PATH = '/v1/chat/completions';
+/** wrk and the gateway keep time to the millisecond; a slower answer than this counts as failed. */
+const CALL_TIMEOUT_SECONDS = 10;
+const RESULT = /^BENCH (.*)$/m;
+
+export interface Load {
+  target: Target;
+  body: string;
+  connections: number;
+  seconds: number;
+  /** Mean pause of a connection between two calls; 0 = none, as fast as it goes. */
+  pauseMs: number;
+  /** Where the script may be written. */
+  folder: string;
+}
+
+export function requireWrk(): void {
+  for (const program of ['wrk', 'taskset']) {
+    if (findOnPath(program) === null) {
+      throw new BenchUnavailable(`The bench needs ${program}; on Debian: apt-get install wrk util-linux.`);
+    }
+  }
+}
+
+/** Loads a target from a process of its own, on the cores that the process under test does not have. */
+export async function runLoad(load: Load): Promise<LoadResult> {
+  const script = join(load.folder, `${new URL(load.target.url).port}.lua`);
+  writeFileSync(script, luaScript(load));
+  const args = ['-c', otherCpus(), 'wrk', '-t1', `-c${load.connections}`, `-d${load.seconds}s`];
+  args.push('--timeout', `${CALL_TIMEOUT_SECONDS}s`, '-s', script, load.target.url);
+  const output = await outputOf('taskset', args);
+  const result = RESULT.exec(output)?.[1];
+  if (result === undefined) throw new Error(`wrk gave no result: ${output}`);
+  const { calls, micros, p50, p99, failures } = JSON.parse(result) as Record<string, number>;
+  return {
+    calls: calls as number,
+    callsPerSecond: (calls as number) / ((micros as number) / 1e6),
+    p50Ms: (p50 as number) / 1e3,
+    p99Ms: (p99 as number) / 1e3,
+    failures: failures as number,
+  };
+}
+
+/** Calls are formatted once; pauses are random, so that connections do not march in step. */
+function luaScript({ target, body, pauseMs }: Load): string {
+  const sets = target.headerSets.map((headers) => {
+    const pairs = Object.entries({ 'content-type': 'application/json', ...headers });
+    return `{ ${pairs.map(([name, value]) => `[ ${lua(name)} ] = ${lua(value)}`).join(', ')} }`;
+  });
+  const delay = pauseMs > 0 ? `function delay() return math.random(0, ${Math.round(pauseMs * 2)}) end` : '';
+  return `
+local sets = { ${sets.join(',\n')} }
+local calls, turn = {}, 0
+function init()
+  math.randomseed(os.time())
+  for index, headers in ipairs(sets) do calls[index] = wrk.format('POST', ${lua(CHAT_PATH)}, headers, ${lua(body)}) end
+end
+function request()
+  turn = turn % #calls + 1
+  return calls[turn]
+end
+${delay}
+function done(summary, latency)
+  local errors = summary.errors
+  io.write(string.format('BENCH {"calls":%d,"micros":%d,"p50":%d,"p99":%d,"failures":%d}\\n', summary.requests, summary.duration,
+    latency:percentile(50), latency:percentile(99), errors.connect + errors.read + errors.write + errors.status + errors.timeout))
+end
+`;
+}
+
+/** Texts here are ASCII; a Lua string in brackets takes them as they are. */
+function lua(text: string): string {
+  return `[==[${text}]==]`;
+}
+
+function outputOf(file: string, args: string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    let output = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+    child.once('error', reject);
+    child.once('close', () => resolve(output));
+  });
+}
