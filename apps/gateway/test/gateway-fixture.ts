@@ -181,6 +181,18 @@ export class GatewayFixture {
     publishSettled(this.connection, this.gatewayId, { v: 1, accounts: [settled] });
   }
 
+  /** A beat of another gateway with this one's id, as after a split. */
+  async takeGatewayId(): Promise<void> {
+    const bucket = await this.gatewaysBucket();
+    const nowMs = Date.now();
+    const beat = { v: 1, gatewayId: this.gatewayId, startedAtMs: nowMs, beatAtMs: nowMs, instanceId: 'x', journalId: 'x' };
+    await bucket.put(this.gatewayId, JSON.stringify(beat));
+  }
+
+  async giveGatewayIdBack(): Promise<void> {
+    await (await this.gatewaysBucket()).delete(this.gatewayId);
+  }
+
   async metric(name: string): Promise<number> {
     const text = await (await fetch(`${this.url}/metrics`)).text();
     return Number(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'm').exec(text)?.[1]);
@@ -280,6 +292,11 @@ export class GatewayFixture {
         throw new Error(`${event.requestId} has two different events`);
       this.events.set(event.requestId, event);
     }
+  }
+
+  private async gatewaysBucket() {
+    if (this.connection === null) throw new Error('the fixture is not connected');
+    return (await ensureBuckets(this.connection)).gateways;
   }
 
   private keepOutput(): void {

@@ -1,4 +1,5 @@
 import type { BeforeApplicationShutdown, OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
+import type { AdmissionClient } from '@tensorloop/admission/admission-client';
 import type { RecentAdmissions } from '@tensorloop/admission/recent-admissions';
 import type { NatsLink } from '@tensorloop/messaging/connection';
 import type { RpcClient } from '@tensorloop/nest-kit/rpc';
@@ -12,6 +13,8 @@ import type { CallDrain } from '../proxy/call-drain.service.js';
 import type { Capacity } from '../proxy/capacity.service.js';
 import type { Ticker } from '../proxy/ticker.service.js';
 import type { BootRecovery } from '../recovery/boot-recovery.service.js';
+import type { OwnerlessHolds } from '../recovery/ownerless-holds.service.js';
+import type { Reassertions } from '../recovery/reassertions.service.js';
 import type { RedisWrites } from '../settlement/redis-writes.service.js';
 import type { Shipper } from '../settlement/shipper.service.js';
 import type { Upstream } from '../upstreams/upstream.types.js';
@@ -23,12 +26,22 @@ const ACKS_POLL_MS = 25;
 /** How often keys without recent calls are forgotten. */
 export const HOUSEKEEPING_MS = 60_000;
 
+/** A start waits this long for NATS to say that nobody else has this gateway's id; without NATS it goes on without. */
+export const REGISTRATION_WAIT_MS = 2_000;
+
 export interface GatewayLifetimeParts {
   home: JournalHome;
   journal: Journal;
   disk: DiskGuard;
   capacity: Capacity;
   boot: BootRecovery;
+  reassertions: Reassertions;
+  ownerless: OwnerlessHolds;
+  admission: AdmissionClient;
+  /** Rejects when another gateway has this one's id. */
+  taken: Promise<never>;
+  /** Ends the process, open calls first, with an exit code that says it failed. */
+  endProcess: () => void;
   nats: NatsWiring;
   link: NatsLink;
   rpc: RpcClient;
@@ -50,7 +63,7 @@ export class GatewayLifetime implements OnApplicationBootstrap, BeforeApplicatio
   constructor(private readonly parts: GatewayLifetimeParts) {}
 
   async onApplicationBootstrap(): Promise<void> {
-    this.parts.nats.start();
+    await this.register();
     await this.parts.boot.run();
     this.parts.capacity.recovered();
     const { recent, clock } = this.parts;
@@ -58,10 +71,40 @@ export class GatewayLifetime implements OnApplicationBootstrap, BeforeApplicatio
     this.housekeeping.unref();
   }
 
+  /** Rejects, and the process does not come up, where another gateway has this one's id. */
+  private async register(): Promise<void> {
+    const { nats, taken, ownerless, endProcess } = this.parts;
+    void nats.registered.then(() => {
+      ownerless.start();
+      this.followRedis();
+    });
+    nats.start();
+    let timer: NodeJS.Timeout | undefined;
+    const limit = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, REGISTRATION_WAIT_MS);
+    });
+    await Promise.race([nats.registered, limit, taken]).finally(() => clearTimeout(timer));
+    taken.catch(endProcess);
+  }
+
+  private followRedis(): void {
+    const { redis, admission, reassertions } = this.parts;
+    const isReady = () =>
+      void admission.connected().then(
+        () => reassertions.redisIsReady(admission.runId),
+        // The connection is gone again; the next one will say so.
+        () => undefined,
+      );
+    redis.on('ready', isReady);
+    if (redis.status === 'ready') isReady();
+  }
+
   /** Before the HTTP server closes: it would wait for open streams without a deadline. */
   async beforeApplicationShutdown(): Promise<void> {
-    const { drain, journal, shipper, writes, nats, boot } = this.parts;
+    const { drain, journal, shipper, writes, nats, boot, reassertions, ownerless } = this.parts;
     boot.stop();
+    ownerless.stop();
+    reassertions.stop();
     await drain.drain();
     await journal.flush();
     await nats.stopListening();

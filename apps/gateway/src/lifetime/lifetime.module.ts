@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { AdmissionClient } from '@tensorloop/admission/admission-client';
 import { RecentAdmissions } from '@tensorloop/admission/recent-admissions';
 import { NatsLink } from '@tensorloop/messaging/connection';
 import { LOGGER } from '@tensorloop/nest-kit/logging';
@@ -21,6 +22,8 @@ import { ProxyModule } from '../proxy/proxy.module.js';
 import { Ticker } from '../proxy/ticker.service.js';
 import { BootRecovery } from '../recovery/boot-recovery.service.js';
 import { EpochRecovery } from '../recovery/epoch-recovery.service.js';
+import { OwnerlessHolds } from '../recovery/ownerless-holds.service.js';
+import { Reassertions } from '../recovery/reassertions.service.js';
 import { RecoveryModule } from '../recovery/recovery.module.js';
 import { RedisWrites } from '../settlement/redis-writes.service.js';
 import { SettleAcks } from '../settlement/settle-acks.service.js';
@@ -30,8 +33,10 @@ import { ProviderUpstream } from '../upstreams/provider-upstream.service.js';
 import { UpstreamsModule } from '../upstreams/upstreams.module.js';
 import { TokenEstimator } from '../usage/token-estimator.service.js';
 import { GatewayLifetime } from './gateway-lifetime.js';
+import { TakenId } from './taken-id.js';
 
-type WiringTuple = [JournalHome, NatsLink, ModelStore, Shipper, SettleAcks, EpochRecovery, Logger];
+type WiringTuple = [JournalHome, NatsLink, ModelStore, Shipper, SettleAcks, EpochRecovery, Reassertions, TakenId, Logger];
+type RecoveryTuple = [Reassertions, OwnerlessHolds, AdmissionClient, TakenId];
 type StateTuple = [JournalHome, Journal, DiskGuard, Capacity, BootRecovery, NatsWiring, NatsLink, RpcClient];
 type ServingTuple = [
   Redis,
@@ -45,6 +50,8 @@ type ServingTuple = [
   TokenEstimator,
 ];
 
+type LifetimeTuple = [...StateTuple, ...RecoveryTuple, ...ServingTuple];
+
 @Module({
   imports: [
     JournalModule,
@@ -57,11 +64,15 @@ type ServingTuple = [
     UpstreamsModule,
   ],
   providers: [
+    { provide: TakenId, inject: [LOGGER], useFactory: (logger: Logger) => new TakenId(logger) },
     {
       provide: NatsWiring,
-      inject: [JournalHome, NatsLink, ModelStore, Shipper, SettleAcks, EpochRecovery, LOGGER],
-      useFactory: (...[home, link, models, shipper, acks, epochs, logger]: WiringTuple) =>
-        new NatsWiring({ gatewayId: home.gatewayId, link, models, shipper, acks, epochs, logger }),
+      inject: [JournalHome, NatsLink, ModelStore, Shipper, SettleAcks, EpochRecovery, Reassertions, TakenId, LOGGER],
+      useFactory: (...[home, link, models, shipper, acks, epochs, reassertions, takenId, logger]: WiringTuple) => {
+        const { gatewayId, journalId } = home;
+        const onTaken = takenId.onTaken;
+        return new NatsWiring({ gatewayId, journalId, link, models, shipper, acks, epochs, reassertions, onTaken, logger });
+      },
     },
     {
       provide: GatewayLifetime,
@@ -74,6 +85,10 @@ type ServingTuple = [
         NatsWiring,
         NatsLink,
         RpcClient,
+        Reassertions,
+        OwnerlessHolds,
+        AdmissionClient,
+        TakenId,
         Redis,
         RecentAdmissions,
         RedisClock,
@@ -84,7 +99,8 @@ type ServingTuple = [
         ProviderUpstream,
         TokenEstimator,
       ],
-      useFactory: (...[home, journal, disk, capacity, boot, nats, link, rpc, ...serving]: [...StateTuple, ...ServingTuple]) => {
+      useFactory: (...[home, journal, disk, capacity, boot, nats, link, rpc, ...rest]: LifetimeTuple) => {
+        const [reassertions, ownerless, admission, takenId, ...serving] = rest;
         const [redis, recent, clock, writes, shipper, drain, ticker, upstream, estimator] = serving;
         return new GatewayLifetime({
           home,
@@ -95,6 +111,11 @@ type ServingTuple = [
           nats,
           link,
           rpc,
+          reassertions,
+          ownerless,
+          admission,
+          taken: takenId.taken,
+          endProcess: () => takenId.endProcess(),
           redis,
           recent,
           clock,

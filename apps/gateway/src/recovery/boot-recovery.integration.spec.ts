@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { waitUntil } from '@tensorloop/testing/wait-until';
 import { GatewayFixture, startGateway, type TestKey } from '../../test/gateway-fixture.js';
+import { SECOND_LOOK_MS } from './ownerless-holds.service.js';
 
 const START_TIMEOUT_MS = 30_000;
 const TEST_TIMEOUT_MS = 30_000;
@@ -124,7 +125,11 @@ describe('after kill -9 in the middle of a stream', () => {
       expect(await openStates(account)).toEqual(['held']);
       await fixture.gateway.stop('SIGKILL');
       await fixture.restartGateway();
-      await waitUntil(async () => (await openStates(account)).length === 0);
+      await waitUntil(async () => (await openStates(account)).length === 0, {
+        timeoutMs: 3 * SECOND_LOOK_MS,
+        what: 'the second look',
+      });
+      expect(await fixture.metric('tensorloop_gateway_ownerless_holds_total')).toBe(1);
     },
     TEST_TIMEOUT_MS,
   );
@@ -189,6 +194,36 @@ describe('a journal folder', () => {
     async () => {
       const second = startGateway({ folder: fixture.folder, redisUrl: fixture.redisServer.url, natsUrl: fixture.nats.url });
       await expect(second).rejects.toThrow(/belongs to another running gateway/);
+    },
+    TEST_TIMEOUT_MS,
+  );
+});
+
+describe('a gateway id', () => {
+  it(
+    'that a running gateway has is refused to one with another folder, which says why',
+    async () => {
+      const second = startGateway({
+        folder: `${fixture.folder}/second`,
+        redisUrl: fixture.redisServer.url,
+        natsUrl: fixture.nats.url,
+        environment: { GATEWAY_ID: fixture.gatewayId },
+      });
+      await expect(second).rejects.toThrow(/gateway could not start: The id "[^"]+" belongs to another running gateway/);
+      expect((await fixture.chat(key, {})).status).toBe(200);
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  it(
+    'that another took while this one was cut off ends it, open calls first',
+    async () => {
+      const stream = await fixture.chat(key, { stream: true, x_sim: { completionTokens: 40, chunkMs: 20 } });
+      await fixture.takeGatewayId();
+      expect(await stream.text()).toMatch(/data: \[DONE\]\n\n$/);
+      expect(await exitCode()).toBe(1);
+      await fixture.giveGatewayIdBack();
+      await fixture.restartGateway();
     },
     TEST_TIMEOUT_MS,
   );

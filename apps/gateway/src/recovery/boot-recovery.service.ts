@@ -1,5 +1,3 @@
-import type { AdmissionView } from '@tensorloop/admission/admission-view';
-import { isUuid7, uuid7Time } from '@tensorloop/kernel/uuid7';
 import type { Journal } from '../journal/journal.service.js';
 import type { JournalEntry } from '../journal/journal.types.js';
 import type { CallSettler } from '../settlement/call-settler.service.js';
@@ -8,28 +6,20 @@ import type { Shipper } from '../settlement/shipper.service.js';
 
 /** Settlements sent to Redis at a time while catching up, so that calls being served are not crowded out. */
 export const RESETTLE_BATCH = 100;
-/** The search for ownerless holds is repeated this often until it has gone through once. */
-export const SEARCH_RETRY_MS = 2_000;
 
 const OK = 200;
 const INTERNAL_ERROR = 500;
 
 export interface BootRecoveryParts {
-  gatewayId: string;
   journal: Journal;
   settler: CallSettler;
   shipper: Shipper;
   writes: RedisWrites;
-  view: AdmissionView;
-  /** Unix ms at which this process began; holds of requests minted earlier are the last run's. */
-  bootAtMs: number;
-  onProblem: (error: unknown) => void;
 }
 
-/** Settles what the last run of this gateway left behind: nothing is lost, and nothing stays held. */
+/** Settles what the last run of this gateway left behind: nothing is lost, and nothing that was journalled stays held. */
 export class BootRecovery {
   private isStopping = false;
-  private timer: NodeJS.Timeout | null = null;
 
   constructor(private readonly parts: BootRecoveryParts) {}
 
@@ -40,12 +30,10 @@ export class BootRecovery {
     for (const entry of ended) this.parts.shipper.resume(entry.accepted.requestId);
     await Promise.all(left.filter((entry) => entry.completed === null).map((entry) => this.closeDied(entry)));
     void this.resettle(ended);
-    void this.searchOwnerless();
   }
 
   stop(): void {
     this.isStopping = true;
-    if (this.timer !== null) clearTimeout(this.timer);
   }
 
   /** A call cut by this gateway's own death is charged what the last durable progress record counted (DESIGN "Who pays what"). */
@@ -75,26 +63,6 @@ export class BootRecovery {
             : undefined;
         }),
       );
-    }
-  }
-
-  /** Holds that Redis placed for us and whose call never reached the journal: nobody else would ever release them. */
-  private async searchOwnerless(): Promise<void> {
-    if (this.isStopping) return;
-    try {
-      for await (const accountTag of this.parts.view.listAccountTags()) await this.releaseOwnerless(accountTag);
-    } catch (error) {
-      this.parts.onProblem(error);
-      this.timer = setTimeout(() => void this.searchOwnerless(), SEARCH_RETRY_MS);
-      this.timer.unref();
-    }
-  }
-
-  private async releaseOwnerless(accountTag: string): Promise<void> {
-    const { view, gatewayId, journal, writes, bootAtMs } = this.parts;
-    for (const { requestId, state } of await view.listOwnedOpen(accountTag, gatewayId)) {
-      const isOfLastRun = isUuid7(requestId) && uuid7Time(requestId) < bootAtMs;
-      if (state === 'held' && isOfLastRun && !journal.entries.has(requestId)) await writes.release(accountTag, requestId);
     }
   }
 }

@@ -5,6 +5,7 @@ import { RecentAdmissions } from '@tensorloop/admission/recent-admissions';
 import { NatsLink } from '@tensorloop/messaging/connection';
 import { LOGGER } from '@tensorloop/nest-kit/logging';
 import type { Logger } from '@tensorloop/observability/logger';
+import { Metrics } from '@tensorloop/observability/metrics';
 import { AdmissionStateModule } from '../admission/admission-state.module.js';
 import { InFlight } from '../admission/in-flight.service.js';
 import { RedisClock } from '../admission/redis-clock.service.js';
@@ -19,9 +20,45 @@ import { Shipper } from '../settlement/shipper.service.js';
 import { BootRecovery } from './boot-recovery.service.js';
 import { EpochRecovery, type EpochRecoveryParts } from './epoch-recovery.service.js';
 import { NatsRegistry } from './nats-registry.js';
+import { OwnerlessHolds } from './ownerless-holds.service.js';
+import { Reassertions } from './reassertions.service.js';
 
 type EpochTuple = [JournalHome, AdmissionClient, Journal, InFlight, RecentAdmissions, RedisClock, NatsLink, Logger];
-type BootTuple = [JournalHome, Journal, CallSettler, Shipper, RedisWrites, AdmissionView, Logger];
+type BootTuple = [Journal, CallSettler, Shipper, RedisWrites];
+type ReassertionTuple = [EpochRecovery, Journal, RedisWrites, Logger];
+type OwnerlessTuple = [JournalHome, Journal, RedisWrites, AdmissionView, RedisClock, NatsLink, Metrics, Logger];
+
+function createOwnerlessHolds(
+  ...[home, journal, writes, view, redisClock, link, metrics, logger]: OwnerlessTuple
+): OwnerlessHolds {
+  const { gatewayId } = home;
+  const registry = new NatsRegistry(link);
+  const released = metrics.counter<'owner'>({
+    name: 'tensorloop_gateway_ownerless_holds_total',
+    help: 'Holds given back because nobody will settle them: our own that were never journalled, or of a gateway that is lost.',
+    labels: ['owner'],
+  });
+  for (const owner of ['self', 'lost']) released.inc({ owner }, 0);
+  return new OwnerlessHolds({
+    gatewayId,
+    journal,
+    writes,
+    view,
+    listLive: () => registry.listLive(),
+    redisNowMs: () => redisClock.nowMs(),
+    onReleased: (hold) => {
+      const owner = hold.gatewayId === gatewayId ? 'self' : 'lost';
+      released.inc({ owner });
+      logger.warn(
+        { requestId: hold.requestId, ownerGatewayId: hold.gatewayId, amountNanoUsd: hold.amountNanoUsd.toString() },
+        owner === 'self'
+          ? 'a hold that is not in the journal was given back'
+          : 'a hold of a gateway that is lost was given back',
+      );
+    },
+    onProblem: (err) => logger.warn({ err }, 'the search for ownerless holds will be repeated'),
+  });
+}
 
 @Module({
   imports: [JournalModule, AdmissionStateModule, SettlementModule, MessagingModule],
@@ -46,22 +83,26 @@ type BootTuple = [JournalHome, Journal, CallSettler, Shipper, RedisWrites, Admis
     },
     {
       provide: BootRecovery,
-      inject: [JournalHome, Journal, CallSettler, Shipper, RedisWrites, AdmissionView, LOGGER],
-      useFactory: (...[home, journal, settler, shipper, writes, view, logger]: BootTuple) => {
-        const onProblem = (err: unknown) => logger.warn({ err }, 'the search for ownerless holds will be repeated');
-        return new BootRecovery({
-          gatewayId: home.gatewayId,
-          journal,
-          settler,
-          shipper,
-          writes,
-          view,
-          bootAtMs: Date.now(),
-          onProblem,
-        });
+      inject: [Journal, CallSettler, Shipper, RedisWrites],
+      useFactory: (...[journal, settler, shipper, writes]: BootTuple) =>
+        new BootRecovery({ journal, settler, shipper, writes }),
+    },
+    {
+      provide: Reassertions,
+      inject: [EpochRecovery, Journal, RedisWrites, LOGGER],
+      useFactory: (...[epochs, journal, writes, logger]: ReassertionTuple) => {
+        const onProblem = (err: unknown) => logger.warn({ err }, 'an account could not be re-asserted in Redis');
+        const reassertions = new Reassertions({ epochs, journal, onProblem });
+        writes.watchMissing((accountTag, requestId) => reassertions.missing(accountTag, requestId));
+        return reassertions;
       },
     },
+    {
+      provide: OwnerlessHolds,
+      inject: [JournalHome, Journal, RedisWrites, AdmissionView, RedisClock, NatsLink, Metrics, LOGGER],
+      useFactory: createOwnerlessHolds,
+    },
   ],
-  exports: [EpochRecovery, BootRecovery],
+  exports: [EpochRecovery, BootRecovery, Reassertions, OwnerlessHolds],
 })
 export class RecoveryModule {}
