@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { RoleKey } from '@tensorloop/db/roles';
 import type { ManagedServer } from '@tensorloop/servers/managed-server';
 import { startService } from '@tensorloop/servers/service';
@@ -53,6 +53,7 @@ export const startMetering: Launch = (inputs) => {
 
 export const startControlPlane: Launch = (inputs) => {
   const { databaseUrls, options, secrets, stack } = inputs;
+  const catalogueFile = inputs.inheritedEnv['MODEL_CATALOGUE_FILE'];
   const { controlPlaneUrl, gatewayUrl } = serviceUrls(options);
   const env = {
     DATABASE_URL: databaseUrls.controlApp,
@@ -61,6 +62,8 @@ export const startControlPlane: Launch = (inputs) => {
     KEY_PEPPER: secrets.keyPepper,
     PUBLIC_URL: controlPlaneUrl,
     GATEWAY_URL: gatewayUrl,
+    // As the shell meant it: the service runs in a folder of its own.
+    MODEL_CATALOGUE_FILE: catalogueFile && resolve(catalogueFile),
   };
   return launch(inputs, { name: 'control-plane', port: options.ports.controlPlane, env });
 };

@@ -18,6 +18,8 @@ export const configSchema = z.object({
   KEY_PEPPER: z.string().min(PEPPER_LENGTH_MIN, `expected at least ${PEPPER_LENGTH_MIN} characters`),
   /** Where browsers reach this service. Decides cookies (https) and which Origin is ours. */
   PUBLIC_URL: baseUrl.default(`http://localhost:${DEFAULT_PORT}`),
+  /** The model catalogue as a YAML or JSON file, followed while it changes. Without it the tables are as they were seeded. */
+  MODEL_CATALOGUE_FILE: z.string().optional(),
   /** Where clients reach the gateway, without "/v1". */
   GATEWAY_URL: baseUrl.default('http://localhost:4000'),
 });

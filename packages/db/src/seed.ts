@@ -67,12 +67,13 @@ async function seedModel(client: pg.Client, model: SeedData['models'][number]): 
   // `is_retired` is the operator's and survives.
   await client.query(
     `INSERT INTO control.models (id, owned_by, created_at, endpoints, context_tokens, max_output_tokens,
-       tokens_per_kilobyte_max, overhead_tokens, overhead_tokens_per_message, image_tokens_max)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+       tokens_per_kilobyte_max, overhead_tokens, overhead_tokens_per_message, image_tokens_max, aliases)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
      ON CONFLICT (id) DO UPDATE SET (owned_by, created_at, endpoints, context_tokens, max_output_tokens,
-       tokens_per_kilobyte_max, overhead_tokens, overhead_tokens_per_message, image_tokens_max)
+       tokens_per_kilobyte_max, overhead_tokens, overhead_tokens_per_message, image_tokens_max, aliases)
        = ROW (EXCLUDED.owned_by, EXCLUDED.created_at, EXCLUDED.endpoints, EXCLUDED.context_tokens, EXCLUDED.max_output_tokens,
-       EXCLUDED.tokens_per_kilobyte_max, EXCLUDED.overhead_tokens, EXCLUDED.overhead_tokens_per_message, EXCLUDED.image_tokens_max)`,
+       EXCLUDED.tokens_per_kilobyte_max, EXCLUDED.overhead_tokens, EXCLUDED.overhead_tokens_per_message, EXCLUDED.image_tokens_max,
+       EXCLUDED.aliases)`,
     [
       model.id,
       model.ownedBy,
@@ -84,6 +85,7 @@ async function seedModel(client: pg.Client, model: SeedData['models'][number]): 
       model.overheadTokens,
       model.overheadTokensPerMessage,
       model.imageTokensMax,
+      model.aliases,
     ],
   );
 }

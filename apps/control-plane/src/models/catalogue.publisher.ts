@@ -4,8 +4,8 @@ import { LOGGER } from '@tensorloop/nest-kit/logging';
 import type { Logger } from '@tensorloop/observability/logger';
 import { ModelsService } from './models.service.js';
 
-/** The tables are compared with the snapshot this often, which finds changes made by operators and by seeding. */
-const COMPARE_INTERVAL_MS = 5_000;
+/** The file is looked at and the tables are compared with the snapshot this often, which finds what operators and seeding change. */
+const COMPARE_INTERVAL_MS = 2_000;
 const FAILURE_INTERVAL_MS = 500;
 
 /** Keeps the catalogue snapshot in line with the tables, from boot on and through outages of NATS and PostgreSQL. */
@@ -16,6 +16,7 @@ export class CataloguePublisher implements OnApplicationBootstrap, OnModuleDestr
   private isStopping = false;
   private isPublished = false;
   private lastProblem = '';
+  private fileProblem = '';
 
   constructor(
     @Inject(ModelsService) private readonly models: ModelsService,
@@ -26,6 +27,14 @@ export class CataloguePublisher implements OnApplicationBootstrap, OnModuleDestr
     health.register('model_catalogue', async () => {
       if (!this.isPublished) throw new Error('not published yet');
     });
+    // The last good catalogue stays in force, so a mistake in the file stops nobody; but somebody should see it.
+    health.register(
+      'model_catalogue_file',
+      async () => {
+        if (this.fileProblem !== '') throw new Error('the file was not applied; the log says why');
+      },
+      { isRequired: false },
+    );
   }
 
   onApplicationBootstrap(): void {
@@ -46,6 +55,7 @@ export class CataloguePublisher implements OnApplicationBootstrap, OnModuleDestr
   }
 
   private async runRound(): Promise<number> {
+    await this.applyFile();
     try {
       const revision = await this.models.publishCatalogue();
       if (revision !== null) this.logger.info({ revision }, 'published the model catalogue');
@@ -58,6 +68,19 @@ export class CataloguePublisher implements OnApplicationBootstrap, OnModuleDestr
       if (problem !== this.lastProblem) this.logger.warn({ err }, 'the model catalogue cannot be published; trying again');
       this.lastProblem = problem;
       return FAILURE_INTERVAL_MS;
+    }
+  }
+
+  /** What cannot be applied does not keep the tables from being published. */
+  private async applyFile(): Promise<void> {
+    try {
+      const written = await this.models.applyFile();
+      if (written !== null) this.logger.info({ models: written }, 'applied the model catalogue file');
+      this.fileProblem = '';
+    } catch (err) {
+      const problem = err instanceof Error ? err.message : String(err);
+      if (problem !== this.fileProblem) this.logger.error({ err }, 'the model catalogue file was not applied');
+      this.fileProblem = problem;
     }
   }
 }

@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type ModelCatalogue, modelCatalogueSchema } from '@tensorloop/contracts/model-catalogue';
 import { MODEL_CATALOGUE_KEY } from '@tensorloop/contracts/subjects';
@@ -5,16 +7,21 @@ import { seed } from '@tensorloop/db/seed';
 import { connectNats } from '@tensorloop/messaging/connection';
 import { readSnapshot } from '@tensorloop/messaging/snapshots';
 import { ensureBuckets } from '@tensorloop/messaging/streams';
+import { makeTestFolder, removeTestFolder } from '@tensorloop/testing/test-folder';
 import { waitUntil } from '@tensorloop/testing/wait-until';
 import { START_TIMEOUT_MS, startControlPlane, type TestControlPlane } from '../control-plane.fixture.js';
 
 const CHANGE_TIMEOUT_MS = 15_000;
 
+let folder: string;
+let file: string;
 let plane: TestControlPlane;
 let read: () => Promise<ModelCatalogue | null>;
 let closeNats: () => Promise<void>;
 beforeAll(async () => {
-  plane = await startControlPlane();
+  folder = makeTestFolder('catalogue');
+  file = join(folder, 'models.yaml');
+  plane = await startControlPlane({ MODEL_CATALOGUE_FILE: file });
   const connection = await connectNats({ url: plane.nats.url, name: 'spec' });
   const { snapshots } = await ensureBuckets(connection);
   read = async () => (await readSnapshot(snapshots, MODEL_CATALOGUE_KEY, modelCatalogueSchema))?.value ?? null;
@@ -23,6 +30,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await closeNats();
   await plane.close();
+  removeTestFolder(folder);
 });
 
 describe('the model catalogue', () => {
@@ -48,4 +56,73 @@ describe('the model catalogue', () => {
     },
     START_TIMEOUT_MS,
   );
+
+  it(
+    'follows its file while it changes, retires what the file does not name, and survives mistakes in it',
+    async () => {
+      const catalogueWhen = (what: string, isTrue: (catalogue: ModelCatalogue) => boolean) =>
+        waitUntil(
+          async () => {
+            const catalogue = await read();
+            return catalogue !== null && isTrue(catalogue) ? catalogue : null;
+          },
+          { timeoutMs: CHANGE_TIMEOUT_MS, what },
+        );
+      writeFileSync(file, fileOf('http://one.test/v1'));
+      const applied = await catalogueWhen('the catalogue of the file', ({ models }) =>
+        models.some(({ id, aliases }) => id === 'gpt-4o-mini' && aliases.includes('small')),
+      );
+      const offered = applied?.models.filter(({ isRetired }) => !isRetired) ?? [];
+      expect(offered.map(({ id }) => id)).toEqual(['gpt-4o-mini', 'house-model']);
+      expect(offered[0]?.deployments).toEqual([
+        expect.objectContaining({ id: 'azure', provider: 'azure-openai', apiVersion: '2025-01-01', priority: 1, weight: 1 }),
+        expect.objectContaining({ id: 'openai', weight: 3, concurrencyMax: 10, queueMax: 20, baseUrl: 'http://one.test/v1' }),
+      ]);
+      expect(applied?.models.filter(({ isRetired }) => isRetired).every(({ deployments }) => deployments.length === 0)).toBe(
+        true,
+      );
+
+      writeFileSync(file, 'models: [{ id: gpt-4o-mini, credential: sk-planted-secret }]');
+      await waitUntil(() => plane.logLines.some((line) => line.includes('models[0].ownedBy')), {
+        timeoutMs: CHANGE_TIMEOUT_MS,
+        what: 'the mistake in the log',
+      });
+      expect(plane.logLines.join()).not.toContain('planted-secret');
+      expect((await fetch(`${plane.url}/health/ready`)).status).toBe(200);
+      expect((await read())?.revision).toBe(applied?.revision);
+
+      writeFileSync(file, fileOf('http://two.test/v1'));
+      await catalogueWhen('the corrected file', ({ models }) =>
+        models.some(({ deployments }) => deployments.some(({ baseUrl }) => baseUrl === 'http://two.test/v1')),
+      );
+    },
+    START_TIMEOUT_MS,
+  );
 });
+
+function fileOf(baseUrl: string): string {
+  return `
+models:
+  - id: gpt-4o-mini
+    ownedBy: openai
+    endpoints: [chat.completions]
+    contextTokens: 128000
+    maxOutputTokens: 16384
+    aliases: [small]
+    deployments:
+      - { id: openai, provider: openai, baseUrl: "${baseUrl}", credential: env:OPENAI_API_KEY, weight: 3, concurrencyMax: 10, queueMax: 20 }
+      - id: azure
+        provider: azure-openai
+        baseUrl: https://mine.openai.azure.com/openai
+        apiVersion: 2025-01-01
+        credential: file:///run/secrets/azure
+        priority: 1
+  - id: house-model
+    ownedBy: us
+    endpoints: [chat.completions, embeddings]
+    contextTokens: 32768
+    maxOutputTokens: 8192
+    deployments:
+      - { id: vllm, provider: openai, baseUrl: http://10.0.0.5:8000/v1, upstreamModel: meta-llama/Llama-3.1-8B-Instruct }
+`;
+}

@@ -5,6 +5,7 @@ import { MODEL_CATALOGUE_KEY } from '@tensorloop/contracts/subjects';
 import { NatsLink } from '@tensorloop/messaging/connection';
 import { readSnapshot, SnapshotInvalidError, writeSnapshot } from '@tensorloop/messaging/snapshots';
 import { ensureBuckets } from '@tensorloop/messaging/streams';
+import { CatalogueFile } from './catalogue-file.service.js';
 import { ModelsRepository } from './models.repository.js';
 
 @Injectable()
@@ -12,7 +13,13 @@ export class ModelsService {
   constructor(
     @Inject(ModelsRepository) private readonly repository: ModelsRepository,
     @Inject(NatsLink) private readonly nats: NatsLink,
+    @Inject(CatalogueFile) private readonly file: CatalogueFile,
   ) {}
+
+  /** How many models the catalogue file brought into the tables; null when it has nothing new. Rejects when it is not valid. */
+  applyFile(): Promise<number | null> {
+    return this.file.apply();
+  }
 
   /** Ids of the models that can be put on an allowlist. */
   async listIds(): Promise<ReadonlySet<string>> {
