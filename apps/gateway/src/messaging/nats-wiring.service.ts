@@ -79,6 +79,7 @@ export class NatsWiring {
 
   /** A gateway that is only half connected looks alive and is not: whatever fails is said and tried again. */
   private async keepTrying(connection: NatsConnection): Promise<void> {
+    void this.followReconnects(connection);
     for (let attempt = 1; !this.isStopping && !connection.isClosed(); attempt++) {
       try {
         await this.wire(connection);
@@ -104,7 +105,6 @@ export class NatsWiring {
       onProblem,
       onBeat: () => this.beaten(connection, onProblem),
     });
-    void this.followReconnects(connection);
     await this.ensureStream(connection);
     this.publisher = createPublisher({ connection });
     shipper.connect(this.publisher);
