@@ -1,5 +1,6 @@
 import { isGiven, isRecord } from '../body/json-body.types.js';
-import { type ApiError, apiError } from '../errors/api-error.types.js';
+import { pricedTier, pricedTool, unsupportedField } from '../body/priced-fields.types.js';
+import type { ApiError } from '../errors/api-error.types.js';
 
 /** What a request contains besides text, as far as it bears on the most it can cost. */
 export interface ContentKinds {
@@ -12,9 +13,6 @@ export interface ContentKinds {
 
 /** Fields by which a provider adds history that the gateway cannot see. */
 const HIDDEN_HISTORY_FIELDS = ['previous_response_id', 'conversation', 'prompt'];
-/** Tool kinds that run at the client and have no price of their own. */
-const FREE_TOOL_KINDS = new Set(['function', 'custom']);
-
 function countPart(kinds: ContentKinds, part: unknown): void {
   const kind = isRecord(part) ? part.type : undefined;
   if (kind === 'text' || kind === 'refusal' || typeof part === 'string') return;
@@ -35,22 +33,14 @@ function readMessageContent(kinds: ContentKinds, messages: Record<string, unknow
   }
 }
 
-function pricedTool(fields: Record<string, unknown>): ApiError | null {
+function pricedField(fields: Record<string, unknown>): ApiError | null {
   if (isGiven(fields.web_search_options)) {
-    return apiError(
-      'unsupported_content',
+    return unsupportedField(
+      'web_search_options',
       'Web search has a price of its own that this gateway cannot hold; leave out "web_search_options".',
-      { param: 'web_search_options' },
     );
   }
-  const tools = Array.isArray(fields.tools) ? fields.tools : [];
-  const odd = tools.findIndex((tool) => !isRecord(tool) || !FREE_TOOL_KINDS.has(String(tool.type)));
-  if (odd === -1) return null;
-  return apiError(
-    'unsupported_content',
-    'Only tools of type "function" and "custom" are served: tools run by the provider have prices of their own.',
-    { param: `tools[${odd}].type` },
-  );
+  return pricedTool(fields.tools) ?? pricedTier(fields);
 }
 
 /** Finds what breaks the rule "bytes bound tokens". Unknown kinds are held for at the context window, never guessed low. */
@@ -58,7 +48,7 @@ export function readContentKinds(
   fields: Record<string, unknown>,
   messages: Record<string, unknown>[],
 ): ContentKinds | ApiError {
-  const refused = pricedTool(fields);
+  const refused = pricedField(fields);
   if (refused !== null) return refused;
   const kinds: ContentKinds = { images: 0, hasAudio: false, isUnbounded: false, predictionBytes: 0 };
   readMessageContent(kinds, messages);

@@ -49,6 +49,8 @@ describe('a request body', () => {
     ['n 0', { model: 'm', messages, n: 0 }, 'n'],
     ['n above the bound', { model: 'm', messages, n: 129 }, 'n'],
     ['web search', { model: 'm', messages, web_search_options: {} }, 'web_search_options'],
+    ['tools that are no list', { model: 'm', messages, tools: {} }, 'tools'],
+    ['a tier with a price of its own', { model: 'm', messages, service_tier: 'priority' }, 'service_tier'],
     ['a tool run by the provider', { model: 'm', messages, tools: [{ type: 'code_interpreter' }] }, 'tools[0].type'],
   ])('with %s is refused with 400 and the parameter named', (_name, body, param) => {
     const error = read(body);

@@ -1,4 +1,5 @@
-import { invalidField, isGiven, isRecord, missingField, parseFields, readCount, readModel } from '../body/json-body.types.js';
+import { invalidField, isRecord, missingField, parseFields, readCount, readModel } from '../body/json-body.types.js';
+import { readStream } from '../body/stream-fields.types.js';
 import { type ApiError, apiError } from '../errors/api-error.types.js';
 import { type ContentKinds, readContentKinds } from './chat-content.js';
 
@@ -24,19 +25,6 @@ function readMaxTokens(fields: Record<string, unknown>): number | null | ApiErro
   if (typeof newer === 'object' && newer !== null) return newer;
   // Given both, which one an upstream obeys is its own affair: hold for the larger.
   return older === null ? newer : Math.max(older, newer ?? 0);
-}
-
-/** `stream` and `stream_options`, alike in chat completions and their forerunner. */
-export function readStream(fields: Record<string, unknown>): { stream: boolean; wantsUsage: boolean } | ApiError {
-  const { stream, stream_options: options } = fields;
-  if (isGiven(stream) && typeof stream !== 'boolean') return invalidField('stream', '"stream" must be true or false.');
-  if (!isGiven(options)) return { stream: stream === true, wantsUsage: false };
-  if (!isRecord(options)) return invalidField('stream_options', '"stream_options" must be an object.');
-  if (stream !== true) return invalidField('stream_options', '"stream_options" may only be given when "stream" is true.');
-  const wanted = options.include_usage;
-  if (isGiven(wanted) && typeof wanted !== 'boolean')
-    return invalidField('stream_options.include_usage', '"stream_options.include_usage" must be true or false.');
-  return { stream: true, wantsUsage: wanted === true };
 }
 
 function readMessages(fields: Record<string, unknown>): Record<string, unknown>[] | ApiError {

@@ -1,6 +1,7 @@
 import type { Deployment } from '@tensorloop/contracts/model-catalogue';
 import { normaliseOpenAiUsage } from '@tensorloop/pricing/openai-usage';
 import { readBearer } from '../auth/bearer.service.js';
+import { usageOption } from '../body/stream-fields.types.js';
 import { type FieldChange, upstreamBody } from '../body/upstream-body.service.js';
 import { type ApiError, isApiError } from '../errors/api-error.types.js';
 import { OPENAI_SKIN } from '../errors/error-skin.types.js';
@@ -59,12 +60,6 @@ function changesFor({ stream, fields }: ChatRequest, deployment: Deployment, cla
   if (stream) changes.push(...usageOption(fields));
   if (clamp !== null) changes.push([limitField(deployment), clamp]);
   return changes;
-}
-
-/** The upstream is always asked for the usage of a stream; whether the client sees that event is its own choice. */
-function usageOption(fields: Record<string, unknown>): FieldChange[] {
-  const options = (fields.stream_options ?? {}) as Record<string, unknown>;
-  return options.include_usage === true ? [] : [['stream_options', { ...options, include_usage: true }]];
 }
 
 /** OpenAI's newer models refuse `max_tokens`; other servers of its format know nothing else. */
