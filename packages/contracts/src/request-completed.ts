@@ -27,6 +27,9 @@ export const OUTCOMES = [
 export const outcomeSchema = z.enum(OUTCOMES);
 export type Outcome = z.infer<typeof outcomeSchema>;
 
+/** Tries that an event may list. */
+export const ATTEMPTS_MAX = 16;
+
 /** One try at an upstream. */
 const attemptFieldsSchema = z.object({
   provider: z.string().max(64),
@@ -73,7 +76,8 @@ const requestCompletedFieldsSchema = z.object({
   latencyMs: z.number().nonnegative(),
   /** Admission → first byte to the client; null when none was sent. */
   firstByteMs: z.number().nonnegative().nullable(),
-  attempts: z.array(attemptSchema).max(16),
+  /** Where a call was tried more often: the first ones and the last. */
+  attempts: z.array(attemptSchema).max(ATTEMPTS_MAX),
 });
 
 /**

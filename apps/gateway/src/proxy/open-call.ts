@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Deployment } from '@tensorloop/contracts/model-catalogue';
-import type { Attempt } from '@tensorloop/contracts/request-completed';
+import { ATTEMPTS_MAX, type Attempt } from '@tensorloop/contracts/request-completed';
 import type { TraceSpan, Tracing } from '@tensorloop/observability/tracing';
 import type { ErrorSkin } from '../errors/error-skin.types.js';
 import type { AcceptedRecord } from '../journal/journal.types.js';
@@ -70,6 +70,8 @@ export class OpenCall {
   endAttempt(status: number | null, failure: UpstreamFailure | null): void {
     if (this.deployment === null) return;
     const { provider, upstreamModel } = this.deployment;
+    // An event that lists more would be quarantined: the first ones stay, and the last, which made the answer.
+    if (this.attempts.length === ATTEMPTS_MAX) this.attempts.pop();
     this.attempts.push({ provider, upstreamModel, status, failure, latencyMs: this.elapsedMs(this.attemptStartedAtMs) });
     this.deployment = null;
     if (status !== null) this.attemptSpan?.set('http.response.status_code', status);
