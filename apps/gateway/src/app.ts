@@ -5,6 +5,7 @@ import { HealthRegistry } from '@tensorloop/nest-kit/health';
 import { NestLogger } from '@tensorloop/nest-kit/logging';
 import type { FastifyInstance } from 'fastify';
 import { Redis } from 'ioredis';
+import { RedisClock } from './admission/redis-clock.service.js';
 import { AppModule, type Platform } from './app.module.js';
 import { ENDPOINTS } from './endpoints.js';
 import { watchGateway } from './health/gateway-health.js';
@@ -35,6 +36,7 @@ export async function createApp(platform: Platform): Promise<NestFastifyApplicat
     abortOnError: false,
   });
   const get = <Part>(token: new (...args: never[]) => Part) => app.get<Part>(token, { strict: false });
+  const clock = get(RedisClock);
   registerInferenceRoutes(adapter.getInstance() as unknown as FastifyInstance, {
     calls: get(InferenceCalls),
     endpoints: ENDPOINTS,
@@ -42,6 +44,7 @@ export async function createApp(platform: Platform): Promise<NestFastifyApplicat
     counting: get(TokenCounting),
     publicUrl: platform.config.PUBLIC_URL,
     dashboardUrl: platform.config.DASHBOARD_URL,
+    nowMs: () => clock.nowMs(),
     onDefect: (err, requestId) => platform.logger.error({ err, requestId }, 'a request could not be handled'),
   });
   watchGateway({

@@ -29,6 +29,11 @@ export const HOUSEKEEPING_MS = 60_000;
 /** A start waits this long for NATS to say that nobody else has this gateway's id; without NATS it goes on without. */
 export const REGISTRATION_WAIT_MS = 2_000;
 
+/** A start waits this long for Redis to say what time it is; without Redis no call is admitted in any case. */
+export const CLOCK_WAIT_MS = 1_000;
+const MS_PER_SECOND = 1_000;
+const MICROSECONDS_PER_MS = 1_000;
+
 export interface GatewayLifetimeParts {
   home: JournalHome;
   journal: Journal;
@@ -63,7 +68,9 @@ export class GatewayLifetime implements OnApplicationBootstrap, BeforeApplicatio
   constructor(private readonly parts: GatewayLifetimeParts) {}
 
   async onApplicationBootstrap(): Promise<void> {
+    const clockIsKnown = this.followClock();
     await this.register();
+    await clockIsKnown;
     await this.parts.boot.run();
     this.parts.capacity.recovered();
     const { recent, clock } = this.parts;
@@ -85,6 +92,25 @@ export class GatewayLifetime implements OnApplicationBootstrap, BeforeApplicatio
     });
     await Promise.race([nats.registered, limit, taken]).finally(() => clearTimeout(timer));
     taken.catch(endProcess);
+  }
+
+  /** Asks Redis for the time at each connection, so that the first call's id is of its time too. */
+  private followClock(): Promise<void> {
+    const { redis, clock } = this.parts;
+    return new Promise((resolve) => {
+      setTimeout(resolve, CLOCK_WAIT_MS).unref();
+      const isReady = () =>
+        void redis.time().then(
+          ([seconds, microseconds]) => {
+            clock.note(Number(seconds) * MS_PER_SECOND + Number(microseconds) / MICROSECONDS_PER_MS);
+            resolve();
+          },
+          // The connection is gone again; the next one is asked.
+          () => undefined,
+        );
+      redis.on('ready', isReady);
+      if (redis.status === 'ready') isReady();
+    });
   }
 
   private followRedis(): void {

@@ -26,6 +26,8 @@ export interface RouteParts {
   counting: TokenCounting;
   publicUrl: string;
   dashboardUrl: string;
+  /** Unix ms by Redis's clock: an id has to be of the day on which its call is admitted. */
+  nowMs: () => number;
   onDefect: (error: unknown, requestId: string) => void;
 }
 
@@ -70,7 +72,7 @@ function refuse(res: ServerResponse, error: ApiError, { surface, requestId }: { 
 function hijacked(parts: RouteParts, handler: Handler, surface = OPENAI_SURFACE) {
   return (request: FastifyRequest, reply: FastifyReply): void => {
     reply.hijack();
-    const requestId = uuid7();
+    const requestId = uuid7(parts.nowMs());
     handler(request.raw, Buffer.isBuffer(request.body) ? request.body : NO_BODY, { res: reply.raw, requestId }).catch(
       (error: unknown) => {
         parts.onDefect(error, requestId);

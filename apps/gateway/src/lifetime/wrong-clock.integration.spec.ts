@@ -1,0 +1,35 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { uuid7Time } from '@tensorloop/kernel/uuid7';
+import { GatewayFixture } from '../../test/gateway-fixture.js';
+
+const TIMEOUT_MS = 30_000;
+const MINUTE_MS = 60_000;
+const DAY_MS = 86_400_000;
+
+let fixture: GatewayFixture;
+
+beforeAll(async () => {
+  fixture = await GatewayFixture.start();
+}, TIMEOUT_MS);
+afterAll(() => fixture?.stop());
+
+describe('on a machine whose clock is three days behind', () => {
+  it(
+    'the first call has an id of the instant of its admission, and is charged',
+    async () => {
+      const shift = `const now = Date.now; Date.now = () => now() - ${3 * DAY_MS};`;
+      fixture.environment = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(shift)}` };
+      await fixture.gateway.stop('SIGKILL');
+      await fixture.restartGateway();
+      const key = await fixture.addKey();
+      const response = await fixture.chat(key, { x_sim: { promptTokens: 5, completionTokens: 3 } });
+      expect(response.status).toBe(200);
+      const event = await fixture.eventOf(response.headers.get('x-request-id'));
+      expect(Math.abs(uuid7Time(event.requestId) - event.admittedAtMs)).toBeLessThan(MINUTE_MS);
+      // The shift was in force: the gateway's own stamps show it.
+      expect(event.completedAtMs).toBeLessThan(event.admittedAtMs - 2 * DAY_MS);
+      expect(event.chargeNanoUsd).not.toBe('0');
+    },
+    TIMEOUT_MS,
+  );
+});
