@@ -2,9 +2,10 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { parseUsd } from '@tensorloop/kernel/money';
 import { waitUntil } from '@tensorloop/testing/wait-until';
 import { Redis } from 'ioredis';
+import type OpenAI from 'openai';
 import { chat, refusalOf } from './harness/chat.js';
 import { Installation, type KeyHolder, SETUP_TIMEOUT_MS } from './harness/installation.js';
-import { startTraffic } from './harness/traffic.js';
+import { startTraffic, type Traffic } from './harness/traffic.js';
 
 const TEST_TIMEOUT_MS = 90_000;
 const REFUSED_WITHIN_MS = 100;
@@ -15,11 +16,43 @@ let installation: Installation;
 let holder: KeyHolder;
 
 beforeAll(async () => {
-  installation = await Installation.start();
+  installation = await Installation.start({ gateways: 2 });
   holder = await installation.mint(await installation.signUp('internal'));
-  await chat(holder.client);
+  await Promise.all(clientsOf(holder).map((client) => chat(client)));
 }, SETUP_TIMEOUT_MS);
 afterAll(() => installation?.stop(), SETUP_TIMEOUT_MS);
+
+/** The same key at both gateways. */
+function clientsOf(owner: KeyHolder): OpenAI[] {
+  return [owner.client, installation.atSecondGateway(owner).client];
+}
+
+/** Calls at both gateways at once. */
+class BothTraffic {
+  private readonly each: Traffic[];
+
+  constructor(owner: KeyHolder) {
+    this.each = clientsOf(owner).map((client) => startTraffic(client, { concurrency: CONCURRENCY / 2, sim: SIM }));
+  }
+
+  get completed(): number {
+    return this.each.reduce((sum, { completed }) => sum + completed.length, 0);
+  }
+  get failures(): string[] {
+    return this.each.flatMap(({ failed }) => failed);
+  }
+
+  /** Until every gateway has seen so many more calls through. */
+  async serves(calls: number, timeoutMs = 20_000): Promise<void> {
+    const goals = this.each.map(({ completed }) => completed.length + calls);
+    const isReached = () => this.each.every(({ completed }, index) => completed.length >= (goals[index] as number));
+    await waitUntil(isReached, { timeoutMs, what: 'both gateways to serve' });
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.each.map((traffic) => traffic.stop()));
+  }
+}
 
 async function flushRedis(): Promise<void> {
   const redis = new Redis(installation.redis.url);
@@ -27,41 +60,50 @@ async function flushRedis(): Promise<void> {
   redis.disconnect();
 }
 
+async function killRedis(): Promise<void> {
+  await installation.redis.kill();
+  await installation.redis.restart();
+}
+
 describe('Redis', () => {
   it(
     'down: calls are refused with 503 within 100 ms, and served again once it is back, by itself',
     async () => {
       await installation.redis.kill();
-      // The first call after the death may be the one that notices it.
-      await refusalOf(chat(holder.client));
-      const durations: number[] = [];
-      for (let call = 0; call < 5; call++) {
-        const startedAt = performance.now();
-        expect(await refusalOf(chat(holder.client))).toMatchObject({ status: 503 });
-        durations.push(performance.now() - startedAt);
+      for (const client of clientsOf(holder)) {
+        // The first call after the death may be the one that notices it.
+        await refusalOf(chat(client));
+        const durations: number[] = [];
+        for (let call = 0; call < 5; call++) {
+          const startedAt = performance.now();
+          expect(await refusalOf(chat(client))).toMatchObject({ status: 503 });
+          durations.push(performance.now() - startedAt);
+        }
+        expect(Math.min(...durations)).toBeLessThan(REFUSED_WITHIN_MS);
+        expect(durations.sort((a, b) => a - b)[2]).toBeLessThan(REFUSED_WITHIN_MS);
       }
-      expect(Math.min(...durations)).toBeLessThan(REFUSED_WITHIN_MS);
-      expect(durations.sort((a, b) => a - b)[2]).toBeLessThan(REFUSED_WITHIN_MS);
       await installation.redis.restart();
-      await waitUntil(() => chat(holder.client), { timeoutMs: 15_000, what: 'calls to be served again' });
+      for (const client of clientsOf(holder))
+        await waitUntil(() => chat(client), { timeoutMs: 15_000, what: 'calls to be served again' });
       await installation.auditExactly(2);
     },
     TEST_TIMEOUT_MS,
   );
 
-  it(
-    'flushed in mid-traffic: what was spent before still counts, and the books are exact after the rebuild',
-    async () => {
-      const traffic = startTraffic(holder.client, { concurrency: 8, sim: SIM });
-      await waitUntil(() => traffic.completed.length >= 40, { timeoutMs: 20_000 });
-      await flushRedis();
-      const before = traffic.completed.length;
-      await waitUntil(() => traffic.completed.length >= before + 40, {
-        timeoutMs: 20_000,
-        what: 'the account to be served again',
-      });
+  it.each([
+    ['flushed', flushRedis],
+    ['killed and started again with nothing in it', killRedis],
+  ])(
+    '%s in mid-traffic of two gateways: both serve again by themselves, nothing is counted twice or forgotten',
+    async (_how, harm) => {
+      const traffic = new BothTraffic(holder);
+      await traffic.serves(15);
+      await harm();
+      await traffic.serves(15);
       await traffic.stop();
-      await installation.auditExactly(traffic.completed.length);
+      expect(traffic.failures.filter((failure) => failure.startsWith('4'))).toEqual([]);
+      // The audit compares what Redis counts now with what metering committed, for every key and day.
+      await installation.auditExactly(traffic.completed);
     },
     TEST_TIMEOUT_MS,
   );
@@ -71,20 +113,20 @@ describe('Redis', () => {
     async () => {
       const budgetUsd = '0.002';
       const poor = await installation.mint(holder, { budgetUsd });
-      const traffic = startTraffic(poor.client, { concurrency: CONCURRENCY, sim: SIM });
+      const traffic = new BothTraffic(poor);
       for (let flush = 0; flush < 3; flush++) {
-        const attempts = traffic.completed.length + traffic.failed.length;
-        await waitUntil(() => traffic.completed.length + traffic.failed.length >= attempts + 20, { timeoutMs: 20_000 });
+        const attempts = traffic.completed + traffic.failures.length;
+        await waitUntil(() => traffic.completed + traffic.failures.length >= attempts + 20, { timeoutMs: 20_000 });
         await flushRedis();
       }
-      const isSpent = (failure: string) => failure.startsWith('429 budget_exceeded');
-      await waitUntil(() => traffic.failed.some(isSpent), { timeoutMs: 30_000, what: 'the budget to be spent' });
+      const refusals = () => traffic.failures.filter((failure) => failure.startsWith('429 budget_exceeded')).length;
+      await waitUntil(() => refusals() > 0, { timeoutMs: 30_000, what: 'the budget to be spent' });
       // What was spent is still spent after yet another loss: nothing is served any more.
       await flushRedis();
-      const served = traffic.completed.length;
-      const refused = traffic.failed.filter(isSpent).length;
-      await waitUntil(() => traffic.failed.filter(isSpent).length >= refused + 20, { timeoutMs: 30_000 });
-      expect(traffic.completed.length - served).toBeLessThanOrEqual(CONCURRENCY);
+      const served = traffic.completed;
+      const refused = refusals();
+      await waitUntil(() => refusals() >= refused + 20, { timeoutMs: 30_000 });
+      expect(traffic.completed - served).toBeLessThanOrEqual(CONCURRENCY);
       await traffic.stop();
       await installation.auditExactly(1);
       const [row] = await installation.database.query<{ spent: string }>(
