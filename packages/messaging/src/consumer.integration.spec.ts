@@ -124,6 +124,17 @@ describe('the batch consumer', () => {
     expect(delaysMs.sort((a, b) => a - b)[2]).toBeLessThan(50);
   });
 
+  it('says when the stream took a message', async () => {
+    const stored: number[] = [];
+    await start(async (batch) => {
+      stored.push(...batch.map((message) => message.storedAtMs));
+    });
+    const publishedAtMs = Date.now();
+    await publish('stamped');
+    await poll(async () => stored.length === 1, { timeoutMs: 5_000, failure: 'not received' });
+    expect(Math.abs((stored[0] as number) - publishedAtMs)).toBeLessThan(5_000);
+  });
+
   it('delivers a batch again, later, when the handler rejects', async () => {
     let failuresLeft = 2;
     const counts: number[] = [];

@@ -16,6 +16,7 @@ const RETRY_DELAY_MS_MAX = 10_000;
 const RETRY_DOUBLINGS_MAX = 16;
 /** How long a stop waits for the server to say that nothing is on its way any more. Without a server nobody says so. */
 export const STOP_DRAIN_MS_MAX = 2_000;
+const NANOSECONDS_PER_MS = 1_000_000n;
 
 export interface BatchMessage {
   subject: string;
@@ -25,6 +26,8 @@ export interface BatchMessage {
   sequence: number;
   /** 1 at the first delivery. */
   deliveryCount: number;
+  /** When the stream took it, by the server's clock (Unix ms). */
+  storedAtMs: number;
 }
 
 export type BatchConsumerEvent =
@@ -198,5 +201,6 @@ function toBatchMessage(message: JsMsg): BatchMessage {
     headers: message.headers,
     sequence: message.seq,
     deliveryCount: message.info.deliveryCount,
+    storedAtMs: Number(message.timestampNanos / NANOSECONDS_PER_MS),
   };
 }

@@ -74,6 +74,7 @@ export class IngestConsumer implements OnApplicationBootstrap, OnModuleDestroy {
       data: message.data,
       streamSequence: message.sequence,
       deliveries: message.deliveryCount,
+      storedAtMs: message.storedAtMs,
     }));
     try {
       await this.ingest.ingest(messages, (booking) => this.reporter.committed(booking, performance.now() - startedAtMs));

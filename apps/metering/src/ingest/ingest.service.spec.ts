@@ -1,10 +1,11 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import type { PartitionsRepository } from '../partitions/partitions.repository.js';
 import { PartitionsService } from '../partitions/partitions.service.js';
 import type { PricesService } from '../prices/prices.service.js';
 import { newEvent, PRICE } from '../testing/events.js';
 import { toPayload } from '../testing/world.js';
 import type { Booking, BookingService } from './booking.service.js';
+import { ID_SKEW_MS_MAX } from './ingest.rules.js';
 import { IngestService } from './ingest.service.js';
 import type { Judged } from './ingest.types.js';
 
@@ -36,11 +37,27 @@ describe('a call whose day has lost its partition', () => {
   it('is booked, not quarantined, however often it was delivered during the outage before', async () => {
     const days = new Set<string>();
     const { ingest, booked } = newIngest(days);
-    const message = () => ({ data: toPayload(newEvent()), streamSequence: 1, deliveries: 1 });
+    const message = () => ({ data: toPayload(newEvent()), streamSequence: 1, deliveries: 1, storedAtMs: Date.now() });
     await ingest.ingest([message()], () => {});
     // The database comes back from a backup older than the partition; this process remembers that it had one.
     days.clear();
     await ingest.ingest([{ ...message(), deliveries: 9 }], () => {});
     expect(booked.map(({ verdict }) => 'call' in verdict)).toEqual([true, true]);
+  });
+});
+
+describe('on a machine whose clock is far behind', () => {
+  it('nothing is judged: what the stream took later than now is delivered again', async () => {
+    const { ingest, booked } = newIngest(new Set());
+    const message = { data: toPayload(newEvent()), streamSequence: 1, deliveries: 1, storedAtMs: Date.now() };
+    const clock = jest.spyOn(Date, 'now').mockReturnValue(message.storedAtMs - ID_SKEW_MS_MAX - 1);
+    try {
+      await expect(ingest.ingest([message], () => {})).rejects.toThrow(/clock shows/);
+    } finally {
+      clock.mockRestore();
+    }
+    expect(booked).toEqual([]);
+    await ingest.ingest([message], () => {});
+    expect(booked.map(({ verdict }) => 'call' in verdict)).toEqual([true]);
   });
 });

@@ -4,7 +4,7 @@ import { PartitionsService } from '../partitions/partitions.service.js';
 import { PricesService } from '../prices/prices.service.js';
 import { type Booking, BookingService } from './booking.service.js';
 import { isRowFault } from './booking-failure.rules.js';
-import { judge } from './ingest.rules.js';
+import { ID_SKEW_MS_MAX, judge } from './ingest.rules.js';
 import type { IncomingMessage, Judged } from './ingest.types.js';
 
 /** A message that alone makes its transaction fail is tried this often before it is quarantined as unbookable. */
@@ -23,6 +23,7 @@ export class IngestService {
    * what was committed before is then a duplicate.
    */
   async ingest(messages: readonly IncomingMessage[], onCommitted: (booking: Booking) => void): Promise<void> {
+    checkOwnClock(messages, Date.now());
     let batch = await this.judgeAll(messages);
     if (batch.some(isPriceMissing)) {
       // Another replica may have told gateways of a price that is newer than what we read. Asked once per batch.
@@ -85,6 +86,16 @@ export class IngestService {
     onCommitted(await this.booking.book([{ message, verdict: { target: verdict.target, rejection } }]));
     return [];
   }
+}
+
+/**
+ * A message cannot be of the future: where the stream says so, our own clock is behind, and every call would be judged by it
+ * and quarantined for good. Throws, so that all of it is delivered again, to a replica whose clock is right or later.
+ */
+function checkOwnClock(messages: readonly IncomingMessage[], nowMs: number): void {
+  const newestMs = messages.reduce((newest, { storedAtMs }) => Math.max(newest, storedAtMs), 0);
+  if (newestMs - nowMs <= ID_SKEW_MS_MAX) return;
+  throw new Error(`this machine's clock shows ${nowMs}, but the stream took a message at ${newestMs} (Unix ms)`);
 }
 
 function isPriceMissing({ verdict }: Judged): boolean {

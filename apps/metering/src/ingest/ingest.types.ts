@@ -7,6 +7,8 @@ export interface IncomingMessage {
   streamSequence: number;
   /** 1 at the first delivery. */
   deliveries: number;
+  /** When the stream took it, by the clock of NATS (Unix ms). */
+  storedAtMs: number;
 }
 
 export const QUARANTINE_REASONS = [
