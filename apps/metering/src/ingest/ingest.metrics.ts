@@ -63,6 +63,7 @@ export class IngestMetrics {
     const nowMs = Date.now();
     for (const { event } of booking.booked) {
       this.lagSeconds.observe(Math.max(0, nowMs - event.admittedAtMs) / MS_PER_SECOND);
+      // A metric and not money: the usage row has the exact amount, a float is good enough to alarm on.
       if (event.overrunNanoUsd !== '0') this.overrun.inc(Number(event.overrunNanoUsd));
     }
   }
