@@ -36,7 +36,7 @@ export class ModelsList {
   async get(req: IncomingMessage, id: string, reply: Reply): Promise<void> {
     const models = await this.allowed(req);
     if (isApiError(models)) return send(reply, models);
-    const model = models.find((candidate) => candidate.id === id);
+    const model = models.find((candidate) => candidate.id === id) ?? models.find(({ aliases }) => aliases.includes(id));
     send(
       reply,
       model === undefined

@@ -1,4 +1,3 @@
-import type { IncomingHttpHeaders } from 'node:http';
 import type { UpstreamFailure } from '../upstreams/upstream.types.js';
 
 /** Deployments that one call is sent to. Each is asked once: repeating is the client's, who knows whether it still wants to. */
@@ -9,6 +8,8 @@ export const ATTEMPTS_MS_MAX = 120_000;
 export const COOLDOWN_MS_MAX = 60_000;
 
 const MS_PER_SECOND = 1_000;
+
+type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
 /** 529 is Anthropic's "overloaded". 401 is about our credential: another deployment has another. */
 const FOR_ANOTHER = new Set([401, 429, 500, 502, 503, 504, 529]);
@@ -39,7 +40,7 @@ export function isIll(status: number): boolean {
 }
 
 /** For how long the deployment asked to be left alone: 0 = it did not. `retry-after` is seconds or a date (RFC 9110 §10.2.3). */
-export function cooldownMs(status: number, headers: IncomingHttpHeaders, nowMs: number): number {
+export function cooldownMs(status: number, headers: Headers, nowMs: number): number {
   if (status !== 429 && status !== 503) return 0;
   const exact = numberOf(headers['retry-after-ms']);
   if (exact !== null) return bounded(exact);

@@ -12,6 +12,8 @@ export type ReadEnvironment = (name: string) => string | undefined;
 
 interface FileSecret {
   value: string | null;
+  /** What it was before: calls that were sent with it are still being answered. */
+  previous: string | null;
   /** Changes when the file does; an atomic replacement changes the inode. */
   mark: string;
   checkedAtMs: number;
@@ -40,10 +42,14 @@ export class Credentials {
 
   /** The text without the secret behind the reference, as providers like to quote it back. */
   scrub(text: string, reference: string | null): string {
-    const secret = reference === null ? null : this.resolve(reference);
-    if (secret === null || secret.length < SECRET_LENGTH_MIN) return text;
-    const quoted = JSON.stringify(secret).slice(1, -1);
-    return text.replaceAll(secret, REDACTED).replaceAll(quoted, REDACTED);
+    if (reference === null) return text;
+    let clean = text;
+    for (const secret of [this.resolve(reference), this.files.get(reference)?.previous ?? null]) {
+      if (secret === null || secret.length < SECRET_LENGTH_MIN) continue;
+      const quoted = JSON.stringify(secret).slice(1, -1);
+      clean = clean.replaceAll(secret, REDACTED).replaceAll(quoted, REDACTED);
+    }
+    return clean;
   }
 
   private async refresh(reference: string, known: FileSecret): Promise<void> {
@@ -58,7 +64,8 @@ export class Credentials {
   }
 
   private remember(reference: string, read: { value: string | null; mark: string }): string | null {
-    this.files.set(reference, { ...read, checkedAtMs: this.now() });
+    const previous = this.files.get(reference)?.value ?? null;
+    this.files.set(reference, { ...read, previous, checkedAtMs: this.now() });
     return read.value;
   }
 }

@@ -48,9 +48,14 @@ describe('credential references', () => {
     rmSync(file);
     nowMs += FILE_CHECK_MS + 1;
     expect(credentials.resolve(reference)).toBe('first');
-    writeFileSync(join(folder, 'new'), 'second');
+    writeFileSync(join(folder, 'new'), 'the-second-secret');
     renameSync(join(folder, 'new'), file);
-    await turnsInto('second');
+    await turnsInto('the-second-secret');
+    writeFileSync(join(folder, 'new'), 'the-third-secret');
+    renameSync(join(folder, 'new'), file);
+    await turnsInto('the-third-secret');
+    // Calls that were sent with the one before are still being answered.
+    expect(credentials.scrub('the-second-secret the-third-secret', reference)).toBe('[redacted] [redacted]');
   });
 });
 
