@@ -21,6 +21,9 @@ function sideTokens(side: 'input' | 'output'): string {
 
 const HOUR = `account_id, date_trunc('hour', admitted_at, 'UTC') AS hour, key_id, model`;
 
+/** Entries of what calls cost: owed by a metered account, drawn from what a prepaid one had paid in (grants are credits). */
+const SPENT = `(ledger_account = 'receivable' OR (ledger_account = 'prepaid' AND amount_nano_usd > 0))`;
+
 const CALL = `'call ' || coalesce(u.request_id, c.request_id)::text`;
 
 const CHECKS: SqlCheck[] = [
@@ -90,7 +93,7 @@ const CHECKS: SqlCheck[] = [
     population: 'SELECT count(*) FROM metering.ledger_transactions',
     violations: `SELECT 'transaction ' || coalesce(e.id, c.id) AS subject, coalesce(c.amount, 0) AS expected, coalesce(e.amount, 0) AS actual
       FROM (SELECT account_id, transaction_id AS id, sum(amount_nano_usd) AS amount FROM metering.ledger_entries
-             WHERE ledger_account = 'receivable' GROUP BY 1, 2) e
+             WHERE ${SPENT} GROUP BY 1, 2) e
       FULL JOIN (SELECT account_id, ledger_transaction_id AS id, sum(amount_nano_usd) AS amount FROM metering.charges GROUP BY 1, 2) c
         USING (account_id, id)
       WHERE coalesce(e.amount, 0) <> coalesce(c.amount, 0)`,
@@ -101,7 +104,7 @@ const CHECKS: SqlCheck[] = [
     violations: `SELECT 'account ' || account_id AS subject, coalesce(u.amount, 0) AS expected, coalesce(e.amount, 0) AS actual
       FROM (SELECT account_id, sum(charge_nano_usd) AS amount FROM metering.usage GROUP BY 1) u
       FULL JOIN (SELECT account_id, sum(amount_nano_usd) AS amount FROM metering.ledger_entries
-                  WHERE ledger_account = 'receivable' GROUP BY 1) e USING (account_id)
+                  WHERE ${SPENT} GROUP BY 1) e USING (account_id)
       WHERE coalesce(u.amount, 0) <> coalesce(e.amount, 0)`,
   },
   {
@@ -125,6 +128,25 @@ const CHECKS: SqlCheck[] = [
     name: 'totals: day = its calls',
     population: `SELECT count(*) FROM metering.scope_totals WHERE scope LIKE 'day:%'`,
     violations: scopeViolations('day', `'day:' || billing_day`),
+  },
+  {
+    name: 'totals: balance = the prepaid calls and the grants of its account',
+    population: 'SELECT count(DISTINCT account_id) FROM metering.scope_totals',
+    violations: `SELECT 'account ' || account_id AS subject, coalesce(u.amount, 0) || ' of ' || coalesce(g.amount, 0) AS expected,
+             coalesce(t.total_nano_usd, 0) || ' of ' || coalesce(t.limit_nano_usd, 0) AS actual
+      FROM (SELECT account_id, sum(charge_nano_usd) AS amount FROM metering.usage WHERE is_prepaid GROUP BY 1) u
+      FULL JOIN (SELECT account_id, sum(amount_nano_usd) AS amount FROM metering.grants GROUP BY 1) g USING (account_id)
+      FULL JOIN (SELECT * FROM metering.scope_totals WHERE scope = 'balance') t USING (account_id)
+      WHERE coalesce(u.amount, 0) <> coalesce(t.total_nano_usd, 0) OR coalesce(g.amount, 0) <> coalesce(t.limit_nano_usd, 0)`,
+  },
+  {
+    name: 'ledger: prepaid of an account = its grants less its prepaid calls',
+    population: 'SELECT count(DISTINCT account_id) FROM metering.scope_totals',
+    violations: `SELECT 'account ' || account_id AS subject, coalesce(t.limit_nano_usd, 0) - t.total_nano_usd AS expected, -coalesce(e.amount, 0) AS actual
+      FROM (SELECT * FROM metering.scope_totals WHERE scope = 'balance') t
+      FULL JOIN (SELECT account_id, sum(amount_nano_usd) AS amount FROM metering.ledger_entries
+                  WHERE ledger_account = 'prepaid' GROUP BY 1) e USING (account_id)
+      WHERE coalesce(t.limit_nano_usd, 0) - coalesce(t.total_nano_usd, 0) <> -coalesce(e.amount, 0)`,
   },
   {
     name: 'call: window and day are those of its admission (TL-4)',

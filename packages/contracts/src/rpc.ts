@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { accountTagSchema, daySchema, modelIdSchema, unixMsSchema, uuid7Schema } from './identity.js';
 import { nanoUsdAmountSchema } from './nano-usd.js';
-import { outcomeSchema } from './request-completed.js';
+import { attemptSchema, outcomeSchema } from './request-completed.js';
 import { scopeSchema, scopeTotalSchema } from './settle-ack.js';
-import { usageSchema } from './usage.js';
+import { dimensionSchema, usageSchema } from './usage.js';
 
 /**
  * Requests and answers between services over NATS. Every answer is `{ ok: true, … }` or `{ ok: false, code, message }`:
@@ -61,6 +61,31 @@ export const activityListReplySchema = z.union([
   rpcFailureSchema,
 ]);
 export type ActivityListReply = z.infer<typeof activityListReplySchema>;
+
+/** What one dimension of a call came to. `unitPrice` is USD per million units. */
+export const chargeLineSchema = z.object({
+  dimension: dimensionSchema,
+  quantity: z.number().int().nonnegative(),
+  unitPrice: z.string(),
+  amountNanoUsd: nanoUsdAmountSchema,
+});
+export type ChargeLine = z.infer<typeof chargeLineSchema>;
+
+/** `metering.request.get.v1`: one call of the account with what it was charged. `found` false = not the account's, or not booked yet. */
+export const requestGetRequestSchema = z.object({ accountId: uuid7Schema, requestId: uuid7Schema });
+export type RequestGetRequest = z.infer<typeof requestGetRequestSchema>;
+export const bookedRequestSchema = activityRowSchema.extend({
+  completedAtMs: unixMsSchema,
+  lines: z.array(chargeLineSchema),
+  attempts: z.array(attemptSchema),
+});
+export type BookedRequest = z.infer<typeof bookedRequestSchema>;
+export const requestGetReplySchema = z.union([
+  z.object({ ok: z.literal(true), found: z.literal(true), request: bookedRequestSchema }),
+  z.object({ ok: z.literal(true), found: z.literal(false) }),
+  rpcFailureSchema,
+]);
+export type RequestGetReply = z.infer<typeof requestGetReplySchema>;
 
 /** A sum over calls. Tokens are whole counts; `requests` includes failed calls. */
 export const usageSumSchema = z.object({

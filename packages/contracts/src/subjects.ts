@@ -27,4 +27,5 @@ export const RPC = {
   meteringTotalsGet: 'metering.totals.get.v1',
   meteringActivityList: 'metering.activity.list.v1',
   meteringUsageSummaryGet: 'metering.usage-summary.get.v1',
+  meteringRequestGet: 'metering.request.get.v1',
 } as const;

@@ -12,7 +12,15 @@ const SERVER_START_MS = 60_000;
 const CONTROL_TABLES = ['accounts', 'memberships', 'keys', 'key_projection_outbox'];
 /** Of people, who may belong to several accounts: reached by who they are or what they present. */
 const PERSONAL_TABLES = ['users', 'sessions'];
-const METERING_TABLES = ['usage', 'charges', 'ledger_transactions', 'ledger_entries', 'hourly_rollups', 'scope_totals'];
+const METERING_TABLES = [
+  'usage',
+  'charges',
+  'ledger_transactions',
+  'ledger_entries',
+  'hourly_rollups',
+  'scope_totals',
+  'grants',
+];
 
 let database: EmptyDatabase;
 const accountA = uuid7();
@@ -96,6 +104,11 @@ async function insertUsage(ingest: pg.Client, accountId: string, keyId: string):
     [accountId, keyId],
   );
   await ingest.query(`INSERT INTO metering.scope_totals VALUES ($1, $2, 5, 1)`, [accountId, `day:${day}`]);
+  await ingest.query(
+    `INSERT INTO metering.grants (account_id, id, kind, amount_nano_usd, note, idempotency_key, ledger_transaction_id)
+     VALUES ($1, $2, 'credit', 5, '', '1', $3)`,
+    [accountId, requestId, transactionId],
+  );
   await ingest.query('COMMIT');
 }
 

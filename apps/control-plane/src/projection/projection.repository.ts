@@ -38,10 +38,16 @@ export class ProjectionRepository {
   }
 }
 
-type KeyRow = Omit<ProjectedKey, 'accountTag' | 'planModels' | 'dailyLimitNanoUsd'> & {
-  account: { tag: string; dailyLimitNanoUsd: bigint | null; plan: { models: string[] } };
+type KeyRow = Omit<ProjectedKey, 'accountTag' | 'accountKind' | 'planModels' | 'dailyLimitNanoUsd'> & {
+  account: { tag: string; kind: string; dailyLimitNanoUsd: bigint | null; plan: { models: string[] } };
 };
 
 function toProjectedKey({ account, ...key }: KeyRow): ProjectedKey {
-  return { ...key, accountTag: account.tag, planModels: account.plan.models, dailyLimitNanoUsd: account.dailyLimitNanoUsd };
+  return {
+    ...key,
+    accountTag: account.tag,
+    accountKind: account.kind,
+    planModels: account.plan.models,
+    dailyLimitNanoUsd: account.dailyLimitNanoUsd,
+  };
 }

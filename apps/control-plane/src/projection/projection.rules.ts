@@ -16,6 +16,9 @@ export interface ProjectedKey {
   planModels: readonly string[];
   budgetNanoUsd: bigint;
   rpm: number;
+  tpm: number | null;
+  parallelMax: number | null;
+  accountKind: string;
   dailyLimitNanoUsd: bigint | null;
 }
 
@@ -32,9 +35,10 @@ export function toProjection(key: ProjectedKey): KeyProjection {
     models: intersectModels(key.models, key.planModels),
     budgetNanoUsd: key.budgetNanoUsd.toString(),
     rpm: key.rpm,
-    tpm: null,
-    parallelMax: null,
-    accountKind: 'metered',
+    tpm: key.tpm,
+    parallelMax: key.parallelMax,
+    // The database knows these two; a third would have to be denied and not taken for unlimited.
+    accountKind: key.accountKind === 'metered' ? 'metered' : 'prepaid',
     dailyLimitNanoUsd: key.dailyLimitNanoUsd?.toString() ?? null,
   };
 }

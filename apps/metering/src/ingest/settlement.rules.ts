@@ -47,7 +47,9 @@ function toAccountSettled(
     requestIds: [...new Set(targets.map((target) => target.requestId))],
     totals: [...keys].flatMap((key) => {
       const total = totalByScope.get(key);
-      return total ? [{ scope: total.scope, totalNanoUsd: total.totalNanoUsd, version: total.version }] : [];
+      if (total === undefined) return [];
+      const { accountId: _accountId, ...told } = total;
+      return [told];
     }),
   };
 }

@@ -5,6 +5,8 @@ import type { PricedCall } from '../usage/usage.types.js';
 export interface Posting {
   transactionId: string;
   accountId: string;
+  /** Paid for already: what it costs drains what we owe the account, instead of adding to what it owes us. */
+  isPrepaid: boolean;
   amountNanoUsd: NanoUsd;
 }
 
@@ -15,7 +17,7 @@ export interface PostedCall {
 }
 
 /**
- * One transaction per account that has charge lines. An account whose lines sum to 0 (free rates) gets a transaction
+ * One transaction per account that has charge lines, and two where it was prepaid for a part of them. An account whose lines sum to 0 (free rates) gets a transaction
  * without entries: its lines need one to point to, and an entry of 0 would say nothing.
  */
 export function toPostings(calls: readonly PricedCall[], newId: () => string): { postings: Posting[]; posted: PostedCall[] } {
@@ -24,10 +26,12 @@ export function toPostings(calls: readonly PricedCall[], newId: () => string): {
   for (const call of calls) {
     if (call.lines.length === 0) continue;
     const { accountId } = call.event;
-    let posting = byAccount.get(accountId);
+    const isPrepaid = call.event.isPrepaid === true;
+    const name = `${accountId} ${isPrepaid}`;
+    let posting = byAccount.get(name);
     if (posting === undefined) {
-      posting = { transactionId: newId(), accountId, amountNanoUsd: 0n };
-      byAccount.set(accountId, posting);
+      posting = { transactionId: newId(), accountId, isPrepaid, amountNanoUsd: 0n };
+      byAccount.set(name, posting);
     }
     posting.amountNanoUsd += call.chargeNanoUsd;
     posted.push({ call, transactionId: posting.transactionId });
@@ -35,7 +39,7 @@ export function toPostings(calls: readonly PricedCall[], newId: () => string): {
   return { postings: [...byAccount.values()], posted };
 }
 
-export type LedgerAccount = 'receivable' | 'revenue';
+export type LedgerAccount = 'receivable' | 'prepaid' | 'revenue';
 
 export interface LedgerEntry {
   accountId: string;
@@ -44,14 +48,14 @@ export interface LedgerEntry {
   amountNanoUsd: NanoUsd;
 }
 
-/** Debit what the account owes, credit what was earned: each transaction sums to zero. */
+/** Debit what the account owes (or had paid in), credit what was earned: each transaction sums to zero. */
 export function toEntries(postings: readonly Posting[]): LedgerEntry[] {
-  return postings.flatMap(({ accountId, transactionId, amountNanoUsd }) =>
+  return postings.flatMap(({ accountId, transactionId, isPrepaid, amountNanoUsd }): LedgerEntry[] =>
     amountNanoUsd === 0n
       ? []
       : [
-          { accountId, transactionId, ledgerAccount: 'receivable' as const, amountNanoUsd },
-          { accountId, transactionId, ledgerAccount: 'revenue' as const, amountNanoUsd: -amountNanoUsd },
+          { accountId, transactionId, ledgerAccount: isPrepaid ? 'prepaid' : 'receivable', amountNanoUsd },
+          { accountId, transactionId, ledgerAccount: 'revenue', amountNanoUsd: -amountNanoUsd },
         ],
   );
 }

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { Scope, ScopeTotal } from '@tensorloop/contracts/settle-ack';
+import { BALANCE_SCOPE, type Scope, type ScopeTotal } from '@tensorloop/contracts/settle-ack';
 import { withAccount } from '@tensorloop/db/metering-pool';
 import type { Pool } from 'pg';
 import { READ_POOL, type Tx } from '../database/database.types.js';
@@ -10,6 +10,7 @@ interface TotalRow {
   account_id: string;
   scope: Scope;
   total_nano_usd: bigint;
+  limit_nano_usd: bigint | null;
   version: bigint;
 }
 
@@ -20,15 +21,15 @@ const ADD = `
   ON CONFLICT (account_id, scope) DO UPDATE SET
     total_nano_usd = s.total_nano_usd + EXCLUDED.total_nano_usd,
     version = s.version + 1
-  RETURNING account_id, scope, total_nano_usd, version`;
+  RETURNING account_id, scope, total_nano_usd, limit_nano_usd, version`;
 
 const LIST_MANY = `
-  SELECT s.account_id, s.scope, s.total_nano_usd, s.version
+  SELECT s.account_id, s.scope, s.total_nano_usd, s.limit_nano_usd, s.version
   FROM unnest($1::uuid[], $2::text[]) AS t (account_id, scope)
   JOIN metering.scope_totals s ON s.account_id = t.account_id AND s.scope = t.scope`;
 
 const LIST_OF_ACCOUNT = `
-  SELECT account_id, scope, total_nano_usd, version FROM metering.scope_totals
+  SELECT account_id, scope, total_nano_usd, limit_nano_usd, version FROM metering.scope_totals
   WHERE account_id = $1 AND scope = ANY ($2::text[])`;
 
 @Injectable()
@@ -64,7 +65,9 @@ export class TotalsRepository {
 }
 
 function toScopeTotal(row: TotalRow): ScopeTotal {
-  return { scope: row.scope, totalNanoUsd: row.total_nano_usd.toString(), version: Number(row.version) };
+  const total = { scope: row.scope, totalNanoUsd: row.total_nano_usd.toString(), version: Number(row.version) };
+  // A prepaid account that was granted nothing may spend nothing: that is known, and not unlimited.
+  return row.scope === BALANCE_SCOPE ? { ...total, limitNanoUsd: (row.limit_nano_usd ?? 0n).toString() } : total;
 }
 
 function toAccountScopeTotal(row: TotalRow): AccountScopeTotal {

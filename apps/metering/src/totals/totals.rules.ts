@@ -1,4 +1,4 @@
-import type { Scope, ScopeTotal } from '@tensorloop/contracts/settle-ack';
+import { BALANCE_SCOPE, type Scope, type ScopeTotal } from '@tensorloop/contracts/settle-ack';
 import type { NanoUsd } from '@tensorloop/kernel/money';
 import { type PricedCall, scopesOf } from '../usage/usage.types.js';
 import { type AccountScope, scopeKey } from './totals.types.js';
@@ -28,5 +28,11 @@ export function toScopeAdditions(calls: readonly PricedCall[]): ScopeAddition[] 
 /** The totals of `scopes` in their order; a scope without a row has total 0 at version 0. */
 export function withMissingScopes(scopes: readonly Scope[], totals: readonly ScopeTotal[]): ScopeTotal[] {
   const byScope = new Map(totals.map((total) => [total.scope, total]));
-  return scopes.map((scope) => byScope.get(scope) ?? { scope, totalNanoUsd: '0', version: 0 });
+  const missing = (scope: Scope): ScopeTotal => ({
+    scope,
+    totalNanoUsd: '0',
+    version: 0,
+    ...(scope === BALANCE_SCOPE ? { limitNanoUsd: '0' } : {}),
+  });
+  return scopes.map((scope) => byScope.get(scope) ?? missing(scope));
 }

@@ -18,6 +18,7 @@ const COLUMNS: readonly Column[] = [
   ['is_stream', 'boolean', ({ event }) => event.stream],
   ['outcome', 'text', ({ event }) => event.outcome],
   ['http_status', 'integer', ({ event }) => event.httpStatus],
+  ['is_prepaid', 'boolean', ({ event }) => event.isPrepaid === true],
   ['is_estimated', 'boolean', ({ event }) => event.estimated],
   ['admitted_at', 'float8', ({ event }) => seconds(event.admittedAtMs)],
   ['completed_at', 'float8', ({ event }) => seconds(event.completedAtMs)],

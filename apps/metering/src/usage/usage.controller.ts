@@ -3,6 +3,8 @@ import { MessagePattern, Payload } from '@nestjs/microservices';
 import {
   activityListReplySchema,
   activityListRequestSchema,
+  requestGetReplySchema,
+  requestGetRequestSchema,
   usageSummaryGetReplySchema,
   usageSummaryGetRequestSchema,
 } from '@tensorloop/contracts/rpc';
@@ -12,6 +14,7 @@ import { RpcResponder } from '@tensorloop/nest-kit/rpc-responder';
 import { UsageService } from './usage.service.js';
 
 const activityList = defineRpc(RPC.meteringActivityList, activityListRequestSchema, activityListReplySchema);
+const requestGet = defineRpc(RPC.meteringRequestGet, requestGetRequestSchema, requestGetReplySchema);
 const usageSummaryGet = defineRpc(RPC.meteringUsageSummaryGet, usageSummaryGetRequestSchema, usageSummaryGetReplySchema);
 
 @Controller()
@@ -24,6 +27,11 @@ export class UsageController {
   @MessagePattern(activityList.pattern)
   listActivity(@Payload() payload: unknown) {
     return this.responder.answer(activityList, payload, (request) => this.usage.listActivity(request));
+  }
+
+  @MessagePattern(requestGet.pattern)
+  getRequest(@Payload() payload: unknown) {
+    return this.responder.answer(requestGet, payload, (request) => this.usage.getRequest(request));
   }
 
   @MessagePattern(usageSummaryGet.pattern)

@@ -1,6 +1,9 @@
-import type { Outcome } from '@tensorloop/contracts/request-completed';
-import type { ActivityRow, UsageSum } from '@tensorloop/contracts/rpc';
-import type { Usage } from '@tensorloop/contracts/usage';
+import type { Attempt, Outcome } from '@tensorloop/contracts/request-completed';
+import type { ActivityRow, BookedRequest, UsageSum } from '@tensorloop/contracts/rpc';
+import type { Dimension, Usage } from '@tensorloop/contracts/usage';
+import { formatDecimal, parseDecimal } from '@tensorloop/kernel/money';
+
+const PRICE_DECIMALS = 12;
 
 /** A row of `metering.usage` as the database driver hands it over. */
 export interface ActivityDbRow {
@@ -17,6 +20,34 @@ export interface ActivityDbRow {
   charge_nano_usd: bigint;
   latency_ms: number;
   first_byte_ms: number | null;
+}
+
+/** As above, with what only the view of one call shows. */
+export interface BookedDbRow extends ActivityDbRow {
+  completed_at: Date;
+  attempts: Attempt[];
+}
+
+export interface LineDbRow {
+  dimension: Dimension;
+  quantity: bigint;
+  unit_price: string;
+  amount_nano_usd: bigint;
+}
+
+export function toBookedRequest(row: BookedDbRow, lines: readonly LineDbRow[]): BookedRequest {
+  return {
+    ...toActivityRow(row),
+    completedAtMs: row.completed_at.getTime(),
+    lines: lines.map((line) => ({
+      dimension: line.dimension,
+      quantity: Number(line.quantity),
+      // numeric(38,12) comes back with all its zeros.
+      unitPrice: formatDecimal(parseDecimal(line.unit_price, PRICE_DECIMALS), PRICE_DECIMALS),
+      amountNanoUsd: line.amount_nano_usd.toString(),
+    })),
+    attempts: row.attempts,
+  };
 }
 
 export function toActivityRow(row: ActivityDbRow): ActivityRow {

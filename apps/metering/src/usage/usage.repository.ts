@@ -1,9 +1,24 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { ActivityListRequest, ActivityRow, UsageSum, UsageSummaryGetRequest } from '@tensorloop/contracts/rpc';
+import type {
+  ActivityListRequest,
+  ActivityRow,
+  BookedRequest,
+  UsageSum,
+  UsageSummaryGetRequest,
+} from '@tensorloop/contracts/rpc';
 import { withAccount } from '@tensorloop/db/metering-pool';
+import { uuid7Day } from '@tensorloop/kernel/uuid7';
 import type { Pool } from 'pg';
 import { READ_POOL } from '../database/database.types.js';
-import { type ActivityDbRow, type SumDbRow, toActivityRow, toUsageSum } from './usage.dto.js';
+import {
+  type ActivityDbRow,
+  type BookedDbRow,
+  type LineDbRow,
+  type SumDbRow,
+  toActivityRow,
+  toBookedRequest,
+  toUsageSum,
+} from './usage.dto.js';
 import type { DaySpan } from './usage.rules.js';
 
 export interface ActivityQuery extends Omit<ActivityListRequest, 'accountId'> {
@@ -22,6 +37,17 @@ const LIST_ACTIVITY = `
     AND ($6::text IS NULL OR model = $6)
   ORDER BY request_id DESC
   LIMIT $7`;
+
+const FIND_REQUEST = `
+  SELECT request_id, admitted_at, key_id, model, endpoint, is_stream, outcome, http_status, is_estimated, quantities,
+    charge_nano_usd, latency_ms, first_byte_ms, completed_at, attempts
+  FROM metering.usage
+  WHERE account_id = $1 AND usage_day = $2::date AND request_id = $3`;
+
+const LIST_LINES = `
+  SELECT dimension, quantity, unit_price::text, amount_nano_usd FROM metering.charges
+  WHERE account_id = $1 AND usage_day = $2::date AND request_id = $3
+  ORDER BY line`;
 
 /** All four groupings in one pass over the rows. */
 const SUM_ROLLUPS = `
@@ -62,6 +88,15 @@ export class UsageRepository {
         if (found.length === query.limit) break;
       }
       return found;
+    });
+  }
+
+  /** One call with its charge lines. The day inside its id says in which partition to look. */
+  async findRequest(accountId: string, requestId: string): Promise<BookedRequest | null> {
+    const values = [accountId, uuid7Day(requestId), requestId];
+    return withAccount(this.pool, accountId, async (tx) => {
+      const [row] = (await tx.query<BookedDbRow>(FIND_REQUEST, values)).rows;
+      return row === undefined ? null : toBookedRequest(row, (await tx.query<LineDbRow>(LIST_LINES, values)).rows);
     });
   }
 

@@ -2,6 +2,8 @@ import { Injectable } from '@nestjs/common';
 import type {
   ActivityListReply,
   ActivityListRequest,
+  RequestGetReply,
+  RequestGetRequest,
   UsageSummaryGetReply,
   UsageSummaryGetRequest,
 } from '@tensorloop/contracts/rpc';
@@ -26,6 +28,12 @@ export class UsageService {
       spans: activitySpans(filter.before, Date.now()),
     });
     return { ok: true, rows: rows.slice(0, limit), hasMore: rows.length > limit, dataThroughMs };
+  }
+
+  /** A call of another account is not found, like one that does not exist. */
+  async getRequest({ accountId, requestId }: RequestGetRequest): Promise<RequestGetReply> {
+    const request = await this.usage.findRequest(accountId, requestId);
+    return request === null ? { ok: true, found: false } : { ok: true, found: true, request };
   }
 
   async getSummary({ accountId, fromDay, toDay }: UsageSummaryGetRequest): Promise<UsageSummaryGetReply> {

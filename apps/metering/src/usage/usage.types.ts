@@ -1,5 +1,5 @@
 import type { RequestCompleted } from '@tensorloop/contracts/request-completed';
-import { dayScope, type Scope, windowScope } from '@tensorloop/contracts/settle-ack';
+import { BALANCE_SCOPE, dayScope, type Scope, windowScope } from '@tensorloop/contracts/settle-ack';
 import type { NanoUsd } from '@tensorloop/kernel/money';
 import type { ChargeLine } from '@tensorloop/pricing/charge';
 
@@ -14,6 +14,7 @@ export interface PricedCall {
 }
 
 /** The spending scopes a call counts toward, frozen at admission. */
-export function scopesOf(event: Pick<RequestCompleted, 'keyId' | 'windowIndex' | 'day'>): [window: Scope, day: Scope] {
-  return [windowScope(event.keyId, event.windowIndex), dayScope(event.day)];
+export function scopesOf(event: Pick<RequestCompleted, 'keyId' | 'windowIndex' | 'day' | 'isPrepaid'>): Scope[] {
+  const { keyId, windowIndex, day, isPrepaid } = event;
+  return [windowScope(keyId, windowIndex), dayScope(day), ...(isPrepaid === true ? [BALANCE_SCOPE] : [])];
 }
