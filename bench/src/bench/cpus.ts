@@ -1,12 +1,13 @@
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism, setPriority } from 'node:os';
 
 /** Ticks of /proc/PID/stat; 100 a second on every Linux that we know of. */
 const MICROS_PER_TICK = 10_000;
 /** Fields of /proc/PID/stat behind the name, which may contain blanks: utime, stime, and those of ended children. */
 const TIME_FIELDS = [11, 12, 13, 14];
 const PARENT_FIELD = 1;
+const NICENESS_MAX = 19;
 
 /** Core of the process under test. */
 export const TESTED_CPU = '0';
@@ -22,9 +23,19 @@ export function pin(pid: number, cpus: string): void {
   for (const each of withDescendants(pid)) spawnSync('taskset', ['-a', '-c', '-p', cpus, String(each)]);
 }
 
-/** Lets a process work only in what others leave: it runs, but takes no core from what is measured. */
-export function yieldToOthers(pid: number, niceness: number): void {
-  for (const each of withDescendants(pid)) spawnSync('renice', ['-n', String(niceness), '-p', String(each)]);
+/**
+ * Lets a process work only in what others leave. Linux may weigh whole sessions (autogroups) instead of processes, and each of
+ * PostgreSQL's backends is a session of its own: hence both, and again for each that has come since.
+ */
+export function yieldToOthers(pid: number): void {
+  for (const each of withDescendants(pid)) {
+    try {
+      setPriority(each, NICENESS_MAX);
+      writeFileSync(`/proc/${each}/autogroup`, String(NICENESS_MAX));
+    } catch {
+      // Gone meanwhile, not ours to change, or a kernel without autogroups.
+    }
+  }
 }
 
 /** CPU time of a process, its children and those they had, in microseconds. */

@@ -71,6 +71,7 @@ export async function saturate(
   target: Target,
   { body, seconds }: { body: string; seconds: number },
 ): Promise<Round> {
+  bench.rig.yieldMetering();
   const pids = processesOf(bench, target);
   const before = pids.map(([, pid]) => cpuMicros(pid));
   const load = await runLoad({ target, body, seconds, connections: CONNECTIONS, pauseMs: 0, folder: bench.folder });

@@ -20,7 +20,6 @@ const ACCOUNTS = 4;
 const BOOKED_MS_MAX = 300_000;
 const SECRET_BYTES = 12;
 const BOOKED_POLL_MS = 250;
-const METERING_NICENESS = 10;
 /** What every service may see of the shell's environment. */
 const INHERITED = ['PATH', 'HOME', 'TMPDIR', 'TZ', 'LANG'];
 
@@ -91,6 +90,14 @@ export class Rig {
     return gateway;
   }
 
+  /**
+   * Metering and its database work in what the load leaves: on a machine of two cores they would otherwise take the load's
+   * only core, and the figure would be theirs.
+   */
+  yieldMetering(): void {
+    for (const name of ['metering', 'PostgreSQL']) yieldToOthers(this.processes.get(name) as number);
+  }
+
   /** Resolves once metering has booked and acknowledged every call: the next round starts even. */
   async booked(): Promise<void> {
     const deadlineMs = performance.now() + BOOKED_MS_MAX;
@@ -146,8 +153,6 @@ export class Rig {
 
   private noteProcess(name: string, server: ManagedServer): void {
     this.processes.set(name, server.pid);
-    // On a machine of two cores metering and its database would take the load's only core; in earnest they have their own.
-    if (name === 'metering' || name === 'PostgreSQL') yieldToOthers(server.pid, METERING_NICENESS);
   }
 
   private async makeKeys(gatewayUrl: string, controlPlaneUrl: string): Promise<void> {
