@@ -268,6 +268,17 @@ describe('the price book', () => {
     expect(second?.value.prices).toContainEqual(added);
     expect(second?.value.revision).toBe(first.value.revision + 1);
   });
+
+  it('leaves out a row that does not fit, and goes on with all others', async () => {
+    const unfit = { ...PRICE, id: uuid7(), model: 'unfit-model', rates: { input: '1e3' } };
+    const after = { ...PRICE, id: uuid7(), model: 'after-the-unfit' };
+    await insertPrice(world.database, unfit);
+    await insertPrice(world.database, after);
+    await metering.app.get(PricesPublisher).publish();
+    const { prices } = (await readBook())?.value ?? { prices: [] };
+    expect(prices).toContainEqual(after);
+    expect(prices.map((price) => price.id)).not.toContain(unfit.id);
+  });
 });
 
 describe('operation', () => {
