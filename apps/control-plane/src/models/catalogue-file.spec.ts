@@ -41,6 +41,8 @@ describe('a catalogue file', () => {
   it('is what the example in the documentation is', () => {
     const page = readFileSync(new URL('../../../../docs/catalogue.md', import.meta.url), 'utf8');
     const example = /```yaml\n([\s\S]*?)```/.exec(page)?.[1] as string;
+    const file = new URL('../../../../infra/catalogue/models.example.yaml', import.meta.url);
+    expect(readFileSync(file, 'utf8')).toBe(example);
     const deployments = readCatalogueText(example).flatMap((model) => model.deployments);
     expect(new Set(deployments.map(({ provider }) => provider))).toEqual(new Set(PROVIDERS));
   });
