@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 /** Pinned: what a conformance test found yesterday it shall find today. */
 const OPENAI_VERSION = '2.8.1';
 const FOLDER = join(import.meta.dirname, '../../../.cache', `python-openai-${OPENAI_VERSION}`);
+const PYTHON = join(FOLDER, 'bin/python');
 const INSTALL_TIMEOUT_MS = 60_000;
 const RUN_TIMEOUT_MS = 30_000;
 
@@ -25,16 +26,16 @@ function answerOf(python: string, code: string): string | null {
   }
 }
 
-function install(folder: string): string | null {
+function install(): string | null {
   try {
-    mkdirSync(folder, { recursive: true });
+    mkdirSync(FOLDER, { recursive: true });
     const options = { timeout: INSTALL_TIMEOUT_MS, stdio: 'ignore' as const };
-    execFileSync('python3', ['-m', 'venv', folder], options);
-    const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', `openai==${OPENAI_VERSION}`];
-    execFileSync(join(folder, 'bin/python'), pip, options);
+    execFileSync('python3', ['-m', 'venv', FOLDER], options);
+    const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--retries=0', `openai==${OPENAI_VERSION}`];
+    execFileSync(PYTHON, pip, options);
     return null;
-  } catch (error) {
-    return `openai ${OPENAI_VERSION} could not be installed into a virtual environment: ${(error as Error).message.split('\n', 1)[0]}`;
+  } catch {
+    return `openai ${OPENAI_VERSION} could not be installed into a virtual environment`;
   }
 }
 
@@ -42,11 +43,14 @@ function install(folder: string): string | null {
 export function findPythonWithOpenAi(): PythonWithOpenAi {
   if (answerOf('python3', 'import sys; assert sys.version_info >= (3, 9)') === null)
     return { absent: 'there is no Python 3.9' };
-  const python = join(FOLDER, 'bin/python');
-  const versionOf = () => (existsSync(python) ? answerOf(python, 'import openai; print(openai.__version__, end="")') : null);
-  const problem = versionOf() === null ? install(FOLDER) : null;
-  const version = versionOf();
-  return version === null ? { absent: problem ?? 'the installed package does not load' } : { python, version };
+  const problem = installedVersion() === null ? install() : null;
+  const version = installedVersion();
+  return version === null ? { absent: problem ?? 'the installed package does not load' } : { python: PYTHON, version };
+}
+
+/** Null when there is none. */
+export function installedVersion(): string | null {
+  return existsSync(PYTHON) ? answerOf(PYTHON, 'import openai; print(openai.__version__, end="")') : null;
 }
 
 /** What the script prints, one JSON value. */
