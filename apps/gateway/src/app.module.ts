@@ -9,8 +9,10 @@ import type { Metrics } from '@tensorloop/observability/metrics';
 import type { Tracing } from '@tensorloop/observability/tracing';
 import type { Config } from './config.js';
 import { PublicOnlyGuard } from './health/public-only.guard.js';
+import { KeysModule } from './keys/keys.module.js';
 import { LifetimeModule } from './lifetime/lifetime.module.js';
 import { ProxyModule } from './proxy/proxy.module.js';
+import { RequestsModule } from './requests/requests.module.js';
 import { SettingsModule } from './settings.module.js';
 
 /** What a process hands to its app. */
@@ -32,6 +34,8 @@ export class AppModule {
         MetricsModule.forRoot(platform.metrics),
         HealthModule,
         ProxyModule,
+        KeysModule,
+        RequestsModule,
         LifetimeModule,
       ],
       providers: [

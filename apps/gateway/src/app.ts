@@ -11,12 +11,14 @@ import { ENDPOINTS } from './endpoints.js';
 import { watchGateway } from './health/gateway-health.js';
 import { GatewayMetrics } from './health/gateway-metrics.service.js';
 import { Journal } from './journal/journal.service.js';
+import { KeyView } from './keys/key-view.service.js';
 import { TokenCounting } from './messages/token-counting.service.js';
 import { ModelsList } from './models/models-list.service.js';
 import { Capacity } from './proxy/capacity.service.js';
 import { bodyError, registerInferenceRoutes } from './proxy/inference.routes.js';
 import { InferenceCalls } from './proxy/inference-call.js';
 import { OpenCalls } from './proxy/open-calls.service.js';
+import { RequestView } from './requests/request-view.service.js';
 import { RedisWrites } from './settlement/redis-writes.service.js';
 import { Shipper } from './settlement/shipper.service.js';
 
@@ -41,6 +43,8 @@ export async function createApp(platform: Platform): Promise<NestFastifyApplicat
     calls: get(InferenceCalls),
     endpoints: ENDPOINTS,
     models: get(ModelsList),
+    ownKey: get(KeyView),
+    ownRequests: get(RequestView),
     counting: get(TokenCounting),
     publicUrl: platform.config.PUBLIC_URL,
     dashboardUrl: platform.config.DASHBOARD_URL,

@@ -15,7 +15,7 @@ import type { KeyLookup } from './key-lookup.js';
 import type { Quote } from './quote.service.js';
 import type { RedisClock } from './redis-clock.service.js';
 import { type FinalRefusal, refusalError } from './refusals.service.js';
-import type { TotalsLookup } from './totals-lookup.js';
+import type { TotalsLookup, TotalsWanted } from './totals-lookup.js';
 
 /** Rounds of asking Redis for one call: lost epoch, unknown key, unknown totals and a moved price, each once, and a spare. */
 export const ROUNDS_MAX = 6;
@@ -107,7 +107,10 @@ export class AdmissionGate {
         if (problem !== null) return problem;
       } else if (isBalanceSpent(refusal) && !isBalanceFresh) {
         isBalanceFresh = true;
-        if (!(await this.learnGrants(ask.key, refusal))) return refusalError(refusal, quote, ask.model);
+        // A grant that was made since is news to Redis only when somebody asks.
+        const { accountId, nowMs } = refusal;
+        if (!(await this.refreshBalance({ accountTag: ask.key.accountTag, accountId, askedAtMs: nowMs })))
+          return refusalError(refusal, quote, ask.model);
       } else return refusalError(refusal satisfies FinalRefusal, quote, ask.model);
     }
     return stateUnknown();
@@ -131,6 +134,16 @@ export class AdmissionGate {
       if (problem !== null) return problem;
     }
     return admissionDown();
+  }
+
+  /** Fetches totals that Redis lacks; true = it has them now. For reading what an account has spent without spending. */
+  fetchTotals(wanted: TotalsWanted): Promise<boolean> {
+    return this.parts.totals.seed(wanted);
+  }
+
+  /** Asks for grants that Redis has not heard of; true = there was news. */
+  refreshBalance(wanted: Omit<TotalsWanted, 'scopes'>): Promise<boolean> {
+    return this.parts.totals.learnBalance(wanted);
   }
 
   private async askOnce<Call>(
@@ -170,11 +183,6 @@ export class AdmissionGate {
       priceToMs: quote.price.effectiveToMs,
       tokens: quote.tokens,
     });
-  }
-
-  /** A grant that was made since is news to Redis only when somebody asks. True = there was one. */
-  private learnGrants({ accountTag }: KeyIdentity, { accountId, nowMs }: BalanceRefusal): Promise<boolean> {
-    return this.parts.totals.learnBalance({ accountTag, accountId, askedAtMs: nowMs });
   }
 
   private async fetchMissing(

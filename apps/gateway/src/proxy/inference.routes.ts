@@ -4,9 +4,11 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type ApiError, apiError } from '../errors/api-error.types.js';
 import { OPENAI_SKIN } from '../errors/error-skin.types.js';
 import { sendError } from '../errors/send-error.service.js';
+import type { KeyView } from '../keys/key-view.service.js';
 import { messages } from '../messages/messages.service.js';
 import type { TokenCounting } from '../messages/token-counting.service.js';
 import type { ModelsList } from '../models/models-list.service.js';
+import type { RequestView } from '../requests/request-view.service.js';
 import type { Endpoint } from './endpoint.types.js';
 import { type InferenceCalls, requestIdHeaders } from './inference-call.js';
 
@@ -23,6 +25,8 @@ export interface RouteParts {
   calls: InferenceCalls;
   endpoints: readonly Endpoint[];
   models: ModelsList;
+  ownKey: KeyView;
+  ownRequests: RequestView;
   counting: TokenCounting;
   publicUrl: string;
   dashboardUrl: string;
@@ -143,5 +147,14 @@ export function registerInferenceRoutes(fastify: FastifyInstance, parts: RoutePa
     },
   });
   only(['GET'], `${MODELS}/*`);
+  add('GET', '/v1/key', { handler: hijacked(parts, (req, _body, reply) => parts.ownKey.get(req, reply)) });
+  only(['GET'], '/v1/key');
+  add('GET', '/v1/requests/:id', {
+    handler: (request, reply) => {
+      const { id } = request.params as { id: string };
+      hijacked(parts, (req, _body, hijack) => parts.ownRequests.get(req, id, hijack))(request, reply);
+    },
+  });
+  only(['GET'], '/v1/requests/:id');
   add(METHODS, '/*', { handler: answerWith((request) => unknownUrl(parts, request.method, request.url)) });
 }

@@ -147,6 +147,17 @@ type CallsTuple = [
       },
     },
   ],
-  exports: [OpenCalls, TokenEstimator, Ticker, DiskGuard, Capacity, CallDrain, ModelsList, InferenceCalls, TokenCounting],
+  exports: [
+    OpenCalls,
+    TokenEstimator,
+    Ticker,
+    DiskGuard,
+    Capacity,
+    CallDrain,
+    ModelsList,
+    InferenceCalls,
+    TokenCounting,
+    KeyHasher,
+  ],
 })
 export class ProxyModule {}

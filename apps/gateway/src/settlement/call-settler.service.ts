@@ -23,7 +23,6 @@ export class CallSettler {
     const payload = JSON.stringify(event);
     await this.parts.journal.complete(event, payload);
     const amountNanoUsd = BigInt(event.chargeNanoUsd);
-    // What the upstream reported and not what was priced of it: tokens of a cut call were used although nobody pays for them.
     if (accepted.tokensCounted === undefined) void this.parts.redis.settle(event.accountTag, event.requestId, amountNanoUsd);
     else {
       const settling = { amountNanoUsd, tokens: tokensOf(ending.usage) };

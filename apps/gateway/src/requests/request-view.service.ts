@@ -1,0 +1,77 @@
+import type { IncomingMessage } from 'node:http';
+import { type RequestCompleted, requestCompletedSchema } from '@tensorloop/contracts/request-completed';
+import { requestGetReplySchema, requestGetRequestSchema } from '@tensorloop/contracts/rpc';
+import { RPC } from '@tensorloop/contracts/subjects';
+import { isUuid7 } from '@tensorloop/kernel/uuid7';
+import { defineRpc, type RpcClient } from '@tensorloop/nest-kit/rpc';
+import type { AdmissionGate } from '../admission/admission-gate.service.js';
+import { readBearer } from '../auth/bearer.service.js';
+import type { KeyHasher } from '../auth/key-hasher.service.js';
+import { type ApiError, apiError, isApiError, unavailable } from '../errors/api-error.types.js';
+import { type Reply, sendJson } from '../errors/send-json.service.js';
+import type { Journal } from '../journal/journal.service.js';
+import type { JournalEntry } from '../journal/journal.types.js';
+import { openView, type RequestBody, viewOf } from './request-body.rules.js';
+
+const requestGet = defineRpc(RPC.meteringRequestGet, requestGetRequestSchema, requestGetReplySchema);
+const RETRY_SECONDS = 2;
+
+export interface RequestViewParts {
+  hasher: KeyHasher;
+  gate: AdmissionGate;
+  journal: Pick<Journal, 'entries' | 'readCompleted'>;
+  rpc: Pick<RpcClient, 'call'>;
+}
+
+/**
+ * `GET /v1/requests/{id}`: what became of a call of one's own account, and what it cost. A call that this gateway's journal
+ * still has is answered from there, one that is booked by metering. A call of another gateway is not found until it is booked.
+ */
+export class RequestView {
+  constructor(private readonly parts: RequestViewParts) {}
+
+  async get(req: IncomingMessage, id: string, reply: Reply): Promise<void> {
+    sendJson(reply, await this.read(req, id));
+  }
+
+  private async read(req: IncomingMessage, id: string): Promise<RequestBody | ApiError> {
+    const bearer = readBearer(req.headers.authorization, req.headers.cookie);
+    if (isApiError(bearer)) return bearer;
+    const key = await this.parts.gate.findKey({
+      accountTag: bearer.accountTag,
+      keyHash: this.parts.hasher.hash(bearer.keyText),
+    });
+    if (isApiError(key)) return key;
+    if (!isUuid7(id)) return notFound(id);
+    const entry = this.parts.journal.entries.get(id);
+    if (entry === undefined) return this.booked(key.accountId, id);
+    if (entry.accepted.accountId !== key.accountId) return notFound(id);
+    return (await this.journalled(id, entry)) ?? this.booked(key.accountId, id);
+  }
+
+  /** Null when the entry left the journal meanwhile: then it is booked. */
+  private async journalled(id: string, { accepted, completed }: JournalEntry): Promise<RequestBody | null> {
+    if (completed === null) return openView(accepted);
+    const payload = await this.parts.journal.readCompleted(id);
+    // The record is on its way to the disk: the call has not ended for anybody yet.
+    if (payload === null) return this.parts.journal.entries.has(id) ? openView(accepted) : null;
+    const event: RequestCompleted = requestCompletedSchema.parse(JSON.parse(payload));
+    return viewOf(event, { status: 'ended', lines: null });
+  }
+
+  private async booked(accountId: string, requestId: string): Promise<RequestBody | ApiError> {
+    const reply = await this.parts.rpc.call(requestGet, { accountId, requestId });
+    if (!reply.ok) {
+      return unavailable(
+        'request_lookup_unavailable',
+        'The request could not be looked up at the moment. Try again shortly.',
+        RETRY_SECONDS,
+      );
+    }
+    return reply.found ? viewOf(reply.request, { status: 'booked', lines: reply.request.lines }) : notFound(requestId);
+  }
+}
+
+function notFound(id: string): ApiError {
+  return apiError('request_not_found', `There is no request "${id.slice(0, 64)}" of this account.`);
+}

@@ -1,0 +1,24 @@
+import { Module } from '@nestjs/common';
+import { RpcClient } from '@tensorloop/nest-kit/rpc';
+import { AdmissionModule } from '../admission/admission.module.js';
+import { AdmissionGate } from '../admission/admission-gate.service.js';
+import { KeyHasher } from '../auth/key-hasher.service.js';
+import { JournalModule } from '../journal/journal.module.js';
+import { Journal } from '../journal/journal.service.js';
+import { MessagingModule } from '../messaging/messaging.module.js';
+import { ProxyModule } from '../proxy/proxy.module.js';
+import { RequestView } from './request-view.service.js';
+
+@Module({
+  imports: [AdmissionModule, JournalModule, MessagingModule, ProxyModule],
+  providers: [
+    {
+      provide: RequestView,
+      inject: [KeyHasher, AdmissionGate, Journal, RpcClient],
+      useFactory: (hasher: KeyHasher, gate: AdmissionGate, journal: Journal, rpc: RpcClient) =>
+        new RequestView({ hasher, gate, journal, rpc }),
+    },
+  ],
+  exports: [RequestView],
+})
+export class RequestsModule {}

@@ -1,0 +1,127 @@
+import { BALANCE_SCOPE, dayScope, type Scope, windowScope } from '@tensorloop/contracts/settle-ack';
+import { type BudgetWindow, budgetWindow, DAY_MS, utcDay } from '@tensorloop/kernel/budget-window';
+import type { Redis } from 'ioredis';
+import type { LimitState } from './admission.types.js';
+import { RPM_WINDOW_MS } from './recent-admissions.js';
+import { accountKey, keyPrefix, projectionKey, scopeKey } from './redis-keys.js';
+
+/** What a key may do, and how much of it is used at one instant. */
+export interface KeyStatus {
+  keyId: string;
+  accountKind: 'metered' | 'prepaid';
+  mintedAtMs: number;
+  expiresAtMs: number;
+  window: BudgetWindow;
+  /** Unix ms at which the account's day ends. */
+  dayEndMs: number;
+  rpm: { limit: number; used: number };
+  tokens: { limit: number; used: number } | null;
+  parallel: { limit: number; inFlight: number } | null;
+  budget: LimitState;
+  daily: LimitState | null;
+  balance: LimitState | null;
+}
+
+export type KeyStatusResult =
+  | { known: true; status: KeyStatus }
+  /** These totals must be fetched from metering first. None named: the key's projection is gone. */
+  | { known: false; scopes: Scope[] };
+
+interface Names {
+  window: Scope;
+  windowBefore: Scope | null;
+  day: Scope;
+}
+
+type Row = (string | null)[];
+const KEY_FIELDS = ['keyId', 'kind', 'mintedAtMs', 'expiresAtMs', 'budget', 'rpm', 'dailyLimit', 'tpm', 'parallel'] as const;
+const SCOPE_FIELDS = ['total', 'version', 'settled', 'held', 'limit', 'calls'] as const;
+
+/** Reads what admission would find for a key at `nowMs` (Redis TIME), without admitting anything. */
+export async function readKeyStatus(
+  redis: Redis,
+  { accountTag, keyHash }: { accountTag: string; keyHash: string },
+  nowMs: number,
+): Promise<KeyStatusResult> {
+  const key = await redis.hmget(projectionKey(accountTag, keyHash), ...KEY_FIELDS);
+  const [keyId, kind, minted, expires, budget, rpm, daily, tpm, parallel] = key;
+  if (!keyId || !minted || !budget) return { known: false, scopes: [] };
+  const window = budgetWindow(Number(minted), nowMs);
+  const names: Names = {
+    window: windowScope(keyId, window.index),
+    windowBefore: window.index === 0 ? null : windowScope(keyId, window.index - 1),
+    day: dayScope(utcDay(nowMs)),
+  };
+  const read = await readUse(redis, { accountTag, keyId, names }, nowMs);
+  const dayStartMs = nowMs - (nowMs % DAY_MS);
+  const scopes: [Scope, Row, number | null, string | null | undefined][] = [
+    [names.window, read.window, window.startMs, budget],
+    ...(daily ? [[names.day, read.day, dayStartMs, daily] as [Scope, Row, number, string]] : []),
+    ...(kind === 'prepaid' ? [[BALANCE_SCOPE, read.balance, null, read.balance[4]] as [Scope, Row, null, string | null]] : []),
+  ];
+  const states = new Map(
+    scopes.map(([scope, row, beganMs, limit]) => [scope, limitState(row, { beganMs, limit }, read.openedMs)]),
+  );
+  const unknown = [...states].filter(([, state]) => state === null).map(([scope]) => scope);
+  if (unknown.length > 0) return { known: false, scopes: unknown };
+  return {
+    known: true,
+    status: {
+      keyId,
+      accountKind: kind === 'prepaid' ? 'prepaid' : 'metered',
+      mintedAtMs: Number(minted),
+      expiresAtMs: Number(expires),
+      window,
+      dayEndMs: dayStartMs + DAY_MS,
+      rpm: { limit: Number(rpm), used: read.calls },
+      tokens: tpm ? { limit: Number(tpm), used: read.tokens } : null,
+      parallel: parallel ? { limit: Number(parallel), inFlight: read.inFlight } : null,
+      budget: states.get(names.window) as LimitState,
+      daily: states.get(names.day) ?? null,
+      balance: states.get(BALANCE_SCOPE) ?? null,
+    },
+  };
+}
+
+/** Null when unknown: by the rule of admit.lua, a total is zero only where the scope began within this epoch. */
+function limitState(
+  [total, version, settled, held]: Row,
+  { beganMs, limit }: { beganMs: number | null; limit: string | null | undefined },
+  openedMs: number,
+): LimitState | null {
+  const isNew = !version && beganMs !== null && beganMs > openedMs;
+  if (!limit || (!total && !isNew)) return null;
+  return {
+    limitNanoUsd: BigInt(limit),
+    spentNanoUsd: BigInt(total ?? '0') + BigInt(settled ?? '0'),
+    heldNanoUsd: BigInt(held ?? '0'),
+  };
+}
+
+/** One MULTI, so that all of it is of one instant. */
+async function readUse(
+  redis: Redis,
+  { accountTag, keyId, names }: { accountTag: string; keyId: string; names: Names },
+  nowMs: number,
+) {
+  const prefix = keyPrefix(accountTag);
+  const since = `(${nowMs - RPM_WINDOW_MS}`;
+  const replies = await redis
+    .multi()
+    .hmget(scopeKey(accountTag, names.window), ...SCOPE_FIELDS)
+    .hmget(scopeKey(accountTag, names.windowBefore ?? names.window), 'calls')
+    .hmget(scopeKey(accountTag, names.day), ...SCOPE_FIELDS)
+    .hmget(scopeKey(accountTag, BALANCE_SCOPE), ...SCOPE_FIELDS)
+    .hget(accountKey(accountTag), 'epochOpenedMs')
+    .zcount(`${prefix}rpm:${keyId}`, since, '+inf')
+    .zrangebyscore(`${prefix}tpm:${keyId}`, since, '+inf')
+    .exec();
+  if (replies === null) throw new Error('Redis gave no answer to a transaction');
+  const [window, before, day, balance, openedMs, calls, tokenLog] = replies.map(([error, value]) => {
+    if (error) throw error;
+    return value;
+  }) as [Row, Row, Row, Row, string | null, number, string[]];
+  const tokens = tokenLog.reduce((sum, member) => sum + Number(member.slice(member.lastIndexOf('|') + 1)), 0);
+  const inFlight = Number(window[5] ?? '0') + (names.windowBefore === null ? 0 : Number(before[0] ?? '0'));
+  return { window, day, balance, openedMs: Number(openedMs), calls, tokens, inFlight };
+}
