@@ -57,7 +57,11 @@ export class Reassertions {
     const entry = this.parts.journal.entries.get(requestId);
     if (entry === undefined || entry.isCommitted || this.resting.has(accountTag) || this.isStopping) return;
     this.resting.add(accountTag);
-    this.parts.epochs.reassertOpen(accountTag).catch(this.parts.onProblem);
+    this.parts.epochs.reassertOpen(accountTag).catch((error: unknown) => {
+      // The next connection to Redis makes good for it.
+      this.isComplete = false;
+      this.parts.onProblem(error);
+    });
     setTimeout(() => this.resting.delete(accountTag), MISSING_INTERVAL_MS).unref();
   }
 
