@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { type ApiError, apiError } from '../errors/api-error.types.js';
 
 export type Fields = Record<string, unknown>;
@@ -21,6 +22,8 @@ export function missingField(param: string): ApiError {
 
 /** The fields of a body that must be a JSON object. Wrapped, because a body may look like an error of ours. */
 export function parseFields(body: Buffer): { fields: Fields } | ApiError {
+  // Read leniently, other bytes would be counted and forwarded than were checked.
+  if (!isUtf8(body)) return apiError('invalid_body', 'The request body is not valid UTF-8.');
   let fields: unknown;
   try {
     fields = JSON.parse(body.toString('utf8'));
@@ -54,4 +57,14 @@ export function readFlag(fields: Fields, name: string): boolean | ApiError {
   const value = fields[name];
   if (!isGiven(value)) return false;
   return typeof value === 'boolean' ? value : invalidField(name, `"${name}" must be true or false.`);
+}
+
+/** Reading recurses in places, and a client may nest a body as deep as it likes: what the stack cannot hold is refused. */
+export function refuseDeep<Request>(read: () => Request | ApiError): Request | ApiError {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof RangeError) return apiError('invalid_body', 'The request body is nested too deeply.');
+    throw error;
+  }
 }

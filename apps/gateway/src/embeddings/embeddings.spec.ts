@@ -54,7 +54,7 @@ describe('an embeddings request', () => {
     const [deployment] = testModel('m', 'http://upstream.test').deployments as [Deployment];
     expect(request.bodyFor(deployment, null)).toBe(body);
     const renamed = request.bodyFor({ ...deployment, upstreamModel: 'other' }, null).toString();
-    expect(renamed).toBe('{"input":"a","model":"other","dimensions":256,"unknown":1.0}');
+    expect(renamed).toBe('{ "input":"a", "model":"other", "dimensions":256, "unknown":1.0 }');
   });
 
   it('is never charged more than its hold, whatever the texts (one token a byte at most, and each within the window)', () => {

@@ -4,6 +4,7 @@ import { inputTokensMax } from '@tensorloop/pricing/hold';
 import type { AdmissionGate, KeyIdentity } from '../admission/admission-gate.service.js';
 import { modelNotAllowed } from '../admission/refusals.service.js';
 import type { KeyHasher } from '../auth/key-hasher.service.js';
+import { refuseDeep } from '../body/json-body.types.js';
 import { upstreamBody } from '../body/upstream-body.service.js';
 import { type ApiError, isApiError } from '../errors/api-error.types.js';
 import { sendError } from '../errors/send-error.service.js';
@@ -71,7 +72,7 @@ export class TokenCounting {
     if (isApiError(found)) return found;
     const upstreamHeaders = passedHeaders(arrival.headers);
     if (isApiError(upstreamHeaders)) return upstreamHeaders;
-    const request = readMessagesRequest(arrival.body, 'count');
+    const request = refuseDeep(() => readMessagesRequest(arrival.body, 'count'));
     if (isApiError(request)) return request;
     const target = await this.parts.findTarget(request.model, key);
     if (isApiError(target)) return target;

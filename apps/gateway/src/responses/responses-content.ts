@@ -10,9 +10,9 @@ export interface ResponsesContent {
   isUnbounded: boolean;
 }
 
-const TEXT_PARTS = new Set(['input_text', 'output_text', 'text', 'refusal', 'summary_text', 'reasoning_text']);
+const TEXT_PARTS = new Set<unknown>(['input_text', 'output_text', 'text', 'refusal', 'summary_text', 'reasoning_text']);
 /** Items that consist of their own text: messages, and what is said to and by the client's own tools. */
-const PLAIN_ITEMS = new Set([
+const PLAIN_ITEMS = new Set<unknown>([
   undefined,
   'message',
   'function_call',
@@ -29,7 +29,7 @@ const REFUSED_ITEMS = new Map<unknown, string>([
 
 function countPart(content: ResponsesContent, part: unknown): void {
   const kind = isRecord(part) ? part.type : undefined;
-  if (typeof part === 'string' || TEXT_PARTS.has(String(kind))) return;
+  if (typeof part === 'string' || TEXT_PARTS.has(kind)) return;
   if (kind === 'input_image') content.images += 1;
   else if (kind === 'input_audio') content.hasAudio = true;
   // Files, and whatever there may be one day.
@@ -45,7 +45,7 @@ function readItem(content: ResponsesContent, item: Fields, param: string): ApiEr
   const refused = REFUSED_ITEMS.get(item.type);
   if (refused !== undefined) return unsupportedField(`${param}.type`, refused);
   // References, reasoning kept by the provider, and calls of its own tools stand for more than is written here.
-  if (!PLAIN_ITEMS.has(item.type as string | undefined)) content.isUnbounded = true;
+  if (!PLAIN_ITEMS.has(item.type)) content.isUnbounded = true;
   countParts(content, item.content);
   countParts(content, item.output);
   return pricedTool(item.tools, `${param}.tools`);

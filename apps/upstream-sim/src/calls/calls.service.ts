@@ -4,7 +4,7 @@ import type { Failure } from '../server/openai-error.js';
 import { BODY_BYTES_MAX, type BodyResult, readBody } from '../server/read-body.js';
 import type { Statistics } from '../server/statistics.js';
 import { Call, type Exchange } from './call.js';
-import type { CallRequest, EndpointPlanner } from './calls.types.js';
+import type { CallPlan, CallRequest, EndpointPlanner } from './calls.types.js';
 
 /** Calls in progress. Beyond it: 503, so that neither memory nor the oracle's queue can grow without bound. */
 const OPEN_CALLS_MAX = 10_000;
@@ -25,6 +25,16 @@ const TOO_LARGE: Failure = {
     type: 'invalid_request_error',
     param: null,
     code: 'request_too_large',
+  },
+};
+
+const TOO_DEEP: Failure = {
+  status: 400,
+  error: {
+    message: 'The request body is nested too deeply.',
+    type: 'invalid_request_error',
+    param: null,
+    code: null,
   },
 };
 
@@ -70,7 +80,7 @@ export class CallsService {
 }
 
 async function answer(call: Call, planner: EndpointPlanner, request: CallRequest): Promise<void> {
-  const plan = await planner.plan(request);
+  const plan = await planOf(planner, request);
   if ('error' in plan) return fail(call, planner, plan);
   call.record.model = plan.model;
   call.record.stream = plan.stream;
@@ -78,6 +88,16 @@ async function answer(call: Call, planner: EndpointPlanner, request: CallRequest
   if (call.isGone) return call.settle('client_gone');
   if (await answerBeforeHead(call, plan, planner.failureBody)) return;
   return plan.answer(call);
+}
+
+/** A body nested deeper than the stack goes is the caller's fault, and must not end this process. */
+async function planOf(planner: EndpointPlanner, request: CallRequest): Promise<CallPlan | Failure> {
+  try {
+    return await planner.plan(request);
+  } catch (err) {
+    if (err instanceof RangeError) return TOO_DEEP;
+    throw err;
+  }
 }
 
 function fail(call: Call, planner: EndpointPlanner, failure: Failure): Promise<void> {

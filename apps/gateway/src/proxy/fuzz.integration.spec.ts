@@ -1,0 +1,22 @@
+import { describe, expect, it } from '@jest/globals';
+import { runFuzz } from '../../test/fuzz-run.js';
+
+/** The long run sends ten times as many. */
+const RUNS = 1_000;
+const TIMEOUT_MS = 60_000;
+
+describe('generated bodies and headers', () => {
+  it(
+    'never bring a gateway down, to an error of its own, or to keep a hold',
+    async () => {
+      const { statuses, failures, heldNanoUsd, openHolds, isAlive, output } = await runFuzz(RUNS);
+      expect(failures).toEqual([]);
+      expect({ heldNanoUsd, openHolds, isAlive }).toEqual({ heldNanoUsd: 0n, openHolds: 0, isAlive: true });
+      expect(output).not.toMatch(/could not be (handled|settled)/);
+      // Most cases are almost right: without successes among them the run would prove nothing.
+      expect(statuses.get(200)).toBeGreaterThan(RUNS / 20);
+      expect(statuses.get(400)).toBeGreaterThan(RUNS / 20);
+    },
+    TIMEOUT_MS,
+  );
+});

@@ -1,0 +1,41 @@
+import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { uuid7 } from '@tensorloop/kernel/uuid7';
+import { type ApiError, apiError } from '../errors/api-error.types.js';
+import { sendError } from '../errors/send-error.service.js';
+
+interface ParserError extends Error {
+  code?: string;
+}
+
+function toApiError({ code }: ParserError): ApiError {
+  if (code === 'HPE_HEADER_OVERFLOW') return apiError('headers_too_large', 'The headers of the request are too large.');
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return apiError('request_timeout', 'The request did not arrive whole in time.');
+  return apiError('invalid_body', 'This is no HTTP/1.1 request that can be read.');
+}
+
+/** What Node's parser refuses never becomes a request, so the answer is written by hand. */
+export function answerParserError(error: ParserError, socket: Duplex): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const { status, body } = toApiError(error);
+  const text = JSON.stringify(body);
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    `x-request-id: ${uuid7()}`,
+    'content-type: application/json; charset=utf-8',
+    `content-length: ${Buffer.byteLength(text)}`,
+    'connection: close',
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${text}`);
+}
+
+/** `Expect: 100-continue` is answered by Node itself; nobody can meet any other expectation (RFC 9110 §10.1.1). */
+export function refuseExpectations(server: Pick<Server, 'on'>): void {
+  server.on('checkExpectation', (_req: IncomingMessage, res: ServerResponse) => {
+    const error = apiError('expectation_failed', 'The only expectation that is met is "100-continue".');
+    sendError(res, error, { 'x-request-id': uuid7(), connection: 'close' });
+  });
+}

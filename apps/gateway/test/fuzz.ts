@@ -1,0 +1,227 @@
+import { Agent, request } from 'node:http';
+import { connect } from 'node:net';
+import fc from 'fast-check';
+
+/** Calls in flight at once. */
+const PARALLEL_MAX = 16;
+const CALL_TIMEOUT_MS = 20_000;
+/** Beyond what the stack holds. */
+const DEPTH_MAX = 20_000;
+const BUSY_RETRIES_MAX = 20;
+
+export interface FuzzCase {
+  method: string;
+  path: string;
+  headers: [name: string, value: string][];
+  body: Buffer;
+  /** Sent as bytes on a bare connection in place of all of the above. */
+  raw: Buffer | null;
+}
+
+export interface FuzzAnswer {
+  /** Null when the connection was closed without an answer, which is all that some bytes deserve. */
+  status: number | null;
+  text: string;
+}
+
+/** A valid body per endpoint; everything else is made from these. */
+const VALID: Record<string, Record<string, unknown>> = {
+  '/v1/chat/completions': { model: 'all', messages: [{ role: 'user', content: 'hello' }] },
+  '/v1/completions': { model: 'all', prompt: 'hello' },
+  '/v1/responses': { model: 'all', input: [{ role: 'user', content: [{ type: 'input_text', text: 'hello' }] }] },
+  '/v1/messages': { model: 'all-claude', max_tokens: 20, messages: [{ role: 'user', content: 'hello' }] },
+  '/v1/messages/count_tokens': { model: 'all-claude', messages: [{ role: 'user', content: 'hello' }] },
+  '/v1/embeddings': { model: 'all', input: ['hello', 'there'] },
+  '/v1/rerank': { model: 'all', query: 'hello', documents: ['a', { text: 'b' }] },
+  '/v1/moderations': { model: 'all', input: 'hello' },
+};
+const ADDRESSES = Object.keys(VALID);
+/** Fields that something looks at, and names that JavaScript finds special. */
+const FIELDS = [
+  ...['model', 'messages', 'input', 'prompt', 'query', 'documents', 'stream', 'stream_options', 'max_tokens', 'n', 'best_of'],
+  ...['max_completion_tokens', 'max_output_tokens', 'tools', 'prediction', 'audio', 'modalities', 'instructions', 'thinking'],
+  ...[
+    'system',
+    'previous_response_id',
+    'conversation',
+    'service_tier',
+    'top_n',
+    'metadata',
+    'web_search_options',
+    'background',
+  ],
+  ...['__proto__', 'constructor', 'toString', 'status', 'headers', 'body', ''],
+];
+const ODD_NUMBERS = ['0', '-0', '-1', '1.5', '1e400', '-1e400', '9007199254740993', '1e21', '128', '4294967296'];
+
+const fieldValue = fc.oneof(
+  fc.jsonValue({ maxDepth: 4 }).map((value) => JSON.stringify(value)),
+  fc.constantFrom(...ODD_NUMBERS, 'null', 'true', '""', '[]', '{}', '[[]]', '[{}]', '[{"type":"constructor"}]'),
+  fc.integer({ min: 1, max: DEPTH_MAX }).map((depth) => `${'['.repeat(depth)}${']'.repeat(depth)}`),
+  fc.integer({ min: 1, max: DEPTH_MAX }).map((depth) => `${'{"content":['.repeat(depth)}${']}'.repeat(depth)}`),
+);
+
+/** Body text with some fields replaced, added or given twice. */
+function withFields(address: string, changes: [string, string][], replaces: boolean): string {
+  const replaced = new Set(replaces ? changes.map(([name]) => name) : []);
+  const kept = Object.entries(VALID[address] ?? {}).filter(([name]) => !replaced.has(name));
+  const fields = kept.map(([name, value]) => [name, JSON.stringify(value)] as const);
+  return `{${[...fields, ...changes].map(([name, value]) => `${JSON.stringify(name)}:${value}`).join(',')}}`;
+}
+
+function bodyOf(address: string): fc.Arbitrary<Buffer> {
+  const changes = fc.array(fc.tuple(fc.constantFrom(...FIELDS), fieldValue), { maxLength: 3 });
+  const json = fc.tuple(changes, fc.boolean()).map(([list, replaces]) => Buffer.from(withFields(address, list, replaces)));
+  const flipped = fc.tuple(json, fc.nat(), fc.nat(255)).map(([bytes, at, byte]) => {
+    const changed = Buffer.from(bytes);
+    changed[at % changed.length] = byte;
+    return changed;
+  });
+  const cut = fc.tuple(json, fc.nat()).map(([bytes, at]) => bytes.subarray(0, at % bytes.length));
+  const noise = fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes));
+  return fc.oneof({ weight: 8, arbitrary: json }, { weight: 2, arbitrary: flipped }, cut, noise);
+}
+
+const visible = fc.stringMatching(/^[\x21-\x7e]{0,40}$/);
+
+function headersOf(keyText: string): fc.Arbitrary<[string, string][]> {
+  const key = fc.oneof(
+    { weight: 12, arbitrary: fc.constant(`Bearer ${keyText}`) },
+    fc.constantFrom(`bearer ${keyText}`, `Bearer  ${keyText}`, keyText, `Bearer ${keyText}x`, 'Bearer', 'Basic Og==', ''),
+    visible,
+  );
+  const type = fc.oneof(
+    { weight: 10, arbitrary: fc.constant('application/json') },
+    fc.constantFrom('text/plain', 'application/json; charset=utf-16', 'multipart/form-data', ';;;', ''),
+    visible,
+  );
+  const name = fc.constantFrom(
+    'content-encoding',
+    'expect',
+    'x-request-id',
+    'traceparent',
+    'cookie',
+    'anthropic-version',
+    'anthropic-beta',
+    'x-api-key',
+    'accept-encoding',
+    'range',
+    'if-match',
+    'x-odd',
+  );
+  const others = fc.array(fc.tuple(name, fc.oneof(visible, fc.constantFrom('gzip', '100-continue', 'identity'))), {
+    maxLength: 2,
+  });
+  const few = fc.oneof({ weight: 4, arbitrary: fc.constant([] as [string, string][]) }, others);
+  return fc
+    .tuple(key, type, few)
+    .map(([authorization, contentType, rest]) => [['authorization', authorization], ['content-type', contentType], ...rest]);
+}
+
+/** Bodies and headers, most of them almost right; a few connections that hold no HTTP at all. */
+export function fuzzCases(keyText: string): fc.Arbitrary<FuzzCase> {
+  const post = fc.constantFrom(...ADDRESSES).chain((path) =>
+    fc.record({
+      method: fc.constant('POST'),
+      path: fc.constant(path),
+      headers: headersOf(keyText),
+      body: bodyOf(path),
+      raw: fc.constant(null),
+    }),
+  );
+  const odd = fc.record({
+    method: fc.constantFrom('GET', 'PUT', 'DELETE', 'OPTIONS', 'POST', 'PATCH'),
+    path: fc.oneof(
+      fc.constantFrom(...ADDRESSES, '/v1/models', '/v1/key'),
+      visible.map((rest) => `/v1/models/${rest}`),
+      visible.map((rest) => `/${rest}`),
+    ),
+    headers: headersOf(keyText),
+    body: fc.constant(Buffer.alloc(0)),
+    raw: fc.constant(null),
+  });
+  const start = fc.constantFrom(
+    '',
+    'GET / HTTP/1.1\r\n',
+    'POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n',
+    'POST /v1/embeddings HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n',
+    `GET / HTTP/1.1\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`,
+  );
+  const bytes = fc.tuple(start, fc.uint8Array({ maxLength: 80 })).map(
+    ([head, rest]): FuzzCase => ({
+      method: '',
+      path: '',
+      headers: [],
+      body: Buffer.alloc(0),
+      raw: Buffer.concat([Buffer.from(head), Buffer.from(rest)]),
+    }),
+  );
+  return fc.oneof({ weight: 16, arbitrary: post }, { weight: 2, arbitrary: odd }, bytes);
+}
+
+function sendRaw(url: URL, bytes: Buffer): Promise<FuzzAnswer> {
+  return new Promise((resolve) => {
+    const socket = connect(Number(url.port), url.hostname);
+    let text = '';
+    const done = () => resolve({ status: Number(/^HTTP\/1\.1 (\d+)/.exec(text)?.[1] ?? Number.NaN) || null, text });
+    socket.on('data', (chunk) => {
+      text += chunk.toString('latin1');
+    });
+    socket.on('error', done);
+    socket.on('close', done);
+    socket.setTimeout(CALL_TIMEOUT_MS, () => socket.destroy());
+    // Half a request followed by the end of the connection: nothing more is to come.
+    socket.end(bytes);
+  });
+}
+
+function sendHttp(url: URL, agent: Agent, { method, path, headers, body }: FuzzCase): Promise<FuzzAnswer> {
+  return new Promise((resolve, reject) => {
+    const options = {
+      host: url.hostname,
+      port: url.port,
+      method,
+      path,
+      agent,
+      headers: ['host', url.host, ...headers.flat(), 'content-length', String(body.length)],
+    };
+    const req = request(options, (res) => {
+      let text = '';
+      res.on('data', (chunk: Buffer) => {
+        text += chunk.toString('utf8');
+      });
+      res.on('end', () => resolve({ status: res.statusCode ?? null, text }));
+      res.on('error', reject);
+    });
+    req.setTimeout(CALL_TIMEOUT_MS, () =>
+      req.destroy(new Error(`no answer to ${method} ${path} ${body.toString('utf8', 0, 300)}`)),
+    );
+    req.on('error', (error: NodeJS.ErrnoException) =>
+      error.code === 'ECONNRESET' ? resolve({ status: null, text: '' }) : reject(error),
+    );
+    req.end(body);
+  });
+}
+
+/** Sends every case, a few at a time, and hands each answer over as it comes. */
+export async function sendAll(
+  base: string,
+  cases: FuzzCase[],
+  onAnswer: (sent: FuzzCase, answer: FuzzAnswer) => void,
+): Promise<void> {
+  const url = new URL(base);
+  const agent = new Agent({ keepAlive: true, maxSockets: PARALLEL_MAX });
+  let next = 0;
+  const send = (sent: FuzzCase) => (sent.raw === null ? sendHttp(url, agent, sent) : sendRaw(url, sent.raw));
+  const worker = async () => {
+    for (let sent = cases[next++]; sent !== undefined; sent = cases[next++]) {
+      let answer = await send(sent);
+      // On a machine that is busy with other tests Redis may not answer in time; a client would come back, and so do we.
+      for (let again = 0; again < BUSY_RETRIES_MAX && answer.text.includes('"admission_unavailable"'); again++)
+        answer = await send(sent);
+      onAnswer(sent, answer);
+    }
+  };
+  await Promise.all(Array.from({ length: PARALLEL_MAX }, worker));
+  agent.destroy();
+}

@@ -1,0 +1,18 @@
+import { describe, expect, it } from '@jest/globals';
+import { runFuzz } from '../../apps/gateway/test/fuzz-run.js';
+
+const RUNS = 10_000;
+const TIMEOUT_MS = 180_000;
+
+describe('ten thousand generated bodies and headers', () => {
+  it(
+    'never bring a gateway down, to an error of its own, or to keep a hold',
+    async () => {
+      const { failures, heldNanoUsd, openHolds, isAlive, output } = await runFuzz(RUNS);
+      expect(failures).toEqual([]);
+      expect({ heldNanoUsd, openHolds, isAlive }).toEqual({ heldNanoUsd: 0n, openHolds: 0, isAlive: true });
+      expect(output).not.toMatch(/could not be (handled|settled)/);
+    },
+    TIMEOUT_MS,
+  );
+});
