@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
 import { isApiError } from '../errors/api-error.types.js';
 import { betaProblem, type MessagesRequest, readMessagesRequest } from './messages-request.js';
 
@@ -60,6 +61,40 @@ describe('a Messages body', () => {
     ['thinking.budget_tokens', { thinking: { type: 'enabled', budget_tokens: -1 } }],
   ])('with a wrong %s is refused by that name', (param, fields) => {
     expect(refusal(fields)).toMatchObject({ status: 400, body: { error: { param, code: 'invalid_value' } } });
+  });
+
+  it('of any content whatever is read or refused by a 400, and its size is always bounded', () => {
+    const type = fc.constantFrom('text', 'image', 'tool_result', 'x', 1);
+    const block = fc.record({ type, content: fc.jsonValue(), source: fc.jsonValue() });
+    const turn = fc.record({ role: fc.constant('user'), content: fc.array(fc.oneof(block, fc.jsonValue())) });
+    const fields = fc.record(
+      {
+        model: fc.oneof(fc.constant('m'), fc.jsonValue()),
+        max_tokens: fc.oneof(fc.constant(5), fc.jsonValue()),
+        messages: fc.oneof(fc.array(turn, { minLength: 1 }), fc.jsonValue()),
+        system: fc.oneof(fc.array(block), fc.jsonValue()),
+        tools: fc.jsonValue(),
+        thinking: fc.jsonValue(),
+        stream: fc.oneof(fc.boolean(), fc.jsonValue()),
+        cache_control: fc.jsonValue(),
+        context_management: fc.jsonValue(),
+      },
+      { requiredKeys: [] },
+    );
+    let served = 0;
+    fc.assert(
+      fc.property(fields, (body) => {
+        const request = readMessagesRequest(Buffer.from(JSON.stringify(body)));
+        if (isApiError(request)) return request.status === 400;
+        served += 1;
+        const { promptBytes, messages, images = 0 } = request.shape;
+        return [promptBytes, messages, images, request.maxTokens].every(
+          (count) => Number.isSafeInteger(count) && Number(count) >= 0,
+        );
+      }),
+      { numRuns: 2_000 },
+    );
+    expect(served).toBeGreaterThan(10);
   });
 
   it.each([
