@@ -36,7 +36,8 @@ async function prepaidKey(grantedUsd: string): Promise<TestKey> {
 describe('GET /v1/key', () => {
   it('shows a key its limits, what is spent, held and left, and when each resets; asking uses up nothing (TL-4, TL-5)', async () => {
     const key = await fixture.addKey({ rpm: 3, tpm: 50_000, parallelMax: 2 });
-    const { requestId, charge } = await served(key);
+    const { response, requestId, charge } = await served(key);
+    expect(response.headers.get('x-tensorloop-cost-usd')).toBe(charge);
     const { mintedAtMs, keyId } = key.projection;
     for (let asked = 0; asked < 5; asked++) {
       expect(await get('/key', key)).toEqual({

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Outcome } from '@tensorloop/contracts/request-completed';
 import type { Usage } from '@tensorloop/contracts/usage';
+import type { NanoUsd } from '@tensorloop/kernel/money';
 import { type ApiError, unavailable } from '../errors/api-error.types.js';
 import { sendError } from '../errors/send-error.service.js';
 import type { Journal } from '../journal/journal.service.js';
@@ -128,6 +129,9 @@ export abstract class Answer implements RoutedAnswer, Ticking {
   /** The status the client has, or would have, been answered with. */
   protected abstract clientStatus(error: ApiError | null): number;
 
+  /** What the call costs; 0 until it is settled. */
+  protected chargedNanoUsd: NanoUsd = 0n;
+
   /** The one way out of a call. */
   protected async exitWith(signal: ExitSignal, error: ApiError | null): Promise<void> {
     const outcome = this.call.exit.signal(signal);
@@ -163,7 +167,8 @@ export abstract class Answer implements RoutedAnswer, Ticking {
       firstByteMs: this.call.firstByteMs,
       attempts: this.call.attempts,
     };
-    await this.context.settler.finish(accepted, ending, trace.span.traceparent);
+    const event = await this.context.settler.finish(accepted, ending, trace.span.traceparent);
+    this.chargedNanoUsd = BigInt(event.chargeNanoUsd);
   }
 
   /** The upstream's usage in priced dimensions, or null when it sent none that makes sense. */

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { formatUsd } from '@tensorloop/kernel/money';
 import type { ApiError } from '../errors/api-error.types.js';
 import type { RawUsage } from '../usage/answer-reading.types.js';
 import { countedUsage } from '../usage/usage-reading.service.js';
@@ -56,7 +57,12 @@ export class BufferedAnswer extends Answer {
   protected sendEnd(error: ApiError | null): void {
     if (error !== null) return this.sendError(error);
     const { res, headers } = this.call.options;
-    res.writeHead(200, { ...headers, 'content-type': this.contentType, 'content-length': this.body.length });
+    res.writeHead(200, {
+      ...headers,
+      'x-tensorloop-cost-usd': formatUsd(this.chargedNanoUsd),
+      'content-type': this.contentType,
+      'content-length': this.body.length,
+    });
     res.end(this.body);
   }
 

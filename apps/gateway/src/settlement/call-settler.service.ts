@@ -18,7 +18,7 @@ export class CallSettler {
   constructor(private readonly parts: CallSettlerParts) {}
 
   /** Resolves once the event is durable: from then on the call is charged whatever happens, and the last byte may go. */
-  async finish(accepted: AcceptedRecord, ending: Ending, traceparent?: string): Promise<void> {
+  async finish(accepted: AcceptedRecord, ending: Ending, traceparent?: string): Promise<RequestCompleted> {
     const event = closeCall(accepted, ending);
     const payload = JSON.stringify(event);
     await this.parts.journal.complete(event, payload);
@@ -30,5 +30,6 @@ export class CallSettler {
     }
     this.parts.shipper.ship(event.requestId, payload, traceparent);
     this.parts.onFinished(event);
+    return event;
   }
 }
