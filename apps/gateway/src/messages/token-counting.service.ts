@@ -6,7 +6,7 @@ import { modelNotAllowed } from '../admission/refusals.service.js';
 import type { KeyHasher } from '../auth/key-hasher.service.js';
 import { refuseDeep } from '../body/json-body.types.js';
 import { upstreamBody } from '../body/upstream-body.service.js';
-import { type ApiError, isApiError } from '../errors/api-error.types.js';
+import { type ApiError, isApiError, unavailable } from '../errors/api-error.types.js';
 import { sendError } from '../errors/send-error.service.js';
 import type { Upstream } from '../upstreams/upstream.types.js';
 import { ANTHROPIC_SKIN } from './anthropic-skin.types.js';
@@ -16,6 +16,7 @@ import { type MessagesRequest, readMessagesRequest } from './messages-request.js
 
 /** Counts asked of providers at the same time; above it the bound of ours is given at once. */
 export const COUNTS_MAX = 64;
+const RETRY_SECONDS = 2;
 const PATH = '/messages/count_tokens';
 /** What a provider says about the request itself is passed on; anything else means that it cannot count. */
 const REFUSALS = new Set([400, 413, 422]);
@@ -24,6 +25,8 @@ export interface TokenCountingParts {
   hasher: KeyHasher;
   gate: AdmissionGate;
   upstream: Upstream;
+  /** False until models and prices are known: no model can be told from an unknown one before. */
+  isReady: () => boolean;
   /** Who serves the model, or why nobody does. */
   findTarget: (model: string, key: KeyIdentity) => Promise<{ model: Model; deployments: Deployment[] } | ApiError>;
   /** What the client is told of a provider's refusal. */
@@ -68,6 +71,7 @@ export class TokenCounting {
     const bearer = readAnthropicKey(arrival.headers);
     if (isApiError(bearer)) return bearer;
     const key = { accountTag: bearer.accountTag, keyHash: this.parts.hasher.hash(bearer.keyText) };
+    if (!this.parts.isReady()) return unavailable('admission_unavailable', 'This gateway is still starting.', RETRY_SECONDS);
     const found = await this.parts.gate.findKey(key);
     if (isApiError(found)) return found;
     const upstreamHeaders = passedHeaders(arrival.headers);

@@ -43,7 +43,7 @@ const ANSWERS = Symbol('ANSWERS');
 
 type CapacityTuple = [DiskGuard, ModelStore, RedisWrites, Shipper, OpenCalls];
 type AnswersTuple = [CallSettler, Journal, TokenEstimator, Ticker, OpenCalls, Logger];
-type CountingTuple = [KeyHasher, AdmissionGate, TargetFinder, ProviderUpstream];
+type CountingTuple = [KeyHasher, AdmissionGate, ModelStore, TargetFinder, ProviderUpstream];
 type CallsTuple = [
   JournalHome,
   Capacity,
@@ -95,12 +95,13 @@ type CallsTuple = [
     },
     {
       provide: TokenCounting,
-      inject: [KeyHasher, AdmissionGate, TargetFinder, ProviderUpstream],
-      useFactory: (...[hasher, gate, targets, upstream]: CountingTuple) =>
+      inject: [KeyHasher, AdmissionGate, ModelStore, TargetFinder, ProviderUpstream],
+      useFactory: (...[hasher, gate, models, targets, upstream]: CountingTuple) =>
         new TokenCounting({
           hasher,
           gate,
           upstream,
+          isReady: () => models.isReady,
           findTarget: (model, key) => targets.find(messages, model, key),
           refusalOf: upstreamError,
         }),
