@@ -56,7 +56,15 @@ describe('operators', () => {
       },
       { timeoutMs: 10_000, what: 'readiness' },
     );
-    expect(Object.keys(ready.checks).sort()).toEqual(['model_catalogue', 'nats', 'postgres', 'postgres_relay', 'redis', 'rpc']);
+    expect(Object.keys(ready.checks).sort()).toEqual([
+      'model_catalogue',
+      'model_catalogue_file',
+      'nats',
+      'postgres',
+      'postgres_relay',
+      'redis',
+      'rpc',
+    ]);
     expect(Object.values(ready.checks).every(({ ok }) => ok)).toBe(true);
     const metrics = await browser.send('GET', '/metrics');
     const measured = metrics.text

@@ -40,7 +40,10 @@ beforeAll(async () => {
       testModel('canned', cannedUrl, { deployment: { upstreamModel: 'canned-upstream' } }),
       testModel('unreachable', 'http://127.0.0.1:1'),
       testModel('fallback', upstreamUrl, {
-        deployments: [...testModel('x', 'http://127.0.0.1:1').deployments, ...testModel('x', upstreamUrl).deployments],
+        deployments: [
+          ...testModel('x', 'http://127.0.0.1:1').deployments,
+          ...testModel('x', upstreamUrl, { deployment: { id: 'x-2', priority: 1 } }).deployments,
+        ],
       }),
       testModel('impatient', upstreamUrl, { deployment: { headTimeoutMs: 300, idleTimeoutMs: 300 } }),
     ],
