@@ -51,6 +51,8 @@ export class Places {
         onTimeout();
       }, this.queueMs),
     };
+    // A process that is ending has ended its calls already and need not wait for this.
+    waiting.timer.unref();
     this.queue.add(waiting);
   }
 
