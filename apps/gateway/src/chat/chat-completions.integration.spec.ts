@@ -72,7 +72,7 @@ describe('a whole answer', () => {
     const response = await fixture.chat(
       key,
       { x_sim: { promptTokens: 40, completionTokens: 25 } },
-      { headers: { authorization: `Bearer ${key.text}`, 'x-request-id': 'mine' } },
+      { headers: { authorization: `Bearer ${key.text}`, 'content-type': 'application/json', 'x-request-id': 'mine' } },
     );
     expect(response.status).toBe(200);
     const requestId = response.headers.get('x-request-id') as string;
