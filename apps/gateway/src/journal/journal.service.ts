@@ -21,9 +21,8 @@ export interface JournalOptions {
 export class Journal {
   readonly entries = new Map<string, JournalEntry>();
   private readonly commit: GroupCommit;
-  /** Unacknowledged calls with a record in the segment. */
-  private readonly callsBySegment = new Map<number, Set<string>>();
-  private readonly segmentsByCall = new Map<string, number[]>();
+  /** How many unacknowledged calls have a record in the segment; which, their entries say. */
+  private readonly callsBySegment = new Map<number, number>();
   private readonly callsByAccount = new Map<string, Set<string>>();
   /** Sealed segments, oldest first, and their bytes. */
   private readonly sizeBySegment = new Map<number, number>();
@@ -35,11 +34,11 @@ export class Journal {
     const recovered = replay(files);
     for (const [segment, bytes] of recovered.segments) {
       this.sizeBySegment.set(segment, bytes);
-      this.callsBySegment.set(segment, new Set());
+      this.callsBySegment.set(segment, 0);
     }
-    for (const [requestId, entry] of recovered.entries) {
+    for (const entry of recovered.entries.values()) {
       this.add(entry.entry);
-      for (const segment of entry.segments) this.linkToSegment(requestId, segment);
+      for (const segment of entry.segments) this.linkToSegment(entry.entry, segment);
     }
     const firstSegment = Math.max(0, ...recovered.segments.keys()) + 1;
     this.commit = new GroupCommit({
@@ -69,8 +68,9 @@ export class Journal {
 
   /** Resolves once the record is on the disk. */
   accept(accepted: AcceptedRecord): Promise<void> {
-    this.add({ accepted, progress: null, completed: null, isCommitted: false });
-    this.append('accepted', accepted.requestId, JSON.stringify(accepted));
+    const entry: JournalEntry = { accepted, progress: null, completed: null, isCommitted: false, segments: [] };
+    this.add(entry);
+    this.append('accepted', entry, JSON.stringify(accepted));
     return this.commit.durable();
   }
 
@@ -79,7 +79,7 @@ export class Journal {
     const entry = this.entries.get(requestId);
     if (entry === undefined || entry.completed !== null) return;
     entry.progress = usage;
-    this.append('progress', requestId, JSON.stringify({ requestId, usage }));
+    this.append('progress', entry, JSON.stringify({ requestId, usage }));
     this.commit.flushLater();
   }
 
@@ -92,7 +92,7 @@ export class Journal {
     entry.completed = completed;
     const frame = encodeFrame('completed', payload);
     this.commit.append(frame, (segment, offset) => {
-      this.linkToSegment(requestId, segment);
+      this.linkToSegment(entry, segment);
       completed.at = { segment, offset: offset + FRAME_HEADER_BYTES, bytes: frame.length - FRAME_HEADER_BYTES };
     });
     return this.commit.durable();
@@ -151,16 +151,14 @@ export class Journal {
     await this.files.close();
   }
 
-  private append(type: 'accepted' | 'progress', requestId: string, payload: string): void {
-    this.commit.append(encodeFrame(type, payload), (segment) => this.linkToSegment(requestId, segment));
+  private append(type: 'accepted' | 'progress', entry: JournalEntry, payload: string): void {
+    this.commit.append(encodeFrame(type, payload), (segment) => this.linkToSegment(entry, segment));
   }
 
-  private linkToSegment(requestId: string, segment: number): void {
-    const calls = this.callsBySegment.get(segment) ?? new Set();
-    this.callsBySegment.set(segment, calls.add(requestId));
-    const segments = this.segmentsByCall.get(requestId);
-    if (segments === undefined) this.segmentsByCall.set(requestId, [segment]);
-    else if (segments.at(-1) !== segment) segments.push(segment);
+  private linkToSegment({ segments }: JournalEntry, segment: number): void {
+    if (segments.at(-1) === segment) return;
+    segments.push(segment);
+    this.callsBySegment.set(segment, (this.callsBySegment.get(segment) ?? 0) + 1);
   }
 
   private add(entry: JournalEntry): void {
@@ -172,13 +170,12 @@ export class Journal {
   }
 
   private forget(requestId: string): void {
-    const accountTag = this.entries.get(requestId)?.accepted.accountTag as string;
-    const calls = this.callsByAccount.get(accountTag);
+    const { accepted, segments } = this.entries.get(requestId) as JournalEntry;
+    const calls = this.callsByAccount.get(accepted.accountTag);
     calls?.delete(requestId);
-    if (calls?.size === 0) this.callsByAccount.delete(accountTag);
+    if (calls?.size === 0) this.callsByAccount.delete(accepted.accountTag);
     this.entries.delete(requestId);
-    for (const segment of this.segmentsByCall.get(requestId) ?? []) this.callsBySegment.get(segment)?.delete(requestId);
-    this.segmentsByCall.delete(requestId);
+    for (const segment of segments) this.callsBySegment.set(segment, (this.callsBySegment.get(segment) as number) - 1);
   }
 
   private sealed(segment: number, bytes: number): void {
@@ -189,7 +186,7 @@ export class Journal {
   /** Deletes from the oldest on, as far as segments are sealed and hold no unacknowledged call. */
   private deleteFinishedSegments(): void {
     for (const segment of this.sizeBySegment.keys()) {
-      if ((this.callsBySegment.get(segment)?.size ?? 0) > 0) return;
+      if ((this.callsBySegment.get(segment) ?? 0) > 0) return;
       this.files.delete(segment);
       this.callsBySegment.delete(segment);
       this.sizeBySegment.delete(segment);

@@ -56,4 +56,6 @@ export interface JournalEntry {
   completed: { chargeNanoUsd: string; at: RecordLocation | null } | null;
   /** Metering has said that it committed the call, in this run of the gateway. */
   isCommitted: boolean;
+  /** Segments with a record of the call, rising. */
+  segments: number[];
 }

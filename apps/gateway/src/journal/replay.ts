@@ -38,7 +38,7 @@ function applyFrame(state: Replayed, frame: Frame, segment: number): void {
   if (frame.type === 'accepted') {
     if (!state.entries.has(requestId)) {
       state.entries.set(requestId, {
-        entry: { accepted: record as AcceptedRecord, progress: null, completed: null, isCommitted: false },
+        entry: { accepted: record as AcceptedRecord, progress: null, completed: null, isCommitted: false, segments: [] },
         segments: [segment],
       });
     }
