@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { RoleKey } from '@tensorloop/db/roles';
 import type { ManagedServer } from '@tensorloop/servers/managed-server';
-import { startService } from '@tensorloop/servers/service';
+import { GATEWAY_NODE_ARGS, startService } from '@tensorloop/servers/service';
 import type { Stack } from '@tensorloop/servers/stack';
 import { DATA, LOGS, ROOT } from '../bootstrap/paths.mjs';
 import type { StartOptions } from './options.ts';
@@ -105,7 +105,7 @@ function launch({ inheritedEnv, options, stack }: ServiceInputs, { name, port, e
     folder: join(DATA, name),
     logFile: join(LOGS, `${name}.log`),
     main: join(ROOT, 'apps', name, 'dist', 'main.js'),
-    nodeArgs: ['--enable-source-maps'],
+    nodeArgs: ['--enable-source-maps', ...(name === 'gateway' ? GATEWAY_NODE_ARGS : [])],
     env: {
       ...(name === 'gateway' ? inheritedEnv : harmlessEnv(inheritedEnv)),
       NODE_ENV: 'production',

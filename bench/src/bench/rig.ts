@@ -7,7 +7,7 @@ import { ensureRoles, type RoleKey } from '@tensorloop/db/roles';
 import { seed } from '@tensorloop/db/seed';
 import type { ManagedServer } from '@tensorloop/servers/managed-server';
 import { findFreePort } from '@tensorloop/servers/ports';
-import { startService } from '@tensorloop/servers/service';
+import { GATEWAY_NODE_ARGS, startService } from '@tensorloop/servers/service';
 import { type Stack, startStack } from '@tensorloop/servers/stack';
 import { readJournal } from '../audit/journal-checks.js';
 import { ReplayAccount } from '../replay/replay-account.js';
@@ -177,7 +177,7 @@ export class Rig {
       name,
       folder: join(DATA, name),
       main: join(ROOT, 'apps', app, 'dist', 'main.js'),
-      nodeArgs: [...nodeArgs, '--enable-source-maps'],
+      nodeArgs: [...nodeArgs, '--enable-source-maps', ...(app === 'gateway' ? GATEWAY_NODE_ARGS : [])],
       env: { ...inheritedEnv(), NATS_URL: this.stack.natsUrl, NODE_ENV: 'production', ...env },
       ...(port !== undefined && { port }),
     });

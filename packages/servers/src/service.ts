@@ -4,6 +4,12 @@ const READY_REQUEST_TIMEOUT_MS = 2_000;
 /** Services drain: calls in flight may end, records are shipped. */
 const STOP_TIMEOUT_MS = 40_000;
 
+/**
+ * Flags for node with which the gateway is run. A young generation of 16 MB instead of 64, and a heap that grows by 80 % of
+ * what lives in it: without them V8 lets garbage stand to over 400 MB because the machine has room.
+ */
+export const GATEWAY_NODE_ARGS: readonly string[] = ['--max-semi-space-size=16', '--heap-growing-percent=80'];
+
 export interface ServiceOptions {
   /** As people call it: "gateway". */
   name: string;
