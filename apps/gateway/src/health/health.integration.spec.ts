@@ -61,7 +61,11 @@ describe('an operator', () => {
 
   it('finds a call in the trace of its client', async () => {
     const key = await fixture.addKey();
-    const headers = { authorization: `Bearer ${key.text}`, traceparent: `00-${TRACE_ID}-00f067aa0ba902b7-01` };
+    const headers = {
+      authorization: `Bearer ${key.text}`,
+      'content-type': 'application/json',
+      traceparent: `00-${TRACE_ID}-00f067aa0ba902b7-01`,
+    };
     expect((await fixture.chat(key, {}, { headers })).status).toBe(200);
     await waitUntil(() => traces.includes(TRACE_ID) && traces.includes('upstream attempt'), {
       what: 'the trace',
