@@ -11,13 +11,14 @@ interface CommittedTotal {
   tag: string;
   scope: string;
   total: string;
-  /** Unix ms at which the scope's period begins. */
+  /** Unix ms at which the scope's period begins; 0 for a balance, which is never taken for new. */
   began_ms: string;
 }
 
 const COMMITTED_TOTALS = `
   SELECT a.tag, t.scope, t.total_nano_usd AS total,
-         floor(extract(epoch FROM CASE WHEN t.scope LIKE 'day:%' THEN split_part(t.scope, ':', 2)::timestamp AT TIME ZONE 'UTC'
+         floor(extract(epoch FROM CASE WHEN t.scope = 'balance' THEN timestamptz 'epoch'
+           WHEN t.scope LIKE 'day:%' THEN split_part(t.scope, ':', 2)::timestamp AT TIME ZONE 'UTC'
            ELSE k.minted_at + split_part(t.scope, ':', 3)::integer * interval '720 hours' END) * 1000)::bigint AS began_ms
     FROM metering.scope_totals t JOIN control.accounts a ON a.id = t.account_id
     LEFT JOIN control.keys k ON k.account_id = t.account_id AND k.id::text = split_part(t.scope, ':', 2)`;
@@ -37,6 +38,7 @@ export async function checkRedisTotals(redis: Redis, client: SnapshotClient): Pr
     const fields = await redis.hgetall(name);
     check.equal(`${name} settled`, 0n, BigInt(fields.settled ?? '0'));
     check.equal(`${name} held`, 0n, BigInt(fields.held ?? '0'));
+    check.equal(`${name} calls in flight`, 0n, BigInt(fields.calls ?? '0'));
     const row = unknown.get(`${tag} ${scope}`);
     if (fields.total !== undefined) check.equal(`${name} total`, BigInt(row?.total ?? '0'), BigInt(fields.total));
     // A version without a total marks one that admission has to fetch.
