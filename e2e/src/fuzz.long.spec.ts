@@ -8,9 +8,10 @@ describe('ten thousand generated bodies and headers', () => {
   it(
     'never bring a gateway down, to an error of its own, or to keep a hold',
     async () => {
-      const { failures, heldNanoUsd, openHolds, isAlive, output } = await runFuzz(RUNS);
+      const { failures, heldNanoUsd, openHolds, isAlive, isUpstreamAlive, output } = await runFuzz(RUNS);
       expect(failures).toEqual([]);
       expect({ heldNanoUsd, openHolds, isAlive }).toEqual({ heldNanoUsd: 0n, openHolds: 0, isAlive: true });
+      expect(isUpstreamAlive).toBe(true);
       expect(output).not.toMatch(/could not be (handled|settled)/);
     },
     TIMEOUT_MS,

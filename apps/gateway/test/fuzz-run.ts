@@ -18,11 +18,13 @@ export interface FuzzReport {
   heldNanoUsd: bigint;
   openHolds: number;
   isAlive: boolean;
+  /** The provider is not what is tested: had it ended, little would have been. */
+  isUpstreamAlive: boolean;
   output: string;
 }
 
 function isOurs({ status, text }: FuzzAnswer): boolean {
-  return (status ?? 0) >= 500 && !/"code":\s*"upstream_/.test(text);
+  return (status ?? 0) >= 500 && !/code":\s*"upstream_/.test(text);
 }
 
 function describe(sent: FuzzCase, answer: FuzzAnswer): string {
@@ -57,6 +59,7 @@ export async function runFuzz(runs: number): Promise<FuzzReport> {
       heldNanoUsd: scopes.reduce((sum, { heldNanoUsd }) => sum + heldNanoUsd, 0n),
       openHolds: (await held()).length,
       isAlive: fixture.gateway.child.exitCode === null,
+      isUpstreamAlive: (await fetch(`${fixture.upstreamUrl}/health/live`).catch(() => null))?.status === 200,
       output: fixture.output,
     };
   } finally {

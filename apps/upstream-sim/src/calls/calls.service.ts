@@ -87,7 +87,13 @@ async function answer(call: Call, planner: EndpointPlanner, request: CallRequest
   if (plan.sim.latencyMs !== undefined) await call.wait(plan.sim.latencyMs);
   if (call.isGone) return call.settle('client_gone');
   if (await answerBeforeHead(call, plan, planner.failureBody)) return;
-  return plan.answer(call);
+  try {
+    await plan.answer(call);
+  } catch (err) {
+    // What a request has nested too deeply may be readable and still not be written again, as some answers do.
+    if (!(err instanceof RangeError)) throw err;
+    await call.breakOff('', 'cut');
+  }
 }
 
 /** A body nested deeper than the stack goes is the caller's fault, and must not end this process. */

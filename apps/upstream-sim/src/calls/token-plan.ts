@@ -41,14 +41,18 @@ export class Prompt {
     this.hash = crc32(tokens.join(), this.hash);
   }
 
-  /** Adds all strings under `text` keys, and bare strings, wherever they are in `value`. Its depth is that of parsed JSON. */
+  /** Adds all strings under `text` keys, and bare strings, wherever they are in `value`. Without recursion: bodies may be deep. */
   addTexts(value: unknown): void {
-    if (typeof value === 'string') return this.add(value);
-    if (Array.isArray(value)) for (const part of value) this.addTexts(part);
-    else if (typeof value === 'object' && value !== null) {
-      const { text, content } = value as { text?: unknown; content?: unknown };
-      if (typeof text === 'string') this.add(text);
-      if (content !== undefined) this.addTexts(content);
+    const waiting: unknown[] = [value];
+    while (waiting.length > 0) {
+      const next = waiting.pop();
+      if (typeof next === 'string') this.add(next);
+      else if (Array.isArray(next)) for (let index = next.length - 1; index >= 0; index--) waiting.push(next[index]);
+      else if (typeof next === 'object' && next !== null) {
+        const { text, content } = next as { text?: unknown; content?: unknown };
+        if (typeof text === 'string') this.add(text);
+        if (content !== undefined) waiting.push(content);
+      }
     }
   }
 
