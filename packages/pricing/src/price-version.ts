@@ -26,7 +26,20 @@ export function priceVersionAt(prices: readonly PriceVersion[], model: string, a
 /** USD per million units as an integer scaled by 1e12, or null when the version does not price the dimension. */
 export function scaledRate(version: PriceVersion, dimension: Dimension): bigint | null {
   const text = version.rates[dimension];
-  return text === undefined ? null : parseDecimal(text, RATE_SCALE);
+  return text === undefined ? null : scaled(text);
+}
+
+/** A price book has few different rates, and each call asks for a dozen of them twice: what a text means is remembered. */
+const RATES_REMEMBERED_MAX = 1_000;
+const remembered = new Map<string, bigint>();
+
+function scaled(text: string): bigint {
+  const known = remembered.get(text);
+  if (known !== undefined) return known;
+  const rate = parseDecimal(text, RATE_SCALE);
+  if (remembered.size >= RATES_REMEMBERED_MAX) remembered.clear();
+  remembered.set(text, rate);
+  return rate;
 }
 
 /** The dimensions a version prices, in the contract's order. */
