@@ -18,7 +18,8 @@ export interface SeedOptions {
 /**
  * Writes plans, models, deployments and prices of `prisma/seed/*.json`. Idempotent. On a second run plans and prices
  * stay as they are (an operator may have changed plans; a price is never rewritten), models follow the file, and
- * deployments follow `options`, so that another provider can be chosen between two starts.
+ * deployments follow `options`, so that another provider can be chosen between two starts. Where a deployment is that did
+ * not come from here, models and deployments are the operator's: an upgrade must not send their calls elsewhere.
  */
 export async function seed(ownerUrl: string, options: SeedOptions): Promise<void> {
   const upstream = deploymentSchema.pick({ baseUrl: true, credential: true }).parse({
@@ -36,7 +37,8 @@ export async function seed(ownerUrl: string, options: SeedOptions): Promise<void
   try {
     await client.query('BEGIN');
     for (const plan of data.plans) await seedPlan(client, plan);
-    for (const model of data.models) {
+    const models = (await hasOwnCatalogue(client)) ? [] : data.models;
+    for (const model of models) {
       await seedModel(client, model);
       await seedDeployment(client, model, model.provider === 'anthropic' ? anthropic : upstream);
     }
@@ -45,6 +47,11 @@ export async function seed(ownerUrl: string, options: SeedOptions): Promise<void
   } finally {
     await client.end();
   }
+}
+
+async function hasOwnCatalogue(client: pg.Client): Promise<boolean> {
+  const { rowCount } = await client.query("SELECT FROM control.deployments WHERE id <> model_id || ':default' LIMIT 1");
+  return rowCount === 1;
 }
 
 async function seedPlan(client: pg.Client, plan: SeedData['plans'][number]): Promise<void> {

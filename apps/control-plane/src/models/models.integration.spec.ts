@@ -95,6 +95,11 @@ describe('the model catalogue', () => {
       await catalogueWhen('the corrected file', ({ models }) =>
         models.some(({ deployments }) => deployments.some(({ baseUrl }) => baseUrl === 'http://two.test/v1')),
       );
+      // As an upgrade does: nobody's calls may go elsewhere for it.
+      const tables = `SELECT m.*, d.* FROM control.models m LEFT JOIN control.deployments d ON d.model_id = m.id ORDER BY m.id, d.id`;
+      const declared = await plane.database.query(tables);
+      await seed(plane.database.urls.owner, { upstreamBaseUrl: 'http://elsewhere.test/v1', credential: null });
+      expect(await plane.database.query(tables)).toEqual(declared);
     },
     START_TIMEOUT_MS,
   );
