@@ -18,6 +18,7 @@ import { Capacity } from './proxy/capacity.service.js';
 import { bodyError, registerInferenceRoutes } from './proxy/inference.routes.js';
 import { InferenceCalls } from './proxy/inference-call.js';
 import { OpenCalls } from './proxy/open-calls.service.js';
+import { answerParserError, refuseExpectations } from './proxy/raw-errors.js';
 import { RequestView } from './requests/request-view.service.js';
 import { RedisWrites } from './settlement/redis-writes.service.js';
 import { Shipper } from './settlement/shipper.service.js';
@@ -31,6 +32,7 @@ export async function createApp(platform: Platform): Promise<NestFastifyApplicat
     logger: false,
     requestTimeout: REQUEST_TIMEOUT_MS,
     frameworkErrors: bodyError as never,
+    clientErrorHandler: answerParserError,
   });
   const app = await NestFactory.create<NestFastifyApplication>(AppModule.forRoot(platform), adapter, {
     logger: new NestLogger(platform.logger),
@@ -51,6 +53,7 @@ export async function createApp(platform: Platform): Promise<NestFastifyApplicat
     nowMs: () => clock.nowMs(),
     onDefect: (err, requestId) => platform.logger.error({ err, requestId }, 'a request could not be handled'),
   });
+  refuseExpectations(app.getHttpServer());
   watchGateway({
     health: get(HealthRegistry),
     metrics: platform.metrics,
