@@ -175,6 +175,13 @@ describe('moderations', () => {
     await expectNothingHeld();
   });
 
+  it('of images are refused by the name of the field where the model takes none', async () => {
+    const input = [{ type: 'image_url', image_url: { url: 'https://example.test/a.png' } }];
+    const response = await post('/moderations', key, { model: 'judge', input });
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({ error: { param: 'input', code: 'unsupported_content' } });
+  });
+
   it.each(['/moderations', '/embeddings'])('%s of a model without a price are refused and never free', async (path) => {
     const response = await post(path, key, { model: 'unpriced', input: 'hello' });
     expect(response.status).toBe(503);

@@ -68,13 +68,17 @@ function tokenBound({ limits, shape }: HoldSubject, output: { worst: number; isC
 
 function refuseContent(model: Model, price: PriceVersion, request: InferenceRequest): ApiError | null {
   if ((request.shape.images ?? 0) > 0 && model.imageTokensMax === null) {
-    return apiError('unsupported_content', `The model "${model.id}" takes no images.`, { param: 'messages' });
+    return apiError('unsupported_content', `The model "${model.id}" takes no images.`, {
+      param: request.contentField ?? 'messages',
+    });
   }
   if (
     request.shape.hasAudio === true &&
     (scaledRate(price, 'input_audio') === null || scaledRate(price, 'output_audio') === null)
   ) {
-    return apiError('unsupported_content', `The model "${model.id}" takes and gives no audio here.`, { param: 'messages' });
+    return apiError('unsupported_content', `The model "${model.id}" takes and gives no audio here.`, {
+      param: request.contentField ?? 'messages',
+    });
   }
   return null;
 }

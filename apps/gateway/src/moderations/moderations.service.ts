@@ -47,6 +47,7 @@ function toCall(body: Buffer, fields: Fields): InferenceRequest | ApiError {
     stream: false,
     maxTokens: 0,
     shape: { promptBytes: body.length, messages: 0, ...input },
+    contentField: 'input',
     predictionBytes: 0,
     bodyFor: ({ upstreamModel }) => upstreamBody(body, fields, [['model', upstreamModel]]),
     reading: READING,

@@ -15,6 +15,8 @@ export interface InferenceRequest {
   /** The client's own output limit in tokens; null = the model's. 0 for endpoints that generate nothing. */
   maxTokens: number | null;
   shape: CallShape;
+  /** The field that images and audio stand in, to name it when the model takes none; "messages" when absent. */
+  contentField?: string;
   /** Bytes of predicted output: rejected predictions are billed as output above `maxTokens`. */
   predictionBytes: number;
   /** The client's body with the changes that this deployment needs. `clamp` = output tokens that the hold pays for. */

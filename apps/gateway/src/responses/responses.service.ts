@@ -41,6 +41,7 @@ export const responses: Endpoint = {
       stream,
       maxTokens,
       shape,
+      contentField: 'input',
       predictionBytes: 0,
       bodyFor({ upstreamModel }, clamp) {
         const changes: FieldChange[] = [['model', upstreamModel]];
