@@ -118,7 +118,7 @@ function streams(report: BenchReport): string {
     return `### ${concurrency} at a time\n\n${table(heads, rows)}`;
   });
   if (parts.length === 0) return '';
-  return `## Streams of 64 chunks, one every 20 ms\n\n${parts.join('\n\n')}`;
+  return `## Streams of 64 chunks, one every 20 ms\n\nWithout Portkey: it takes unknown fields out of the body, so the simulated provider cannot be told to keep a pace.\n\n${parts.join('\n\n')}`;
 }
 
 function longPrompts(report: BenchReport): string {
