@@ -35,14 +35,14 @@ export function formatBench(report: BenchReport): string {
 function intro({ startedAt, command, machine, isQuick }: BenchReport): string {
   const shared =
     machine.loadAverageBefore > SHARED_LOAD
-      ? ` **The machine was shared with other work during this run** (load average ${machine.loadAverageBefore} before it began): absolute figures are too low, ratios within the run hold.`
+      ? ` **The machine was shared with other work during this run** (load average ${machine.loadAverageBefore} before it began): absolute figures are too low, and so are TensorLoop's ratios, because its calls cross between processes more often and wait for a core each time. CPU per call suffers least.`
       : '';
   return `# Performance
 
 Written by \`${command}\` on ${startedAt.slice(0, 16).replace('T', ' ')} UTC${isQuick ? ' (quick run)' : ''}. Machine: ${machine.cores} cores of ${machine.cpu}, ${machine.memoryGb} GB, Linux ${machine.kernel}, Node ${machine.node}.${shared}
 
-Everything runs on one machine, target after target in alternating rounds; figures are medians. The process under test has core 0
-to itself; the load (wrk), the simulated provider, Redis, NATS, PostgreSQL and metering share the rest, the last two at a lower
+Everything runs on one machine, target after target in alternating rounds; figures are medians. The process under test is
+pinned to core 0; the load (wrk), the simulated provider, Redis, NATS, PostgreSQL and metering share the rest, the last two at a lower
 priority because there they have no core of their own. TensorLoop runs as it is shipped: keys, rate and budget checks, holds, both
 journal records on disk before the byte they guard, one acknowledged event per call, metering booking them into PostgreSQL. The
 others do none of that.`;
