@@ -36,8 +36,8 @@ export async function startPeers(upstreamUrl: string, folder: string): Promise<P
     ],
     servers: [passThrough],
     notRun: [
-      { name: 'LiteLLM', reason: 'not installed by this harness: its proxy pulls in about a gigabyte of Python packages' },
-      { name: 'Bifrost', reason: 'not installed by this harness: it is distributed as a binary from outside the registries' },
+      { name: 'LiteLLM', reason: 'this harness does not install it yet' },
+      { name: 'Bifrost', reason: 'this harness does not install it yet' },
     ],
   };
   await addPortkey(peers, upstreamUrl, folder);
