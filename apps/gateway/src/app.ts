@@ -26,6 +26,20 @@ import { Shipper } from './settlement/shipper.service.js';
 /** A request that has not arrived whole by then is dropped. */
 export const REQUEST_TIMEOUT_MS = 60_000;
 
+/** How long the last bytes of ended answers may take to leave before the connections are closed at shutdown. */
+export const LAST_BYTES_MS = 500;
+
+/**
+ * A server waits for its connections when it closes, for one that never carried a request until the request timeout. By
+ * then every call has ended: what is still open after a moment for the last bytes is closed.
+ */
+function closeConnectionsAtShutdown(fastify: FastifyInstance): void {
+  fastify.addHook('preClose', (done) => {
+    setTimeout(() => fastify.server.closeAllConnections(), LAST_BYTES_MS);
+    done();
+  });
+}
+
 /** Builds the service without listening. */
 export async function createApp(platform: Platform): Promise<NestFastifyApplication> {
   const adapter = new FastifyAdapter({
@@ -54,6 +68,7 @@ export async function createApp(platform: Platform): Promise<NestFastifyApplicat
     onDefect: (err, requestId) => platform.logger.error({ err, requestId }, 'a request could not be handled'),
   });
   refuseExpectations(app.getHttpServer());
+  closeConnectionsAtShutdown(adapter.getInstance() as unknown as FastifyInstance);
   watchGateway({
     health: get(HealthRegistry),
     metrics: platform.metrics,

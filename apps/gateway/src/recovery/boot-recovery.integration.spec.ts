@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { waitUntil } from '@tensorloop/testing/wait-until';
@@ -5,6 +7,8 @@ import { GatewayFixture, startGateway, type TestKey } from '../../test/gateway-f
 import { SECOND_LOOK_MS } from './ownerless-holds.service.js';
 
 const START_TIMEOUT_MS = 30_000;
+/** Well below the shutdown's deadline, which is what a server that waits runs into. */
+const STOP_MS_MAX = 10_000;
 const TEST_TIMEOUT_MS = 30_000;
 const HOUR_MS = 3_600_000;
 
@@ -240,6 +244,23 @@ describe('SIGTERM', () => {
       expect(await response.text()).toMatch(/data: \[DONE\]\n\n$/);
       expect(await exitCode()).toBe(0);
       expect(await fixture.eventOf(response.headers.get('x-request-id'))).toMatchObject({ outcome: 'completed' });
+      await fixture.restartGateway();
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  it(
+    'does not wait for a connection that never carried a request',
+    async () => {
+      const { hostname, port } = new URL(fixture.url);
+      const silent = connect(Number(port), hostname);
+      await once(silent, 'connect');
+      const closed = once(silent, 'close');
+      const sentAtMs = performance.now();
+      fixture.gateway.child.kill('SIGTERM');
+      expect(await exitCode()).toBe(0);
+      expect(performance.now() - sentAtMs).toBeLessThan(STOP_MS_MAX);
+      await closed;
       await fixture.restartGateway();
     },
     TEST_TIMEOUT_MS,
