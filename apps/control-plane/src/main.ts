@@ -1,3 +1,5 @@
+import { wallClock } from '@tensorloop/nest-kit/clock';
+import { injectFaults } from '@tensorloop/nest-kit/faults';
 import { shutDownOnSignals } from '@tensorloop/nest-kit/shutdown';
 import { createLogger } from '@tensorloop/observability/logger';
 import { createMetrics } from '@tensorloop/observability/metrics';
@@ -13,8 +15,9 @@ const context: AppContext = {
   logger: createLogger({ service: SERVICE, level: config.LOG_LEVEL }),
   metrics: createMetrics(SERVICE),
   tracing: await startTracing({ service: SERVICE, endpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT }),
-  clock: Date.now,
+  clock: wallClock(config.CLOCK_SKEW_MS),
 };
+injectFaults(config, context.logger);
 const app = await buildApp(context);
 shutDownOnSignals({ app, logger: context.logger, afterClose: () => context.tracing.shutdown() });
 await startApp(app, context);

@@ -1,4 +1,5 @@
 import { type DynamicModule, Module } from '@nestjs/common';
+import { CLOCK, wallClock } from '@tensorloop/nest-kit/clock';
 import { Metrics } from '@tensorloop/observability/metrics';
 import type { Tracing } from '@tensorloop/observability/tracing';
 import { CONFIG, type Config } from './config.js';
@@ -16,10 +17,11 @@ export class SettingsModule {
       global: true,
       providers: [
         { provide: CONFIG, useValue: config },
+        { provide: CLOCK, useValue: wallClock(config.CLOCK_SKEW_MS) },
         { provide: TRACING, useValue: tracing },
         { provide: GatewayMetrics, inject: [Metrics], useFactory: (metrics: Metrics) => new GatewayMetrics(metrics) },
       ],
-      exports: [CONFIG, TRACING, GatewayMetrics],
+      exports: [CONFIG, CLOCK, TRACING, GatewayMetrics],
     };
   }
 }

@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { injectFaults } from '@tensorloop/nest-kit/faults';
 import { shutDownOnSignals } from '@tensorloop/nest-kit/shutdown';
 import { createLogger } from '@tensorloop/observability/logger';
 import { createMetrics } from '@tensorloop/observability/metrics';
@@ -12,6 +13,7 @@ const EXIT_FAILED = 1;
 async function boot(): Promise<void> {
   const config = readConfig();
   const logger = createLogger({ service: SERVICE, level: config.LOG_LEVEL });
+  injectFaults(config, logger);
   const tracing = await startTracing({ service: SERVICE, endpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT });
   const platform = { config, logger, metrics: createMetrics(SERVICE), tracing };
   const app = await createApp(platform);

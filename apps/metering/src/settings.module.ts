@@ -1,4 +1,5 @@
 import { type DynamicModule, Module } from '@nestjs/common';
+import { CLOCK, wallClock } from '@tensorloop/nest-kit/clock';
 import type { Tracing } from '@tensorloop/observability/tracing';
 import { CONFIG, type Config } from './config.js';
 import { TRACING } from './tracing.types.js';
@@ -12,9 +13,10 @@ export class SettingsModule {
       global: true,
       providers: [
         { provide: CONFIG, useValue: config },
+        { provide: CLOCK, useValue: wallClock(config.CLOCK_SKEW_MS) },
         { provide: TRACING, useValue: tracing },
       ],
-      exports: [CONFIG, TRACING],
+      exports: [CONFIG, CLOCK, TRACING],
     };
   }
 }

@@ -44,6 +44,8 @@ export interface BatchConsumerOptions {
   /** Resolves → every message is acknowledged. Rejects → every message is delivered again later. Must be idempotent. */
   handler: (batch: readonly BatchMessage[]) => Promise<void>;
   onEvent?: (event: BatchConsumerEvent) => void;
+  /** A batch's acknowledgements are with the client library; the server need not have them yet. */
+  onAcknowledged?: () => void;
   messagesMax?: number;
   lingerMs?: number;
 }
@@ -156,6 +158,7 @@ export class BatchConsumer {
       await this.options.handler(this.handling.map(toBatchMessage));
       for (const message of this.handling) message.ack();
       this.failuresInRow = 0;
+      this.options.onAcknowledged?.();
     } catch (error) {
       // Whoever takes over need not wait for what this process has met.
       const retryInMs = this.isStopping ? 0 : retryDelayMs(++this.failuresInRow);

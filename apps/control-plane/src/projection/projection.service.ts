@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import { AdmissionClient } from '@tensorloop/admission/admission-client';
+import { failPoint } from '@tensorloop/nest-kit/fail-points';
 import { LOGGER } from '@tensorloop/nest-kit/logging';
 import type { Logger } from '@tensorloop/observability/logger';
 import { ProjectionRepository } from './projection.repository.js';
@@ -27,10 +28,12 @@ export class ProjectionService {
 
   /** True once Redis holds the change that `pending` announced; false when it did not within DELIVERY_WAIT_MS. The relay keeps trying. */
   async deliver(pending: PendingProjection): Promise<boolean> {
+    failPoint('control-plane.after_outbox_commit');
     const deadlineMs = performance.now() + DELIVERY_WAIT_MS;
     for (;;) {
       try {
         await this.project(pending);
+        failPoint('control-plane.after_projection');
         // Its fate does not matter: a row that stays is delivered once more by the relay, to no effect.
         await this.repository
           .removePending([pending.outboxId])

@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { failPoint } from '@tensorloop/nest-kit/fail-points';
 import { LOGGER } from '@tensorloop/nest-kit/logging';
 import type { Logger } from '@tensorloop/observability/logger';
 import type { Booking } from './booking.service.js';
@@ -16,11 +17,13 @@ export class BookingReporter {
 
   /** After COMMIT and before the stream's acknowledgement: should we die in between, the redelivery settles again. */
   committed(booking: Booking, elapsedMs: number): void {
+    failPoint('metering.after_commit');
     this.metrics.committed(booking, elapsedMs);
     for (const { reason, detail, requestId, message } of booking.quarantined) {
       this.logger.error({ reason, detail, requestId, streamSequence: message.streamSequence }, 'quarantined an event');
     }
     this.settlements.publish(booking.settlements);
+    failPoint('metering.after_settle_ack');
   }
 
   took(events: number): void {

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { failPoint } from '@tensorloop/nest-kit/fail-points';
 import { LedgerService } from '../ledger/ledger.service.js';
 import { RollupsService } from '../rollups/rollups.service.js';
 import { TotalsService } from '../totals/totals.service.js';
@@ -42,6 +43,7 @@ export class BookingService {
       if (quarantined.length > 0) await this.repository.quarantine(tx, quarantined);
       await this.rollups.add(tx, fresh);
       const totals = await this.totals.add(tx, fresh, scopesOfTargets(targets));
+      failPoint('metering.before_commit');
       return { booked: fresh, duplicates: duplicates.length, quarantined, settlements: toSettlements(targets, totals) };
     });
   }

@@ -10,6 +10,7 @@ import {
 } from '@tensorloop/messaging/consumer';
 import { ensureMeteringConsumer, ensureRequestsStream, jetstreamManager } from '@tensorloop/messaging/streams';
 import { readTraceparent } from '@tensorloop/messaging/trace-context';
+import { failPoint } from '@tensorloop/nest-kit/fail-points';
 import { LOGGER } from '@tensorloop/nest-kit/logging';
 import type { Logger } from '@tensorloop/observability/logger';
 import type { TraceSpan, Tracing } from '@tensorloop/observability/tracing';
@@ -62,6 +63,7 @@ export class IngestConsumer implements OnApplicationBootstrap, OnModuleDestroy {
         await ensureMeteringConsumer(manager);
       },
       handler: (batch) => this.handle(batch),
+      onAcknowledged: () => failPoint('metering.after_ack'),
       onEvent: (event) => this.report(event),
     });
   }

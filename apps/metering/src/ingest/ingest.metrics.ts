@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { CLOCK, type Clock } from '@tensorloop/nest-kit/clock';
 import { BATCH_SIZE_BUCKETS, LATENCY_SECONDS_BUCKETS, Metrics } from '@tensorloop/observability/metrics';
 import type { Booking } from './booking.service.js';
 import { QUARANTINE_REASONS, type QuarantineReason } from './ingest.types.js';
@@ -17,7 +18,10 @@ export class IngestMetrics {
   private readonly commitSeconds;
   private readonly lagSeconds;
 
-  constructor(@Inject(Metrics) metrics: Metrics) {
+  constructor(
+    @Inject(Metrics) metrics: Metrics,
+    @Inject(CLOCK) private readonly clock: Clock,
+  ) {
     this.batches = metrics.counter({ name: 'metering_batches_total', help: 'Batches taken from the stream' });
     this.batchSize = metrics.histogram({
       name: 'metering_batch_events',
@@ -60,7 +64,7 @@ export class IngestMetrics {
     this.booked.inc(booking.booked.length);
     this.duplicates.inc(booking.duplicates);
     for (const { reason } of booking.quarantined) this.quarantined.inc({ reason } satisfies { reason: QuarantineReason });
-    const nowMs = Date.now();
+    const nowMs = this.clock();
     for (const { event } of booking.booked) {
       this.lagSeconds.observe(Math.max(0, nowMs - event.admittedAtMs) / MS_PER_SECOND);
       // A metric and not money: the usage row has the exact amount, a float is good enough to alarm on.

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { withTransaction } from '@tensorloop/db/metering-pool';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
+import { CLOCK, type Clock } from '@tensorloop/nest-kit/clock';
 import type { Pool } from 'pg';
 import { INGEST_POOL, type Tx } from '../database/database.types.js';
 import { hashBytes } from './event-hash.rules.js';
@@ -18,7 +19,10 @@ const REPLACEMENT_CHARACTER = '\uFFFD';
 
 @Injectable()
 export class IngestRepository {
-  constructor(@Inject(INGEST_POOL) private readonly pool: Pool) {}
+  constructor(
+    @Inject(INGEST_POOL) private readonly pool: Pool,
+    @Inject(CLOCK) private readonly clock: Clock,
+  ) {}
 
   /** Runs `work` in one transaction: a batch is committed whole or not at all. */
   transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
@@ -30,7 +34,7 @@ export class IngestRepository {
     // One order of locks for all replicas, as everywhere in a booking.
     const rows = hashed.sort((a, b) => a.hash.compare(b.hash));
     await tx.query(INSERT_QUARANTINE, [
-      rows.map(() => uuid7()),
+      rows.map(() => uuid7(this.clock())),
       rows.map((row) => row.message.streamSequence),
       rows.map((row) => row.reason),
       rows.map((row) => row.detail.replaceAll(NUL, REPLACEMENT_CHARACTER)),

@@ -1,5 +1,6 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { uuid7Day } from '@tensorloop/kernel/uuid7';
+import { CLOCK, type Clock } from '@tensorloop/nest-kit/clock';
 import { PartitionsService } from '../partitions/partitions.service.js';
 import { PricesService } from '../prices/prices.service.js';
 import { type Booking, BookingService } from './booking.service.js';
@@ -16,6 +17,7 @@ export class IngestService {
     private readonly booking: BookingService,
     private readonly prices: PricesService,
     private readonly partitions: PartitionsService,
+    @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
   /**
@@ -23,7 +25,7 @@ export class IngestService {
    * what was committed before is then a duplicate.
    */
   async ingest(messages: readonly IncomingMessage[], onCommitted: (booking: Booking) => void): Promise<void> {
-    checkOwnClock(messages, Date.now());
+    checkOwnClock(messages, this.clock());
     let batch = await this.judgeAll(messages);
     if (batch.some(isPriceMissing)) {
       // Another replica may have told gateways of a price that is newer than what we read. Asked once per batch.
@@ -36,7 +38,7 @@ export class IngestService {
 
   private async judgeAll(messages: readonly IncomingMessage[]): Promise<Judged[]> {
     const prices = await this.prices.getBook();
-    const ctx = { nowMs: Date.now(), findPrice: (id: string) => prices.get(id) ?? null };
+    const ctx = { nowMs: this.clock(), findPrice: (id: string) => prices.get(id) ?? null };
     return messages.map((message) => ({ message, verdict: judge(message.data, ctx) }));
   }
 

@@ -1,5 +1,6 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
+import { CLOCK, type Clock } from '@tensorloop/nest-kit/clock';
 import type { Tx } from '../database/database.types.js';
 import type { PricedCall } from '../usage/usage.types.js';
 import { LedgerRepository } from './ledger.repository.js';
@@ -7,11 +8,14 @@ import { toEntries, toPostings } from './ledger.rules.js';
 
 @Injectable()
 export class LedgerService {
-  constructor(private readonly ledger: LedgerRepository) {}
+  constructor(
+    private readonly ledger: LedgerRepository,
+    @Inject(CLOCK) private readonly clock: Clock,
+  ) {}
 
   /** Posts calls that were recorded in this transaction: charge lines, and one balanced ledger transaction per account. */
   async post(tx: Tx, calls: readonly PricedCall[]): Promise<void> {
-    const { postings, posted } = toPostings(calls, () => uuid7());
+    const { postings, posted } = toPostings(calls, () => uuid7(this.clock()));
     if (postings.length === 0) return;
     await this.ledger.insertTransactions(tx, postings);
     const entries = toEntries(postings);

@@ -1,4 +1,5 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import { CLOCK, type Clock } from '@tensorloop/nest-kit/clock';
 import { LOGGER } from '@tensorloop/nest-kit/logging';
 import type { Logger } from '@tensorloop/observability/logger';
 import { type ConnectionOptions, Queue, Worker } from 'bullmq';
@@ -29,17 +30,18 @@ export class PartitionsJobs implements OnApplicationBootstrap, OnModuleDestroy {
   constructor(
     private readonly partitions: PartitionsService,
     @Inject(CONFIG) private readonly config: Config,
+    @Inject(CLOCK) private readonly clock: Clock,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
   onApplicationBootstrap(): void {
     this.partitions
-      .ensureAhead(Date.now())
+      .ensureAhead(this.clock())
       .catch((err: unknown) => this.logger.warn({ err }, 'partitions could not be created at boot'));
     // BullMQ waits for its connection for ever when this is null, which is what a job runner should do.
     const connection: ConnectionOptions = { url: this.config.REDIS_URL, maxRetriesPerRequest: null };
     this.queue = new Queue(QUEUE, { connection, prefix: PREFIX });
-    this.worker = new Worker(QUEUE, () => this.partitions.ensureAhead(Date.now()), { connection, prefix: PREFIX });
+    this.worker = new Worker(QUEUE, () => this.partitions.ensureAhead(this.clock()), { connection, prefix: PREFIX });
     this.queue.on('error', (err) => this.report(err));
     this.worker.on('error', (err) => this.report(err));
     this.worker.on('failed', (_job, err) => this.logger.error({ err }, 'creating partitions ahead failed'));

@@ -46,11 +46,15 @@ export class FreshnessService {
   }
 }
 
-/** Now, when nothing waits; else the instant at which the oldest message that is not booked came into the stream. */
+/**
+ * Now, when nothing waits; else the instant at which the oldest message that is not booked came into the stream. Both by the
+ * clock of NATS: by ours, one that is ahead would vouch for calls that have yet to come.
+ */
 async function readThroughMs(connection: NatsConnection): Promise<number> {
-  const nowMs = Date.now();
   const manager = await jetstreamManager(connection, { timeout: LOOK_TIMEOUT_MS, checkAPI: false });
   const consumer = await manager.consumers.info(REQUESTS_STREAM, METERING_CONSUMER);
+  const nowMs = Date.parse(consumer.ts ?? '');
+  if (Number.isNaN(nowMs)) throw new Error('the NATS server did not say what time it is (it is older than 2.10)');
   if (consumer.num_pending === 0 && consumer.num_ack_pending === 0) return nowMs;
   const oldest = await manager.streams.getMessage(REQUESTS_STREAM, { seq: consumer.ack_floor.stream_seq + 1 });
   return oldest === null ? 0 : Math.min(nowMs, oldest.time.getTime());

@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import type {
   ActivityListReply,
   ActivityListRequest,
@@ -7,6 +7,7 @@ import type {
   UsageSummaryGetReply,
   UsageSummaryGetRequest,
 } from '@tensorloop/contracts/rpc';
+import { CLOCK, type Clock } from '@tensorloop/nest-kit/clock';
 import { FreshnessService } from './freshness.service.js';
 import { UsageRepository } from './usage.repository.js';
 import { activitySpans, checkRange, NO_USAGE } from './usage.rules.js';
@@ -16,6 +17,7 @@ export class UsageService {
   constructor(
     private readonly usage: UsageRepository,
     private readonly freshness: FreshnessService,
+    @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
   async listActivity({ accountId, limit, ...filter }: ActivityListRequest): Promise<ActivityListReply> {
@@ -25,7 +27,7 @@ export class UsageService {
     const rows = await this.usage.listActivity(accountId, {
       ...filter,
       limit: limit + 1,
-      spans: activitySpans(filter.before, Date.now()),
+      spans: activitySpans(filter.before, this.clock()),
     });
     return { ok: true, rows: rows.slice(0, limit), hasMore: rows.length > limit, dataThroughMs };
   }

@@ -1,0 +1,70 @@
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { RequestCompleted } from '@tensorloop/contracts/request-completed';
+import { METERING_CONSUMER, REQUESTS_STREAM } from '@tensorloop/contracts/subjects';
+import { jetstreamManager } from '@tensorloop/messaging/streams';
+import { listFailPoints } from '@tensorloop/nest-kit/fail-points';
+import { startSource } from '@tensorloop/testing/source-process';
+import { waitUntil } from '@tensorloop/testing/wait-until';
+import { newEvent, newTenant } from '../testing/events.js';
+import { publish, readSums, SettledEars, startWorld, sumsOf, type World } from '../testing/world.js';
+
+const SETUP_TIMEOUT_MS = 60_000;
+const TEST_TIMEOUT_MS = 60_000;
+const CALLS_PER_WAVE = 40;
+const MAIN = join(import.meta.dirname, '../main.ts');
+const REDELIVERY_NS = 1_000_000_000;
+
+let world: World;
+let stops: (() => Promise<unknown>)[] = [];
+
+beforeAll(async () => {
+  world = await startWorld();
+}, SETUP_TIMEOUT_MS);
+afterEach(async () => {
+  await Promise.all(stops.map((stop) => stop()));
+  stops = [];
+}, SETUP_TIMEOUT_MS);
+afterAll(() => world?.stop(), SETUP_TIMEOUT_MS);
+
+async function spawnMetering(environment: Record<string, string> = {}) {
+  const metering = await startSource(MAIN, { ...world.environment, LOG_LEVEL: 'info', ...environment }, 'listening');
+  stops.push(() => metering.stop('SIGKILL'));
+  return metering;
+}
+
+/** What a dead process had in hand comes back after ack_wait, a minute in production; only that wait is cut short. */
+async function hastenRedelivery(): Promise<void> {
+  const manager = await jetstreamManager(world.connection);
+  await manager.consumers.update(REQUESTS_STREAM, METERING_CONSUMER, { ack_wait: REDELIVERY_NS });
+}
+
+const chargeOf = (events: readonly RequestCompleted[]) => events.reduce((sum, event) => sum + BigInt(event.chargeNanoUsd), 0n);
+
+describe.each(listFailPoints('metering'))('metering at %s', (point) => {
+  it.each(['kill', 'error'])(
+    'told to %s leaves nothing half-booked, and in the end every call is charged once and settled',
+    async (action) => {
+      const tenant = newTenant();
+      const ears = new SettledEars(world, tenant.accountTag);
+      const wave = () => Array.from({ length: CALLS_PER_WAVE }, () => newEvent({ tenant, gatewayId: tenant.accountTag }));
+      const [first, second] = [wave(), wave()];
+      const victim = await spawnMetering({ FAIL_POINTS: `${point}=${action}@2` });
+      await publish(world, ...first);
+      await waitUntil(() => first.every((event) => ears.has(event.requestId)), { timeoutMs: 10_000, what: 'the first batch' });
+      await publish(world, ...second);
+      if (action !== 'error') {
+        const { child } = victim;
+        await waitUntil(() => child.signalCode ?? child.exitCode, { timeoutMs: 20_000, what: `the end at ${point}` });
+        const left = await readSums(world, [tenant.accountId]);
+        expect(left).toEqual(sumsOf(left.usage, left.calls));
+        await spawnMetering();
+        await hastenRedelivery();
+      }
+      const all = [...first, ...second];
+      await waitUntil(() => all.every((event) => ears.has(event.requestId)), { timeoutMs: 20_000, what: 'every settle-ack' });
+      expect(await readSums(world, [tenant.accountId])).toEqual(sumsOf(chargeOf(all), all.length));
+    },
+    TEST_TIMEOUT_MS,
+  );
+});
