@@ -46,7 +46,7 @@ export default {
     {
       ...shared,
       displayName: 'unit',
-      testMatch: ['<rootDir>/{apps,packages}/*/src/**/*.spec.ts', '<rootDir>/{bench,infra,prisma,scripts}/**/*.spec.ts'],
+      testMatch: ['<rootDir>/{apps,packages}/*/src/**/*.spec.ts', '<rootDir>/{bench,chaos,infra,prisma,scripts}/**/*.spec.ts'],
       testPathIgnorePatterns: [...ignored, '\\.integration\\.spec\\.ts$'],
     },
     {
@@ -55,7 +55,7 @@ export default {
       displayName: 'integration',
       testMatch: [
         '<rootDir>/{apps,packages}/*/src/**/*.integration.spec.ts',
-        '<rootDir>/{bench,prisma}/**/*.integration.spec.ts',
+        '<rootDir>/{bench,chaos,prisma}/**/*.integration.spec.ts',
       ],
       testPathIgnorePatterns: ignored,
     },

@@ -19,6 +19,7 @@ const VERBS = {
   replay: (args) => runChild('bench/dist/replay/main.js', args),
   audit: (args) => runChild('bench/dist/audit/main.js', args),
   bench: (args) => runChild('bench/dist/bench/main.js', args),
+  chaos: (args) => runChild('chaos/dist/main.js', args),
 };
 
 async function main([verb, ...args]) {

@@ -1,0 +1,80 @@
+import type { Payers } from '../load/payers.js';
+import type { Tenants } from '../load/tenants.js';
+import type { Random } from '../random.js';
+import type { Installation } from '../topology/installation.js';
+
+/** Drawn from the seed before anything runs. */
+export interface FaultPlan {
+  id: number;
+  /** Milliseconds after the load began. A fault whose part is still harmed by an earlier one begins later. */
+  atMs: number;
+  /** As people call it, and as the table of availability lists it: "kill gateway". */
+  kind: string;
+  /** What is harmed: a part or a link. */
+  target: string;
+  /** From the harm to the beginning of its healing. */
+  holdMs: number;
+  /** What else the seed decided: a fail point and its passing, a delay, … */
+  detail: Record<string, string | number>;
+}
+
+export interface FaultContext {
+  installation: Installation;
+  tenants: Tenants;
+  payers: Payers;
+  random: Random;
+  log: (text: string) => void;
+  /** Facts that the checks afterwards need to know. */
+  facts: RunFacts;
+}
+
+/** Ends the harm. Resolves when the part works again as far as its process can tell. */
+export type Heal = () => Promise<void>;
+
+export interface FaultKind {
+  kind: string;
+  /** How often it is drawn beside the others. */
+  weight: number;
+  /** Draws target, duration and details. */
+  draw(random: Random): Pick<FaultPlan, 'target' | 'holdMs' | 'detail'>;
+  /** Parts that no other fault may touch meanwhile. */
+  locks(plan: FaultPlan): string[];
+  inject(context: FaultContext, plan: FaultPlan): Promise<Heal>;
+}
+
+/** What became of a plan. Unix ms. */
+export interface FaultOutcome {
+  plan: FaultPlan;
+  injectedAtMs: number;
+  healedAtMs: number;
+  /** What went wrong with the fault itself: it is then no proof of anything. */
+  problem: string | null;
+}
+
+/** A gateway's own death, or its end: what it cut is flagged and estimated, and nobody else's is. */
+export interface GatewayDeath {
+  gateway: string;
+  atMs: number;
+  /** When it was back. */
+  backAtMs: number;
+}
+
+export class RunFacts {
+  readonly deaths: GatewayDeath[] = [];
+  /** Hashes of the payloads that are to be found in quarantine, by the reason expected. */
+  readonly poison = new Map<string, string>();
+  readonly failPointsFired = new Map<string, number>();
+  /** Unix ms at which the whole stream was deleted. */
+  readonly streamDeletedAtMs: number[] = [];
+  /** Unix ms at which a backup of the database was put back. */
+  readonly restoredAtMs: number[] = [];
+
+  /** Returns what to call when it is back. */
+  gatewayDies(gateway: string): () => void {
+    const death = { gateway, atMs: Date.now(), backAtMs: Number.POSITIVE_INFINITY };
+    this.deaths.push(death);
+    return () => {
+      death.backAtMs = Date.now();
+    };
+  }
+}

@@ -1,0 +1,85 @@
+import type { AuditReport, CheckResult, Difference } from '@tensorloop/bench/audit/audit.types';
+import type { GatewayDeath } from '../faults/fault.types.js';
+import type { ClientRecord } from '../load/client-record.js';
+import type { QuarantinedEvent, ServedCall } from './books.js';
+import type { Violation } from './violation.js';
+
+export interface AuditContext {
+  clients: readonly ClientRecord[];
+  served: ReadonlyMap<string, ServedCall>;
+  deaths: readonly GatewayDeath[];
+  quarantine: readonly QuarantinedEvent[];
+  /** Hash of a payload that we published as poison → reason for which it has to be refused. */
+  poison: ReadonlyMap<string, string>;
+}
+
+export interface AuditFindings {
+  violations: Violation[];
+  /** Calls that the provider served, of which no client got a byte, because their gateway died before `accepted` was durable. */
+  servedForNobody: string[];
+}
+
+const QUARANTINE_CHECK = 'quarantine: empty';
+/** The two checks that a call served for nobody fails, and is excused from. */
+const MISSING_ROW = /^oracle: a (completed call is one call in the books|call of which bytes were sent has a usage row)$/;
+const CALL = /^call ([0-9a-f-]{36})$/;
+/** From the provider's last byte to the death that explains why nobody was charged, and the other way round. */
+const DEATH_MARGIN_MS = 3_000;
+
+/** The audit's differences, without those that a fault of ours explains. */
+export function findingsOf(report: AuditReport, context: AuditContext): AuditFindings {
+  const clientsWithBytes = new Set(
+    context.clients.flatMap(({ requestId, bytes }) => (requestId && bytes > 0 ? [requestId] : [])),
+  );
+  const servedForNobody = new Set<string>();
+  const isExcused = (check: CheckResult, { subject }: Difference) => {
+    if (!MISSING_ROW.test(check.name)) return false;
+    const requestId = CALL.exec(subject)?.[1] ?? '';
+    if (clientsWithBytes.has(requestId) || !diedMeanwhile(context.served.get(requestId), context.deaths)) return false;
+    servedForNobody.add(requestId);
+    return true;
+  };
+  const violations: Violation[] = [];
+  for (const check of report.checks) {
+    if (check.differenceCount === 0 || check.name === QUARANTINE_CHECK) continue;
+    const unexplained = check.differences.filter((difference) => !isExcused(check, difference));
+    for (const { subject, expected, actual } of unexplained) violations.push({ kind: check.name, subject, expected, actual });
+    const unseen = check.differenceCount - check.differences.length;
+    if (unseen > 0)
+      violations.push({ kind: check.name, subject: 'further differences', expected: '0', actual: String(unseen) });
+  }
+  violations.push(...checkQuarantine(context));
+  return { violations, servedForNobody: [...servedForNobody] };
+}
+
+function diedMeanwhile(call: ServedCall | undefined, deaths: readonly GatewayDeath[]): boolean {
+  return (
+    call !== undefined &&
+    deaths.some(
+      ({ atMs, backAtMs }) =>
+        call.firstStartedAtMs <= backAtMs + DEATH_MARGIN_MS && call.lastEndedAtMs >= atMs - DEATH_MARGIN_MS,
+    )
+  );
+}
+
+/** Exactly what we poisoned the stream with is in quarantine, for the reason it had to be. */
+function checkQuarantine({ quarantine, poison }: AuditContext): Violation[] {
+  const found = new Map(quarantine.map((event) => [event.hash, event]));
+  const foreign = quarantine
+    .filter(({ hash, reason }) => poison.get(hash) !== reason)
+    .map(({ hash, reason, requestId }) => ({
+      kind: 'quarantine',
+      subject: `event ${requestId ?? hash}`,
+      expected: poison.get(hash) ?? 'booked',
+      actual: reason,
+    }));
+  const missing = [...poison]
+    .filter(([hash]) => !found.has(hash))
+    .map(([hash, reason]) => ({
+      kind: 'quarantine',
+      subject: `poison ${hash}`,
+      expected: reason,
+      actual: 'not in quarantine',
+    }));
+  return [...foreign, ...missing];
+}

@@ -1,0 +1,102 @@
+import type { FaultOutcome } from '../faults/fault.types.js';
+import { type ClientRecord, isFailure, isSuccess } from '../load/client-record.js';
+import { GATEWAYS } from '../topology/parts.js';
+
+/** What faults of one kind cost the clients. */
+export interface AvailabilityRow {
+  kind: string;
+  faults: number;
+  /** Of them, those during which and shortly before nothing else was harmed: only these say what the kind costs. */
+  alone: number;
+  /** Calls that began while one that was alone lasted. */
+  calls: number;
+  failed: number;
+  /** Longest wait of a client for a refusal in those windows; null = none was refused. */
+  refusedMsP50: number | null;
+  refusedMsMax: number | null;
+  /** From the end of the harm to the first answer that both gateways gave; the median and the worst of those alone. */
+  recoverMsP50: number | null;
+  recoverMsMax: number | null;
+}
+
+/** Consequences of one fault reach this far into the next. */
+const QUIET_BEFORE_MS = 1_500;
+
+export function availabilityOf(outcomes: readonly FaultOutcome[], records: readonly ClientRecord[]): AvailabilityRow[] {
+  const sorted = [...records].sort((a, b) => a.sentAtMs - b.sentAtMs);
+  const kinds = [...new Set(outcomes.map(({ plan }) => plan.kind))].sort();
+  return kinds.map((kind) => rowOf(kind, { outcomes, sorted }));
+}
+
+interface Inputs {
+  outcomes: readonly FaultOutcome[];
+  sorted: readonly ClientRecord[];
+}
+
+function rowOf(kind: string, { outcomes, sorted }: Inputs): AvailabilityRow {
+  const faults = outcomes.filter(({ plan, problem }) => plan.kind === kind && problem === null);
+  const alone = faults.filter((fault) => outcomes.every((other) => other === fault || !overlaps(fault, other)));
+  const within = alone.flatMap((fault) =>
+    sorted.filter(({ sentAtMs }) => sentAtMs >= fault.injectedAtMs && sentAtMs <= fault.healedAtMs),
+  );
+  const refusedMs = within
+    .filter(({ ending, status }) => ending === 'refused' && (status ?? 0) === 503)
+    .map(({ sentAtMs, endedAtMs }) => endedAtMs - sentAtMs);
+  const recoverMs = alone.flatMap((fault) => recoveryMs(fault, sorted) ?? []);
+  return {
+    kind,
+    faults: faults.length,
+    alone: alone.length,
+    calls: within.length,
+    failed: within.filter(isFailure).length,
+    refusedMsP50: rank(refusedMs, 0.5),
+    refusedMsMax: rank(refusedMs, 1),
+    recoverMsP50: rank(recoverMs, 0.5),
+    recoverMsMax: rank(recoverMs, 1),
+  };
+}
+
+function overlaps(fault: FaultOutcome, other: FaultOutcome): boolean {
+  return other.injectedAtMs <= fault.healedAtMs && other.healedAtMs + QUIET_BEFORE_MS >= fault.injectedAtMs;
+}
+
+/** From the healing to the first answer that began after it, at the slower gateway. Null when the run ended before. */
+function recoveryMs({ healedAtMs }: FaultOutcome, sorted: readonly ClientRecord[]): number | null {
+  const firsts = GATEWAYS.map((gateway) =>
+    sorted.find((record) => record.gateway === gateway && record.sentAtMs >= healedAtMs && isSuccess(record)),
+  );
+  if (firsts.some((first) => first === undefined)) return null;
+  return Math.max(...firsts.map((first) => (first?.headAtMs ?? Number.POSITIVE_INFINITY) - healedAtMs));
+}
+
+/** Nearest rank. */
+function rank(values: readonly number[], share: number): number | null {
+  const sorted = [...values].sort((a, b) => a - b);
+  const value = sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)];
+  return value === undefined ? null : Math.round(value);
+}
+
+/** Several rounds' rows as one table. Medians of rounds are weighted by nothing: the worst of them is shown. */
+export function mergeRows(tables: readonly AvailabilityRow[][]): AvailabilityRow[] {
+  const merged = new Map<string, AvailabilityRow>();
+  for (const row of tables.flat()) {
+    const known = merged.get(row.kind);
+    merged.set(row.kind, known ? add(known, row) : { ...row });
+  }
+  return [...merged.values()].sort((a, b) => (a.kind < b.kind ? -1 : 1));
+}
+
+function add(a: AvailabilityRow, b: AvailabilityRow): AvailabilityRow {
+  const worst = (x: number | null, y: number | null) => (x === null ? y : y === null ? x : Math.max(x, y));
+  return {
+    kind: a.kind,
+    faults: a.faults + b.faults,
+    alone: a.alone + b.alone,
+    calls: a.calls + b.calls,
+    failed: a.failed + b.failed,
+    refusedMsP50: worst(a.refusedMsP50, b.refusedMsP50),
+    refusedMsMax: worst(a.refusedMsMax, b.refusedMsMax),
+    recoverMsP50: worst(a.recoverMsP50, b.recoverMsP50),
+    recoverMsMax: worst(a.recoverMsMax, b.recoverMsMax),
+  };
+}

@@ -1,0 +1,104 @@
+import { countByKind, SHOWN_PER_KIND_MAX } from '../oracle/violation.js';
+import type { RoundReport } from '../round.types.js';
+import { type AvailabilityRow, mergeRows } from './availability.js';
+
+const MS_PER_MINUTE = 60_000;
+const MS_PER_SECOND = 1_000;
+
+export interface ChaosReport {
+  seed: number;
+  command: string;
+  minutes: number;
+  faults: Record<string, number>;
+  faultsTotal: number;
+  calls: number;
+  lost: number;
+  doubled: number;
+  overshoot: number;
+  violations: number;
+  availability: AvailabilityRow[];
+  rounds: RoundReport[];
+}
+
+export function summarise(rounds: RoundReport[], seed: number, command: string): ChaosReport {
+  const faults: Record<string, number> = {};
+  for (const round of rounds)
+    for (const [kind, count] of Object.entries(round.faults)) faults[kind] = (faults[kind] ?? 0) + count;
+  const sum = (read: (round: RoundReport) => number) => rounds.reduce((total, round) => total + read(round), 0);
+  return {
+    seed,
+    command,
+    minutes: Math.round((sum((round) => round.durationMs) / MS_PER_MINUTE) * 10) / 10,
+    faults,
+    faultsTotal: Object.values(faults).reduce((total, count) => total + count, 0),
+    calls: sum((round) => round.calls),
+    lost: sum((round) => round.lost),
+    doubled: sum((round) => round.doubled),
+    overshoot: sum((round) => round.overshoot),
+    violations: sum((round) => round.violations.length),
+    availability: mergeRows(rounds.map((round) => round.availability)),
+    rounds,
+  };
+}
+
+export function formatSummary(report: ChaosReport): string {
+  const lines = ['', `seed ${report.seed}, ${report.minutes} minutes of load, ${report.faultsTotal} faults`, ''];
+  lines.push(formatAvailability(report.availability), '');
+  for (const round of report.rounds) lines.push(formatRound(round));
+  const { calls, lost, doubled, overshoot, violations } = report;
+  lines.push('', `${calls} calls: ${lost} lost, ${doubled} doubled, ${overshoot} overshot; ${violations} violations in all.`);
+  lines.push(`Again: ${report.command}`, '');
+  return lines.join('\n');
+}
+
+function formatRound(round: RoundReport): string {
+  const counts = [
+    `${round.calls} calls`,
+    `${round.answered} answered`,
+    `${round.refused} refused by a limit or their provider`,
+    `${round.failed} failed`,
+    `${round.left} left`,
+    `${round.booked} booked (${round.estimated} estimated)`,
+    `${round.servedForNobody} served for nobody`,
+    `quiet after ${(round.quiescenceMs / MS_PER_SECOND).toFixed(1)} s`,
+  ];
+  const lines = [`round ${round.seed}: ${counts.join(', ')}`];
+  lines.push(
+    ...round.faultProblems.map((problem) => `  not carried out: ${problem}`),
+    ...round.findings.map((text) => `  ${text}`),
+  );
+  for (const [kind, count] of Object.entries(countByKind(round.violations))) {
+    lines.push(`  VIOLATION ${kind}: ${count}`);
+    for (const { subject, expected, actual } of round.violations
+      .filter((one) => one.kind === kind)
+      .slice(0, SHOWN_PER_KIND_MAX))
+      lines.push(`    ${subject}: expected ${expected}, found ${actual}`);
+  }
+  if (round.folder !== null) lines.push(`  evidence: ${round.folder}`);
+  return lines.join('\n');
+}
+
+const COLUMNS = ['fault', 'count', 'alone', 'calls', 'failed', 'available', 'refused p50/max', 'back after p50/max'];
+
+/** A table that Markdown understands. */
+export function formatAvailability(rows: readonly AvailabilityRow[]): string {
+  const cells = rows.map((row) => [
+    row.kind,
+    String(row.faults),
+    String(row.alone),
+    String(row.calls),
+    String(row.failed),
+    row.calls === 0 ? '' : `${(100 * (1 - row.failed / row.calls)).toFixed(2)} %`,
+    pair(row.refusedMsP50, row.refusedMsMax, 'ms'),
+    pair(row.recoverMsP50, row.recoverMsMax, 's'),
+  ]);
+  const widths = COLUMNS.map((column, index) => Math.max(column.length, ...cells.map((row) => (row[index] as string).length)));
+  const line = (row: readonly string[]) => `| ${row.map((cell, index) => cell.padEnd(widths[index] as number)).join(' | ')} |`;
+  return [line(COLUMNS), line(widths.map((width) => '-'.repeat(width))), ...cells.map(line)].join('\n');
+}
+
+function pair(median: number | null, worst: number | null, unit: 'ms' | 's'): string {
+  if (median === null || worst === null) return '';
+  const text = (ms: number) => (unit === 'ms' ? String(ms) : (ms / MS_PER_SECOND).toFixed(1));
+  return `${text(median)} / ${text(worst)} ${unit}`;
+}

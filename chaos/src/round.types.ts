@@ -1,0 +1,41 @@
+import type { FaultKind } from './faults/fault.types.js';
+import type { Violation } from './oracle/violation.js';
+import type { AvailabilityRow } from './report/availability.js';
+
+export interface RoundOptions {
+  seed: number;
+  durationMs: number;
+  /** Holds everything of the round; removed at the end unless something was found. */
+  folder: string;
+  kinds: readonly FaultKind[];
+  lanes: number;
+  thinkMs: number;
+  log: (text: string) => void;
+}
+
+export interface RoundReport {
+  seed: number;
+  durationMs: number;
+  faults: Record<string, number>;
+  /** Faults that could not be carried out: they prove nothing. */
+  faultProblems: string[];
+  findings: string[];
+  calls: number;
+  answered: number;
+  refused: number;
+  failed: number;
+  left: number;
+  booked: number;
+  estimated: number;
+  chargedNanoUsd: bigint;
+  servedForNobody: number;
+  lost: number;
+  doubled: number;
+  overshoot: number;
+  violations: Violation[];
+  availability: AvailabilityRow[];
+  /** From the end of the load until nothing was under way. */
+  quiescenceMs: number;
+  /** Where the evidence lies; null = removed. */
+  folder: string | null;
+}
