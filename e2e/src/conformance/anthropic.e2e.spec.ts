@@ -120,6 +120,17 @@ describe('Anthropic for Node: messages', () => {
   });
 });
 
+describe('Anthropic for Node: models', () => {
+  it('are listed across pages, and found one by one', async () => {
+    const ids: string[] = [];
+    for await (const model of client.models.list({ limit: 1 })) ids.push(model.id);
+    expect(ids).toContain(MODEL);
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(await client.models.retrieve(MODEL)).toMatchObject({ type: 'model', id: MODEL, lifecycle: 'active' });
+    expect(await refusalOf(client.models.retrieve('nobody'))).toBeInstanceOf(NotFoundError);
+  });
+});
+
 describe('Anthropic for Node: errors are of the class that clients catch', () => {
   it('AuthenticationError for a key that is none', async () => {
     const stranger = new Anthropic({ apiKey: 'tl_none', baseURL: installation.gatewayUrl, maxRetries: 0 });

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { AnswerHandler, UpstreamFlow } from '../upstreams/upstream.types.js';
+import type { RoutedAnswer } from '../routing/routing.types.js';
+import type { UpstreamFlow } from '../upstreams/upstream.types.js';
 
 /** A count is a few bytes and a refusal a few hundred; a longer answer is no answer. */
 const ANSWER_BYTES_MAX = 64 * 1024;
@@ -12,13 +13,14 @@ export interface SmallAnswer {
 }
 
 /** Collects one small answer; null when none came whole. */
-export class SmallAnswerReader implements AnswerHandler {
+export class SmallAnswerReader implements RoutedAnswer {
   readonly answer: Promise<SmallAnswer | null>;
   private settle: (answer: SmallAnswer | null) => void = () => undefined;
   private head: Pick<SmallAnswer, 'status' | 'headers'> | null = null;
   private flow: UpstreamFlow | null = null;
   private readonly chunks: Buffer[] = [];
   private bytes = 0;
+  private isGivenUp = false;
 
   constructor() {
     this.answer = new Promise((resolve) => {
@@ -28,6 +30,7 @@ export class SmallAnswerReader implements AnswerHandler {
 
   /** Nobody wants the answer any more. */
   giveUp(): void {
+    this.isGivenUp = true;
     this.settle(null);
     this.flow?.abort();
   }
@@ -35,6 +38,7 @@ export class SmallAnswerReader implements AnswerHandler {
   onHead(status: number, headers: IncomingHttpHeaders, flow: UpstreamFlow): void {
     this.head = { status, headers };
     this.flow = flow;
+    if (this.isGivenUp) flow.abort();
   }
 
   onData(chunk: Buffer): void {
@@ -49,5 +53,14 @@ export class SmallAnswerReader implements AnswerHandler {
 
   onFailure(): void {
     this.settle(null);
+  }
+
+  /** Every circuit is open, or every place taken. */
+  refuse(): void {
+    this.settle(null);
+  }
+
+  get wasGivenUp(): boolean {
+    return this.isGivenUp;
   }
 }

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { waitUntil } from '@tensorloop/testing/wait-until';
 import { GatewayFixture, type TestKey, testModel, UPSTREAM_SECRET } from '../../test/gateway-fixture.js';
+import { CONSECUTIVE_FAILURES_MAX } from '../routing/circuit-breaker.rules.js';
 
 const START_TIMEOUT_MS = 30_000;
 /** Prices of claude-haiku-4-5; nano-USD a token are a thousand times that. */
@@ -33,7 +34,12 @@ beforeAll(async () => {
   const serving = (id: string, url: string) =>
     testModel(id, url, { endpoints: ['messages'], deployment: { provider: 'anthropic', upstreamModel: `${id}-dated` } });
   fixture = await GatewayFixture.start({
-    models: (upstreamUrl) => [serving(MODEL, upstreamUrl), serving('canned', cannedUrl), serving('gone', 'http://127.0.0.1:1')],
+    models: (upstreamUrl) => [
+      serving(MODEL, upstreamUrl),
+      serving('canned', cannedUrl),
+      serving('failing', cannedUrl),
+      serving('gone', 'http://127.0.0.1:1'),
+    ],
     rates: { [MODEL]: RATES, canned: RATES },
   });
   key = await fixture.addKey({ models: ['*'], rpm: 100_000 });
@@ -164,12 +170,15 @@ describe('a message', () => {
 describe('what reaches the provider', () => {
   const answer = { type: 'message', content: [], usage: { input_tokens: 1, output_tokens: 1 } };
 
-  it('is the body as it came under its own model name, our credential, and the headers that matter', async () => {
+  it('is the body as it came under its own model name, our credential, and every anthropic- header but those that choose who pays', async () => {
     canned = { status: 200, type: 'application/json', body: JSON.stringify(answer) };
     const headers = {
       'anthropic-version': '2024-01-01',
       'anthropic-beta': 'interleaved-thinking-2025-05-14',
+      'anthropic-dangerous-direct-browser-access': 'true',
+      'anthropic-unheard-of': 'a value; of=its "own"',
       'anthropic-user-profile-id': 'somebody-else',
+      'anthropic-workspace-id': 'another-purse',
     };
     const response = await send({ model: 'canned', metadata: { user_id: 'u' }, unheard_of: [1.5] }, { headers });
     expect(await response.json()).toEqual(answer);
@@ -179,9 +188,12 @@ describe('what reaches the provider', () => {
       'x-api-key': UPSTREAM_SECRET,
       'anthropic-version': '2024-01-01',
       'anthropic-beta': 'interleaved-thinking-2025-05-14',
+      'anthropic-dangerous-direct-browser-access': 'true',
+      'anthropic-unheard-of': 'a value; of=its "own"',
       'x-request-id': idOf(response),
     });
     expect(received.headers['anthropic-user-profile-id']).toBeUndefined();
+    expect(received.headers['anthropic-workspace-id']).toBeUndefined();
     expect(received.headers.authorization).toBeUndefined();
     expect(JSON.stringify(received)).not.toContain(key.text);
   });
@@ -221,6 +233,7 @@ describe('refusals in Anthropic’s shape', () => {
     ['an unknown model', { body: { model: 'nobody' }, expected: { status: 403, type: 'permission_error' } }],
     ['a beta with its own prices', { headers: { 'anthropic-beta': 'context-1m-2025-08-07' }, expected: invalid }],
     ['a malformed header', { headers: { 'anthropic-version': '2023"06' }, expected: invalid }],
+    ['a long header', { headers: { 'anthropic-x': 'y'.repeat(1_025) }, expected: invalid }],
     ['a key cut short', { headers: { 'x-api-key': 'tl_short' }, expected: unknownKey }],
     ['no key', { headers: { 'x-api-key': '' }, expected: unknownKey }],
   ])('%s', async (_, { body, headers, expected }: RefusedCall) => {
@@ -279,6 +292,15 @@ describe('counting tokens', () => {
     const response = await send({ model: 'canned' }, COUNT);
     expect(response.status).toBe(400);
     expect(await response.json()).toMatchObject({ error: { type: 'invalid_request_error', message: 'too odd' } });
+  });
+
+  it('leaves a provider alone whose circuit is open, as every call does', async () => {
+    canned = { status: 500, type: 'application/json', body: '{}' };
+    for (let round = 0; round < CONSECUTIVE_FAILURES_MAX; round++) await (await send({ model: 'failing' })).text();
+    received = { headers: {}, url: 'none', body: '' };
+    const response = await send({ model: 'failing' }, COUNT);
+    expect(response.headers.get('x-tensorloop-upper-bound')).toBe('true');
+    expect(received.url).toBe('none');
   });
 
   it('needs a key that may use the model', async () => {

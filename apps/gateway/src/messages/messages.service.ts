@@ -11,9 +11,15 @@ import { ANTHROPIC_SKIN } from './anthropic-skin.types.js';
 import { betaProblem, readMessagesRequest } from './messages-request.js';
 import { MessagesScanner } from './messages-scanner.types.js';
 
-/** Headers of the client's that reach the provider. Others of its names could choose who is billed there. */
-const PASSED_HEADERS = ['anthropic-version', 'anthropic-beta'] as const;
-const HEADER_VALUE = /^[\w.:, -]{1,1024}$/;
+/** Headers of these names reach the provider, whatever it makes of them. */
+const PASSED_PREFIX = 'anthropic-';
+/** But not those that choose in whose name the gateway's credential is used, hence who is billed. */
+const OWNER_HEADERS = /-(organization|workspace|user-profile|account)(-id)?$/;
+const HEADERS_MAX = 32;
+/** What the gateway itself reads or a provider's version parser does; the others only have to be printable. */
+const STRICT_VALUE = /^[\w.:, -]{1,1024}$/;
+const STRICT_HEADERS = new Set(['anthropic-version', 'anthropic-beta']);
+const HEADER_VALUE = /^[\x20-\x7e]{1,1024}$/;
 
 const READING: AnswerReading = {
   readWhole: readJsonAnswer,
@@ -59,12 +65,16 @@ export function readAnthropicKey(headers: IncomingHttpHeaders): BearerKey | ApiE
     : readBearer(headers.authorization, headers.cookie);
 }
 
+/** The client's `anthropic-*` headers for the provider, or what is wrong with one of them. */
 export function passedHeaders(headers: IncomingHttpHeaders): Record<string, string> | ApiError {
   const passed: Record<string, string> = {};
-  for (const name of PASSED_HEADERS) {
-    const value = headers[name];
-    if (typeof value !== 'string') continue;
-    if (!HEADER_VALUE.test(value)) return invalidField(name, `The header "${name}" is malformed.`);
+  let count = 0;
+  for (const name in headers) {
+    if (!name.startsWith(PASSED_PREFIX) || OWNER_HEADERS.test(name)) continue;
+    const value = String(headers[name]);
+    const isWellFormed = (STRICT_HEADERS.has(name) ? STRICT_VALUE : HEADER_VALUE).test(value);
+    if (!isWellFormed) return invalidField(name, `The header "${name.slice(0, 64)}" is malformed.`);
+    if (++count > HEADERS_MAX) return invalidField(name, `At most ${HEADERS_MAX} headers may begin with "${PASSED_PREFIX}".`);
     passed[name] = value;
   }
   return betaProblem(passed['anthropic-beta']) ?? passed;

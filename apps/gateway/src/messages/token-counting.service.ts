@@ -8,7 +8,8 @@ import { refuseDeep } from '../body/json-body.types.js';
 import { upstreamBody } from '../body/upstream-body.service.js';
 import { type ApiError, isApiError, unavailable } from '../errors/api-error.types.js';
 import { sendError } from '../errors/send-error.service.js';
-import type { Upstream } from '../upstreams/upstream.types.js';
+import type { Dispatcher } from '../routing/dispatcher.service.js';
+import type { RoutedCall } from '../routing/routing.types.js';
 import { ANTHROPIC_SKIN } from './anthropic-skin.types.js';
 import { SmallAnswerReader } from './count-answer.types.js';
 import { passedHeaders, readAnthropicKey } from './messages.service.js';
@@ -24,7 +25,7 @@ const REFUSALS = new Set([400, 413, 422]);
 export interface TokenCountingParts {
   hasher: KeyHasher;
   gate: AdmissionGate;
-  upstream: Upstream;
+  dispatcher: Dispatcher;
   /** False until models and prices are known: no model can be told from an unknown one before. */
   isReady: () => boolean;
   /** Who serves the model, or why nobody does. */
@@ -82,15 +83,14 @@ export class TokenCounting {
     if (isApiError(target)) return target;
     const { model, deployments } = target;
     if (!found.models.includes('*') && !found.models.includes(model.id)) return modelNotAllowed(request.model);
-    const deployment = deployments[0] as Deployment;
-    return (await this.ask(arrival, request, { deployment, upstreamHeaders })) ?? bound(model, request);
+    return (await this.ask(arrival, request, { deployments, upstreamHeaders })) ?? bound(model, request);
   }
 
   /** The provider's own count or refusal; null when it gives neither. */
   private async ask(
     { body, res, requestId }: CountArrival,
     request: MessagesRequest,
-    { deployment, upstreamHeaders }: { deployment: Deployment; upstreamHeaders: Record<string, string> },
+    { deployments, upstreamHeaders: headers }: { deployments: Deployment[]; upstreamHeaders: Record<string, string> },
   ): Promise<Count | ApiError | null> {
     if (this.counting >= COUNTS_MAX) return null;
     this.counting += 1;
@@ -98,8 +98,15 @@ export class TokenCounting {
     const giveUp = () => reader.giveUp();
     res.once('close', giveUp);
     try {
-      const sent = upstreamBody(body, request.fields, [['model', deployment.upstreamModel]]);
-      this.parts.upstream.send({ deployment, path: PATH, requestId, body: sent, headers: upstreamHeaders }, reader);
+      this.parts.dispatcher.dispatch({
+        call: unrecordedCall(reader),
+        answer: reader,
+        deployments,
+        requestFor: (deployment) => {
+          const sent = upstreamBody(body, request.fields, [['model', deployment.upstreamModel]]);
+          return { deployment, path: PATH, requestId, body: sent, headers };
+        },
+      });
       const answer = await reader.answer;
       if (answer === null) return null;
       if (REFUSALS.has(answer.status)) return this.parts.refusalOf(answer.status, answer.headers, answer.body);
@@ -109,6 +116,17 @@ export class TokenCounting {
       this.counting -= 1;
     }
   }
+}
+
+/** A count goes past open circuits and waits for its place as a call does, but there is no record of it. */
+function unrecordedCall(reader: SmallAnswerReader): RoutedCall {
+  const exit = {
+    outcome: null,
+    get isClientGone() {
+      return reader.wasGivenUp;
+    },
+  };
+  return { exit, beginAttempt: () => undefined, endAttempt: () => undefined };
 }
 
 function readCount(body: Buffer): Count | null {

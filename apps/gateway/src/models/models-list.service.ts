@@ -1,10 +1,13 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Model } from '@tensorloop/contracts/model-catalogue';
 import type { AdmissionGate } from '../admission/admission-gate.service.js';
-import { readBearer } from '../auth/bearer.service.js';
 import type { KeyHasher } from '../auth/key-hasher.service.js';
 import { type ApiError, apiError, isApiError, unavailable } from '../errors/api-error.types.js';
 import { sendError } from '../errors/send-error.service.js';
+import { type Reply, sendJson } from '../errors/send-json.service.js';
+import { ANTHROPIC_SKIN } from '../messages/anthropic-skin.types.js';
+import { readAnthropicKey } from '../messages/messages.service.js';
+import { anthropicPage, toAnthropic } from './anthropic-models.js';
 import type { ModelStore } from './model-store.service.js';
 
 const RETRY_SECONDS = 2;
@@ -15,40 +18,37 @@ export interface ModelsListParts {
   models: ModelStore;
 }
 
-interface Reply {
-  res: ServerResponse;
-  requestId: string;
-}
-
 function toOpenAi(model: Model) {
   return { id: model.id, object: 'model', created: Math.floor(model.createdAtMs / 1_000), owned_by: model.ownedBy };
 }
 
-/** `GET /v1/models` and `GET /v1/models/{id}`: what the key may use (spec TL-11). */
+/** Clients of Anthropic's name a version in every request, and nobody else does. */
+function isAnthropic(req: IncomingMessage): boolean {
+  return req.headers['anthropic-version'] !== undefined;
+}
+
+/** `GET /v1/models` and `GET /v1/models/{id}`: what the key may use (spec TL-11), in the shape that the client reads. */
 export class ModelsList {
   constructor(private readonly parts: ModelsListParts) {}
 
   async list(req: IncomingMessage, reply: Reply): Promise<void> {
     const models = await this.allowed(req);
-    send(reply, isApiError(models) ? models : { object: 'list', data: models.map(toOpenAi) });
+    if (isApiError(models)) return send(req, reply, models);
+    const query = new URLSearchParams(req.url?.split('?', 2)[1]);
+    send(req, reply, isAnthropic(req) ? anthropicPage(models, query) : { object: 'list', data: models.map(toOpenAi) });
   }
 
   async get(req: IncomingMessage, id: string, reply: Reply): Promise<void> {
     const models = await this.allowed(req);
-    if (isApiError(models)) return send(reply, models);
+    if (isApiError(models)) return send(req, reply, models);
     const model = models.find((candidate) => candidate.id === id) ?? models.find(({ aliases }) => aliases.includes(id));
-    send(
-      reply,
-      model === undefined
-        ? apiError('model_not_found', `The model "${id.slice(0, 128)}" does not exist or this key may not use it.`, {
-            param: 'model',
-          })
-        : toOpenAi(model),
-    );
+    if (model !== undefined) return send(req, reply, isAnthropic(req) ? toAnthropic(model) : toOpenAi(model));
+    const message = `The model "${id.slice(0, 128)}" does not exist or this key may not use it.`;
+    send(req, reply, apiError('model_not_found', message, { param: 'model' }));
   }
 
   private async allowed(req: IncomingMessage): Promise<Model[] | ApiError> {
-    const bearer = readBearer(req.headers.authorization, req.headers.cookie);
+    const bearer = readAnthropicKey(req.headers);
     if (isApiError(bearer)) return bearer;
     if (!this.parts.models.isReady)
       return unavailable('admission_unavailable', 'This gateway is still starting.', RETRY_SECONDS);
@@ -62,10 +62,10 @@ export class ModelsList {
   }
 }
 
-function send({ res, requestId }: Reply, content: ApiError | object): void {
-  const headers = { 'x-request-id': requestId };
-  if (isApiError(content)) return sendError(res, content, headers);
-  const body = Buffer.from(JSON.stringify(content));
-  res.writeHead(200, { ...headers, 'content-type': 'application/json; charset=utf-8', 'content-length': body.length });
-  res.end(body);
+function send(req: IncomingMessage, reply: Reply, content: ApiError | object): void {
+  if (!isAnthropic(req)) return sendJson(reply, content);
+  const { res, requestId } = reply;
+  res.setHeader('request-id', requestId);
+  if (!isApiError(content)) return sendJson(reply, content);
+  sendError(res, { ...content, body: ANTHROPIC_SKIN.body(content, requestId) }, { 'x-request-id': requestId });
 }

@@ -25,7 +25,6 @@ import { RedisWrites } from '../settlement/redis-writes.service.js';
 import { SettlementModule } from '../settlement/settlement.module.js';
 import { Shipper } from '../settlement/shipper.service.js';
 import { Credentials } from '../upstreams/credentials.service.js';
-import { ProviderUpstream } from '../upstreams/provider-upstream.service.js';
 import { TokenEstimator } from '../usage/token-estimator.service.js';
 import type { AnswerContext } from './answer.js';
 import { ByteBudget } from './byte-budget.js';
@@ -43,7 +42,7 @@ const ANSWERS = Symbol('ANSWERS');
 
 type CapacityTuple = [DiskGuard, ModelStore, RedisWrites, Shipper, OpenCalls];
 type AnswersTuple = [CallSettler, Journal, TokenEstimator, Ticker, OpenCalls, Logger];
-type CountingTuple = [KeyHasher, AdmissionGate, ModelStore, TargetFinder, ProviderUpstream];
+type CountingTuple = [KeyHasher, AdmissionGate, ModelStore, TargetFinder, Dispatcher];
 type CallsTuple = [
   JournalHome,
   Capacity,
@@ -95,12 +94,12 @@ type CallsTuple = [
     },
     {
       provide: TokenCounting,
-      inject: [KeyHasher, AdmissionGate, ModelStore, TargetFinder, ProviderUpstream],
-      useFactory: (...[hasher, gate, models, targets, upstream]: CountingTuple) =>
+      inject: [KeyHasher, AdmissionGate, ModelStore, TargetFinder, Dispatcher],
+      useFactory: (...[hasher, gate, models, targets, dispatcher]: CountingTuple) =>
         new TokenCounting({
           hasher,
           gate,
-          upstream,
+          dispatcher,
           isReady: () => models.isReady,
           findTarget: (model, key) => targets.find(messages, model, key),
           refusalOf: upstreamError,
