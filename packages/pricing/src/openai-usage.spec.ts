@@ -31,6 +31,28 @@ describe('normaliseOpenAiUsage', () => {
     });
   });
 
+  it('takes written cache tokens out of the input where the model has a price for them, and leaves them in it elsewhere', () => {
+    const raw = {
+      prompt_tokens: 100,
+      completion_tokens: 1,
+      prompt_tokens_details: { cached_tokens: 20, cache_write_tokens: 30 },
+    };
+    expect(normaliseOpenAiUsage(raw, all)).toEqual({
+      usage: { input: 50, input_cache_read: 20, input_cache_write: 30, output: 1 },
+    });
+    expect(normaliseOpenAiUsage(raw, plain)).toEqual({ usage: { input: 100, output: 1 } });
+  });
+
+  it.each([81, 'many', -1])('with %s written cache tokens is nonsense only where they would be priced', (written) => {
+    const raw = {
+      prompt_tokens: 100,
+      completion_tokens: 1,
+      prompt_tokens_details: { cached_tokens: 20, cache_write_tokens: written },
+    };
+    expect(normaliseOpenAiUsage(raw, all)).toEqual({ nonsense: expect.stringContaining('cache_write_tokens') });
+    expect(normaliseOpenAiUsage(raw, plain)).toEqual({ usage: { input: 100, output: 1 } });
+  });
+
   it('reads the usage of an upstream that gives no details', () => {
     expect(normaliseOpenAiUsage({ prompt_tokens: 3, completion_tokens: 0, prompt_tokens_details: null }, all)).toEqual({
       usage: { input: 3 },
@@ -63,6 +85,7 @@ describe('normaliseOpenAiUsage', () => {
     const counts = fc.record({
       input: fc.nat(9_999),
       cached: fc.nat(9_999),
+      written: fc.nat(9_999),
       audio: fc.nat(99),
       output: fc.nat(9_999),
       reasoning: fc.nat(9_999),
@@ -70,15 +93,16 @@ describe('normaliseOpenAiUsage', () => {
     fc.assert(
       fc.property(counts, fc.subarray([...DIMENSIONS]), (count, priced) => {
         const raw = {
-          prompt_tokens: count.input + count.cached + count.audio,
+          prompt_tokens: count.input + count.cached + count.written + count.audio,
           completion_tokens: count.output + count.reasoning,
-          prompt_tokens_details: { cached_tokens: count.cached, audio_tokens: count.audio },
+          prompt_tokens_details: { cached_tokens: count.cached, cache_write_tokens: count.written, audio_tokens: count.audio },
           completion_tokens_details: { reasoning_tokens: count.reasoning },
         };
         const result = normaliseOpenAiUsage(raw, new Set(priced));
         if ('nonsense' in result) return false;
         const sum = Object.values(result.usage).reduce((total, tokens) => total + tokens, 0);
-        return sum === raw.prompt_tokens + raw.completion_tokens;
+        const written = priced.includes('input_cache_write') ? count.written : 0;
+        return sum === raw.prompt_tokens + raw.completion_tokens && (result.usage.input_cache_write ?? 0) === written;
       }),
     );
   });

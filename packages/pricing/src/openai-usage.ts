@@ -4,7 +4,7 @@ import type { Dimension, Usage } from '@tensorloop/contracts/usage';
 export interface OpenAiUsage {
   prompt_tokens?: unknown;
   completion_tokens?: unknown;
-  prompt_tokens_details?: { cached_tokens?: unknown; audio_tokens?: unknown } | null;
+  prompt_tokens_details?: { cached_tokens?: unknown; cache_write_tokens?: unknown; audio_tokens?: unknown } | null;
   completion_tokens_details?: { reasoning_tokens?: unknown; audio_tokens?: unknown } | null;
 }
 
@@ -35,13 +35,13 @@ function split(
 }
 
 /**
- * Turns OpenAI's usage into disjoint dimensions. OpenAI counts cached and audio tokens inside `prompt_tokens`, and
- * reasoning and audio tokens inside `completion_tokens`, so they are subtracted from their parent.
+ * Turns OpenAI's usage into disjoint dimensions. OpenAI counts tokens read from the cache, those
+ * written to it, and audio inside `prompt_tokens`, and reasoning and audio tokens inside `completion_tokens`, so they are subtracted from their parent.
  *
  * `priced` is the set of dimensions the model's price version lists: reasoning tokens of a model without an
- * `output_reasoning` rate are ordinary `output`, and cached tokens without an `input_cache_read` rate are ordinary
- * `input`, because a provider without such a price charges them so. Audio is kept apart even without a price: it costs
- * a multiple of text, and pricing must say that it is missing instead of guessing low.
+ * `output_reasoning` rate are ordinary `output`, and tokens of the cache without an `input_cache_read` or
+ * `input_cache_write` rate are ordinary `input`, because a provider without such a price charges them so. Audio is kept
+ * apart even without a price: it costs a multiple of text, and pricing must say that it is missing instead of guessing low.
  *
  * Numbers that contradict each other (more cached tokens than prompt tokens) give `nonsense` with a sentence for the
  * log; the caller then estimates, because any repair would be a guess at someone's bill.
@@ -51,6 +51,8 @@ export function normaliseOpenAiUsage(raw: OpenAiUsage, priced: ReadonlySet<Dimen
     prompt_tokens: tokens(raw.prompt_tokens),
     completion_tokens: tokens(raw.completion_tokens),
     cached_tokens: tokens(raw.prompt_tokens_details?.cached_tokens),
+    // Without a price for it nobody asks: the tokens are ordinary input, whatever the provider says of them.
+    cache_write_tokens: priced.has('input_cache_write') ? tokens(raw.prompt_tokens_details?.cache_write_tokens) : 0,
     input_audio_tokens: tokens(raw.prompt_tokens_details?.audio_tokens),
     reasoning_tokens: tokens(raw.completion_tokens_details?.reasoning_tokens),
     output_audio_tokens: tokens(raw.completion_tokens_details?.audio_tokens),
@@ -60,9 +62,9 @@ export function normaliseOpenAiUsage(raw: OpenAiUsage, priced: ReadonlySet<Dimen
   const count = counts as Record<keyof typeof counts, number>;
   if ((raw.prompt_tokens ?? null) === null && (raw.completion_tokens ?? null) === null)
     return { nonsense: 'neither prompt_tokens nor completion_tokens is given' };
-  if (count.cached_tokens + count.input_audio_tokens > count.prompt_tokens) {
+  if (count.cached_tokens + count.cache_write_tokens + count.input_audio_tokens > count.prompt_tokens) {
     return {
-      nonsense: `cached (${count.cached_tokens}) and audio (${count.input_audio_tokens}) tokens exceed prompt_tokens (${count.prompt_tokens})`,
+      nonsense: `cached_tokens (${count.cached_tokens}), cache_write_tokens (${count.cache_write_tokens}) and audio_tokens (${count.input_audio_tokens}) exceed prompt_tokens (${count.prompt_tokens})`,
     };
   }
   if (count.reasoning_tokens + count.output_audio_tokens > count.completion_tokens) {
@@ -74,6 +76,7 @@ export function normaliseOpenAiUsage(raw: OpenAiUsage, priced: ReadonlySet<Dimen
     usage: {
       ...split({ dimension: 'input', tokens: count.prompt_tokens }, [
         { dimension: 'input_cache_read', tokens: count.cached_tokens, isApart: priced.has('input_cache_read') },
+        { dimension: 'input_cache_write', tokens: count.cache_write_tokens, isApart: true },
         { dimension: 'input_audio', tokens: count.input_audio_tokens, isApart: true },
       ]),
       ...split({ dimension: 'output', tokens: count.completion_tokens }, [
