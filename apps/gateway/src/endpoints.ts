@@ -1,6 +1,9 @@
+import { speech } from './audio/speech.service.js';
+import { transcriptions } from './audio/transcriptions.service.js';
 import { chatCompletions } from './chat/chat.service.js';
 import { completions } from './completions/completions.service.js';
 import { embeddings } from './embeddings/embeddings.service.js';
+import { images } from './images/images.service.js';
 import { messages } from './messages/messages.service.js';
 import { moderations } from './moderations/moderations.service.js';
 import type { Endpoint } from './proxy/endpoint.types.js';
@@ -16,4 +19,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   embeddings,
   rerank,
   moderations,
+  images,
+  speech,
+  transcriptions,
 ];

@@ -15,8 +15,11 @@ export const DIMENSIONS = [
   /** Image tokens in and out, of models that report them. */
   'input_image',
   'output_image',
-  /** Pictures made. */
+  /** Pictures made, told apart as providers' prices tell them: with a side above 1,024 pixels, and of high quality. */
   'image',
+  'image_large',
+  'image_hd',
+  'image_hd_large',
   /** Seconds of audio heard, each begun second counted. */
   'audio_second',
   /** Characters spoken. */

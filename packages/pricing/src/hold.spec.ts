@@ -129,6 +129,29 @@ describe('worstCaseHold', () => {
     expect(worstCaseHold(subject({ input: '1' }, shape), 0)).toBeNull();
   });
 
+  it('holds for pictures by the kind asked for, and a price with other kinds only does not cover it', () => {
+    const shape = { promptBytes: 0, messages: 0, units: { image_hd: 2 }, unitTokens: 'output_image' as const };
+    const tokens = { input: '1', output_image: '8' };
+    expect(worstCaseHold(subject({ image: '40000', image_hd: '80000' }, shape), 0)?.totalNanoUsd).toBe(160_000_000n);
+    expect(worstCaseHold(subject({ image: '40000' }, shape), 0)).toBeNull();
+    expect(worstCaseHold(subject({ image: '40000', ...tokens }, shape), 100)).toBeNull();
+  });
+
+  it('holds for the tokens of what is sold by tokens, of each piece', () => {
+    const shape = { promptBytes: 990, messages: 0, choices: 2, units: { image: 2 }, unitTokens: 'output_image' as const };
+    const hold = worstCaseHold(subject({ input: '1', output_image: '8' }, shape), 100);
+    expect(hold).toMatchObject({ inputNanoUsd: 1_000_000n, outputNanoUsd: 1_600_000n, unitsNanoUsd: 0n });
+    expect(worstCaseHold(subject({ output_image: '8' }, shape), 100)).toBeNull();
+    const heard = { ...shape, choices: 1, units: { audio_second: 9 }, unitTokens: 'input_audio' as const };
+    expect(worstCaseHold(subject({ input: '1', input_audio: '6', output: '2' }, heard), 100)).toMatchObject({
+      inputNanoUsd: 6_000_001n,
+      outputNanoUsd: 200_000n,
+    });
+    expect(worstCaseHold(subject({ input_audio: '6' }, heard), 100)).toBeNull();
+    expect(worstCaseHold(subject({ input: '1', output: '2' }, heard), 100)).toBeNull();
+    expect(worstCaseHold(subject({ audio_second: '100' }, heard), 100)?.totalNanoUsd).toBe(900_000n);
+  });
+
   it('is unknown for a model without a price of a side that will be used', () => {
     expect(worstCaseHold(subject({ output: '1' }, { promptBytes: 1, messages: 1 }), 1)).toBeNull();
     expect(worstCaseHold(subject({ input: '1' }, { promptBytes: 1, messages: 1 }), 1)).toBeNull();

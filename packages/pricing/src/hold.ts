@@ -15,8 +15,17 @@ export type ModelLimits = Pick<
   | 'imageTokensMax'
 >;
 
+/** Pictures by what is asked of them. */
+export const PICTURE_DIMENSIONS = [
+  'image',
+  'image_large',
+  'image_hd',
+  'image_hd_large',
+] as const satisfies readonly Dimension[];
+export type PictureDimension = (typeof PICTURE_DIMENSIONS)[number];
+
 /** Dimensions that are no tokens. */
-export const UNIT_DIMENSIONS = ['image', 'audio_second', 'character'] as const satisfies readonly Dimension[];
+export const UNIT_DIMENSIONS = [...PICTURE_DIMENSIONS, 'audio_second', 'character'] as const satisfies readonly Dimension[];
 export type UnitDimension = (typeof UNIT_DIMENSIONS)[number];
 
 /** What a request's body says about its size. Counts are of the whole request. */
@@ -35,8 +44,10 @@ export interface CallShape {
    * the template's fixed part then count once for each.
    */
   inputs?: number;
-  /** What is asked for by the piece: pictures, seconds, characters. Exact, since providers charge what was asked. */
+  /** What is asked for by the piece, at most: pictures, seconds, characters. */
   units?: Partial<Record<UnitDimension, number>>;
+  /** The tokens by which others sell the same: a price that lists them, and no pieces, serves the call too. */
+  unitTokens?: 'input_audio' | 'output_image';
   /** True when the body holds something whose tokens cannot be bounded (files, stored history): the context window is held. */
   isInputUnbounded?: boolean;
   /** True when audio goes in or is asked for: audio rates join the rates to hold for. */
@@ -64,6 +75,17 @@ const INPUT_SIDE: readonly Dimension[] = ['input', 'input_cache_read', 'input_ca
 const OUTPUT_SIDE: readonly Dimension[] = ['output', 'output_reasoning'];
 const BYTES_PER_KILOBYTE = 1_000;
 
+interface SideDimensions {
+  input: readonly Dimension[];
+  output: readonly Dimension[];
+}
+const PLAIN: SideDimensions = { input: INPUT_SIDE, output: OUTPUT_SIDE };
+const WITH_AUDIO: SideDimensions = { input: [...INPUT_SIDE, 'input_audio'], output: [...OUTPUT_SIDE, 'output_audio'] };
+const WITH_UNIT_TOKENS: Record<NonNullable<CallShape['unitTokens']>, SideDimensions> = {
+  input_audio: { input: [...INPUT_SIDE, 'input_audio'], output: OUTPUT_SIDE },
+  output_image: { input: [...INPUT_SIDE, 'input_image'], output: [...OUTPUT_SIDE, 'output_image'] },
+};
+
 /** One side of a call: its dearest rate, and how far rounding line by line may lift its charge above the exact price. */
 interface Side {
   rate: bigint;
@@ -80,10 +102,9 @@ function dearest(version: PriceVersion, dimensions: readonly Dimension[]): Side 
 }
 
 function sides({ version, shape }: HoldSubject): { input: Side | null; output: Side | null } {
-  const audio = shape.hasAudio === true;
-  const input = dearest(version, audio ? [...INPUT_SIDE, 'input_audio'] : INPUT_SIDE);
-  const output = dearest(version, audio ? [...OUTPUT_SIDE, 'output_audio'] : OUTPUT_SIDE);
-  return { input, output };
+  const own = shape.unitTokens === undefined ? PLAIN : WITH_UNIT_TOKENS[shape.unitTokens];
+  const dimensions = shape.hasAudio === true ? WITH_AUDIO : own;
+  return { input: dearest(version, dimensions.input), output: dearest(version, dimensions.output) };
 }
 
 function sideHold(side: Side, tokens: bigint): NanoUsd {
@@ -119,19 +140,33 @@ export function worstCaseHold(subject: HoldSubject, outputTokens: number): Hold 
   const rates = sides(subject);
   const inputTokens = inputTokensMax(subject.limits, subject.shape);
   const unitsNanoUsd = unitsHold(subject);
-  if (unitsNanoUsd === null || inputTokens === null || (rates.output === null && outputTokens > 0)) return null;
-  // Who sells pictures or seconds may charge nothing for the words that describe them; everybody else charges for input.
-  if (rates.input === null && subject.shape.units === undefined) return null;
+  if (inputTokens === null || (unitsNanoUsd === null && !isSoldByToken(subject))) return null;
+  // Who sells by the piece may charge nothing for the words about it; everybody else charges for what goes in and comes out.
+  const isSoldByPiece = unitsNanoUsd !== null && subject.shape.units !== undefined;
+  if (!isSoldByPiece && (rates.input === null || (rates.output === null && outputTokens > 0))) return null;
   const inputNanoUsd = rates.input === null ? 0n : sideHold(rates.input, BigInt(inputTokens));
   const outputNanoUsd = rates.output === null ? 0n : sideHold(rates.output, BigInt(outputTokens) * choicesOf(subject.shape));
-  return { inputNanoUsd, outputNanoUsd, unitsNanoUsd, totalNanoUsd: inputNanoUsd + outputNanoUsd + unitsNanoUsd };
+  const piecesNanoUsd = unitsNanoUsd ?? 0n;
+  return {
+    inputNanoUsd,
+    outputNanoUsd,
+    unitsNanoUsd: piecesNanoUsd,
+    totalNanoUsd: inputNanoUsd + outputNanoUsd + piecesNanoUsd,
+  };
 }
 
-/** Null when something is asked for by the piece that has no price. */
+/** A price that lists some pieces and not the one asked for is a gap in it, and not another way to charge. */
+function isSoldByToken({ version, shape }: HoldSubject): boolean {
+  if (shape.unitTokens === undefined || scaledRate(version, shape.unitTokens) === null) return false;
+  return UNIT_DIMENSIONS.every((dimension) => scaledRate(version, dimension) === null);
+}
+
+/** Null when something is asked for by the piece that has no price by the piece. */
 function unitsHold({ version, shape }: HoldSubject): NanoUsd | null {
   let total = 0n;
+  if (shape.units === undefined) return total;
   for (const dimension of UNIT_DIMENSIONS) {
-    const quantity = shape.units?.[dimension];
+    const quantity = shape.units[dimension];
     if (quantity === undefined) continue;
     const rate = scaledRate(version, dimension);
     if (rate === null) return null;

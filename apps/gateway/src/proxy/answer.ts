@@ -187,6 +187,10 @@ export abstract class Answer implements RoutedAnswer, Ticking {
     sendError(res, { ...error, body: skin.body(error, this.call.requestId) }, headers);
   }
 
+  protected get drainBytesMax(): number {
+    return DRAIN_BYTES_MAX;
+  }
+
   private get isRefused(): boolean {
     return this.status !== null && (this.status < 200 || this.status > 299);
   }
@@ -200,7 +204,7 @@ export abstract class Answer implements RoutedAnswer, Ticking {
 
   private isDrainedOver(chunk: Buffer): boolean {
     this.drainedBytes += chunk.length;
-    if (this.drainedBytes <= DRAIN_BYTES_MAX) return false;
+    if (this.drainedBytes <= this.drainBytesMax) return false;
     this.capDrain();
     return true;
   }

@@ -26,6 +26,12 @@ describe('the headers of a request body', () => {
     });
   });
 
+  it('must name a form with a boundary where a form is taken', () => {
+    expect(mediaProblem({ 'content-type': 'multipart/form-data; boundary=x' }, 'form')).toBeNull();
+    for (const type of [undefined, 'application/json', 'multipart/form-data', 'multipart/mixed; boundary=x'])
+      expect(mediaProblem(type === undefined ? {} : { 'content-type': type }, 'form')).toMatchObject({ status: 415 });
+  });
+
   it('may not say that it is compressed', () => {
     expect(mediaProblem({ 'content-encoding': 'gzip', 'content-type': 'application/json' })).toMatchObject({ status: 415 });
     expect(mediaProblem({ 'content-encoding': 'identity' })).toBeNull();

@@ -25,7 +25,7 @@ export class BufferedAnswer extends Answer {
   protected onAnswerData(chunk: Buffer): void {
     this.bytes += chunk.length;
     this.chunks.push(chunk);
-    if (this.bytes > ANSWER_BYTES_MAX) this.breakOff();
+    if (this.bytes > this.bytesMax) this.breakOff();
   }
 
   protected onAnswerEnd(): void {
@@ -47,11 +47,13 @@ export class BufferedAnswer extends Answer {
     const reported = this.readUsage(this.usage);
     if (reported !== null) return { usage: reported, estimated: false };
     if (signal !== 'answer_complete') return { usage: {}, estimated: true };
+    const { reading } = this.call.options;
     const [input, output] = await Promise.all([
       this.countTexts('prompt', this.call.options.body),
       this.countTexts('answer', this.body),
     ]);
-    return { usage: countedUsage(input, output), estimated: true };
+    const units = reading.countUnits?.({ body: this.body, usage: this.usage });
+    return { usage: { ...countedUsage(input, output), ...units }, estimated: true };
   }
 
   protected sendEnd(error: ApiError | null): void {
@@ -68,6 +70,15 @@ export class BufferedAnswer extends Answer {
 
   protected clientStatus(error: ApiError | null): number {
     return error?.status ?? 200;
+  }
+
+  /** Kept whole anyway: an answer is not given away for its length because the client left. */
+  protected override get drainBytesMax(): number {
+    return this.bytesMax;
+  }
+
+  private get bytesMax(): number {
+    return this.call.options.reading.answerBytesMax ?? ANSWER_BYTES_MAX;
   }
 
   private breakOff(): void {

@@ -7,6 +7,9 @@ import type { ApiError } from '../errors/api-error.types.js';
 import type { ErrorSkin } from '../errors/error-skin.types.js';
 import type { AnswerReading } from '../usage/answer-reading.types.js';
 
+/** What bodies are made of: JSON, or the parts of a form. */
+export type BodyKind = 'json' | 'form';
+
 /** What the gateway needs to know of a request, whatever its endpoint. Everything else passes through unread. */
 export interface InferenceRequest {
   /** As the client named it: a model's id or one of its aliases. */
@@ -33,6 +36,8 @@ export interface Endpoint {
   path: string;
   /** "chat completions": for sentences. */
   title: string;
+  /** "json" when absent. */
+  bodyKind?: BodyKind;
   skin: ErrorSkin;
   /** Where clients of this API look for the request id, beside `x-request-id`. */
   requestIdHeader?: string;

@@ -91,7 +91,7 @@ export class InferenceCalls {
     const bearer = endpoint.readKey(req.headers);
     if (isApiError(bearer)) return bearer;
     const key = { accountTag: bearer.accountTag, keyHash: hasher.hash(bearer.keyText) };
-    const request = mediaProblem(req.headers) ?? refuseDeep(() => endpoint.read(body, req.headers));
+    const request = mediaProblem(req.headers, endpoint.bodyKind) ?? refuseDeep(() => endpoint.read(body, req.headers));
     if (isApiError(request)) return targets.afterKeyCheck(key, () => request);
     const target = await targets.find(endpoint, request.model, key);
     if (isApiError(target)) return target;

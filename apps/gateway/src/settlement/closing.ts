@@ -2,10 +2,11 @@ import type { PriceVersion } from '@tensorloop/contracts/price-book';
 import type { Attempt, Outcome, RequestCompleted } from '@tensorloop/contracts/request-completed';
 import type { Dimension, Usage } from '@tensorloop/contracts/usage';
 import { chargeUsage } from '@tensorloop/pricing/charge';
+import { UNIT_DIMENSIONS } from '@tensorloop/pricing/hold';
 import type { AcceptedRecord } from '../journal/journal.types.js';
 
 /** Dimensions that are not counted in tokens. */
-const NOT_TOKENS: ReadonlySet<Dimension> = new Set(['image', 'audio_second', 'character']);
+const NOT_TOKENS: ReadonlySet<Dimension> = new Set(UNIT_DIMENSIONS);
 
 /** Tokens of a call, in and out: what counts against a token limit. */
 export function tokensOf(usage: Usage): number {
@@ -32,7 +33,8 @@ const OUTPUT_SIDE: ReadonlySet<Dimension> = new Set(['output', 'output_reasoning
 
 /**
  * Usage of a dimension that the frozen price does not list (audio nobody announced) is counted as plain input or output:
- * nothing is free, and what the customer did not agree to at a price is not guessed at a dearer one.
+ * nothing is free, and what the customer did not agree to at a price is not guessed at a dearer one. Pieces are no tokens:
+ * where they have no price, the same is sold by tokens.
  */
 function pricedUsage(price: PriceVersion, usage: Usage): { usage: Usage; isAltered: boolean } {
   const charge = chargeUsage(price, usage);
@@ -40,7 +42,7 @@ function pricedUsage(price: PriceVersion, usage: Usage): { usage: Usage; isAlter
   const moved: Usage = { ...usage };
   for (const dimension of charge.missing) {
     const plain: Dimension = OUTPUT_SIDE.has(dimension) ? 'output' : 'input';
-    if (dimension !== plain) moved[plain] = (moved[plain] ?? 0) + (moved[dimension] ?? 0);
+    if (dimension !== plain && !NOT_TOKENS.has(dimension)) moved[plain] = (moved[plain] ?? 0) + (moved[dimension] ?? 0);
     delete moved[dimension];
   }
   return { usage: moved, isAltered: true };

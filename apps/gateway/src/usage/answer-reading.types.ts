@@ -1,4 +1,4 @@
-import type { Dimension } from '@tensorloop/contracts/usage';
+import type { Dimension, Usage } from '@tensorloop/contracts/usage';
 import type { NormalisedUsage } from '@tensorloop/pricing/openai-usage';
 
 /** The `usage` object of an upstream answer, as it came. */
@@ -25,7 +25,23 @@ export interface StreamScanner {
 }
 
 /** Formats whose texts can be counted when an upstream reports no usage. */
-export type TextFormat = 'chat' | 'completions' | 'embeddings' | 'messages' | 'moderations' | 'rerank' | 'responses';
+export type TextFormat =
+  | 'chat'
+  | 'completions'
+  | 'embeddings'
+  | 'images'
+  | 'messages'
+  | 'moderations'
+  | 'rerank'
+  | 'responses'
+  | 'speech'
+  | 'transcriptions';
+
+/** A whole answer and the usage that was read in it. */
+export interface ReadAnswer {
+  body: Buffer;
+  usage: RawUsage | null;
+}
 
 /** How an endpoint's answers are read. */
 export interface AnswerReading {
@@ -35,6 +51,10 @@ export interface AnswerReading {
   /** Into disjoint dimensions; `priced` are those that the frozen price lists. */
   normalise(raw: RawUsage, priced: ReadonlySet<Dimension>): NormalisedUsage;
   textFormat: TextFormat;
+  /** What is sold by the piece, counted here when the usage is not whole; never more than there was. */
+  countUnits?(answer: ReadAnswer): Usage;
+  /** Of answers that may be longer than others. */
+  answerBytesMax?: number;
   /** What keeps an idle stream alive, for clients that know an event for it; a comment line otherwise. */
   heartbeat?: Buffer;
 }

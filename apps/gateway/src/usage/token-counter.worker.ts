@@ -151,6 +151,7 @@ const COUNTERS: Record<TextFormat, Record<TextPart, Counter>> = {
   chat,
   completions,
   embeddings,
+  images: { prompt: (text) => textTokens(parse(text).prompt), answer: nothing, stream: nothing },
   messages,
   moderations: embeddings,
   rerank: {
@@ -165,6 +166,13 @@ const COUNTERS: Record<TextFormat, Record<TextPart, Counter>> = {
     stream: nothing,
   },
   responses,
+  speech: { prompt: nothing, answer: nothing, stream: nothing },
+  transcriptions: {
+    prompt: nothing,
+    // In JSON, or the text itself.
+    answer: (text) => textTokens(parse(text).text ?? text),
+    stream: nothing,
+  },
 };
 
 /** Texts nested so deeply that reading them ends in an exception count as nothing: a guess must never be too high. */

@@ -13,8 +13,16 @@ export function tokensFromBytes(bytes: number): number {
   return Math.floor(bytes / BYTES_PER_TOKEN);
 }
 
-/** Answers without text: nothing of theirs is charged. */
-const TEXTLESS = new Set<CountJob['kind']>(['embeddings.answer', 'moderations.answer', 'rerank.answer']);
+/** Without text, or with none that is charged by the token. */
+const TEXTLESS = new Set<CountJob['kind']>([
+  'embeddings.answer',
+  'images.answer',
+  'moderations.answer',
+  'rerank.answer',
+  'speech.answer',
+  'speech.prompt',
+  'transcriptions.prompt',
+]);
 
 interface Waiting {
   resolve: (tokens: number) => void;
