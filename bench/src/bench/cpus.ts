@@ -12,10 +12,12 @@ const NICENESS_MAX = 19;
 /** Core of the process under test. */
 export const TESTED_CPU = '0';
 
+/** Counted before anything is pinned: afterwards Node counts only the cores that are left to this process. */
+const CPUS = availableParallelism();
+
 /** Cores of the load, the provider and all servers. */
 export function otherCpus(): string {
-  const last = availableParallelism() - 1;
-  return last < 1 ? '0' : `1-${last}`;
+  return CPUS < 2 ? '0' : `1-${CPUS - 1}`;
 }
 
 /** Puts a process with all its threads, and what it will start, on these cores. */
