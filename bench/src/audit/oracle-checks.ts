@@ -14,7 +14,7 @@ const CHARGED_DIMENSION = `CASE
   WHEN p.rates ? served.name THEN served.name
   WHEN served.name IN ('input_cache_read', 'input_cache_write') THEN 'input'
   WHEN served.name = 'output_reasoning' THEN 'output'
-  WHEN served.name NOT IN ('image', 'audio_second', 'character') THEN served.name END`;
+  WHEN served.name NOT IN ('image', 'image_large', 'image_hd', 'image_hd_large', 'audio_second', 'character') THEN served.name END`;
 
 /**
  * One row per usage row with what the oracle served for it, in the dimensions that its model's price has, priced in SQL at

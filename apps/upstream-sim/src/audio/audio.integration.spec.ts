@@ -72,6 +72,15 @@ describe('a transcription', () => {
     expect((await simulator.record('text')).usageSent).toBe(false);
   });
 
+  it.each([
+    ['srt', '1\n00:00:00,000 --> 00:00:01,500\n'],
+    ['vtt', 'WEBVTT\n\n00:00:00.000 --> 00:00:01.500\n'],
+  ])('as %s is one subtitle of the whole file, and of no more words than it has time for', async (format, start) => {
+    const text = String(await openai.audio.transcriptions.create(await asked({ response_format: format })));
+    expect(text.startsWith(start)).toBe(true);
+    expect(text.slice(start.length).trim().split(' ')).toHaveLength(3);
+  });
+
   it('without a file, or with instructions that are none, is refused', async () => {
     expect((await simulator.post('/v1/audio/transcriptions', {})).status).toBe(400);
     const failure = await openai.audio.transcriptions.create(await asked({ x_sim: '{' })).catch((err: unknown) => err);

@@ -10,6 +10,9 @@ import { readForm } from './multipart.js';
 
 /** 128 kbit/s, so that a file's size says how long it lasts. */
 const BYTES_PER_SECOND = 16_000;
+/** Nobody speaks faster: what is heard has as many words at most as its seconds allow, and one at least. */
+const WORDS_PER_SECOND = 2;
+const MS_PER_SECOND = 1_000;
 /** Models that report tokens; the others are billed by the second. */
 const TOKEN_MODELS = /transcribe/;
 const FORMATS = ['json', 'verbose_json', 'text', 'srt', 'vtt'];
@@ -75,7 +78,8 @@ function answer(call: Call, plan: TranscriptionPlan): Promise<void> {
     call.serveTokens(tokens, 1);
     call.units.input_audio = tokens.promptTokens;
   }
-  const text = answerText(plan.seed, 0, tokens.completionTokens).trim();
+  const words = hasTokens ? tokens.completionTokens : Math.min(tokens.completionTokens, Math.ceil(seconds * WORDS_PER_SECOND));
+  const text = answerText(plan.seed, 0, words).trim();
   const hasUsage = plan.format.endsWith('json') && sim.fault !== 'no_usage';
   const usage = hasUsage ? { usage: hasTokens ? tokenUsage(tokens) : { type: 'duration', seconds: Math.ceil(seconds) } } : {};
   switch (plan.format) {
@@ -92,9 +96,24 @@ function answer(call: Call, plan: TranscriptionPlan): Promise<void> {
       };
       return answerWhole(call, { sim, contentType: 'application/json', body: JSON.stringify(body), hasUsage });
     }
-    default:
-      return answerWhole(call, { sim, contentType: 'text/plain; charset=utf-8', body: `${text}\n`, hasUsage });
+    default: {
+      const body = plainAnswer(plan.format, text, seconds);
+      return answerWhole(call, { sim, contentType: 'text/plain; charset=utf-8', body, hasUsage });
+    }
   }
+}
+
+/** Text alone, or one subtitle from the beginning to the end. */
+function plainAnswer(format: string, text: string, seconds: number): string {
+  if (format === 'text') return `${text}\n`;
+  const mark = format === 'srt' ? ',' : '.';
+  const [from, to] = [clock(0, mark), clock(seconds, mark)];
+  return format === 'srt' ? `1\n${from} --> ${to}\n${text}\n\n` : `WEBVTT\n\n${from} --> ${to}\n${text}\n\n`;
+}
+
+function clock(seconds: number, mark: string): string {
+  const iso = new Date(Math.round(seconds * MS_PER_SECOND)).toISOString();
+  return iso.slice(11, 23).replace('.', mark);
 }
 
 function tokenUsage({ promptTokens, completionTokens }: TokenPlan): object {

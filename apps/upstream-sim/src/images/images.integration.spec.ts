@@ -25,6 +25,17 @@ describe('pictures', () => {
     expect(record.quantities).toEqual({ image: 2 });
   });
 
+  it.each([
+    [{ size: '512x512' }, { image: 1 }],
+    [{ size: '1792x1024', quality: 'standard' }, { image_large: 1 }],
+    [{ quality: 'hd' }, { image_hd: 1 }],
+    [{ size: 'auto', quality: 'auto' }, { image_hd_large: 1 }],
+  ] as const)('asked for with %j are billed as %j', async (asked, quantities) => {
+    const id = `kind-${JSON.stringify(quantities)}`;
+    await simulator.post('/v1/images/generations', { model: 'dall-e-3', prompt: 'a', ...asked }, { 'x-request-id': id });
+    expect((await simulator.record(id)).quantities).toEqual(quantities);
+  });
+
   it('of models that report tokens come with them', async () => {
     const body = { model: 'gpt-image-1', prompt: 'a ledger', n: 2, x_sim: { promptTokens: 9, completionTokens: 100 } };
     const { usage } = await openai.images.generate(body, { headers: { 'x-request-id': 'counted' } });

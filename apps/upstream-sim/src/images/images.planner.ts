@@ -1,6 +1,6 @@
 import type { Call } from '../calls/call.js';
 import type { CallPlan, CallRequest, EndpointPlanner } from '../calls/calls.types.js';
-import { integerField, isFailure, missing, readCommonFields, wrongType } from '../calls/request-fields.js';
+import { type Body, integerField, isFailure, missing, readCommonFields, wrongType } from '../calls/request-fields.js';
 import { Prompt, planTokens, type TokenPlan } from '../calls/token-plan.js';
 import { answerWhole } from '../calls/whole-answer.js';
 import { type Failure, failureBody, invalidRequest } from '../server/openai-error.js';
@@ -8,13 +8,20 @@ import { type Failure, failureBody, invalidRequest } from '../server/openai-erro
 const IMAGES_MAX = 10;
 /** Models that report tokens; the others are billed by the picture. */
 const TOKEN_MODELS = /^gpt-image/;
+/** A side above this makes a picture a large one. */
+const SIDE_PIXELS_MAX = 1_024;
+const FINE_QUALITIES = ['hd', 'high', 'xhigh', 'max', 'auto'];
 /** One pixel, transparent. */
 const PNG_BASE64 = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYAAAAAYAAjCB0C8AAAAASUVORK5CYII=';
+
+type PictureKind = 'image' | 'image_large' | 'image_hd' | 'image_hd_large';
 
 interface ImagesPlan {
   model: string;
   sim: CallPlan['sim'];
   count: number;
+  /** Under which the pictures are billed. */
+  kind: PictureKind;
   isUrl: boolean;
   /** With `completionTokens` of each picture. */
   tokens: TokenPlan;
@@ -36,19 +43,30 @@ export const imagesPlanner: EndpointPlanner = {
     prompt.add(body.prompt);
     const tokens = planTokens(sim, prompt, { limit: Number.POSITIVE_INFINITY, bodyBytes: bytes.length });
     if (isFailure(tokens)) return tokens;
-    const plan = { model, sim, count: count ?? 1, isUrl: body.response_format === 'url', tokens };
+    const plan = { model, sim, count: count ?? 1, kind: kindOf(body), isUrl: body.response_format === 'url', tokens };
     return { model, stream: false, sim, answer: (call) => answer(call, plan) };
   },
 };
 
-function answer(call: Call, { model, sim, count, isUrl, tokens }: ImagesPlan): Promise<void> {
+/** As DALL·E's price list has them; what is left to this provider ("auto") is the dearest. */
+function kindOf({ size, quality }: Body): PictureKind {
+  const sides = String(size ?? '1024x1024')
+    .split('x')
+    .map(Number);
+  const isLarge = sides.length !== 2 || sides.some((side) => !(side <= SIDE_PIXELS_MAX));
+  const isFine = FINE_QUALITIES.includes(String(quality ?? 'standard'));
+  if (isFine) return isLarge ? 'image_hd_large' : 'image_hd';
+  return isLarge ? 'image_large' : 'image';
+}
+
+function answer(call: Call, { model, sim, count, kind, isUrl, tokens }: ImagesPlan): Promise<void> {
   const hasTokens = TOKEN_MODELS.test(model);
   const made = tokens.completionTokens * count;
   if (hasTokens) {
     call.serveTokens(tokens, count);
     call.units.output_image = made;
   }
-  call.units.image = count;
+  call.units[kind] = count;
   const hasUsage = hasTokens && sim.fault !== 'no_usage';
   const usage = {
     input_tokens: tokens.promptTokens,
