@@ -44,6 +44,18 @@ describe('errors on Anthropic’s surface', () => {
     expect(typeOf({ ...refused, status: 529, body })).toBe('overloaded_error');
   });
 
+  it('carry the further fields of the provider, under our request id and our code', () => {
+    const refused = apiError('upstream_error', 'Too long');
+    const error = { ...refused.body.error, details: { limit: 5 }, hint: 'shorter' };
+    const body = { error, type: 'problem', request_id: 'the provider’s', help: 'url' };
+    expect(ANTHROPIC_SKIN.body({ ...refused, body }, 'the-id')).toEqual({
+      type: 'error',
+      error: { type: 'api_error', message: 'Too long', details: { limit: 5, error_code: 'upstream_error' }, hint: 'shorter' },
+      request_id: 'the-id',
+      help: 'url',
+    });
+  });
+
   it('go into a stream as an event of that name', () => {
     const event = ANTHROPIC_SKIN.event(apiError('upstream_cut', 'gone'), 'id').toString();
     expect(event).toMatch(/^event: error\ndata: \{"type":"error",.*\}\n\n$/);

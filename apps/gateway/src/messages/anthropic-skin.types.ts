@@ -1,3 +1,4 @@
+import { isRecord } from '../body/json-body.types.js';
 import type { ApiError } from '../errors/api-error.types.js';
 import type { ErrorSkin } from '../errors/error-skin.types.js';
 
@@ -24,10 +25,18 @@ function typeOf({ status, body }: ApiError): string {
 }
 
 function bodyOf(error: ApiError, requestId: string): object {
-  const { message, code } = error.body.error;
+  const { error: said, ...besides } = error.body;
+  const { message, code, type: _type, param: _param, ...further } = said;
+  const details = (further as { details?: unknown }).details;
   return {
+    ...besides,
     type: 'error',
-    error: { type: typeOf(error), message, details: { error_code: code } },
+    error: {
+      ...further,
+      type: typeOf(error),
+      message,
+      details: { ...(isRecord(details) ? details : {}), error_code: code },
+    },
     request_id: requestId,
   };
 }

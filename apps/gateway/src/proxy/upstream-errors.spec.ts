@@ -1,4 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
+import { openAiErrorSchema } from '@tensorloop/contracts/openai-error';
+import fc from 'fast-check';
 import { scrubSecrets, upstreamError } from './upstream-errors.js';
 
 function body(error: object): Buffer {
@@ -40,5 +42,69 @@ describe('an upstream error', () => {
   ])('text loses its secrets: %s', (text) => {
     expect(scrubSecrets(text)).toContain('[redacted]');
     expect(scrubSecrets(text)).not.toMatch(/abc123|wxyz|abcdef|eyJ/);
+  });
+
+  it('keeps the further fields of the provider, beside the error and inside it', () => {
+    const raw = {
+      error: {
+        message: 'Filtered',
+        code: 'content_filter',
+        inner: { hate: { filtered: true, severity: 2.5 } },
+        list: [null, 'x'],
+      },
+      documentation: 'https://provider.example/errors',
+    };
+    expect(upstreamError(400, {}, Buffer.from(JSON.stringify(raw))).body).toEqual({
+      documentation: 'https://provider.example/errors',
+      error: {
+        message: 'Filtered',
+        type: 'invalid_request_error',
+        param: null,
+        code: 'content_filter',
+        inner: { hate: { filtered: true, severity: 2.5 } },
+        list: [null, 'x'],
+      },
+    });
+  });
+
+  it.each([
+    ['error', { error: 'no such engine' }],
+    ['message', { object: 'error', message: 'no such engine', code: 404 }],
+    ['detail', { detail: 'no such engine' }],
+  ])('that says in "%s" what it has to say is heard', (_, raw) => {
+    expect(upstreamError(404, {}, Buffer.from(JSON.stringify(raw))).body.error).toMatchObject({
+      message: 'no such engine',
+      code: 'upstream_error',
+    });
+  });
+
+  it('loses secrets in whatever field, in a name or under a telling name', () => {
+    const raw = {
+      error: { message: 'x', trace: [{ sent: 'Bearer abcdef' }], organization: 'Acme', headers: { 'api-key': 'tiny' } },
+      'sk-abc123def': 1,
+      ['__proto__']: { 'sk-hidden123': 'Bearer abcdef' },
+      account_id: 'acme-billing',
+    };
+    const text = JSON.stringify(upstreamError(422, {}, Buffer.from(JSON.stringify(raw))).body);
+    expect(text).not.toMatch(/abcdef|Acme|tiny|abc123|acme-billing/);
+    expect(text).toContain('[redacted]');
+  });
+
+  it.each([
+    ['too large', { error: { message: 'kept', more: Array.from({ length: 100 }, () => 'long '.repeat(80)) } }],
+    ['too deep', { error: { message: 'kept' }, more: JSON.parse(`${'['.repeat(50)}1${']'.repeat(50)}`) }],
+  ])('whose further fields are %s keeps what it says without them', (_, raw) => {
+    expect(upstreamError(400, {}, Buffer.from(JSON.stringify(raw))).body).toEqual({
+      error: { message: 'kept', type: 'invalid_request_error', param: null, code: 'upstream_error' },
+    });
+  });
+
+  it('of any JSON whatever has the shape that clients read, and is of bounded size', () => {
+    fc.assert(
+      fc.property(fc.json(), fc.integer({ min: 400, max: 599 }), (raw, status) => {
+        const { body: sent } = upstreamError(status, {}, Buffer.from(raw));
+        return openAiErrorSchema.safeParse(sent).success && JSON.stringify(sent).length < 64 * 1024;
+      }),
+    );
   });
 });

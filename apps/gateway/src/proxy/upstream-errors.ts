@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { type ApiError, apiError } from '../errors/api-error.types.js';
 import type { UpstreamFailure } from '../upstreams/upstream.types.js';
+import { extraFields, type Fields, fieldsOf } from './provider-fields.js';
 
 /** Of an error body more is not read. */
 export const ERROR_BODY_BYTES_MAX = 64 * 1024;
@@ -14,35 +15,51 @@ export function scrubSecrets(text: string): string {
   return text.replace(SECRETS, '[redacted]').slice(0, MESSAGE_LENGTH_MAX);
 }
 
+const KNOWN_FIELDS = ['message', 'type', 'param', 'code'];
+/** Where providers that know no error object say what is wrong. */
+const SENTENCES = ['error', 'message', 'detail'];
+
 interface UpstreamErrorBody {
   message: string | null;
   type: string | null;
   param: string | null;
   code: string | null;
+  /** Fields of the error object that OpenAI's does not have. */
+  details: Fields;
+  /** Fields beside the error object. */
+  besides: Fields;
 }
 
 function textOrNull(value: unknown): string | null {
   return typeof value === 'string' && value !== '' ? scrubSecrets(value) : null;
 }
 
-function readBody(body: Buffer): UpstreamErrorBody {
-  let error: Record<string, unknown> = {};
+function parsed(body: Buffer): Fields {
   try {
-    const parsed = JSON.parse(body.toString('utf8')) as { error?: unknown };
-    if (typeof parsed.error === 'object' && parsed.error !== null) error = parsed.error as Record<string, unknown>;
+    return fieldsOf(JSON.parse(body.toString('utf8')));
   } catch {
     // A proxy's HTML page or nothing at all: the status says what there is to say.
+    return {};
   }
+}
+
+function readBody(body: Buffer): UpstreamErrorBody {
+  const whole = parsed(body);
+  const error = fieldsOf(whole.error);
+  const sentence = SENTENCES.map((name) => textOrNull(whole[name])).find((text) => text !== null) ?? null;
   return {
-    message: textOrNull(error.message),
+    message: textOrNull(error.message) ?? sentence,
     type: textOrNull(error.type),
     param: textOrNull(error.param),
     code: textOrNull(error.code),
+    details: extraFields(error, KNOWN_FIELDS, scrubSecrets),
+    besides: extraFields(whole, SENTENCES, scrubSecrets),
   };
 }
 
 /**
- * An upstream's error as the client sees it: the same status in OpenAI's shape, text scrubbed. 401, 403 and 407 are about the
+ * An upstream's error as the client sees it: the same status in OpenAI's shape with whatever else the provider
+ * said, all of it scrubbed. 401, 403 and 407 are about the
  * gateway's credentials and not the client's, and a redirect is nobody's answer: both become 502.
  */
 export function upstreamError(status: number, headers: IncomingHttpHeaders, body: Buffer): ApiError {
@@ -54,13 +71,15 @@ export function upstreamError(status: number, headers: IncomingHttpHeaders, body
   }
   const error = apiError('upstream_error', `The provider answered with status ${status}.`, { headers: passedHeaders(headers) });
   if (status < 400 || status > 599) return error;
-  const { message, type, param, code } = readBody(body);
+  const { message, type, param, code, details, besides } = readBody(body);
   const fallbackType = status === 429 ? 'rate_limit_error' : status < 500 ? 'invalid_request_error' : 'server_error';
   return {
     ...error,
     status,
     body: {
+      ...besides,
       error: {
+        ...details,
         message: message ?? error.body.error.message,
         type: type ?? fallbackType,
         param,
