@@ -2,6 +2,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { formatReport } from '@tensorloop/bench/audit/audit-table';
 import { dumpStores } from './evidence.js';
+import { mountSmallDisk, SMALL_DISK_GATEWAY } from './faults/disk-faults.js';
 import { type FaultContext, RunFacts } from './faults/fault.types.js';
 import { FaultRunner } from './faults/fault-runner.js';
 import { wakeAll } from './faults/process-faults.js';
@@ -36,7 +37,13 @@ export async function runRound(options: RoundOptions): Promise<RoundReport> {
     options.log(`${((performance.now() - beganAtMs) / 1_000).toFixed(1).padStart(7)} s  ${text}`);
   };
   log(`seed ${options.seed}: starting two gateways, two meterings, control plane, PostgreSQL, NATS, Redis, provider`);
-  const installation = await Installation.start({ folder: options.folder });
+  const disk = mountSmallDisk(join(options.folder, 'small-disk'));
+  log(disk?.how ?? 'no tmpfs may be mounted here: a full disk is played by a limit on the size of files');
+  const journalFolders = disk === null ? {} : { [SMALL_DISK_GATEWAY]: disk.folder };
+  const installation = await Installation.start({ folder: options.folder, journalFolders }).catch((error: unknown) => {
+    disk?.remove();
+    throw error;
+  });
   try {
     const ran = await loadAndHarm(installation, { ...options, log });
     const report = await judge(installation, { ...options, log }, ran);
@@ -48,6 +55,7 @@ export async function runRound(options: RoundOptions): Promise<RoundReport> {
     return report;
   } finally {
     await installation.stop();
+    disk?.remove();
   }
 }
 
@@ -101,7 +109,7 @@ async function judge(installation: Installation, options: RoundOptions, ran: Ran
   const served = await readServed(installation.oracleFile);
   const byId = new Map(booked.map((call) => [call.requestId, call]));
   const clients = load.records;
-  const fromAudit = findingsOf(audit, { clients, served, deaths: facts.deaths, quarantine, poison: facts.poison });
+  const fromAudit = findingsOf(audit, { clients, served, quarantine, ...facts });
   const violations: Violation[] = [
     ...checkClients({ clients, booked: byId, deaths: facts.deaths }),
     ...replayAdmissions({ booked, served, limits: tenants.limits }),
@@ -116,6 +124,7 @@ async function judge(installation: Installation, options: RoundOptions, ran: Ran
     faultProblems: outcomes.flatMap(({ plan, problem }) =>
       problem === null ? [] : [`${plan.kind} ${plan.target}: ${problem}`],
     ),
+    failPointsFired: facts.failPointsFired,
     findings: [],
     calls: clients.length,
     answered: clients.filter(({ ending }) => ending === 'complete').length,

@@ -17,6 +17,8 @@ export interface RoundReport {
   seed: number;
   durationMs: number;
   faults: Record<string, number>;
+  /** How often each was passed and did its harm, as `point=action`. */
+  failPointsFired: Record<string, number>;
   /** Faults that could not be carried out: they prove nothing. */
   faultProblems: string[];
   findings: string[];

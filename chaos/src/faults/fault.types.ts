@@ -59,15 +59,26 @@ export interface GatewayDeath {
   backAtMs: number;
 }
 
+/** An event of ours that has to be found in quarantine. */
+export interface Poisoned {
+  reason: string;
+  publishedAtMs: number;
+}
+
 export class RunFacts {
   readonly deaths: GatewayDeath[] = [];
-  /** Hashes of the payloads that are to be found in quarantine, by the reason expected. */
-  readonly poison = new Map<string, string>();
-  readonly failPointsFired = new Map<string, number>();
+  /** By the hash of its payload. */
+  readonly poison = new Map<string, Poisoned>();
+  /** How often each was, as `point=action`. */
+  readonly failPointsFired: Record<string, number> = {};
   /** Unix ms at which the whole stream was deleted. */
   readonly streamDeletedAtMs: number[] = [];
   /** Unix ms at which a backup of the database was put back. */
   readonly restoredAtMs: number[] = [];
+
+  failPointFired(name: string): void {
+    this.failPointsFired[name] = (this.failPointsFired[name] ?? 0) + 1;
+  }
 
   /** Returns what to call when it is back. */
   gatewayDies(gateway: string): () => void {

@@ -34,8 +34,9 @@ export const MIXED: LoadMix = {
 
 const PROMPT_TOKENS_MAX = 2_000;
 const COMPLETION_TOKENS_MAX = 400;
-const BYTES_PER_TOKEN = 4;
-const PROMPT_BYTES_MIN = 64;
+/** English has more: what we count ourselves, where the provider reports nothing, is less than what it is said to have served. */
+const BYTES_PER_TOKEN = 3;
+const OVERHEAD_TOKENS = 40;
 const LONG_STREAM_TOKENS = 900;
 const LONG_STREAM_CHUNK_MS = 60;
 const FILLER = 'What was served must be in the books exactly once, whatever dies and when. ';
@@ -54,11 +55,14 @@ export function shapeCall(row: TraceRow, index: number, { mix, random }: { mix: 
     mix.streamShare,
   );
   const isLong = plan.stream && random.chance(mix.longStreamShare);
+  const fault = random.chance(mix.upstreamFaultShare) ? random.pick(UPSTREAM_FAULTS) : null;
   const tokens = isLong ? { completionTokens: LONG_STREAM_TOKENS, maxTokens: null, reasoningTokens: 0 } : {};
   return {
     ...plan,
     ...tokens,
-    fault: random.chance(mix.upstreamFaultShare) ? random.pick(UPSTREAM_FAULTS) : null,
+    // Who counts an answer without usage cannot know what came from the provider's cache, at half the price.
+    ...(fault === 'no_usage' ? { cachedTokens: 0, reasoningTokens: 0 } : {}),
+    fault,
     leavesAfterMs: random.chance(mix.leavingShare) ? random.between(10, 600) : null,
     latencyMs: random.between(5, mix.latencyMsMax),
     chunkMs: isLong ? LONG_STREAM_CHUNK_MS : random.between(1, 20),
@@ -72,7 +76,7 @@ export function shapeBody(shape: CallShape): string {
   return JSON.stringify({
     model: shape.model,
     messages: [
-      { role: 'user', content: FILLER_TEXT.slice(0, Math.max(PROMPT_BYTES_MIN, shape.promptTokens * BYTES_PER_TOKEN)) },
+      { role: 'user', content: FILLER_TEXT.slice(0, Math.max(1, (shape.promptTokens - OVERHEAD_TOKENS) * BYTES_PER_TOKEN)) },
     ],
     ...(shape.maxTokens === null ? {} : { max_completion_tokens: shape.maxTokens }),
     ...(stream ? { stream: true } : {}),

@@ -17,8 +17,7 @@ export class Payers {
   private readonly budgeted: LoadKey[] = [];
   private readonly timer: NodeJS.Timeout;
   private renewing: Promise<void> = Promise.resolve();
-  /** While true nothing is minted or granted: a restored database would not know it. */
-  isFrozen = false;
+  private isFrozen = false;
 
   private constructor(
     private readonly tenants: Tenants,
@@ -46,6 +45,15 @@ export class Payers {
     if (draw < BUDGETED_SHARE + PREPAID_SHARE) return random.pick(this.keys.prepaid);
     if (draw < BUDGETED_SHARE + PREPAID_SHARE + DAILY_SHARE) return random.pick(this.keys.daily);
     return random.pick(this.keys.open);
+  }
+
+  /** From now on nothing is minted or granted: a restored database would not know it. */
+  async freeze(): Promise<void> {
+    this.isFrozen = true;
+    await this.renewing;
+  }
+  thaw(): void {
+    this.isFrozen = false;
   }
 
   async stop(): Promise<void> {

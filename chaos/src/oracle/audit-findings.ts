@@ -1,5 +1,5 @@
 import type { AuditReport, CheckResult, Difference } from '@tensorloop/bench/audit/audit.types';
-import type { GatewayDeath } from '../faults/fault.types.js';
+import type { GatewayDeath, Poisoned } from '../faults/fault.types.js';
 import type { ClientRecord } from '../load/client-record.js';
 import type { QuarantinedEvent, ServedCall } from './books.js';
 import type { Violation } from './violation.js';
@@ -9,8 +9,10 @@ export interface AuditContext {
   served: ReadonlyMap<string, ServedCall>;
   deaths: readonly GatewayDeath[];
   quarantine: readonly QuarantinedEvent[];
-  /** Hash of a payload that we published as poison → reason for which it has to be refused. */
-  poison: ReadonlyMap<string, string>;
+  /** What we published, by the hash of its payload. */
+  poison: ReadonlyMap<string, Poisoned>;
+  /** An event that went with its stream before metering saw it cannot be in quarantine. */
+  streamDeletedAtMs: readonly number[];
 }
 
 export interface AuditFindings {
@@ -63,19 +65,19 @@ function diedMeanwhile(call: ServedCall | undefined, deaths: readonly GatewayDea
 }
 
 /** Exactly what we poisoned the stream with is in quarantine, for the reason it had to be. */
-function checkQuarantine({ quarantine, poison }: AuditContext): Violation[] {
-  const found = new Map(quarantine.map((event) => [event.hash, event]));
+function checkQuarantine({ quarantine, poison, streamDeletedAtMs }: AuditContext): Violation[] {
+  const found = new Set(quarantine.map(({ hash }) => hash));
   const foreign = quarantine
-    .filter(({ hash, reason }) => poison.get(hash) !== reason)
+    .filter(({ hash, reason }) => poison.get(hash)?.reason !== reason)
     .map(({ hash, reason, requestId }) => ({
       kind: 'quarantine',
       subject: `event ${requestId ?? hash}`,
-      expected: poison.get(hash) ?? 'booked',
+      expected: poison.get(hash)?.reason ?? 'booked',
       actual: reason,
     }));
   const missing = [...poison]
-    .filter(([hash]) => !found.has(hash))
-    .map(([hash, reason]) => ({
+    .filter(([hash, { publishedAtMs }]) => !found.has(hash) && !streamDeletedAtMs.some((atMs) => atMs >= publishedAtMs))
+    .map(([hash, { reason }]) => ({
       kind: 'quarantine',
       subject: `poison ${hash}`,
       expected: reason,

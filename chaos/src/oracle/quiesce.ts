@@ -11,8 +11,8 @@ const REDELIVERY_MS = 2_000;
 const NANOS_PER_MS = 1_000_000;
 
 /** What a killed metering had in hand comes back after the consumer's ack_wait, a minute: shortened, as an operator could. */
-export async function hastenRedelivery({ part }: Pick<Installation, 'part'>): Promise<void> {
-  const connection = await connect({ servers: part('nats').url });
+export async function hastenRedelivery(installation: Pick<Installation, 'part'>): Promise<void> {
+  const connection = await connect({ servers: installation.part('nats').url });
   try {
     const manager = await jetstreamManager(connection);
     await manager.consumers.update(REQUESTS_STREAM, METERING_CONSUMER, { ack_wait: REDELIVERY_MS * NANOS_PER_MS });

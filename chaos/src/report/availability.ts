@@ -36,9 +36,7 @@ interface Inputs {
 function rowOf(kind: string, { outcomes, sorted }: Inputs): AvailabilityRow {
   const faults = outcomes.filter(({ plan, problem }) => plan.kind === kind && problem === null);
   const alone = faults.filter((fault) => outcomes.every((other) => other === fault || !overlaps(fault, other)));
-  const within = alone.flatMap((fault) =>
-    sorted.filter(({ sentAtMs }) => sentAtMs >= fault.injectedAtMs && sentAtMs <= fault.healedAtMs),
-  );
+  const within = alone.flatMap((fault) => callsOf(fault, { outcomes, sorted }));
   const refusedMs = within
     .filter(({ ending, status }) => ending === 'refused' && (status ?? 0) === 503)
     .map(({ sentAtMs, endedAtMs }) => endedAtMs - sentAtMs);
@@ -54,6 +52,14 @@ function rowOf(kind: string, { outcomes, sorted }: Inputs): AvailabilityRow {
     recoverMsP50: rank(recoverMs, 0.5),
     recoverMsMax: rank(recoverMs, 1),
   };
+}
+
+/** Calls that began while it lasted, without those that lived to see another one: a long stream may fail of that. */
+function callsOf(fault: FaultOutcome, { outcomes, sorted }: Inputs): ClientRecord[] {
+  const nextAtMs = Math.min(...outcomes.map(({ injectedAtMs }) => injectedAtMs).filter((atMs) => atMs > fault.healedAtMs));
+  return sorted.filter(
+    ({ sentAtMs, endedAtMs }) => sentAtMs >= fault.injectedAtMs && sentAtMs <= fault.healedAtMs && endedAtMs < nextAtMs,
+  );
 }
 
 function overlaps(fault: FaultOutcome, other: FaultOutcome): boolean {

@@ -113,11 +113,10 @@ export class Installation {
     }
   }
 
+  /** At once: whatever was to be proven has been. */
   async stop(): Promise<void> {
     const { servers, network } = this.ground;
-    for (const name of [...SERVICES].toReversed()) await this.services.get(name)?.stop();
-    await this.services.get('upstream-sim')?.stop();
-    await Promise.all(Object.values(servers).map((server) => server.stop()));
+    await Promise.all([...this.services.values(), ...Object.values(servers)].map((server) => server.kill()));
     await network.close();
   }
 
