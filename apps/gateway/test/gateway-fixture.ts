@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { AdmissionClient } from '@tensorloop/admission/admission-client';
 import { AdmissionView } from '@tensorloop/admission/admission-view';
+import { CLOCK_MARGIN_MS } from '@tensorloop/admission/clock-margin';
 import type { KeyProjection } from '@tensorloop/contracts/key-projection';
 import { type Deployment, type Model, modelCatalogueSchema } from '@tensorloop/contracts/model-catalogue';
 import { type PriceVersion, priceBookSchema } from '@tensorloop/contracts/price-book';
@@ -233,8 +234,8 @@ export class GatewayFixture {
       accountId: uuid7(),
       accountTag,
       isRevoked: false,
-      // The window must begin within the epoch, or its total would have to be fetched from metering.
-      mintedAtMs: Date.now() + 1_000,
+      // The window must begin a minute after the epoch opened, or its total would have to be fetched from metering.
+      mintedAtMs: Date.now() + CLOCK_MARGIN_MS + 1_000,
       expiresAtMs: Date.now() + DAY_MS,
       models: ['gpt-4o-mini'],
       budgetNanoUsd: parseUsd('5').toString(),

@@ -27,6 +27,8 @@
 local WINDOW_MS, DAY_MS, RPM_MS, PENDING_MAX = 2592000000, 86400000, 60000, 100000
 -- Entries of the token log that are walked to find when a refused call will fit; beyond it the answer is too early.
 local TOKEN_WALK_MAX = 1000
+-- What clocks may differ by: a window begins by the control plane's, a day began by the one of the Redis before this.
+local CLOCK_MARGIN_MS = 60000
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -48,11 +50,12 @@ local tokenLimit, parallelLimit = tonumber(key[12]), tonumber(key[13])
 local rpmKey, tokenKey, tokenSumKey = prefix .. 'rpm:' .. keyId, prefix .. 'tpm:' .. keyId, prefix .. 'tpmsum:' .. keyId
 
 -- Reads a scope. Its total is nil when this Redis cannot know it: an absent total is 0 only if the scope began after this
--- epoch opened and nothing of it was acknowledged meanwhile (a version without a total says so).
+-- epoch opened and nothing of it was acknowledged meanwhile (a version without a total says so). "After" is believed by a
+-- margin only: a scope that began by a clock which was ahead may have been spent from before Redis was lost.
 local function scopeOf(name, beganMs)
   local fields = redis.call('HMGET', prefix .. 'scope:' .. name, 'total', 'version', 'settled', 'held', 'endMs')
   local total = tonumber(fields[1])
-  local isNew = not total and not fields[2] and beganMs > openedMs
+  local isNew = not total and not fields[2] and beganMs > openedMs + CLOCK_MARGIN_MS
   if isNew then total = 0 end
   return { name = name, total = total, spent = (total or 0) + (tonumber(fields[3]) or 0), held = tonumber(fields[4]) or 0,
     isNew = isNew, isRegistered = fields[5] }

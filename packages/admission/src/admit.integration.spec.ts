@@ -4,6 +4,7 @@ import { DAY_MS, utcDay, WINDOW_MS } from '@tensorloop/kernel/budget-window';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { type AdmissionBench, callOf, keyAt, MODEL, openAccount, openBench, startOfDay } from '../test/fixture.js';
 import type { Admission } from './admission.types.js';
+import { CLOCK_MARGIN_MS } from './clock-margin.js';
 import { openKey } from './redis-keys.js';
 
 const NOW = Date.parse('2026-11-21T10:00:00.123Z');
@@ -229,7 +230,7 @@ describe('the daily limit', () => {
   it('binds all keys of the account together, and ends with the UTC day', async () => {
     const first = keyAt(NOW, { dailyLimitNanoUsd: '1000' });
     const second = { ...keyAt(NOW, { dailyLimitNanoUsd: '1000' }), accountTag: first.accountTag, accountId: first.accountId };
-    await openAccount(bench, first, startOfDay(NOW) - 1);
+    await openAccount(bench, first, startOfDay(NOW) - CLOCK_MARGIN_MS - 1);
     await bench.client.projectKey(second);
     const spender = callOf(first, { holdNanoUsd: 900n });
     expect(await bench.client.admit(spender)).toMatchObject({

@@ -6,6 +6,7 @@ import { Redis } from 'ioredis';
 import { callOf, keyAt } from '../test/fixture.js';
 import { AdmissionUnavailableError } from './admission.types.js';
 import { AdmissionClient } from './admission-client.js';
+import { CLOCK_MARGIN_MS } from './clock-margin.js';
 import { hotPathRedisOptions } from './redis-options.js';
 
 const STARTUP_TIMEOUT_MS = 20_000;
@@ -32,7 +33,7 @@ describe('a connection with the options of the hot path', () => {
     'fails at once while Redis is down, recovers alone, and takes the state of the earlier process for unknown',
     async () => {
       // Minted after the epoch opens, or its window's total would be unknown.
-      const key = keyAt(Date.now() + STARTUP_TIMEOUT_MS);
+      const key = keyAt(Date.now() + STARTUP_TIMEOUT_MS + CLOCK_MARGIN_MS);
       const firstRunId = client.runId;
       const rebuildId = await client.beginRebuild(key.accountTag, uuid7());
       await client.openEpoch({ accountTag: key.accountTag, rebuildId: rebuildId as string, expectedGatewayIds: [] });

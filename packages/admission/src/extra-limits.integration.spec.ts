@@ -5,6 +5,7 @@ import { DAY_MS, WINDOW_MS } from '@tensorloop/kernel/budget-window';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import fc from 'fast-check';
 import { type AdmissionBench, callOf, keyAt, openAccount, openBench } from '../test/fixture.js';
+import { CLOCK_MARGIN_MS } from './clock-margin.js';
 import { keysKey, openKey, projectionKey } from './redis-keys.js';
 
 const NOW = Date.parse('2026-11-21T10:00:00Z');
@@ -199,7 +200,7 @@ describe('the token limit', () => {
   });
 
   it('is not exceeded in the minute after Redis was lost', async () => {
-    const key = keyAt(NOW + 1, { tpm: 1_000 });
+    const key = keyAt(NOW + CLOCK_MARGIN_MS + 1, { tpm: 1_000 });
     const rebuildId = (await bench.client.beginRebuild(key.accountTag, uuid7())) as string;
     await bench.client.reassert({
       accountTag: key.accountTag,

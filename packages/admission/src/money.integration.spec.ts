@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { type AdmissionBench, callOf, GATEWAY, keyAt, openAccount, openBench, startOfDay } from '../test/fixture.js';
 import { MoneyModel, type Settlement } from '../test/money-model.js';
 import type { OpenEntry, PendingEntry } from './admission.types.js';
+import { CLOCK_MARGIN_MS } from './clock-margin.js';
 
 const NOW = startOfDay(Date.parse('2026-11-21T10:00:00Z'));
 const BUDGET = 10_000n;
@@ -78,7 +79,7 @@ class Play {
 
   async begin(): Promise<void> {
     await bench.setNow(this.now);
-    await openAccount(bench, this.key, NOW - 1);
+    await openAccount(bench, this.key, NOW - CLOCK_MARGIN_MS - 1);
   }
 
   async step(step: Step): Promise<void> {

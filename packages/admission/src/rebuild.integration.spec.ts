@@ -5,6 +5,7 @@ import { DAY_MS } from '@tensorloop/kernel/budget-window';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { type AdmissionBench, callOf, keyAt, openAccount, openBench } from '../test/fixture.js';
 import type { AccountState, Admission, AdmitRequest, PendingEntry, Reassertion } from './admission.types.js';
+import { CLOCK_MARGIN_MS } from './clock-margin.js';
 import { REASSERT_CHUNK } from './reassertion.js';
 import { accountKey, openKey, projectionKey, scopeKey } from './redis-keys.js';
 
@@ -57,7 +58,7 @@ const open = (key: KeyProjection, rebuildId: string, expectedGatewayIds: string[
 
 describe('a flushed Redis', () => {
   it('is unknown, and holds the same sums after every gateway has re-asserted', async () => {
-    const key = keyAt(NOW + 1, { budgetNanoUsd: '10000' });
+    const key = keyAt(NOW + CLOCK_MARGIN_MS + 1, { budgetNanoUsd: '10000' });
     await openAccount(bench, key);
     const [held, settled, other] = [
       callOf(key, { holdNanoUsd: 1_000n }),
@@ -232,7 +233,7 @@ describe('a rebuild', () => {
   });
 
   it('never lets a key exceed its rate in the minute after, whatever the lost log held', async () => {
-    const key = keyAt(NOW + 1, { rpm: 10 });
+    const key = keyAt(NOW + CLOCK_MARGIN_MS + 1, { rpm: 10 });
     const rebuildId = await beginRebuild(key);
     await bench.client.reassert(assertion(key, rebuildId, { recentByKey: new Map([[key.keyId, 4]]) }));
     await bench.client.reassert(assertion(key, rebuildId, { gatewayId: 'gateway-2', recentByKey: new Map([[key.keyId, 3]]) }));

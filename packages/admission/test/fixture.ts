@@ -9,6 +9,7 @@ import { Redis } from 'ioredis';
 import type { AdmitRequest } from '../src/admission.types.js';
 import { AdmissionClient } from '../src/admission-client.js';
 import { AdmissionView } from '../src/admission-view.js';
+import { CLOCK_MARGIN_MS } from '../src/clock-margin.js';
 
 /** Lua that reads the time a test has set. Braces and two texts, as TIME answers. */
 const TEST_CLOCK = "redis.call('HMGET', 'test:clock', 'seconds', 'micros')";
@@ -74,10 +75,14 @@ export function keyAt(nowMs: number, changes: Partial<KeyProjection> = {}): KeyP
 }
 
 /**
- * Opens the account's epoch with nothing in it, and writes the key. The epoch opens just before the key was minted, unless
- * told otherwise, so that the total of its first window is known to be zero.
+ * Opens the account's epoch with nothing in it, and writes the key. The epoch opens as long before the key was minted as
+ * clocks may differ, unless told otherwise, so that the total of its first window is known to be zero.
  */
-export async function openAccount(bench: AdmissionBench, key: KeyProjection, openedAtMs = key.mintedAtMs - 1): Promise<void> {
+export async function openAccount(
+  bench: AdmissionBench,
+  key: KeyProjection,
+  openedAtMs = key.mintedAtMs - CLOCK_MARGIN_MS - 1,
+): Promise<void> {
   const now = bench.now();
   const rebuildId = await bench.client.beginRebuild(key.accountTag, uuid7());
   if (rebuildId !== null) {

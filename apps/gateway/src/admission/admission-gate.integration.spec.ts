@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { AdmissionClient } from '@tensorloop/admission/admission-client';
+import { CLOCK_MARGIN_MS } from '@tensorloop/admission/clock-margin';
 import { RecentAdmissions } from '@tensorloop/admission/recent-admissions';
 import { hotPathRedisOptions } from '@tensorloop/admission/redis-options';
 import type { KeyProjection } from '@tensorloop/contracts/key-projection';
@@ -54,7 +55,7 @@ beforeEach(async () => {
     accountId: uuid7(),
     accountTag,
     isRevoked: false,
-    mintedAtMs: Date.now() + 1_000,
+    mintedAtMs: Date.now() + CLOCK_MARGIN_MS + 1_000,
     expiresAtMs: Date.now() + DAY_MS,
     models: ['gpt-4o-mini'],
     budgetNanoUsd: '1000000',
