@@ -3,15 +3,24 @@ import { parseUsd } from '@tensorloop/kernel/money';
 import { waitUntil } from '@tensorloop/testing/wait-until';
 import fc from 'fast-check';
 import { type FuzzAnswer, type FuzzCase, fuzzCases, sendAll } from './fuzz.js';
-import { GatewayFixture, testModel } from './gateway-fixture.js';
+import { GatewayFixture, testModel, testPrice } from './gateway-fixture.js';
 
 const SETTLE_MS_MAX = 20_000;
 /** Fixed, so that a failure is seen again; another one finds other things. */
 export const FUZZ_SEED = 20_261_121;
 
+/** A price for everything, so that every kind of call is admitted. */
+const ALL_RATES = {
+  ...testPrice('all').rates,
+  ...{ image: '40000', image_large: '80000', image_hd: '80000', image_hd_large: '120000' },
+  ...{ audio_second: '100', character: '15' },
+};
+
 export interface FuzzReport {
   /** Answers by status; 0 = the connection was closed without one. */
   statuses: Map<number, number>;
+  /** Addresses of which at least one call was served. */
+  servedPaths: Set<string>;
   /** Answers that say that something is wrong on our side. */
   failures: string[];
   /** Held by calls that have ended, in all scopes. */
@@ -39,14 +48,17 @@ export async function runFuzz(runs: number): Promise<FuzzReport> {
       testModel('all', url, { endpoints: ENDPOINTS.filter((name) => name !== 'messages') }),
       testModel('all-claude', url, { endpoints: ['messages'], deployment: { provider: 'anthropic' } }),
     ],
+    rates: { all: ALL_RATES },
   });
   try {
     const key = await fixture.addKey({ models: ['*'], rpm: 1_000_000, budgetNanoUsd: parseUsd('1000000').toString() });
     const cases = fc.sample(fuzzCases(key.text), { numRuns: runs, seed: FUZZ_SEED });
     const statuses = new Map<number, number>();
+    const servedPaths = new Set<string>();
     const failures: string[] = [];
     await sendAll(fixture.url, cases, (sent, answer) => {
       statuses.set(answer.status ?? 0, (statuses.get(answer.status ?? 0) ?? 0) + 1);
+      if (answer.status === 200) servedPaths.add(sent.path);
       if (isOurs(answer)) failures.push(describe(sent, answer));
     });
     const { accountTag } = key.projection;
@@ -55,6 +67,7 @@ export async function runFuzz(runs: number): Promise<FuzzReport> {
     const { scopes } = await fixture.view.inspect(accountTag);
     return {
       statuses,
+      servedPaths,
       failures,
       heldNanoUsd: scopes.reduce((sum, { heldNanoUsd }) => sum + heldNanoUsd, 0n),
       openHolds: (await held()).length,

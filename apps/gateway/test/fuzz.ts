@@ -1,6 +1,7 @@
 import { Agent, request } from 'node:http';
 import { connect } from 'node:net';
 import fc from 'fast-check';
+import { FORM_TYPE, type FormPart, formBody } from './form.js';
 
 /** Calls in flight at once. */
 const PARALLEL_MAX = 16;
@@ -34,8 +35,12 @@ const VALID: Record<string, Record<string, unknown>> = {
   '/v1/embeddings': { model: 'all', input: ['hello', 'there'] },
   '/v1/rerank': { model: 'all', query: 'hello', documents: ['a', { text: 'b' }] },
   '/v1/moderations': { model: 'all', input: 'hello' },
+  '/v1/images/generations': { model: 'all', prompt: 'hello' },
+  '/v1/audio/speech': { model: 'all', voice: 'alloy', input: 'hello' },
 };
-const ADDRESSES = Object.keys(VALID);
+const FORM_ADDRESS = '/v1/audio/transcriptions';
+const JSON_ADDRESSES = Object.keys(VALID);
+export const ADDRESSES = [...JSON_ADDRESSES, FORM_ADDRESS];
 /** Fields that something looks at, and names that JavaScript finds special. */
 const FIELDS = [
   ...['model', 'messages', 'input', 'prompt', 'query', 'documents', 'stream', 'stream_options', 'max_tokens', 'n', 'best_of'],
@@ -50,6 +55,7 @@ const FIELDS = [
     'web_search_options',
     'background',
   ],
+  ...['size', 'quality', 'output_format', 'response_format', 'stream_format', 'voice'],
   ...['__proto__', 'constructor', 'toString', 'status', 'headers', 'body', ''],
 ];
 const ODD_NUMBERS = ['0', '-0', '-1', '1.5', '1e400', '-1e400', '9007199254740993', '1e21', '128', '4294967296'];
@@ -69,30 +75,64 @@ function withFields(address: string, changes: [string, string][], replaces: bool
   return `{${[...fields, ...changes].map(([name, value]) => `${JSON.stringify(name)}:${value}`).join(',')}}`;
 }
 
+/** Parts of a form that something looks at, and some that nothing does. */
+const PARTS: FormPart[] = [
+  { name: 'model', value: 'all' },
+  { name: 'file', value: Buffer.alloc(3_000), filename: 'a.wav' },
+  ...['json', 'text', 'srt', 'vtt', 'verbose_json', 'xml'].map((value) => ({ name: 'response_format', value })),
+  ...['false', 'true', ''].map((value) => ({ name: 'stream', value })),
+  { name: 'model', value: '', filename: 'm' },
+  { name: 'prompt', value: 'hello' },
+  { name: 'timestamp_granularities[]', value: 'word' },
+  { name: '__proto__', value: '1' },
+  { name: '', value: '' },
+  { name: 'x', value: 'y', head: 'Content-Disposition: form-data; name="model"; name="x"' },
+  { name: 'x', value: 'y', head: 'Content-Disposition: form-data; name="' },
+  { name: 'x', value: 'y', head: '' },
+];
+const VALID_PARTS = PARTS.slice(0, 2);
+
+/** Forms that are right, or have parts too many, too few, or of odd bytes. */
+function formBodies(): fc.Arbitrary<Buffer> {
+  const odd = fc.record({
+    name: fc.constantFrom('model', 'file', 'x'),
+    value: fc.uint8Array({ maxLength: 60 }).map(Buffer.from),
+  });
+  const parts = fc
+    .tuple(fc.boolean(), fc.array(fc.oneof(fc.constantFrom(...PARTS), odd), { maxLength: 3 }))
+    .map(([isValid, others]) => formBody(isValid ? [...VALID_PARTS, ...others] : others));
+  return fc.oneof({ weight: 4, arbitrary: fc.constant(formBody(VALID_PARTS)) }, { weight: 8, arbitrary: parts });
+}
+
 function bodyOf(address: string): fc.Arbitrary<Buffer> {
   const changes = fc.array(fc.tuple(fc.constantFrom(...FIELDS), fieldValue), { maxLength: 3 });
   const json = fc.tuple(changes, fc.boolean()).map(([list, replaces]) => Buffer.from(withFields(address, list, replaces)));
-  const flipped = fc.tuple(json, fc.nat(), fc.nat(255)).map(([bytes, at, byte]) => {
+  return damaged(address === FORM_ADDRESS ? formBodies() : json);
+}
+
+/** Most of the bodies as they are; some with a byte changed or with their end missing, and some noise. */
+function damaged(whole: fc.Arbitrary<Buffer>): fc.Arbitrary<Buffer> {
+  const flipped = fc.tuple(whole, fc.nat(), fc.nat(255)).map(([bytes, at, byte]) => {
     const changed = Buffer.from(bytes);
     changed[at % changed.length] = byte;
     return changed;
   });
-  const cut = fc.tuple(json, fc.nat()).map(([bytes, at]) => bytes.subarray(0, at % bytes.length));
+  const cut = fc.tuple(whole, fc.nat()).map(([bytes, at]) => bytes.subarray(0, at % bytes.length));
   const noise = fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes));
-  return fc.oneof({ weight: 8, arbitrary: json }, { weight: 2, arbitrary: flipped }, cut, noise);
+  return fc.oneof({ weight: 8, arbitrary: whole }, { weight: 2, arbitrary: flipped }, cut, noise);
 }
 
 const visible = fc.stringMatching(/^[\x21-\x7e]{0,40}$/);
 
-function headersOf(keyText: string): fc.Arbitrary<[string, string][]> {
+function headersOf(keyText: string, usualType = 'application/json'): fc.Arbitrary<[string, string][]> {
   const key = fc.oneof(
     { weight: 12, arbitrary: fc.constant(`Bearer ${keyText}`) },
     fc.constantFrom(`bearer ${keyText}`, `Bearer  ${keyText}`, keyText, `Bearer ${keyText}x`, 'Bearer', 'Basic Og==', ''),
     visible,
   );
   const type = fc.oneof(
-    { weight: 10, arbitrary: fc.constant('application/json') },
-    fc.constantFrom('text/plain', 'application/json; charset=utf-16', 'multipart/form-data', ';;;', ''),
+    { weight: 10, arbitrary: fc.constant(usualType) },
+    fc.constantFrom('text/plain', 'application/json; charset=utf-16', 'multipart/form-data', ';;;', '', FORM_TYPE),
     visible,
   );
   const name = fc.constantFrom(
@@ -124,7 +164,7 @@ export function fuzzCases(keyText: string): fc.Arbitrary<FuzzCase> {
     fc.record({
       method: fc.constant('POST'),
       path: fc.constant(path),
-      headers: headersOf(keyText),
+      headers: headersOf(keyText, path === FORM_ADDRESS ? FORM_TYPE : undefined),
       body: bodyOf(path),
       raw: fc.constant(null),
     }),
