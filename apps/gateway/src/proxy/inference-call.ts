@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Admission } from '@tensorloop/admission/admission.types';
 import { WINDOW_MS } from '@tensorloop/kernel/budget-window';
+import { failPoint } from '@tensorloop/nest-kit/fail-points';
 import type { Tracing } from '@tensorloop/observability/tracing';
 import type { AdmissionGate, KeyIdentity } from '../admission/admission-gate.service.js';
 import { admissionMarks } from '../admission/admission-marks.service.js';
@@ -12,6 +13,7 @@ import { type ApiError, isApiError } from '../errors/api-error.types.js';
 import { sendError } from '../errors/send-error.service.js';
 import type { AcceptedRecord } from '../journal/journal.types.js';
 import type { ModelStore } from '../models/model-store.service.js';
+import type { RefusedCall } from '../refusals/refusal-events.service.js';
 import type { Dispatcher } from '../routing/dispatcher.service.js';
 import type { AnswerContext } from './answer.js';
 import { mediaProblem } from './body-headers.js';
@@ -33,8 +35,8 @@ export interface InferenceParts {
   dispatcher: Dispatcher;
   answers: AnswerContext;
   tracing: Tracing;
-  /** Told of every refusal, for metrics. */
-  onRefused: (error: ApiError) => void;
+  /** Told of every refusal, for metrics and for the account's activity. */
+  onRefused: (error: ApiError, call: RefusedCall) => void;
   /** Told how long each admitted call took to be admitted. */
   onAdmitted: (seconds: number) => void;
 }
@@ -78,7 +80,7 @@ export class InferenceCalls {
     if (refused === null) return;
     trace.span.set('error.type', refused.body.error.code ?? 'refused');
     trace.span.end();
-    this.parts.onRefused(refused);
+    this.parts.onRefused(refused, { requestId: reply.requestId, endpoint: endpoint.name });
     sendError(reply.res, { ...refused, body: endpoint.skin.body(refused, reply.requestId) }, headers);
   }
 
@@ -121,6 +123,7 @@ export class InferenceCalls {
 
   /** Runs in the turn in which the admission arrived, so that no hold exists that neither Redis nor the journal can name. */
   private open(asking: Asking, admission: Admission, quote: Quote): OpenCall {
+    failPoint('gateway.after_admit');
     const clamp = admission.holdNanoUsd < quote.holdNanoUsd ? affordableTokens(quote, admission.holdNanoUsd) : null;
     const accepted = this.acceptedRecord(asking, admission, quote);
     const durable = this.parts.answers.journal.accept(accepted);

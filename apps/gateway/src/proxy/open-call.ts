@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Deployment } from '@tensorloop/contracts/model-catalogue';
 import { ATTEMPTS_MAX, type Attempt } from '@tensorloop/contracts/request-completed';
+import { failPoint } from '@tensorloop/nest-kit/fail-points';
 import type { TraceSpan, Tracing } from '@tensorloop/observability/tracing';
 import type { ErrorSkin } from '../errors/error-skin.types.js';
 import type { AcceptedRecord } from '../journal/journal.types.js';
@@ -46,6 +47,7 @@ export class OpenCall {
 
   constructor(readonly options: OpenCallOptions) {
     void options.durable.then(() => {
+      failPoint('gateway.after_accepted');
       this.isDurable = true;
     });
   }

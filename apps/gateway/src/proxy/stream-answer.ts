@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { failPoint } from '@tensorloop/nest-kit/fail-points';
 import type { ApiError } from '../errors/api-error.types.js';
 import type { ScannedChunk } from '../usage/answer-reading.types.js';
 import { tokensFromBytes } from '../usage/token-estimator.service.js';
@@ -107,6 +108,7 @@ export class StreamAnswer extends Answer {
     if (scanned.bytes.length > 0) {
       this.write(scanned.bytes);
       this.noteFirstByte();
+      failPoint('gateway.mid_stream');
     }
     if (scanned.isError) {
       this.call.endAttempt(this.status, 'cut');

@@ -1,4 +1,5 @@
 import type { RequestCompleted } from '@tensorloop/contracts/request-completed';
+import { failPoint } from '@tensorloop/nest-kit/fail-points';
 import type { Journal } from '../journal/journal.service.js';
 import type { AcceptedRecord } from '../journal/journal.types.js';
 import { closeCall, type Ending, tokensOf } from './closing.js';
@@ -22,6 +23,7 @@ export class CallSettler {
     const event = closeCall(accepted, ending);
     const payload = JSON.stringify(event);
     await this.parts.journal.complete(event, payload);
+    failPoint('gateway.after_completed');
     const amountNanoUsd = BigInt(event.chargeNanoUsd);
     if (accepted.tokensCounted === undefined) void this.parts.redis.settle(event.accountTag, event.requestId, amountNanoUsd);
     else {

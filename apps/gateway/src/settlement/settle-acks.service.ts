@@ -1,5 +1,6 @@
 import type { AdmissionClient } from '@tensorloop/admission/admission-client';
 import type { AccountSettled, GatewaySettled } from '@tensorloop/contracts/settle-ack';
+import { failPoint } from '@tensorloop/nest-kit/fail-points';
 import type { Journal } from '../journal/journal.service.js';
 import type { RedisWrites } from './redis-writes.service.js';
 import type { Shipper } from './shipper.service.js';
@@ -38,7 +39,9 @@ export class SettleAcks {
     const { admission, journal, redis, shipper, onProblem } = this.parts;
     journal.noteCommitted(account.requestIds);
     try {
+      failPoint('gateway.before_settle_ack_applied');
       await admission.acknowledge(account);
+      failPoint('gateway.after_settle_ack_applied');
     } catch (error) {
       // One line per outage and not one per message or attempt.
       if (!this.isRedisAway) onProblem(error);

@@ -1,4 +1,5 @@
 import { REQUEST_COMPLETED } from '@tensorloop/contracts/subjects';
+import { failPoint } from '@tensorloop/nest-kit/fail-points';
 import type { Journal } from '../journal/journal.service.js';
 
 /**
@@ -133,6 +134,7 @@ export class Shipper {
         messageId,
         traceparent,
       });
+      failPoint('gateway.after_publish');
       if (shipment !== undefined) shipment.copies += 1;
       return true;
     } catch {
