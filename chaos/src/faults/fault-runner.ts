@@ -47,13 +47,15 @@ export class FaultRunner {
 
   private async carryOut(kind: FaultKind, plan: FaultPlan): Promise<void> {
     const { log } = this.context;
-    const outcome: FaultOutcome = { plan, injectedAtMs: Date.now(), healedAtMs: Number.POSITIVE_INFINITY, problem: null };
+    const never = Number.POSITIVE_INFINITY;
+    const outcome: FaultOutcome = { plan, injectedAtMs: Date.now(), endedAtMs: never, healedAtMs: never, problem: null };
     this.outcomes.push(outcome);
     const detail = Object.keys(plan.detail).length > 0 ? ` ${JSON.stringify(plan.detail)}` : '';
     log(`fault ${plan.id}: ${plan.kind}: ${plan.target}${detail} for ${plan.holdMs} ms`);
     try {
       const heal = await kind.inject(this.context, plan);
       await delay(plan.holdMs);
+      outcome.endedAtMs = Date.now();
       await heal();
     } catch (error) {
       outcome.problem = error instanceof Error ? error.message : String(error);

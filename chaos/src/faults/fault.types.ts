@@ -46,6 +46,8 @@ export interface FaultKind {
 export interface FaultOutcome {
   plan: FaultPlan;
   injectedAtMs: number;
+  /** When the cause was taken away: the link open, the command to start given. */
+  endedAtMs: number;
   healedAtMs: number;
   /** What went wrong with the fault itself: it is then no proof of anything. */
   problem: string | null;

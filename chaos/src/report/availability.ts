@@ -14,7 +14,7 @@ export interface AvailabilityRow {
   /** Longest wait of a client for a refusal in those windows; null = none was refused. */
   refusedMsP50: number | null;
   refusedMsMax: number | null;
-  /** From the end of the harm to the first answer that both gateways gave; the median and the worst of those alone. */
+  /** From the end of the cause to the first answer that both gateways gave; the median and the worst of those alone. */
   recoverMsP50: number | null;
   recoverMsMax: number | null;
 }
@@ -66,13 +66,13 @@ function overlaps(fault: FaultOutcome, other: FaultOutcome): boolean {
   return other.injectedAtMs <= fault.healedAtMs && other.healedAtMs + QUIET_BEFORE_MS >= fault.injectedAtMs;
 }
 
-/** From the healing to the first answer that began after it, at the slower gateway. Null when the run ended before. */
-function recoveryMs({ healedAtMs }: FaultOutcome, sorted: readonly ClientRecord[]): number | null {
+/** From the end of the cause, starts included, to the first answer to a call begun after it, at the slower gateway. */
+function recoveryMs({ endedAtMs }: FaultOutcome, sorted: readonly ClientRecord[]): number | null {
   const firsts = GATEWAYS.map((gateway) =>
-    sorted.find((record) => record.gateway === gateway && record.sentAtMs >= healedAtMs && isSuccess(record)),
+    sorted.find((record) => record.gateway === gateway && record.sentAtMs >= endedAtMs && isSuccess(record)),
   );
   if (firsts.some((first) => first === undefined)) return null;
-  return Math.max(...firsts.map((first) => (first?.headAtMs ?? Number.POSITIVE_INFINITY) - healedAtMs));
+  return Math.max(...firsts.map((first) => (first?.headAtMs ?? Number.POSITIVE_INFINITY) - endedAtMs));
 }
 
 /** Nearest rank. */
