@@ -1,15 +1,17 @@
 import Anthropic from '@anthropic-ai/sdk';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Endpoint } from '@tensorloop/contracts/endpoint';
-import { OpenAI } from 'openai';
+import { OpenAI, toFile } from 'openai';
+import { silentWav } from '../../apps/gateway/test/form.js';
 import { Installation, type KeyHolder, SETUP_TIMEOUT_MS } from './harness/installation.js';
 import { seededRandom } from './harness/random.js';
 
-const CALLS = 300;
+const CALLS = 450;
 const CONCURRENCY = 24;
 const SEED = 20_261_122;
 const TEST_TIMEOUT_MS = 60_000;
 const TEXT = 'Every token that was served is in the ledger exactly once, whichever endpoint served it. '.repeat(8);
+const WAV = silentWav(3);
 
 let installation: Installation;
 let holder: KeyHolder;
@@ -86,12 +88,43 @@ const ENDPOINTS: [endpoint: Endpoint, call: (clients: Clients, options: CallOpti
       return openAi.post('/rerank', { body, signal });
     },
   ],
+  [
+    'images.generations',
+    // Half of them by the picture, half by tokens.
+    ({ openAi }, { signal, stream, x_sim }) => {
+      const model = stream ? { model: 'gpt-image-1-mini' } : { model: 'dall-e-3', quality: 'hd' as const };
+      const body = { ...model, prompt: TEXT, n: 2, size: '1024x1024' as const, x_sim };
+      return openAi.images.generate(body, { signal });
+    },
+  ],
+  [
+    'audio.speech',
+    ({ openAi }, { signal, x_sim }) => {
+      const body = { model: 'tts-1', voice: 'alloy', input: TEXT, x_sim };
+      return openAi.audio.speech.create(body, { signal });
+    },
+  ],
+  [
+    'audio.transcriptions',
+    // Half of them by the second, half by tokens.
+    async ({ openAi }, { signal, stream, x_sim }) => {
+      const file = await toFile(WAV, 'speech.wav');
+      const body = { file, model: stream ? 'gpt-4o-transcribe' : 'whisper-1', x_sim: JSON.stringify(x_sim) };
+      return openAi.audio.transcriptions.create(body, { signal });
+    },
+  ],
 ];
 
 /** How a provider may behave, weighted by how often it is written. */
 const FAULTS = [{}, {}, {}, {}, {}, { fault: 'cut', afterChunks: 2 }, { fault: 'status', status: 500 }, { fault: 'no_usage' }];
-/** Endpoints whose answers have no tokens of their own. */
-const READ_ONLY: ReadonlySet<Endpoint> = new Set(['embeddings', 'rerank']);
+/** Endpoints that are not told how many tokens to answer with. */
+const READ_ONLY: ReadonlySet<Endpoint> = new Set([
+  'embeddings',
+  'rerank',
+  'images.generations',
+  'audio.speech',
+  'audio.transcriptions',
+]);
 
 function randomCall(random: () => number, endpoint: Endpoint): Omit<CallOptions, 'signal'> & { leavesAfterMs: number | null } {
   const stream = random() < 0.5;
