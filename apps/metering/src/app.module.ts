@@ -12,6 +12,7 @@ import type { Config } from './config.js';
 import { DatabaseModule } from './database/database.module.js';
 import { PublicOnlyGuard } from './health/public-only.guard.js';
 import { IngestModule } from './ingest/ingest.module.js';
+import { RefusalsModule } from './refusals/refusals.module.js';
 import { SettingsModule } from './settings.module.js';
 import { TotalsModule } from './totals/totals.module.js';
 import { UsageModule } from './usage/usage.module.js';
@@ -43,6 +44,7 @@ export class AppModule {
         }),
         DatabaseModule,
         IngestModule,
+        RefusalsModule,
         TotalsModule,
         UsageModule,
       ],

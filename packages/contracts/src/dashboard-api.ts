@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { daySchema, modelIdSchema, uuid7Schema } from './identity.js';
 import { nanoUsdAmountSchema, usdSchema } from './nano-usd.js';
-import { outcomeSchema } from './request-completed.js';
+import { OUTCOMES } from './request-completed.js';
 import { usageSchema } from './usage.js';
 
 /** Requests and answers of `/api/*`. Instants are ISO 8601 in UTC; money is both exact nano-USD and decimal USD. */
@@ -89,6 +89,8 @@ export const activityQuerySchema = z.strictObject({
   limit: z.coerce.number().int().min(1).max(200).default(50),
   keyId: uuid7Schema.optional(),
   model: modelIdSchema.optional(),
+  /** Calls that were admitted, or those that were not; the two are never in one page. */
+  status: z.enum(['admitted', 'refused']).default('admitted'),
 });
 export type ActivityQuery = z.infer<typeof activityQuerySchema>;
 
@@ -99,7 +101,7 @@ export const activityItemSchema = z.object({
   model: z.string(),
   endpoint: z.string(),
   stream: z.boolean(),
-  outcome: outcomeSchema,
+  outcome: z.enum([...OUTCOMES, 'refused']),
   httpStatus: z.number().int(),
   estimated: z.boolean(),
   usage: usageSchema,
@@ -107,6 +109,8 @@ export const activityItemSchema = z.object({
   costUsd: usdSchema,
   latencyMs: z.number(),
   firstByteMs: z.number().nullable(),
+  /** Of refused calls: why, and how often within the moment that the row stands for. The id is that of the last of them. */
+  refusal: z.object({ code: z.string(), count: z.number().int().positive(), firstTime: instantSchema }).optional(),
 });
 export const activityPageSchema = z.object({
   data: z.array(activityItemSchema),

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { accountTagSchema, daySchema, modelIdSchema, unixMsSchema, uuid7Schema } from './identity.js';
 import { nanoUsdAmountSchema } from './nano-usd.js';
 import { attemptSchema, outcomeSchema } from './request-completed.js';
+import { refusalSchema } from './request-refused.js';
 import { scopeSchema, scopeTotalSchema } from './settle-ack.js';
 import { dimensionSchema, usageSchema } from './usage.js';
 
@@ -61,6 +62,17 @@ export const activityListReplySchema = z.union([
   rpcFailureSchema,
 ]);
 export type ActivityListReply = z.infer<typeof activityListReplySchema>;
+
+/** `metering.refusals.list.v1`: newest first by request id, in pages as the activity; kept for a limited time. */
+export const refusalsListRequestSchema = activityListRequestSchema.extend({ model: z.string().max(128).nullable() });
+export type RefusalsListRequest = z.infer<typeof refusalsListRequestSchema>;
+export const refusalRowSchema = refusalSchema.omit({ accountId: true });
+export type RefusalRow = z.infer<typeof refusalRowSchema>;
+export const refusalsListReplySchema = z.union([
+  z.object({ ok: z.literal(true), rows: z.array(refusalRowSchema), hasMore: z.boolean(), dataThroughMs: unixMsSchema }),
+  rpcFailureSchema,
+]);
+export type RefusalsListReply = z.infer<typeof refusalsListReplySchema>;
 
 /** What one dimension of a call came to. `unitPrice` is USD per million units. */
 export const chargeLineSchema = z.object({

@@ -8,6 +8,7 @@ import { modelCatalogueSchema } from './model-catalogue.js';
 import { oracleRecordSchema } from './oracle-record.js';
 import { priceBookSchema } from './price-book.js';
 import { requestCompletedSchema } from './request-completed.js';
+import { requestRefusedSchema } from './request-refused.js';
 import * as rpc from './rpc.js';
 import { gatewaySettledSchema } from './settle-ack.js';
 import * as subjects from './subjects.js';
@@ -21,6 +22,7 @@ const SAMPLES = path.join(import.meta.dirname, '../samples');
  */
 const CONTRACTS: Record<string, z.ZodType> = {
   [subjects.REQUEST_COMPLETED]: requestCompletedSchema,
+  [subjects.REQUEST_REFUSED]: requestRefusedSchema,
   'gateway.settled.v1': gatewaySettledSchema,
   [subjects.GATEWAY_REASSERT]: reassertRequestSchema,
   [`${subjects.GATEWAY_REASSERT}.reply`]: reassertReplySchema,
@@ -37,6 +39,8 @@ const CONTRACTS: Record<string, z.ZodType> = {
   [`${subjects.RPC.meteringRequestGet}.reply`]: rpc.requestGetReplySchema,
   [`${subjects.RPC.meteringActivityList}.request`]: rpc.activityListRequestSchema,
   [`${subjects.RPC.meteringActivityList}.reply`]: rpc.activityListReplySchema,
+  [`${subjects.RPC.meteringRefusalsList}.request`]: rpc.refusalsListRequestSchema,
+  [`${subjects.RPC.meteringRefusalsList}.reply`]: rpc.refusalsListReplySchema,
   [`${subjects.RPC.meteringUsageSummaryGet}.request`]: rpc.usageSummaryGetRequestSchema,
   [`${subjects.RPC.meteringUsageSummaryGet}.reply`]: rpc.usageSummaryGetReplySchema,
 };

@@ -21,11 +21,17 @@ export function gatewaySettledSubject(gatewayId: string): string {
 /** Core NATS request to all gateways. */
 export const GATEWAY_REASSERT = 'gateway.reassert.v1';
 
+/** The contract of refusals. */
+export const REQUEST_REFUSED = 'request.refused.v1';
+/** Where they are published, by core NATS: outside `request.>`, which the stream of billable facts keeps. */
+export const REQUEST_REFUSED_SUBJECT = 'gateway.refused.v1';
+
 /** RPC patterns (Nest's NATS transport): `<service>.<noun>.<verb>.v<n>`. */
 export const RPC = {
   controlKeyProject: 'control.key.project.v1',
   meteringTotalsGet: 'metering.totals.get.v1',
   meteringActivityList: 'metering.activity.list.v1',
   meteringUsageSummaryGet: 'metering.usage-summary.get.v1',
+  meteringRefusalsList: 'metering.refusals.list.v1',
   meteringRequestGet: 'metering.request.get.v1',
 } as const;

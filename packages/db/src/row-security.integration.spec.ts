@@ -20,6 +20,7 @@ const METERING_TABLES = [
   'hourly_rollups',
   'scope_totals',
   'grants',
+  'refusals',
 ];
 
 let database: EmptyDatabase;
@@ -108,6 +109,10 @@ async function insertUsage(ingest: pg.Client, accountId: string, keyId: string):
     `INSERT INTO metering.grants (account_id, id, kind, amount_nano_usd, note, idempotency_key, ledger_transaction_id)
      VALUES ($1, $2, 'credit', 5, '', '1', $3)`,
     [accountId, requestId, transactionId],
+  );
+  await ingest.query(
+    `INSERT INTO metering.refusals VALUES ($1, $2, $3, 'm', 'chat.completions', 'c', 429, 1, now(), now(), 'g')`,
+    [accountId, requestId, keyId],
   );
   await ingest.query('COMMIT');
 }

@@ -3,6 +3,9 @@ import {
   type ActivityListRequest,
   activityListReplySchema,
   activityListRequestSchema,
+  type RefusalsListRequest,
+  refusalsListReplySchema,
+  refusalsListRequestSchema,
   type UsageSummaryGetRequest,
   usageSummaryGetReplySchema,
   usageSummaryGetRequestSchema,
@@ -11,6 +14,7 @@ import { RPC } from '@tensorloop/contracts/subjects';
 import { defineRpc, RpcClient } from '@tensorloop/nest-kit/rpc';
 
 const activityList = defineRpc(RPC.meteringActivityList, activityListRequestSchema, activityListReplySchema);
+const refusalsList = defineRpc(RPC.meteringRefusalsList, refusalsListRequestSchema, refusalsListReplySchema);
 const usageSummaryGet = defineRpc(RPC.meteringUsageSummaryGet, usageSummaryGetRequestSchema, usageSummaryGetReplySchema);
 
 /** Metering's tables are metering's: usage is asked for, never read. */
@@ -20,6 +24,10 @@ export class MeteringClient {
 
   listActivity(request: ActivityListRequest, traceparent: string | undefined) {
     return this.rpc.call(activityList, request, { traceparent });
+  }
+
+  listRefusals(request: RefusalsListRequest, traceparent: string | undefined) {
+    return this.rpc.call(refusalsList, request, { traceparent });
   }
 
   getUsageSummary(request: UsageSummaryGetRequest, traceparent: string | undefined) {

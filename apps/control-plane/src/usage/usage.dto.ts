@@ -1,23 +1,56 @@
 import type { ActivityPage, UsageSummary } from '@tensorloop/contracts/dashboard-api';
-import type { ActivityListReply, ActivityRow, UsageSum, UsageSummaryGetReply } from '@tensorloop/contracts/rpc';
+import type {
+  ActivityListReply,
+  ActivityRow,
+  RefusalRow,
+  RefusalsListReply,
+  UsageSum,
+  UsageSummaryGetReply,
+} from '@tensorloop/contracts/rpc';
 import { formatUsd } from '@tensorloop/kernel/money';
 import { toCursor } from './usage.rules.js';
 
 type ActivityListed = Extract<ActivityListReply, { ok: true }>;
+type RefusalsListed = Extract<RefusalsListReply, { ok: true }>;
+type ActivityItem = ActivityPage['data'][number];
 type UsageSummed = Extract<UsageSummaryGetReply, { ok: true }>;
 
 export function toActivityPage(reply: ActivityListed): ActivityPage {
-  const last = reply.rows.at(-1);
+  return toPage(reply, reply.rows.map(toActivityItem));
+}
+
+/** Refused calls as rows of the same list: they cost nothing and used nothing. */
+export function toRefusalsPage(reply: RefusalsListed): ActivityPage {
+  return toPage(reply, reply.rows.map(toRefusedItem));
+}
+
+function toPage(reply: Pick<ActivityListed, 'hasMore' | 'dataThroughMs'>, data: ActivityItem[]): ActivityPage {
+  const last = data.at(-1);
   return {
-    data: reply.rows.map(toActivityItem),
+    data,
     hasMore: reply.hasMore,
     nextCursor: reply.hasMore && last !== undefined ? toCursor(last.requestId) : null,
     dataThrough: new Date(reply.dataThroughMs).toISOString(),
   };
 }
 
-function toActivityItem({ admittedAtMs, chargeNanoUsd, ...row }: ActivityRow): ActivityPage['data'][number] {
+function toActivityItem({ admittedAtMs, chargeNanoUsd, ...row }: ActivityRow): ActivityItem {
   return { ...row, time: new Date(admittedAtMs).toISOString(), ...toCost(chargeNanoUsd) };
+}
+
+function toRefusedItem({ firstAtMs, lastAtMs, code, count, ...row }: RefusalRow): ActivityItem {
+  return {
+    ...row,
+    time: new Date(lastAtMs).toISOString(),
+    stream: false,
+    outcome: 'refused',
+    estimated: false,
+    usage: {},
+    ...toCost('0'),
+    latencyMs: 0,
+    firstByteMs: null,
+    refusal: { code, count, firstTime: new Date(firstAtMs).toISOString() },
+  };
 }
 
 export function toUsageSummary(days: { from: string; to: string }, reply: UsageSummed): UsageSummary {

@@ -7,6 +7,9 @@ import {
   type ActivityListReply,
   type ActivityListRequest,
   activityListRequestSchema,
+  type RefusalsListReply,
+  type RefusalsListRequest,
+  refusalsListRequestSchema,
   type UsageSummaryGetReply,
   type UsageSummaryGetRequest,
 } from '@tensorloop/contracts/rpc';
@@ -20,7 +23,7 @@ const KEY_ID = uuid7();
 const NOW_MS = Date.parse('2026-11-21T10:00:00.000Z');
 const IDS = Array.from({ length: 3 }, (_, index) => uuid7(NOW_MS + index)).reverse();
 const SUM = { requests: 3, inputTokens: 30, outputTokens: 60, chargeNanoUsd: '120500' };
-const asked: (ActivityListRequest | UsageSummaryGetRequest)[] = [];
+const asked: (ActivityListRequest | RefusalsListRequest | UsageSummaryGetRequest)[] = [];
 const traceparents: (string | null)[] = [];
 
 /** Metering, as far as its contract goes. */
@@ -51,6 +54,20 @@ class MeteringDouble {
       firstByteMs: null,
     }));
     return { ok: true, rows, hasMore: after.length > request.limit, dataThroughMs: NOW_MS };
+  }
+
+  @MessagePattern(RPC.meteringRefusalsList)
+  refusals(@Payload() payload: unknown): RefusalsListReply {
+    const request = refusalsListRequestSchema.parse(payload);
+    asked.push(request);
+    const row = { keyId: KEY_ID, model: 'gpt-4o-mini', endpoint: 'chat.completions', code: 'budget_held' } as const;
+    const times = { count: 3, firstAtMs: NOW_MS - 400, lastAtMs: NOW_MS };
+    return {
+      ok: true,
+      rows: [{ ...row, ...times, requestId: IDS[0] as string, httpStatus: 429 }],
+      hasMore: request.before === null,
+      dataThroughMs: NOW_MS,
+    };
   }
 
   @MessagePattern(RPC.meteringUsageSummaryGet)
@@ -122,7 +139,34 @@ describe('activity (TL-10)', () => {
     expect(asked.at(-1)).toMatchObject({ keyId: KEY_ID, model: 'gpt-4o-mini', before: null });
   });
 
+  it('shows refused calls when asked for them, and pages through them too', async () => {
+    const { browser, me } = await plane.signUp();
+    const { body } = await browser.send<ActivityPage>('GET', '/api/activity?status=refused');
+    expect(body.data).toEqual([
+      {
+        requestId: IDS[0],
+        time: '2026-11-21T10:00:00.000Z',
+        keyId: KEY_ID,
+        model: 'gpt-4o-mini',
+        endpoint: 'chat.completions',
+        stream: false,
+        outcome: 'refused',
+        httpStatus: 429,
+        estimated: false,
+        usage: {},
+        costNanoUsd: '0',
+        costUsd: '0.00',
+        latencyMs: 0,
+        firstByteMs: null,
+        refusal: { code: 'budget_held', count: 3, firstTime: '2026-11-21T09:59:59.600Z' },
+      },
+    ]);
+    await browser.send('GET', `/api/activity?status=refused&cursor=${body.nextCursor}&keyId=${KEY_ID}`);
+    expect(asked.at(-1)).toMatchObject({ accountId: me.account.id, before: IDS[0], keyId: KEY_ID, model: null });
+  });
+
   it.each([
+    ['?status=lost', 'invalid_request'],
     ['?cursor=made-up', 'cursor_invalid'],
     ['?limit=0', 'invalid_request'],
     ['?limit=201', 'invalid_request'],
@@ -163,7 +207,7 @@ describe('with metering down', () => {
   it('usage answers 503 with a code of its own, and the rest works', async () => {
     await metering.close();
     const { browser } = await plane.signUp();
-    for (const path of ['/api/activity', '/api/usage/summary']) {
+    for (const path of ['/api/activity', '/api/activity?status=refused', '/api/usage/summary']) {
       const { status, body, headers } = await browser.send('GET', path);
       expect([status, body.code, headers.get('retry-after')]).toEqual([503, 'usage_unavailable', '5']);
     }

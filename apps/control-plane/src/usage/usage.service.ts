@@ -4,7 +4,7 @@ import type { RpcFailure } from '@tensorloop/contracts/rpc';
 import { LOGGER } from '@tensorloop/nest-kit/logging';
 import type { Logger } from '@tensorloop/observability/logger';
 import { MeteringClient } from './metering.client.js';
-import { toActivityPage, toUsageSummary } from './usage.dto.js';
+import { toActivityPage, toRefusalsPage, toUsageSummary } from './usage.dto.js';
 import type { UsageCaller } from './usage.types.js';
 
 /** What metering answered, or null when it gave no answer. */
@@ -19,8 +19,13 @@ export class UsageService {
     { accountId, traceparent }: UsageCaller,
     query: Omit<ActivityQuery, 'cursor'> & { before: string | null },
   ): Promise<ActivityPage | null> {
-    const { before, limit, keyId = null, model = null } = query;
-    const reply = await this.metering.listActivity({ accountId, before, limit, keyId, model }, traceparent);
+    const { before, limit, keyId = null, model = null, status } = query;
+    const request = { accountId, before, limit, keyId, model };
+    if (status === 'refused') {
+      const refusals = await this.metering.listRefusals(request, traceparent);
+      return refusals.ok ? toRefusalsPage(refusals) : this.report(refusals);
+    }
+    const reply = await this.metering.listActivity(request, traceparent);
     return reply.ok ? toActivityPage(reply) : this.report(reply);
   }
 

@@ -175,8 +175,13 @@ function limitReached(refusal: MoneyRefusal, quote: Quote): ApiError {
   }
 }
 
-/** The answer to a refused call (spec TL-3, TL-4, TL-5, TL-8, TS-4). */
+/** The answer to a refused call (spec TL-3, TL-4, TL-5, TL-8, TS-4), with whose it was. */
 export function refusalError(refusal: FinalRefusal, quote: Quote, model: string): ApiError {
+  const { accountId, keyId } = refusal;
+  return { ...answerTo(refusal, quote, model), caller: { accountId, keyId, model } };
+}
+
+function answerTo(refusal: FinalRefusal, quote: Quote, model: string): ApiError {
   switch (refusal.reason) {
     case 'key_revoked':
       return apiError('invalid_api_key', 'This API key has been revoked.');

@@ -53,11 +53,21 @@ const TABLE = {
 export type ApiErrorCode = keyof typeof TABLE;
 export const API_ERROR_CODES = Object.keys(TABLE) as ApiErrorCode[];
 
+/** Whose call was refused. It is for the account to see, and never sent. */
+export interface RefusedCaller {
+  accountId: string;
+  keyId: string;
+  /** As the client named it; null where the body could not be read. */
+  model: string | null;
+}
+
 /** A refusal ready to be sent: an expected outcome, so a value and never thrown. */
 export interface ApiError {
   status: number;
   body: OpenAiError;
   headers: Record<string, string>;
+  /** Where the key was known. */
+  caller?: RefusedCaller;
 }
 
 interface ApiErrorDetail {

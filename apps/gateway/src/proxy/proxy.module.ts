@@ -17,6 +17,8 @@ import { TokenCounting } from '../messages/token-counting.service.js';
 import { ModelStore } from '../models/model-store.service.js';
 import { ModelsModule } from '../models/models.module.js';
 import { ModelsList } from '../models/models-list.service.js';
+import { RefusalEvents, type RefusedCall } from '../refusals/refusal-events.service.js';
+import { RefusalsModule } from '../refusals/refusals.module.js';
 import { Dispatcher } from '../routing/dispatcher.service.js';
 import { RoutingModule } from '../routing/routing.module.js';
 import { TRACING } from '../settings.module.js';
@@ -54,10 +56,11 @@ type CallsTuple = [
   AnswerContext,
   Tracing,
   GatewayMetrics,
+  RefusalEvents,
 ];
 
 @Module({
-  imports: [JournalModule, AdmissionModule, ModelsModule, RoutingModule, SettlementModule],
+  imports: [JournalModule, AdmissionModule, ModelsModule, RefusalsModule, RoutingModule, SettlementModule],
   providers: [
     OpenCalls,
     TokenEstimator,
@@ -127,9 +130,15 @@ type CallsTuple = [
         ANSWERS,
         TRACING,
         GatewayMetrics,
+        RefusalEvents,
       ],
-      useFactory: (...[home, capacity, hasher, gate, models, targets, dispatcher, answers, tracing, metrics]: CallsTuple) => {
-        const onRefused = (error: ApiError) => metrics.refused(error);
+      useFactory: (
+        ...[home, capacity, hasher, gate, models, targets, dispatcher, answers, tracing, metrics, refusals]: CallsTuple
+      ) => {
+        const onRefused = (error: ApiError, call: RefusedCall) => {
+          metrics.refused(error);
+          refusals.note(error, call);
+        };
         const onAdmitted = (seconds: number) => metrics.admitted(seconds);
         return new InferenceCalls({
           gatewayId: home.gatewayId,

@@ -30,7 +30,7 @@ export class TargetFinder {
 
   async find(endpoint: Endpoint, asked: string, key: KeyIdentity): Promise<Target | ApiError> {
     const model = this.parts.models.findModel(asked);
-    if (model === null) return this.afterKeyCheck(key, () => modelNotAllowed(asked));
+    if (model === null) return this.afterKeyCheck(key, () => modelNotAllowed(asked), asked);
     const problem = unserved(model, endpoint);
     if (problem !== null) return this.refuse(problem, model, key);
     const deployments = deploymentsFor(model, this.parts.credentials);
@@ -40,15 +40,17 @@ export class TargetFinder {
   }
 
   /** Who may not ask at all is told so before being told what is wrong with the question. */
-  async afterKeyCheck(key: KeyIdentity, error: (models: string[]) => ApiError): Promise<ApiError> {
+  async afterKeyCheck(key: KeyIdentity, error: (models: string[]) => ApiError, model: string | null = null): Promise<ApiError> {
     const found = await this.parts.gate.findKey(key);
-    return isApiError(found) ? found : error(found.models);
+    if (isApiError(found)) return found;
+    const { accountId, keyId } = found;
+    return { ...error(found.models), caller: { accountId, keyId, model } };
   }
 
   private refuse(problem: ApiError, model: Model, key: KeyIdentity): Promise<ApiError> {
-    return this.afterKeyCheck(key, (models) =>
-      models.includes('*') || models.includes(model.id) ? problem : modelNotAllowed(model.id),
-    );
+    const refusal = (models: string[]) =>
+      models.includes('*') || models.includes(model.id) ? problem : modelNotAllowed(model.id);
+    return this.afterKeyCheck(key, refusal, model.id);
   }
 }
 

@@ -1,0 +1,79 @@
+import type { BeforeApplicationShutdown } from '@nestjs/common';
+import type { Endpoint } from '@tensorloop/contracts/endpoint';
+import { REFUSALS_PER_MESSAGE_MAX, type Refusal, type RequestRefused } from '@tensorloop/contracts/request-refused';
+import type { ApiError } from '../errors/api-error.types.js';
+
+/** Refusals are gathered for so long, and then told in one message. */
+export const TELL_INTERVAL_MS = 1_000;
+const MODEL_LENGTH_MAX = 128;
+const CODE_LENGTH_MAX = 64;
+
+export interface RefusalEventsParts {
+  gatewayId: string;
+  /** Publishes one message, or returns false when it cannot. */
+  tell: (refused: RequestRefused) => boolean;
+  nowMs: () => number;
+  /** Told how many refusals nobody will hear of. */
+  onDropped: (count: number) => void;
+}
+
+/** Which call was refused. */
+export interface RefusedCall {
+  requestId: string;
+  endpoint: Endpoint;
+}
+
+/**
+ * Tells metering of refused calls whose key is known: best effort, and bounded in memory and in messages whatever clients do,
+ * since they are gathered by key, model and reason. A call that is admitted never comes here.
+ */
+export class RefusalEvents implements BeforeApplicationShutdown {
+  private gathered = new Map<string, Refusal>();
+  private timer: NodeJS.Timeout | null = null;
+
+  constructor(private readonly parts: RefusalEventsParts) {}
+
+  note(error: ApiError, { requestId, endpoint }: RefusedCall): void {
+    if (error.caller === undefined) return;
+    const { accountId, keyId } = error.caller;
+    const code = (error.body.error.code ?? 'refused').slice(0, CODE_LENGTH_MAX);
+    const model = error.caller.model?.slice(0, MODEL_LENGTH_MAX) ?? '';
+    const name = `${keyId} ${code} ${endpoint} ${model}`;
+    const nowMs = this.parts.nowMs();
+    const known = this.gathered.get(name);
+    if (known !== undefined) {
+      known.count += 1;
+      known.requestId = requestId;
+      known.lastAtMs = nowMs;
+    } else if (this.gathered.size >= REFUSALS_PER_MESSAGE_MAX) this.parts.onDropped(1);
+    else {
+      const times = { firstAtMs: nowMs, lastAtMs: nowMs };
+      this.gathered.set(name, {
+        requestId,
+        accountId,
+        keyId,
+        model,
+        endpoint,
+        code,
+        httpStatus: error.status,
+        count: 1,
+        ...times,
+      });
+      this.timer ??= setTimeout(() => this.tell(), TELL_INTERVAL_MS).unref();
+    }
+  }
+
+  beforeApplicationShutdown(): void {
+    this.tell();
+  }
+
+  private tell(): void {
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer = null;
+    const refusals = [...this.gathered.values()];
+    this.gathered = new Map();
+    if (refusals.length === 0) return;
+    if (this.parts.tell({ v: 1, gatewayId: this.parts.gatewayId, refusals })) return;
+    this.parts.onDropped(refusals.reduce((sum, { count }) => sum + count, 0));
+  }
+}

@@ -1,0 +1,88 @@
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { REFUSALS_PER_MESSAGE_MAX, type RequestRefused, requestRefusedSchema } from '@tensorloop/contracts/request-refused';
+import { uuid7 } from '@tensorloop/kernel/uuid7';
+import { type ApiErrorCode, apiError } from '../errors/api-error.types.js';
+import { RefusalEvents, TELL_INTERVAL_MS } from './refusal-events.service.js';
+
+let told: RequestRefused[];
+let dropped: number;
+let isConnected: boolean;
+let events: RefusalEvents;
+
+beforeEach(() => {
+  jest.useFakeTimers();
+  [told, dropped, isConnected] = [[], 0, true];
+  events = new RefusalEvents({
+    gatewayId: 'gateway-a',
+    nowMs: Date.now,
+    tell: (refused) => {
+      if (isConnected) told.push(requestRefusedSchema.parse(refused));
+      return isConnected;
+    },
+    onDropped: (count) => {
+      dropped += count;
+    },
+  });
+});
+afterEach(() => {
+  jest.useRealTimers();
+});
+
+const caller = { accountId: uuid7(), keyId: uuid7(), model: 'gpt-4o-mini' };
+
+function refuse(code: ApiErrorCode, change: Partial<typeof caller> = {}): string {
+  const requestId = uuid7();
+  events.note({ ...apiError(code, ''), caller: { ...caller, ...change } }, { requestId, endpoint: 'chat.completions' });
+  return requestId;
+}
+
+describe('refused calls', () => {
+  it('are told once in a while, one row for each key, model and reason', () => {
+    const startMs = Date.now();
+    refuse('rate_limit_exceeded');
+    jest.advanceTimersByTime(TELL_INTERVAL_MS / 2);
+    const last = refuse('rate_limit_exceeded');
+    refuse('insufficient_quota');
+    refuse('rate_limit_exceeded', { keyId: uuid7() });
+    expect(told).toEqual([]);
+    jest.advanceTimersByTime(TELL_INTERVAL_MS / 2);
+    expect(told).toHaveLength(1);
+    expect(told[0]?.refusals.map(({ code, count }) => [code, count])).toEqual([
+      ['rate_limit_exceeded', 2],
+      ['insufficient_quota', 1],
+      ['rate_limit_exceeded', 1],
+    ]);
+    expect(told[0]?.refusals[0]).toMatchObject({
+      ...caller,
+      requestId: last,
+      httpStatus: 429,
+      firstAtMs: startMs,
+      lastAtMs: startMs + TELL_INTERVAL_MS / 2,
+    });
+    jest.advanceTimersByTime(10 * TELL_INTERVAL_MS);
+    expect(told).toHaveLength(1);
+  });
+
+  it('of nobody in particular are not told', () => {
+    events.note(apiError('invalid_api_key', ''), { requestId: uuid7(), endpoint: 'embeddings' });
+    expect(jest.getTimerCount()).toBe(0);
+  });
+
+  it('of any number and kind take bounded room, and what has none is counted', () => {
+    for (let index = 0; index < 3 * REFUSALS_PER_MESSAGE_MAX; index++)
+      refuse('model_not_allowed', { model: `made up ${index}` });
+    refuse('model_not_allowed', { model: 'made up 0' });
+    jest.advanceTimersByTime(TELL_INTERVAL_MS);
+    expect(told[0]?.refusals).toHaveLength(REFUSALS_PER_MESSAGE_MAX);
+    expect(told[0]?.refusals[0]?.count).toBe(2);
+    expect(dropped).toBe(2 * REFUSALS_PER_MESSAGE_MAX);
+  });
+
+  it('while NATS is away are counted and forgotten', () => {
+    isConnected = false;
+    refuse('rate_limit_exceeded', { model: 'x'.repeat(1_000) });
+    refuse('rate_limit_exceeded', { model: 'x'.repeat(1_000) });
+    jest.advanceTimersByTime(TELL_INTERVAL_MS);
+    expect([told, dropped]).toEqual([[], 2]);
+  });
+});

@@ -1,0 +1,41 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { RequestRefused } from '@tensorloop/contracts/request-refused';
+import type { RefusalsListReply, RefusalsListRequest } from '@tensorloop/contracts/rpc';
+import { DAY_MS } from '@tensorloop/kernel/budget-window';
+import { CLOCK, type Clock } from '@tensorloop/nest-kit/clock';
+import { RefusalsRepository } from './refusals.repository.js';
+
+/** Refusals are looked at while somebody wonders why a call failed. */
+export const KEPT_DAYS = 30;
+/** Rows of one deletion: a table that was neglected is emptied in steps. */
+export const DELETE_ROWS_MAX = 10_000;
+
+@Injectable()
+export class RefusalsService {
+  constructor(
+    private readonly refusals: RefusalsRepository,
+    @Inject(CLOCK) private readonly clock: Clock,
+  ) {}
+
+  record(refused: RequestRefused): Promise<void> {
+    return this.refusals.add(refused);
+  }
+
+  /** Best effort has no freshness to promise: the answer is what had arrived when it was given. */
+  async list({ accountId, limit, ...filter }: RefusalsListRequest): Promise<RefusalsListReply> {
+    const dataThroughMs = this.clock();
+    // One row more than asked for tells whether there is another page.
+    const rows = await this.refusals.list(accountId, { ...filter, limit: limit + 1 });
+    return { ok: true, rows: rows.slice(0, limit), hasMore: rows.length > limit, dataThroughMs };
+  }
+
+  /** Removes what is older than KEPT_DAYS, DELETE_ROWS_MAX at a time. Returns how many rows went. */
+  async forgetOld(): Promise<number> {
+    let gone = 0;
+    for (;;) {
+      const deleted = await this.refusals.deleteOld(this.clock() - KEPT_DAYS * DAY_MS, DELETE_ROWS_MAX);
+      gone += deleted;
+      if (deleted < DELETE_ROWS_MAX) return gone;
+    }
+  }
+}
