@@ -73,7 +73,7 @@ async function loadAndHarm(installation: Installation, options: RoundOptions): P
   const payers = await Payers.create(tenants, random.fork('payers'));
   const facts = new RunFacts();
   const context: FaultContext = { installation, tenants, payers, random: random.fork('faults'), log, facts };
-  const plans = drawSchedule(kinds, durationMs, random.fork('schedule'));
+  const plans = options.plans ?? drawSchedule(kinds, durationMs, random.fork('schedule'));
   writeFileSync(join(folder, 'plans.json'), JSON.stringify(plans, null, JSON_INDENT));
   const runner = new FaultRunner(context, kinds);
   const load = new Load({

@@ -1,4 +1,4 @@
-import type { FaultKind } from './faults/fault.types.js';
+import type { FaultKind, FaultPlan } from './faults/fault.types.js';
 import type { Violation } from './oracle/violation.js';
 import type { AvailabilityRow } from './report/availability.js';
 
@@ -8,6 +8,8 @@ export interface RoundOptions {
   /** Holds everything of the round; removed at the end unless something was found. */
   folder: string;
   kinds: readonly FaultKind[];
+  /** Null = drawn from the seed. */
+  plans: readonly FaultPlan[] | null;
   lanes: number;
   thinkMs: number;
   log: (text: string) => void;

@@ -25,7 +25,8 @@ export async function runChaos(options: ChaosOptions, log: (text: string) => voi
   for (let left = minutes, index = 0; left > 0; left -= ROUND_MINUTES_MAX, index++) {
     const folder = join(FOLDER, String(seed + index));
     const durationMs = Math.min(left, ROUND_MINUTES_MAX) * MS_PER_MINUTE;
-    const report = await runRound({ seed: seed + index, durationMs, folder, kinds, lanes: LANES, thinkMs: THINK_MS, log });
+    const load = { lanes: LANES, thinkMs: THINK_MS };
+    const report = await runRound({ seed: seed + index, durationMs, folder, kinds, plans: null, ...load, log });
     rounds.push(report);
     if (report.folder === null && !options.keep) rmSync(folder, { recursive: true, force: true });
     log(`round ${seed + index}: ${report.violations.length} violations in ${report.calls} calls`);
