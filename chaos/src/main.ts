@@ -1,20 +1,32 @@
 /** `npm run chaos`: kills everything in turn, and asks afterwards whether a call was lost, doubled, or went past a limit. */
 import { writeFileSync } from 'node:fs';
-import { ChaosUnavailable, readOptions } from './chaos-options.js';
+import { type ChaosOptions, ChaosUnavailable, readOptions } from './chaos-options.js';
+import { formatSteady } from './report/steady-summary.js';
 import { formatSummary } from './report/summary.js';
 import { bigintAsText } from './round.js';
-import { runChaos } from './run-chaos.js';
+import { runChaos, runSteadyScenario } from './run-chaos.js';
 
 const EXIT_VIOLATED = 1;
 const EXIT_UNAVAILABLE = 2;
 const SEEDS = 1_000_000;
 
+const say = (text: string) => void process.stderr.write(`${text}\n`);
+
+async function run(options: ChaosOptions): Promise<{ text: string; report: object; violations: number }> {
+  if (options.scenario === 'mixed') {
+    const report = await runChaos(options, say);
+    return { text: formatSummary(report), report, violations: report.violations };
+  }
+  const report = await runSteadyScenario(options, say);
+  return { text: formatSteady(report), report, violations: report.violations.length };
+}
+
 try {
   const options = readOptions(process.argv.slice(2), 1 + Math.floor(Math.random() * SEEDS));
-  const report = await runChaos(options, (text) => process.stderr.write(`${text}\n`));
-  process.stdout.write(formatSummary(report));
+  const { text, report, violations } = await run(options);
+  process.stdout.write(text);
   if (options.jsonFile !== null) writeFileSync(options.jsonFile, `${JSON.stringify(report, bigintAsText, 2)}\n`);
-  if (report.violations > 0) process.exitCode = EXIT_VIOLATED;
+  if (violations > 0) process.exitCode = EXIT_VIOLATED;
 } catch (error) {
   const text = error instanceof ChaosUnavailable ? error.message : ((error as Error).stack ?? String(error));
   process.stderr.write(`The chaos suite cannot run. ${text}\n`);

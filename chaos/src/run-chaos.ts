@@ -5,11 +5,14 @@ import { ALL_FAULTS } from './faults/all-faults.js';
 import { type ChaosReport, summarise } from './report/summary.js';
 import { runRound } from './round.js';
 import type { RoundReport } from './round.types.js';
+import { runSteady } from './steady/run-steady.js';
+import type { SteadyReport } from './steady/steady.types.js';
 
 const FOLDER = join(import.meta.dirname, '../../.data/chaos');
 /** An installation of its own for each: a round that fails can be repeated alone. */
 const ROUND_MINUTES_MAX = 5;
 const MS_PER_MINUTE = 60_000;
+const SOAK_MINUTES = 20;
 /** Calls in flight at each gateway, and the pause after each: what two cores carry beside the installation itself. */
 const LANES = 10;
 const THINK_MS = 120;
@@ -32,6 +35,13 @@ export async function runChaos(options: ChaosOptions, log: (text: string) => voi
     log(`round ${seed + index}: ${report.violations.length} violations in ${report.calls} calls`);
   }
   return summarise(rounds, seed, commandOf(options));
+}
+
+/** No faults: soak and overload. */
+export function runSteadyScenario(options: ChaosOptions, log: (text: string) => void): Promise<SteadyReport> {
+  const scenario = options.scenario === 'soak' ? 'soak' : 'overload';
+  const minutes = options.isMinutesGiven ? options.minutes : SOAK_MINUTES;
+  return runSteady({ scenario, durationMs: minutes * MS_PER_MINUTE, folder: join(FOLDER, scenario), log });
 }
 
 function commandOf({ minutes, seed, only }: ChaosOptions): string {

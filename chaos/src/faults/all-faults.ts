@@ -1,6 +1,7 @@
 import { DISK_FAULTS } from './disk-faults.js';
 import { FAIL_POINT_FAULTS } from './fail-points.js';
 import type { FaultKind } from './fault.types.js';
+import { HARSH_FAULTS } from './harsh-faults.js';
 import { NETWORK_FAULTS } from './network-faults.js';
 import { poisonStream } from './poison.js';
 import { PROCESS_FAULTS } from './process-faults.js';
@@ -12,5 +13,6 @@ export const ALL_FAULTS: readonly FaultKind[] = [
   ...STORE_FAULTS,
   ...FAIL_POINT_FAULTS,
   ...DISK_FAULTS,
+  ...HARSH_FAULTS,
   poisonStream,
 ];

@@ -5,9 +5,9 @@ import type { FaultKind, FaultPlan } from './fault.types.js';
 const LEAD_MS = 3_000;
 /** What a restart takes, roughly; only spaces the plans. */
 const HEAL_MS = 2_000;
-const OVERLAP_SHARE = 0.4;
+const OVERLAP_SHARE = 0.35;
 const OVERLAP_GAP_MS = { min: 200, max: 2_500 };
-const ALONE_GAP_MS = { min: 1_500, max: 4_000 };
+const ALONE_GAP_MS = { min: 1_500, max: 3_500 };
 
 /** Every fault of a run, decided before it begins. */
 export function drawSchedule(kinds: readonly FaultKind[], durationMs: number, random: Random): FaultPlan[] {

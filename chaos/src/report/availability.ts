@@ -11,6 +11,8 @@ export interface AvailabilityRow {
   /** Calls that began while one that was alone lasted. */
   calls: number;
   failed: number;
+  /** Of them, at a gateway that was not itself harmed. */
+  failedElsewhere: number;
   /** Longest wait of a client for a refusal in those windows; null = none was refused. */
   refusedMsP50: number | null;
   refusedMsMax: number | null;
@@ -36,6 +38,8 @@ interface Inputs {
 function rowOf(kind: string, { outcomes, sorted }: Inputs): AvailabilityRow {
   const faults = outcomes.filter(({ plan, problem }) => plan.kind === kind && problem === null);
   const alone = faults.filter((fault) => outcomes.every((other) => other === fault || !overlaps(fault, other)));
+  const elsewhere = (fault: FaultOutcome) =>
+    callsOf(fault, { outcomes, sorted }).filter((call) => !fault.plan.target.includes(call.gateway));
   const within = alone.flatMap((fault) => callsOf(fault, { outcomes, sorted }));
   const refusedMs = within
     .filter(({ ending, status }) => ending === 'refused' && (status ?? 0) === 503)
@@ -47,6 +51,7 @@ function rowOf(kind: string, { outcomes, sorted }: Inputs): AvailabilityRow {
     alone: alone.length,
     calls: within.length,
     failed: within.filter(isFailure).length,
+    failedElsewhere: alone.flatMap(elsewhere).filter(isFailure).length,
     refusedMsP50: rank(refusedMs, 0.5),
     refusedMsMax: rank(refusedMs, 1),
     recoverMsP50: rank(recoverMs, 0.5),
@@ -100,6 +105,7 @@ function add(a: AvailabilityRow, b: AvailabilityRow): AvailabilityRow {
     alone: a.alone + b.alone,
     calls: a.calls + b.calls,
     failed: a.failed + b.failed,
+    failedElsewhere: a.failedElsewhere + b.failedElsewhere,
     refusedMsP50: worst(a.refusedMsP50, b.refusedMsP50),
     refusedMsMax: worst(a.refusedMsMax, b.refusedMsMax),
     recoverMsP50: worst(a.recoverMsP50, b.recoverMsP50),

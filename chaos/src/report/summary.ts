@@ -78,7 +78,17 @@ function formatRound(round: RoundReport): string {
   return lines.join('\n');
 }
 
-const COLUMNS = ['fault', 'count', 'alone', 'calls', 'failed', 'available', 'refused p50/max', 'back after p50/max'];
+const COLUMNS = [
+  'fault',
+  'count',
+  'alone',
+  'calls',
+  'failed',
+  'at unharmed gateways',
+  'available',
+  'refused p50/max',
+  'back after p50/max',
+];
 
 /** A table that Markdown understands. */
 export function formatAvailability(rows: readonly AvailabilityRow[]): string {
@@ -88,6 +98,7 @@ export function formatAvailability(rows: readonly AvailabilityRow[]): string {
     String(row.alone),
     String(row.calls),
     String(row.failed),
+    String(row.failedElsewhere),
     row.calls === 0 ? '' : `${(100 * (1 - row.failed / row.calls)).toFixed(2)} %`,
     pair(row.refusedMsP50, row.refusedMsMax, 'ms'),
     pair(row.recoverMsP50, row.recoverMsMax, 's'),

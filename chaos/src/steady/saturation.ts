@@ -1,0 +1,60 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { readJournal } from '@tensorloop/bench/audit/journal-checks';
+import type { Installation } from '../topology/installation.js';
+import type { OpenLoad } from './open-load.js';
+import { windowOf } from './window.js';
+
+const FIRST_PER_SECOND = 100;
+const STEP = 1.35;
+const STEPS_MAX = 14;
+const STEP_MS = 6_000;
+const P99_MS_MAX = 400;
+const SERVED_SHARE_MIN = 0.97;
+/** Seconds of calls that metering may be behind: more than that, and it is not keeping up. */
+const BACKLOG_SECONDS_MAX = 2;
+
+/**
+ * The highest rate that is held: nearly all of it served, at a p99 below P99_MS_MAX, and booked as fast as it comes. Everything runs on
+ * this machine, this process too, so the figure is this machine's and no other's.
+ */
+export async function findSaturation(installation: Installation, load: OpenLoad, log: (text: string) => void): Promise<number> {
+  let held = 0;
+  let rate = FIRST_PER_SECOND;
+  for (let step = 0; step < STEPS_MAX; step++) {
+    load.take();
+    load.setRate(rate);
+    await delay(STEP_MS);
+    const { served, calls, p99Ms } = windowOf(load.take());
+    const perSecond = served / (STEP_MS / 1_000);
+    const backlog = await unacknowledged(installation);
+    log(`${Math.round(rate)} calls/s: ${Math.round(perSecond)} served, p99 ${p99Ms} ms, ${backlog} not yet booked`);
+    const isHeld =
+      perSecond >= rate * SERVED_SHARE_MIN &&
+      served === calls &&
+      (p99Ms ?? 0) <= P99_MS_MAX &&
+      backlog <= rate * BACKLOG_SECONDS_MAX;
+    if (!isHeld) break;
+    held = perSecond;
+    rate *= STEP;
+  }
+  load.setRate(0);
+  await settled(installation, load);
+  return Math.round(held);
+}
+
+export async function unacknowledged({ gatewayUrls }: Installation): Promise<number> {
+  const states = await Promise.all(gatewayUrls.map((url) => readJournal(url)));
+  return states.reduce((sum, { entries }) => sum + entries, 0);
+}
+
+const SETTLED_POLLS_MAX = 240;
+const SETTLED_POLL_MS = 500;
+
+/** Nothing under way any more: the next measurement starts even. */
+export async function settled(installation: Installation, load: OpenLoad): Promise<void> {
+  for (let polls = 0; polls < SETTLED_POLLS_MAX; polls++) {
+    if (load.waiting === 0 && (await unacknowledged(installation)) === 0) break;
+    await delay(SETTLED_POLL_MS);
+  }
+  load.take();
+}

@@ -1,0 +1,95 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Violation } from '../oracle/violation.js';
+import type { Installation } from '../topology/installation.js';
+import { SERVERS, SERVICES } from '../topology/parts.js';
+import type { OpenLoad } from './open-load.js';
+import { type ProcessSample, sampleProcess } from './process-sample.js';
+import type { SteadyReport } from './steady.types.js';
+import { median, type Window, windowOf } from './window.js';
+
+const LOAD_SHARE = 0.7;
+const SAMPLE_MS = 10_000;
+/** Caches fill, code is compiled, connections are made: what comes before this share of the time is no steady state. */
+const WARM_UP_SHARE = 0.25;
+/** The last quarter against the second: more than that has grown. */
+const GROWTH_MAX = 1.2;
+const P99_GROWTH_MAX = 1.5;
+const DESCRIPTORS_GROWTH_MAX = 20;
+
+type Part = (typeof SERVICES)[number] | (typeof SERVERS)[number];
+
+export interface SoakInputs {
+  installation: Installation;
+  load: OpenLoad;
+  saturationPerSecond: number;
+  durationMs: number;
+  log: (text: string) => void;
+}
+
+/** Faults off, 70 % of what is held at most: nothing fails, nothing grows. */
+export async function soak(inputs: SoakInputs): Promise<Pick<SteadyReport, 'figures' | 'windows' | 'violations'>> {
+  const { installation, load, saturationPerSecond, durationMs, log } = inputs;
+  const windows: Window[] = [];
+  const samples = new Map<Part, ProcessSample[]>([...SERVICES, 'redis' as const, 'nats' as const].map((name) => [name, []]));
+  const rate = Math.round(saturationPerSecond * LOAD_SHARE);
+  log(`soak: ${rate} calls/s for ${Math.round(durationMs / 60_000)} minutes`);
+  load.setRate(rate);
+  for (let elapsedMs = 0; elapsedMs < durationMs; elapsedMs += SAMPLE_MS) {
+    await delay(SAMPLE_MS);
+    const window = windowOf(load.take());
+    windows.push(window);
+    for (const [name, list] of samples) {
+      const sample = sampleProcess(installation.part(name).pid);
+      if (sample) list.push(sample);
+    }
+    log(`${window.served} served, ${window.shed + window.failed} not, p50 ${window.p50Ms} ms, p99 ${window.p99Ms} ms`);
+  }
+  load.setRate(0);
+  return judge(windows, samples);
+}
+
+function judge(
+  windows: Window[],
+  samples: Map<Part, ProcessSample[]>,
+): Pick<SteadyReport, 'figures' | 'windows' | 'violations'> {
+  const violations: Violation[] = [];
+  const figures: SteadyReport['figures'] = {};
+  const failed = windows.reduce((sum, window) => sum + window.failed + window.shed, 0);
+  figures.failed = failed;
+  if (failed > 0) violations.push({ kind: 'soak', subject: 'calls', expected: '0 failed', actual: String(failed) });
+  const grows = (subject: string, values: number[], limit: (early: number) => number) => {
+    const { early, late } = quarters(values);
+    figures[`${subject}, second quarter`] = Math.round(early);
+    figures[`${subject}, last quarter`] = Math.round(late);
+    if (late > limit(early))
+      violations.push({
+        kind: 'soak',
+        subject,
+        expected: `at most ${Math.round(limit(early))}`,
+        actual: String(Math.round(late)),
+      });
+  };
+  grows(
+    'p99 ms',
+    windows.map(({ p99Ms }) => p99Ms ?? 0),
+    (early) => early * P99_GROWTH_MAX + 5,
+  );
+  for (const [name, list] of samples) {
+    const mebibytes = list.map(({ residentBytes }) => residentBytes / 1024 ** 2);
+    // Redis and NATS hold the calls themselves: the stream's index and the log of the day grow with what they were given.
+    if (name !== 'redis' && name !== 'nats') grows(`${name} MiB`, mebibytes, (early) => early * GROWTH_MAX);
+    grows(
+      `${name} descriptors`,
+      list.map(({ descriptors }) => descriptors),
+      (early) => early + DESCRIPTORS_GROWTH_MAX,
+    );
+  }
+  const merged = windows.slice(Math.floor(windows.length * WARM_UP_SHARE));
+  return { figures, windows: Object.fromEntries(merged.map((window, index) => [`sample ${index + 1}`, window])), violations };
+}
+
+/** Medians of the second and of the last quarter. */
+function quarters(values: number[]): { early: number; late: number } {
+  const quarter = Math.max(1, Math.floor(values.length / 4));
+  return { early: median(values.slice(quarter, 2 * quarter)), late: median(values.slice(-quarter)) };
+}

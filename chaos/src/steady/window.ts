@@ -1,0 +1,38 @@
+import type { CallResult } from './open-load.js';
+
+/** Calls of one stretch of time. */
+export interface Window {
+  calls: number;
+  served: number;
+  shed: number;
+  /** Of those shed. */
+  withRetryAfter: number;
+  failed: number;
+  /** Of those served; null = none was. */
+  p50Ms: number | null;
+  p99Ms: number | null;
+}
+
+export function windowOf(results: readonly CallResult[]): Window {
+  const served = results.filter(({ status }) => status === 200);
+  const shed = results.filter(({ status }) => status === 503 || status === 429);
+  const latencies = served.map(({ latencyMs }) => latencyMs).sort((a, b) => a - b);
+  const rank = (share: number) => {
+    const value = latencies[Math.max(0, Math.ceil(share * latencies.length) - 1)];
+    return value === undefined ? null : Math.round(value * 10) / 10;
+  };
+  return {
+    calls: results.length,
+    served: served.length,
+    shed: shed.length,
+    withRetryAfter: shed.filter(({ hasRetryAfter }) => hasRetryAfter).length,
+    failed: results.length - served.length - shed.length,
+    p50Ms: rank(0.5),
+    p99Ms: rank(0.99),
+  };
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? 0;
+}
