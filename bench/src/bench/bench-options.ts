@@ -1,7 +1,8 @@
 import { parseArgs } from 'node:util';
+import { PEER_NAMES, type PeerName } from './bench.types.js';
 
 export const USAGE =
-  'npm run bench -- [--quick] [--json FILE] [--only json,latency,streams,prompts,memory,scale] [--no-report]';
+  'npm run bench -- [--quick] [--json FILE] [--only json,latency,streams,prompts,memory,scale] [--peers portkey,litellm,bifrost | none] [--streams 200,500] [--memory-calls 200000] [--no-report]';
 
 /** A mistake on the command line or something missing on the machine: a sentence for a person. Exit code 2. */
 export class BenchUnavailable extends Error {}
@@ -18,13 +19,15 @@ export interface Effort {
   memoryCalls: number;
 }
 
-const FULL: Effort = { rounds: 5, roundSeconds: 8, warmUpSeconds: 4, streamCounts: [200, 500], memoryCalls: 200_000 };
-const QUICK: Effort = { rounds: 3, roundSeconds: 3, warmUpSeconds: 2, streamCounts: [200], memoryCalls: 20_000 };
+/** Together under a quarter of an hour with all peers; the quick run takes three to four minutes. */
+const FULL: Effort = { rounds: 5, roundSeconds: 5, warmUpSeconds: 3, streamCounts: [200, 500], memoryCalls: 200_000 };
+const QUICK: Effort = { rounds: 3, roundSeconds: 2, warmUpSeconds: 2, streamCounts: [200], memoryCalls: 20_000 };
 
 export interface BenchOptions {
   isQuick: boolean;
   effort: Effort;
   scenarios: ReadonlySet<Scenario>;
+  peers: ReadonlySet<PeerName>;
   jsonFile: string | null;
   writesReport: boolean;
   /** Folder for a CPU profile of the gateway; null = none is taken. */
@@ -32,14 +35,19 @@ export interface BenchOptions {
 }
 
 export function readBenchOptions(args: string[]): BenchOptions {
-  const { quick = false, json, only, 'no-report': noReport = false, profile } = parseFlags(args);
+  const { quick = false, json, only, 'no-report': noReport = false, profile, ...flags } = parseFlags(args);
+  const effort = { ...(quick ? QUICK : FULL) };
+  if (flags.streams !== undefined) effort.streamCounts = flags.streams.split(',').map((each) => readCount('streams', each));
+  if (flags['memory-calls'] !== undefined) effort.memoryCalls = readCount('memory-calls', flags['memory-calls']);
+  const isPart = only !== undefined || flags.streams !== undefined || flags['memory-calls'] !== undefined;
   return {
     isQuick: quick,
-    effort: quick ? QUICK : FULL,
+    effort,
+    peers: readPeers(flags.peers),
     scenarios: new Set(only === undefined ? SCENARIOS : readScenarios(only)),
     jsonFile: json ?? null,
     // Tables of a part would overwrite those of the whole.
-    writesReport: !noReport && only === undefined,
+    writesReport: !noReport && !isPart,
     profileFolder: profile ?? null,
   };
 }
@@ -48,10 +56,30 @@ function parseFlags(args: string[]) {
   const flag = { type: 'boolean' } as const;
   const text = { type: 'string' } as const;
   try {
-    return parseArgs({ args, options: { quick: flag, json: text, only: text, 'no-report': flag, profile: text } }).values;
+    const options = { quick: flag, json: text, only: text, 'no-report': flag, profile: text } as const;
+    return parseArgs({ args, options: { ...options, peers: text, streams: text, 'memory-calls': text } }).values;
   } catch (error) {
     throw new BenchUnavailable(`${error instanceof Error ? error.message : String(error)} Usage: ${USAGE}`);
   }
+}
+
+function readCount(flag: string, text: string): number {
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 1) throw new BenchUnavailable(`--${flag} wants whole numbers from 1, not ${text}.`);
+  return count;
+}
+
+function readPeers(text: string | undefined): ReadonlySet<PeerName> {
+  if (text === undefined) return new Set(PEER_NAMES);
+  if (text === 'none') return new Set();
+  return new Set(
+    text.split(',').map((name) => {
+      const peer = PEER_NAMES.find((known) => known === name);
+      if (peer === undefined)
+        throw new BenchUnavailable(`--peers knows ${PEER_NAMES.join(', ')} and none, not ${JSON.stringify(name)}.`);
+      return peer;
+    }),
+  );
 }
 
 function readScenarios(text: string): Scenario[] {

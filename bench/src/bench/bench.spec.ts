@@ -2,14 +2,18 @@ import { describe, expect, it } from '@jest/globals';
 import type { BenchReport } from './bench.types.js';
 import { BenchUnavailable, readBenchOptions } from './bench-options.js';
 import { slopeOf } from './measure.js';
+import { percentileOf } from './percentile-of.js';
 import { formatBench } from './report.js';
-import { percentileOf } from './stream-load.js';
 
 const REPORT: BenchReport = {
   startedAt: '2026-11-21T04:00:00.000Z',
   command: 'npm run bench -- --quick',
   machine: { cpu: 'a processor', cores: 2, memoryGb: 24, kernel: '6.1', node: 'v24.21.0', loadAverageBefore: 3.2 },
   isQuick: true,
+  durationSeconds: 180,
+  loadGenerator: 'wrk',
+  versions: { litellm: '1.100.5' },
+  reach: [{ goal: 'throughput', reach: '≥ 0.40', measured: '0.39', isMet: false }],
   notRun: [{ name: 'Portkey', reason: 'npm is not on PATH' }],
   json: {},
   ratioToPassThrough: null,

@@ -1,5 +1,13 @@
 /** Who is measured. `direct` has nothing between client and provider; `passThrough` is the ceiling of anything on Node. */
-export type TargetName = 'direct' | 'passThrough' | 'tensorloop' | 'portkey';
+export type TargetName = 'direct' | 'passThrough' | 'tensorloop' | PeerName;
+
+/** Other gateways, each without its limits and its accounting. */
+export const PEER_NAMES = ['portkey', 'litellm', 'bifrost'] as const;
+export type PeerName = (typeof PEER_NAMES)[number];
+
+export function isPeer(name: TargetName): name is PeerName {
+  return PEER_NAMES.some((peer) => peer === name);
+}
 
 /** One way from the load to the simulated provider. */
 export interface Target {
@@ -9,6 +17,10 @@ export interface Target {
   headerSets: Record<string, string>[];
   /** The process under test; null when there is none. */
   pid: number | null;
+  /** Whether `x_sim` reaches the simulator, which is told the pace of a stream by it. */
+  keepsUnknownFields: boolean;
+  /** What this way calls the model, when it is not its own name. */
+  model?: string;
 }
 
 /** A peer that could not be measured, and why. */
@@ -81,6 +93,14 @@ export interface ScaleOutFigures {
   cpuMicrosPerCallTwo: number;
 }
 
+/** A goal and whether it was met. */
+export interface Reach {
+  goal: string;
+  reach: string;
+  measured: string;
+  isMet: boolean;
+}
+
 export type PerTarget<Figures> = Partial<Record<TargetName, Figures>>;
 
 export interface BenchReport {
@@ -88,6 +108,10 @@ export interface BenchReport {
   command: string;
   machine: { cpu: string; cores: number; memoryGb: number; kernel: string; node: string; loadAverageBefore: number };
   isQuick: boolean;
+  durationSeconds: number;
+  /** What made the load. */
+  loadGenerator: 'wrk' | 'autocannon';
+  versions: Partial<Record<PeerName, string>>;
   notRun: NotRun[];
   json: PerTarget<SaturationFigures>;
   ratioToPassThrough: number | null;
@@ -95,6 +119,8 @@ export interface BenchReport {
   latency: PerTarget<LatencyFigures>;
   streams: { concurrency: number; targets: PerTarget<StreamFigures> }[];
   longPrompts: PerTarget<SaturationFigures>;
+  /** Stated goals beside what was measured; a goal whose scenario did not run is left out. */
+  reach: Reach[];
   memory: MemoryFigures | null;
   scaleOut: ScaleOutFigures | null;
   audit: { requests: number; differences: number };

@@ -14,7 +14,10 @@ try {
   const args = process.argv.slice(2);
   const options = readBenchOptions(args);
   const command = ['npm run bench', ...(args.length > 0 ? ['--', ...args] : [])].join(' ');
-  const report = await runBench(options, command, (line) => process.stderr.write(`${line}\n`));
+  const report = await runBench(options, command, (line) => {
+    const seconds = Math.round(process.uptime()).toString().padStart(4);
+    process.stderr.write(`${seconds} s  ${line}\n`);
+  });
   const text = formatBench(report);
   process.stdout.write(text);
   if (options.writesReport) writeFileSync(REPORT, text);

@@ -1,17 +1,19 @@
-import type {
-  LatencyFigures,
-  LoadResult,
-  MemoryFigures,
-  PerTarget,
-  SaturationFigures,
-  StreamFigures,
-  Target,
+import {
+  isPeer,
+  type LatencyFigures,
+  type LoadResult,
+  type MemoryFigures,
+  type PerTarget,
+  type SaturationFigures,
+  type StreamFigures,
+  type Target,
 } from './bench.types.js';
 import type { Effort } from './bench-options.js';
 import { cpuMicros, rssBytes } from './cpus.js';
+import { runLoad } from './load.js';
+import { percentileOf } from './percentile-of.js';
 import type { Rig } from './rig.js';
-import { CHUNK_MS, percentileOf, runStreams, STREAM_CHUNKS, type StreamLoadResult } from './stream-load.js';
-import { runLoad } from './wrk.js';
+import { CHUNK_MS, runStreams, STREAM_CHUNKS, type StreamLoadResult } from './stream-load.js';
 
 export const CONNECTIONS = 32;
 const MEGABYTE = 1024 * 1024;
@@ -102,7 +104,7 @@ function summarise(rounds: Round[]): SaturationFigures {
   };
 }
 
-/** Everybody gets half of what we serve at saturation; Portkey, which cannot serve that, half of its own. */
+/** Everybody gets half of what we serve at saturation; peers that cannot serve that get half of their own. */
 export async function measureLatency(
   bench: Bench,
   saturation: PerTarget<SaturationFigures>,
@@ -112,7 +114,8 @@ export async function measureLatency(
   for (let round = 0; round < bench.effort.rounds; round++) {
     let direct: LoadResult | null = null;
     for (const target of bench.targets) {
-      const perSecond = target.name === 'portkey' ? Math.min(ours, (saturation.portkey?.callsPerSecond ?? 0) / 2) : ours;
+      const own = (saturation[target.name]?.callsPerSecond ?? 0) / 2;
+      const perSecond = isPeer(target.name) ? Math.max(1, Math.min(ours, own)) : ours;
       const pauseMs = (CONNECTIONS / perSecond) * 1_000;
       const seconds = bench.effort.roundSeconds;
       const load = await runLoad({
@@ -149,8 +152,7 @@ export async function measureStreams(bench: Bench, concurrency: number): Promise
   const figures: PerTarget<StreamFigures> = {};
   let direct: StreamLoadResult | null = null;
   for (const target of bench.targets) {
-    // It takes unknown fields out of the body, so the simulator would not know the pace and send all at once.
-    if (target.name === 'portkey') continue;
+    if (!target.keepsUnknownFields) continue;
     const before = target.pid === null ? 0 : cpuMicros(target.pid);
     const load = await runStreams(target, concurrency);
     const micros = target.pid === null ? null : cpuMicros(target.pid) - before;

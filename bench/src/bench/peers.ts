@@ -1,102 +1,101 @@
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { findOnPath } from '@tensorloop/servers/launcher';
 import { ManagedServer } from '@tensorloop/servers/managed-server';
-import type { NotRun, Target } from './bench.types.js';
+import { type NotRun, PEER_NAMES, type PeerName, type Target } from './bench.types.js';
+import { bifrost } from './bifrost.js';
 import { otherCpus, pin, TESTED_CPU } from './cpus.js';
-
-const ROOT = join(import.meta.dirname, '../../..');
-const CACHE = join(ROOT, '.cache', 'bench');
-const PORTKEY = '@portkey-ai/gateway@1.15.2';
-const INSTALL_MS_MAX = 120_000;
+import { litellm } from './litellm.js';
+import type { PeerCommand, PeerRecipe } from './peers.types.js';
+import { portkey } from './portkey.js';
 
 export interface Peers {
   targets: Target[];
   servers: ManagedServer[];
   notRun: NotRun[];
+  /** Of those that run. */
+  versions: Partial<Record<PeerName, string>>;
 }
 
-/** Starts the pass-through and the peers that can be had, all in front of the same simulator. */
-export async function startPeers(upstreamUrl: string, folder: string): Promise<Peers> {
+export interface PeersWanted {
+  upstreamUrl: string;
+  folder: string;
+  wanted: ReadonlySet<PeerName>;
+  say: (line: string) => void;
+}
+
+const RECIPES: Record<PeerName, PeerRecipe> = { portkey, litellm, bifrost };
+
+/** Starts the pass-through and the peers that are wanted and can be had, all in front of the same simulator. */
+export async function startPeers(options: PeersWanted): Promise<Peers> {
+  const { upstreamUrl, folder } = options;
   const passThrough = await startProgram({
     name: 'pass-through',
-    folder,
-    args: (port) => [join(import.meta.dirname, 'pass-through.js'), upstreamUrl, String(port)],
+    folder: join(folder, 'pass-through'),
+    probePath: '/',
+    command: (port) => ({
+      file: process.execPath,
+      args: [join(import.meta.dirname, 'pass-through.js'), upstreamUrl, String(port)],
+      env: { NODE_ENV: 'production' },
+    }),
   });
+  const bare = { headerSets: [{ authorization: 'Bearer none' }], keepsUnknownFields: true };
   const peers: Peers = {
     targets: [
-      { name: 'direct', url: upstreamUrl, headerSets: [{ authorization: 'Bearer none' }], pid: null },
-      {
-        name: 'passThrough',
-        url: passThrough.url,
-        headerSets: [{ authorization: 'Bearer none' }],
-        pid: passThrough.pid,
-      },
+      { ...bare, name: 'direct', url: upstreamUrl, pid: null },
+      { ...bare, name: 'passThrough', url: passThrough.url, pid: passThrough.pid },
     ],
     servers: [passThrough],
-    notRun: [
-      { name: 'LiteLLM', reason: 'this harness does not install it yet' },
-      { name: 'Bifrost', reason: 'this harness does not install it yet' },
-    ],
+    notRun: [],
+    versions: {},
   };
-  await addPortkey(peers, upstreamUrl, folder);
+  for (const name of PEER_NAMES) await addPeer(peers, RECIPES[name], options);
   return peers;
 }
 
-async function addPortkey(peers: Peers, upstreamUrl: string, folder: string): Promise<void> {
+async function addPeer(peers: Peers, recipe: PeerRecipe, { upstreamUrl, folder, wanted, say }: PeersWanted): Promise<void> {
+  const { name, product, version } = recipe;
+  if (!wanted.has(name)) {
+    peers.notRun.push({ name: product, reason: 'left out by --peers' });
+    return;
+  }
   try {
-    const main = installPortkey();
+    say(`${product} ${version}: installing what is missing`);
+    const installed = recipe.install();
+    const own = join(folder, name);
     const server = await startProgram({
-      name: 'portkey',
-      folder,
-      args: (port) => ['--import', join(import.meta.dirname, 'portkey-shim.js'), main, '--headless', `--port=${port}`],
+      name,
+      folder: own,
+      probePath: recipe.probePath,
+      command: (port) => recipe.command({ installed, port, folder: own, upstreamUrl }),
     });
     peers.servers.push(server);
-    const headers = { authorization: 'Bearer none', 'x-portkey-provider': 'openai' };
-    peers.targets.push({
-      name: 'portkey',
-      url: server.url,
-      headerSets: [{ ...headers, 'x-portkey-custom-host': `${upstreamUrl}/v1` }],
-      pid: server.pid,
-    });
+    const { headers, ...rest } = recipe.target(upstreamUrl);
+    peers.targets.push({ ...rest, name, url: server.url, headerSets: [headers], pid: server.pid });
+    peers.versions[name] = version;
   } catch (error) {
-    peers.notRun.push({
-      name: 'Portkey',
-      reason: error instanceof Error ? (error.message.split('\n')[0] as string) : String(error),
-    });
+    const [reason = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
+    say(`${product} is not run: ${reason}`);
+    peers.notRun.push({ name: product, reason });
   }
-}
-
-/** Into .cache, by npm itself, once. Scripts of the package are not run. */
-function installPortkey(): string {
-  const folder = join(CACHE, 'portkey');
-  const main = join(folder, 'node_modules/@portkey-ai/gateway/build/start-server.js');
-  if (existsSync(main)) return main;
-  const npm = findOnPath('npm');
-  if (npm === null) throw new Error('npm is not on PATH');
-  mkdirSync(folder, { recursive: true });
-  const args = ['install', '--prefix', folder, '--ignore-scripts', '--omit=dev', '--no-audit', '--no-fund', PORTKEY];
-  const { status, stderr } = spawnSync(npm, args, { encoding: 'utf8', timeout: INSTALL_MS_MAX });
-  if (status !== 0 || !existsSync(main))
-    throw new Error(`npm could not install ${PORTKEY}: ${stderr.trim().split('\n').at(-1)}`);
-  return main;
 }
 
 interface Program {
   name: string;
   folder: string;
-  args: (port: number) => string[];
+  probePath: string;
+  command: (port: number) => PeerCommand;
 }
 
-async function startProgram({ name, folder, args }: Program): Promise<ManagedServer> {
+async function startProgram({ name, folder, probePath, command }: Program): Promise<ManagedServer> {
   const server = await ManagedServer.start({
     name,
-    folder: join(folder, name),
+    folder,
     stopSignal: 'SIGTERM',
-    command: (port) => ({ file: process.execPath, args: args(port), env: { PATH: process.env.PATH, NODE_ENV: 'production' } }),
+    command: (port) => {
+      const { env, ...rest } = command(port);
+      return { ...rest, env: { PATH: process.env.PATH, ...env } };
+    },
     probe: async (port) => {
-      const response = await fetch(`http://127.0.0.1:${port}/`);
+      const response = await fetch(`http://127.0.0.1:${port}${probePath}`);
       await response.arrayBuffer();
       if (!response.ok) throw new Error(`${name} answered ${response.status}`);
     },

@@ -1,11 +1,13 @@
 import type { BenchReport, TargetName } from './bench.types.js';
 
-const ORDER: TargetName[] = ['direct', 'passThrough', 'tensorloop', 'portkey'];
+const ORDER: TargetName[] = ['direct', 'passThrough', 'tensorloop', 'portkey', 'litellm', 'bifrost'];
 const LABELS: Record<TargetName, string> = {
   direct: 'direct to the upstream',
   passThrough: 'bare node:http + undici pass-through',
   tensorloop: '**TensorLoop**, everything on',
-  portkey: 'Portkey gateway 1.15.2 (no keys, limits or accounting)',
+  portkey: 'Portkey gateway (no keys, limits or accounting)',
+  litellm: 'LiteLLM proxy, one worker (no keys, no database)',
+  bifrost: 'Bifrost (no stores, no accounting)',
 };
 /** Other work than ours on the machine when the bench began. */
 const SHARED_LOAD = 0.5;
@@ -29,20 +31,31 @@ function rowsOf<Figures>(figures: Partial<Record<TargetName, Figures>>, cells: (
 
 /** docs/performance.md, whole. */
 export function formatBench(report: BenchReport): string {
-  return `${[intro(report), saturation(report), latency(report), streams(report), longPrompts(report), memory(report), ending(report)].filter(Boolean).join('\n\n')}\n`;
+  return `${[intro(report), reach(report), saturation(report), latency(report), streams(report), longPrompts(report), memory(report), ending(report)].filter(Boolean).join('\n\n')}\n`;
 }
 
-function intro({ startedAt, command, machine, isQuick }: BenchReport): string {
+function reach({ reach: rows }: BenchReport): string {
+  const cells = rows.map(({ goal, reach: wanted, measured, isMet }) => [goal, wanted, measured, isMet ? 'met' : '**not met**']);
+  return `## Reach\n\n${table(['', 'reach', 'measured', ''], cells)}`;
+}
+
+function peerVersions({ versions }: BenchReport): string {
+  const named = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
+  return named.length === 0 ? '' : ` Peers: ${named.join(', ')}.`;
+}
+
+function intro(report: BenchReport): string {
+  const { startedAt, command, machine, isQuick, durationSeconds, loadGenerator } = report;
   const shared =
     machine.loadAverageBefore > SHARED_LOAD
       ? ` **The machine was shared with other work during this run** (load average ${machine.loadAverageBefore} before it began): absolute figures are too low, and so are TensorLoop's ratios, because its calls cross between processes more often and wait for a core each time. CPU per call suffers least.`
       : '';
   return `# Performance
 
-Written by \`${command}\` on ${startedAt.slice(0, 16).replace('T', ' ')} UTC${isQuick ? ' (quick run)' : ''}. Machine: ${machine.cores} cores of ${machine.cpu}, ${machine.memoryGb} GB, Linux ${machine.kernel}, Node ${machine.node}.${shared}
+Written by \`${command}\` on ${startedAt.slice(0, 16).replace('T', ' ')} UTC${isQuick ? ' (quick run)' : ''} in ${durationSeconds} seconds. Machine: ${machine.cores} cores of ${machine.cpu}, ${machine.memoryGb} GB, Linux ${machine.kernel}, Node ${machine.node}.${peerVersions(report)}${shared}
 
 Everything runs on one machine, target after target in alternating rounds; figures are medians. The process under test is
-pinned to core 0; the load (wrk), the simulated provider, Redis, NATS, PostgreSQL and metering share the rest, the last two at a lower
+pinned to core 0; the load (${loadGenerator}), the simulated provider, Redis, NATS, PostgreSQL and metering share the rest, the last two at a lower
 priority because there they have no core of their own. TensorLoop runs as it is shipped: keys, rate and budget checks, holds, both
 journal records on disk before the byte they guard, one acknowledged event per call, metering booking them into PostgreSQL. The
 others do none of that.`;
@@ -87,7 +100,7 @@ function latency({ latency: figures }: BenchReport): string {
   if (rows.length === 0) return '';
   return `## Added latency at half of saturation
 
-Everyone is offered half of what TensorLoop serves at saturation; Portkey half of its own. Added = above the direct way in the same round.
+Everyone is offered half of what TensorLoop serves at saturation; peers that serve less, half of their own. Added = above the direct way in the same round.
 
 ${table(['', 'calls/s', 'p50 ms', 'p99 ms', 'added p50', 'added p99'], rows)}`;
 }
@@ -118,7 +131,7 @@ function streams(report: BenchReport): string {
     return `### ${concurrency} at a time\n\n${table(heads, rows)}`;
   });
   if (parts.length === 0) return '';
-  return `## Streams of 64 chunks, one every 20 ms\n\nWithout Portkey: it takes unknown fields out of the body, so the simulated provider cannot be told to keep a pace.\n\n${parts.join('\n\n')}`;
+  return `## Streams of 64 chunks, one every 20 ms\n\nWithout Portkey: it takes unknown fields out of the body, so the simulated provider cannot be told to keep a pace. The added time\nof 200 streams includes what the load itself waits for its core; the direct row has that too.\n\n${parts.join('\n\n')}`;
 }
 
 function longPrompts(report: BenchReport): string {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { runAudit } from '../audit/run-audit.js';
 import type { BenchReport, PerTarget, SaturationFigures, Target } from './bench.types.js';
 import type { BenchOptions } from './bench-options.js';
+import { loadGenerator } from './load.js';
 import {
   type Bench,
   longBody,
@@ -14,28 +15,35 @@ import {
   shortBody,
 } from './measure.js';
 import { pinBench, startPeers } from './peers.js';
+import { reachOf } from './reach.js';
 import { Rig } from './rig.js';
 import { measureScaleOut } from './scale-out.js';
-import { requireWrk } from './wrk.js';
 
 const FOLDER = join(import.meta.dirname, '../../..', '.data', 'bench-load');
 const GIGABYTE = 1024 ** 3;
 const AUDIT_QUIET_MS_MAX = 120_000;
 
 export async function runBench(options: BenchOptions, command: string, say: (line: string) => void): Promise<BenchReport> {
-  requireWrk();
+  const generator = loadGenerator();
+  const startedMs = performance.now();
   const machine = describeMachine();
   mkdirSync(FOLDER, { recursive: true });
   say('starting servers, services and peers');
   pinBench();
   const rig = await Rig.start(options.profileFolder);
   try {
-    const peers = await startPeers(rig.peersUpstreamUrl, FOLDER);
+    const peers = await startPeers({ upstreamUrl: rig.peersUpstreamUrl, folder: FOLDER, wanted: options.peers, say });
     try {
       const [gateway] = rig.gateways;
       if (gateway === undefined) throw new Error('no gateway was started');
       const headerSets = rig.keys.map((key) => ({ authorization: `Bearer ${key}` }));
-      const ours: Target = { name: 'tensorloop', url: gateway.url, headerSets, pid: gateway.pid };
+      const ours: Target = {
+        name: 'tensorloop',
+        url: gateway.url,
+        headerSets,
+        pid: gateway.pid,
+        keepsUnknownFields: true,
+      };
       const bench = { rig, targets: [...peers.targets, ours], effort: options.effort, folder: FOLDER, say };
       const figures = await measureAll(bench, ours, options);
       say('auditing what was served');
@@ -45,8 +53,12 @@ export async function runBench(options: BenchOptions, command: string, say: (lin
         command,
         machine,
         isQuick: options.isQuick,
+        durationSeconds: Math.round((performance.now() - startedMs) / 1_000),
+        loadGenerator: generator,
+        versions: peers.versions,
         notRun: peers.notRun,
         ...figures,
+        reach: reachOf({ ...figures, audit }),
         audit,
       };
     } finally {
@@ -57,7 +69,10 @@ export async function runBench(options: BenchOptions, command: string, say: (lin
   }
 }
 
-type Figures = Omit<BenchReport, 'startedAt' | 'command' | 'machine' | 'isQuick' | 'notRun' | 'audit'>;
+type Figures = Pick<
+  BenchReport,
+  'json' | 'ratioToPassThrough' | 'ratioToPortkey' | 'latency' | 'streams' | 'longPrompts' | 'memory' | 'scaleOut'
+>;
 
 async function measureAll(bench: Bench, ours: Target, { scenarios, effort }: BenchOptions): Promise<Figures> {
   const { say } = bench;

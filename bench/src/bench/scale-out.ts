@@ -1,7 +1,7 @@
 import type { LoadResult, ScaleOutFigures, Target } from './bench.types.js';
 import { cpuMicros, otherCpus, pin, TESTED_CPU } from './cpus.js';
+import { runLoad } from './load.js';
 import { type Bench, CONNECTIONS, saturate, shortBody } from './measure.js';
-import { runLoad } from './wrk.js';
 
 /**
  * One gateway, then two on one Redis. On a machine of two cores the second shares its core with the load and the servers, so

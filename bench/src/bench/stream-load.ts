@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 import type { Target } from './bench.types.js';
-import { CHAT_PATH } from './wrk.js';
+import { CHAT_PATH } from './load.types.js';
 
 export const STREAM_CHUNKS = 64;
 export const CHUNK_MS = 20;
@@ -36,15 +36,9 @@ export async function runStreams(target: Target, concurrency: number): Promise<S
   return result;
 }
 
-/** Nearest rank: a value that was really measured; 0 when there is none. */
-export function percentileOf(values: readonly number[], share: number): number {
-  const sorted = Float64Array.from(values).sort();
-  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0;
-}
-
 function requestText(target: Target, index: number): string {
   const body = JSON.stringify({
-    model: 'gpt-4o-mini',
+    model: target.model ?? 'gpt-4o-mini',
     stream: true,
     max_tokens: STREAM_CHUNKS,
     messages: [{ role: 'user', content: 'Count to sixty-four.' }],

@@ -1,37 +1,14 @@
-import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { findOnPath } from '@tensorloop/servers/launcher';
-import type { LoadResult, Target } from './bench.types.js';
-import { BenchUnavailable } from './bench-options.js';
+import type { LoadResult } from './bench.types.js';
 import { otherCpus } from './cpus.js';
+import { CALL_TIMEOUT_SECONDS, CHAT_PATH, type Load } from './load.types.js';
+import { outputOf } from './output-of.js';
 
-export const CHAT_PATH = '/v1/chat/completions';
-/** wrk and the gateway keep time to the millisecond; a slower answer than this counts as failed. */
-const CALL_TIMEOUT_SECONDS = 10;
 const RESULT = /^BENCH (.*)$/m;
 
-export interface Load {
-  target: Target;
-  body: string;
-  connections: number;
-  seconds: number;
-  /** Mean pause of a connection between two calls; 0 = none, as fast as it goes. */
-  pauseMs: number;
-  /** Where the script may be written. */
-  folder: string;
-}
-
-export function requireWrk(): void {
-  for (const program of ['wrk', 'taskset']) {
-    if (findOnPath(program) === null) {
-      throw new BenchUnavailable(`The bench needs ${program}; on Debian: apt-get install wrk util-linux.`);
-    }
-  }
-}
-
 /** Loads a target from a process of its own, on the cores that the process under test does not have. */
-export async function runLoad(load: Load): Promise<LoadResult> {
+export async function runWrk(load: Load): Promise<LoadResult> {
   const script = join(load.folder, `${new URL(load.target.url).port}.lua`);
   writeFileSync(script, luaScript(load));
   const args = ['-c', otherCpus(), 'wrk', '-t1', `-c${load.connections}`, `-d${load.seconds}s`];
@@ -79,16 +56,4 @@ end
 /** Texts here are ASCII; a Lua string in brackets takes them as they are. */
 function lua(text: string): string {
   return `[==[${text}]==]`;
-}
-
-function outputOf(file: string, args: string[]): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-    let output = '';
-    child.stdout.on('data', (chunk: Buffer) => {
-      output += chunk.toString();
-    });
-    child.once('error', reject);
-    child.once('close', () => resolve(output));
-  });
 }
