@@ -10,6 +10,7 @@ describe('the command line', () => {
       scenario: 'mixed',
       only: null,
       jsonFile: null,
+      docs: false,
       keep: false,
     });
   });

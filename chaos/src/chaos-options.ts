@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 export const SCENARIOS = ['mixed', 'soak', 'overload'] as const;
 export type Scenario = (typeof SCENARIOS)[number];
 
-export const USAGE = `npm run chaos -- [--minutes M] [--seed S] [--scenario ${SCENARIOS.join('|')}|"<kind of fault>"] [--json FILE] [--keep]`;
+export const USAGE = `npm run chaos -- [--minutes M] [--seed S] [--scenario ${SCENARIOS.join('|')}|"<kind of fault>"] [--json FILE] [--docs] [--keep]`;
 
 const MINUTES_DEFAULT = 5;
 const MINUTES_MAX = 24 * 60;
@@ -21,6 +21,8 @@ export interface ChaosOptions {
   /** Only faults whose kind contains this; null = all. */
   only: string | null;
   jsonFile: string | null;
+  /** The figures are written into docs/reliability.md. */
+  docs: boolean;
   /** Evidence stays although nothing was found. */
   keep: boolean;
 }
@@ -37,14 +39,16 @@ export function readOptions(args: string[], randomSeed: number): ChaosOptions {
     scenario: scenario ?? 'mixed',
     only: scenario ? null : named,
     jsonFile: flags.json ?? null,
+    docs: flags.docs ?? false,
     keep: flags.keep ?? false,
   };
 }
 
 function parseFlags(args: string[]) {
   const text = { type: 'string' } as const;
+  const flag = { type: 'boolean' } as const;
   try {
-    const options = { minutes: text, seed: text, scenario: text, json: text, keep: { type: 'boolean' } } as const;
+    const options = { minutes: text, seed: text, scenario: text, json: text, docs: flag, keep: flag } as const;
     return parseArgs({ args, options }).values;
   } catch (error) {
     throw new ChaosUnavailable(`${error instanceof Error ? error.message : String(error)} Usage: ${USAGE}`);

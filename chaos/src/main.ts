@@ -1,6 +1,7 @@
 /** `npm run chaos`: kills everything in turn, and asks afterwards whether a call was lost, doubled, or went past a limit. */
 import { writeFileSync } from 'node:fs';
 import { type ChaosOptions, ChaosUnavailable, readOptions } from './chaos-options.js';
+import { writeReliabilityPage } from './report/reliability-page.js';
 import { formatSteady } from './report/steady-summary.js';
 import { formatSummary } from './report/summary.js';
 import { bigintAsText } from './round.js';
@@ -15,6 +16,7 @@ const say = (text: string) => void process.stderr.write(`${text}\n`);
 async function run(options: ChaosOptions): Promise<{ text: string; report: object; violations: number }> {
   if (options.scenario === 'mixed') {
     const report = await runChaos(options, say);
+    if (options.docs) writeReliabilityPage(report);
     return { text: formatSummary(report), report, violations: report.violations };
   }
   const report = await runSteadyScenario(options, say);

@@ -1,0 +1,126 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { makeTestFolder, removeTestFolder } from '@tensorloop/testing/test-folder';
+import type { FaultOutcome } from '../faults/fault.types.js';
+import { client, T0 } from '../oracle/oracle.fixture.js';
+import type { RoundReport } from '../round.types.js';
+import { availabilityOf, mergeRows } from './availability.js';
+import { writeReliabilityPage } from './reliability-page.js';
+import { formatSummary, summarise } from './summary.js';
+
+function fault(kind: string, atMs: number, lastsMs: number): FaultOutcome {
+  const injectedAtMs = T0 + atMs;
+  const plan = { id: 1, atMs, kind, target: 'gateway-1', holdMs: lastsMs, detail: {} };
+  return { plan, injectedAtMs, endedAtMs: injectedAtMs + lastsMs, healedAtMs: injectedAtMs + lastsMs + 100, problem: null };
+}
+const at = (atMs: number, changes = {}) =>
+  client({ sentAtMs: T0 + atMs, headAtMs: T0 + atMs + 20, endedAtMs: T0 + atMs + 50, ...changes });
+const refused = (atMs: number, changes = {}) => at(atMs, { status: 503, ending: 'refused', ...changes });
+
+describe('availability', () => {
+  it('counts what began while a fault lasted, and how long it took until both gateways answered again', () => {
+    const records = [
+      at(0),
+      refused(1_100),
+      at(1_200, { gateway: 'gateway-2' }),
+      at(1_300, { status: 429, ending: 'refused' }),
+      at(2_300, { gateway: 'gateway-2' }),
+      at(2_500),
+    ];
+    expect(availabilityOf([fault('kill gateway', 1_000, 1_000)], records)).toEqual([
+      {
+        kind: 'kill gateway',
+        faults: 1,
+        alone: 1,
+        calls: 3,
+        failed: 1,
+        failedElsewhere: 0,
+        refusedMsP50: 50,
+        refusedMsMax: 50,
+        recoverMsP50: 520,
+        recoverMsMax: 520,
+      },
+    ]);
+  });
+
+  it('leaves out faults that overlap, and failures of calls that lived to see the next one', () => {
+    const faults = [fault('a', 1_000, 1_000), fault('b', 1_500, 100), fault('c', 10_000, 1_000), fault('d', 20_000, 1_000)];
+    const records = [
+      refused(1_600),
+      at(10_500, { ending: 'broken', endedAtMs: T0 + 20_500 }),
+      refused(20_500, { gateway: 'gateway-2' }),
+    ];
+    const rows = availabilityOf(faults, records);
+    expect(
+      rows.map(({ kind, alone, calls, failed, failedElsewhere }) => [kind, alone, calls, failed, failedElsewhere]),
+    ).toEqual([
+      ['a', 0, 0, 0, 0],
+      ['b', 0, 0, 0, 0],
+      ['c', 1, 0, 0, 0],
+      ['d', 1, 1, 1, 1],
+    ]);
+    const [, , , d] = mergeRows([rows, rows]);
+    expect(d).toMatchObject({ faults: 2, calls: 2, failed: 2 });
+  });
+});
+
+describe('what is said at the end', () => {
+  const round: RoundReport = {
+    seed: 7,
+    durationMs: 60_000,
+    faults: { 'kill gateway': 2 },
+    failPointsFired: { 'metering.after_commit=kill': 1 },
+    faultProblems: ['kill NATS nats: no'],
+    findings: ['FINDING: slow'],
+    calls: 10,
+    answered: 8,
+    refused: 1,
+    failed: 1,
+    left: 0,
+    booked: 8,
+    estimated: 1,
+    chargedNanoUsd: 5n,
+    servedForNobody: 1,
+    lost: 1,
+    doubled: 0,
+    overshoot: 0,
+    violations: [{ kind: 'lost', subject: 'call x', expected: 'one usage row', actual: 'none' }],
+    availability: [],
+    quiescenceMs: 1_000,
+    folder: '/evidence',
+  };
+  const report = summarise(
+    [round, { ...round, seed: 8, violations: [], lost: 0, folder: null }],
+    7,
+    'npm run chaos -- --seed 7',
+  );
+
+  it('names every violation, its evidence, and how to see it again', () => {
+    const text = formatSummary(report);
+    for (const part of [
+      'VIOLATION lost: 1',
+      'call x: expected one usage row, found none',
+      '/evidence',
+      '20 calls: 1 lost',
+      'Again: npm run chaos -- --seed 7',
+    ])
+      expect(text).toContain(part);
+    expect(report).toMatchObject({ faultsTotal: 4, minutes: 2, violations: 1 });
+  });
+
+  it('is written between the marks of the page, and nowhere else', () => {
+    const folder = makeTestFolder('page');
+    const page = join(folder, 'page.md');
+    writeFileSync(page, 'before\n<!-- chaos:begin x -->\nold\n<!-- chaos:end -->\nafter\n');
+    writeReliabilityPage(report, page);
+    writeReliabilityPage(report, page);
+    const text = readFileSync(page, 'utf8');
+    expect(text).toMatch(/^before\n<!-- chaos:begin x -->\n[\s\S]*4 faults over 2 minutes[\s\S]*<!-- chaos:end -->\nafter\n$/);
+    expect(text).not.toContain('old');
+    expect(text.match(/1 lost/g)).toHaveLength(1);
+    writeFileSync(page, 'no marks');
+    expect(() => writeReliabilityPage(report, page)).toThrow('no marks');
+    removeTestFolder(folder);
+  });
+});
