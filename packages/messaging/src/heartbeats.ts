@@ -30,6 +30,8 @@ export interface HeartbeatOptions {
   /** Another gateway beats under this id. No beat follows: both would answer for each other's holds. */
   onTaken?: (error: GatewayIdTakenError) => void;
   intervalMs?: number;
+  /** Unix milliseconds. What a beat says of time is shown to people and compared with nothing but other beats of its sender. */
+  clock?: () => number;
 }
 
 export class GatewayIdTakenError extends Error {
@@ -47,7 +49,8 @@ export class GatewayIdTakenError extends Error {
  * beat is older than FENCE_AFTER_MS must assume so.
  */
 export class Heartbeat {
-  private readonly startedAtMs = Date.now();
+  private readonly clock: () => number;
+  private readonly startedAtMs: number;
   private readonly timer: NodeJS.Timeout;
   private confirmedAtMs = 0;
   private isBeating = false;
@@ -58,6 +61,8 @@ export class Heartbeat {
   private revision = 0;
 
   constructor(private readonly options: HeartbeatOptions) {
+    this.clock = options.clock ?? Date.now;
+    this.startedAtMs = this.clock();
     this.timer = setInterval(() => this.beat(), options.intervalMs ?? HEARTBEAT_MS);
     this.timer.unref();
     this.beat();
@@ -100,7 +105,7 @@ export class Heartbeat {
 
   private async put(): Promise<void> {
     const { connection, gatewayId } = this.options;
-    const beatAtMs = Date.now();
+    const beatAtMs = this.clock();
     const { startedAtMs, instanceId } = this;
     const beat: GatewayHeartbeat = { v: 1, gatewayId, startedAtMs, beatAtMs, instanceId, journalId: this.journalId };
     this.bucket ??= (await ensureBuckets(connection)).gateways;

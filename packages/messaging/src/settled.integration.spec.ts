@@ -112,6 +112,19 @@ describe('messages between metering and gateways', () => {
     await heartbeat.leave();
   });
 
+  it.each([-2 * FENCE_AFTER_MS, 2 * FENCE_AFTER_MS])(
+    'a gateway whose clock is off by %i ms lives while it beats, and is fenced when it does not',
+    async (skewMs) => {
+      const heartbeat = startHeartbeat({ connection, gatewayId: 'skewed', intervalMs: 20, clock: () => Date.now() + skewMs });
+      await poll(async () => heartbeat.lastBeatAtMs > 0, { timeoutMs: 5_000, failure: 'no beat' });
+      expect(await listLiveGateways(connection)).toHaveLength(1);
+      await heartbeat.stop();
+      const isFenced = async () => (await listLiveGateways(connection, 50)).length === 0;
+      await poll(isFenced, { timeoutMs: 5_000, failure: 'not fenced' });
+      await heartbeat.leave();
+    },
+  );
+
   describe('a gateway id', () => {
     let heartbeats: Heartbeat[];
     let taken: string[];
@@ -165,6 +178,21 @@ describe('messages between metering and gateways', () => {
       await untilTaken();
       expect(taken).toEqual(['original']);
     });
+
+    it.each([-5_000, 5_000])(
+      'stays with one of two where a journal was copied to a machine whose clock is off by %i ms',
+      async (skewMs) => {
+        const original = beatAs('original', { journalId: 'one' });
+        await untilBeating(original);
+        const copy = beatAs('copy', { journalId: 'one', clock: () => Date.now() + skewMs });
+        await untilTaken();
+        const survivor = taken[0] === 'original' ? copy : original;
+        const beatAtMs = survivor.lastBeatAtMs;
+        const isBeating = async () => survivor.lastBeatAtMs > beatAtMs;
+        await poll(isBeating, { timeoutMs: 5_000, failure: 'nobody beats any more' });
+        expect(taken).toHaveLength(1);
+      },
+    );
 
     it('is kept after its entry was lost', async () => {
       const only = beatAs('only', { journalId: 'one' });

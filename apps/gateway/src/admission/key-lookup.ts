@@ -23,7 +23,7 @@ export class KeyLookup {
   /** `projected`: Redis holds the key's projection now. */
   lookUp(accountTag: string, keyHash: string): Promise<KeyLookupResult> {
     const absentUntilMs = this.absent.get(keyHash);
-    if (absentUntilMs !== undefined && Date.now() < absentUntilMs) return Promise.resolve('absent');
+    if (absentUntilMs !== undefined && performance.now() < absentUntilMs) return Promise.resolve('absent');
     const running = this.running.get(keyHash);
     if (running !== undefined) return running;
     if (this.running.size >= LOOKUPS_MAX) return Promise.resolve('unavailable');
@@ -38,7 +38,7 @@ export class KeyLookup {
     this.absent.delete(keyHash);
     if (reply.found) return 'projected';
     if (this.absent.size >= ABSENT_ENTRIES_MAX) this.absent.delete(this.absent.keys().next().value as string);
-    this.absent.set(keyHash, Date.now() + ABSENT_TTL_MS);
+    this.absent.set(keyHash, performance.now() + ABSENT_TTL_MS);
     return 'absent';
   }
 }

@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { AdmissionClient } from '@tensorloop/admission/admission-client';
 import { RecentAdmissions } from '@tensorloop/admission/recent-admissions';
 import { NatsLink } from '@tensorloop/messaging/connection';
+import { CLOCK, type Clock } from '@tensorloop/nest-kit/clock';
 import { LOGGER } from '@tensorloop/nest-kit/logging';
 import { RpcClient } from '@tensorloop/nest-kit/rpc';
 import type { Logger } from '@tensorloop/observability/logger';
@@ -35,7 +36,18 @@ import { TokenEstimator } from '../usage/token-estimator.service.js';
 import { GatewayLifetime } from './gateway-lifetime.js';
 import { TakenId } from './taken-id.js';
 
-type WiringTuple = [JournalHome, NatsLink, ModelStore, Shipper, SettleAcks, EpochRecovery, Reassertions, TakenId, Logger];
+type WiringTuple = [
+  JournalHome,
+  NatsLink,
+  ModelStore,
+  Shipper,
+  SettleAcks,
+  EpochRecovery,
+  Reassertions,
+  TakenId,
+  Clock,
+  Logger,
+];
 type RecoveryTuple = [Reassertions, OwnerlessHolds, AdmissionClient, TakenId];
 type StateTuple = [JournalHome, Journal, DiskGuard, Capacity, BootRecovery, NatsWiring, NatsLink, RpcClient];
 type ServingTuple = [
@@ -67,11 +79,12 @@ type LifetimeTuple = [...StateTuple, ...RecoveryTuple, ...ServingTuple];
     { provide: TakenId, inject: [LOGGER], useFactory: (logger: Logger) => new TakenId(logger) },
     {
       provide: NatsWiring,
-      inject: [JournalHome, NatsLink, ModelStore, Shipper, SettleAcks, EpochRecovery, Reassertions, TakenId, LOGGER],
-      useFactory: (...[home, link, models, shipper, acks, epochs, reassertions, takenId, logger]: WiringTuple) => {
+      inject: [JournalHome, NatsLink, ModelStore, Shipper, SettleAcks, EpochRecovery, Reassertions, TakenId, CLOCK, LOGGER],
+      useFactory: (...[home, link, models, shipper, acks, epochs, reassertions, takenId, clock, logger]: WiringTuple) => {
         const { gatewayId, journalId } = home;
         const onTaken = takenId.onTaken;
-        return new NatsWiring({ gatewayId, journalId, link, models, shipper, acks, epochs, reassertions, onTaken, logger });
+        const parts = { link, models, shipper, acks, epochs, reassertions, clock, logger };
+        return new NatsWiring({ gatewayId, journalId, onTaken, ...parts });
       },
     },
     {

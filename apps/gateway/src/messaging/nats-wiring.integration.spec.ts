@@ -31,6 +31,7 @@ beforeEach(() => {
   wiring = new NatsWiring({
     gatewayId: GATEWAY,
     journalId: 'journal',
+    clock: Date.now,
     link,
     models: { setCatalogue: () => undefined, setPriceBook: () => undefined },
     shipper: {

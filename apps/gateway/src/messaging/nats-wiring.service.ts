@@ -10,6 +10,7 @@ import { createPublisher, type JetStreamPublisher } from '@tensorloop/messaging/
 import { serveReassert, subscribeSettled } from '@tensorloop/messaging/settled';
 import { watchSnapshot } from '@tensorloop/messaging/snapshots';
 import { ensureRequestsStream, jetstreamManager } from '@tensorloop/messaging/streams';
+import type { Clock } from '@tensorloop/nest-kit/clock';
 import type { Logger } from '@tensorloop/observability/logger';
 import type { ModelStore } from '../models/model-store.service.js';
 import type { EpochRecovery } from '../recovery/epoch-recovery.service.js';
@@ -31,6 +32,7 @@ export interface NatsWiringParts {
   reassertions: Pick<Reassertions, 'all'>;
   /** Another gateway beats under this one's id. Called at most once. */
   onTaken: (error: GatewayIdTakenError) => void;
+  clock: Clock;
   logger: Logger;
 }
 
@@ -103,6 +105,7 @@ export class NatsWiring {
       journalId,
       onTaken,
       onProblem,
+      clock: this.parts.clock,
       onBeat: () => this.beaten(connection, onProblem),
     });
     await this.ensureStream(connection);

@@ -158,12 +158,14 @@ export abstract class Answer implements RoutedAnswer, Ticking {
     this.call.endAttempt(this.status, null);
     const { accepted, trace } = this.call.options;
     trace.span.set('tensorloop.outcome', outcome);
+    const latencyMs = this.call.elapsedMs();
     const ending = {
       outcome,
       ...counted,
       httpStatus: exit.httpStatus,
-      completedAtMs: Date.now(),
-      latencyMs: this.call.elapsedMs(),
+      // By the clock that stamped the admission: this machine's may differ, and a call would end before it began.
+      completedAtMs: accepted.admittedAtMs + Math.round(latencyMs),
+      latencyMs,
       firstByteMs: this.call.firstByteMs,
       attempts: this.call.attempts,
     };

@@ -1,3 +1,4 @@
+import type { Clock } from '@tensorloop/nest-kit/clock';
 import type { Journal } from '../journal/journal.service.js';
 import type { JournalEntry } from '../journal/journal.types.js';
 import type { CallSettler } from '../settlement/call-settler.service.js';
@@ -15,6 +16,7 @@ export interface BootRecoveryParts {
   settler: CallSettler;
   shipper: Shipper;
   writes: RedisWrites;
+  clock: Clock;
 }
 
 /** Settles what the last run of this gateway left behind: nothing is lost, and nothing that was journalled stays held. */
@@ -38,14 +40,15 @@ export class BootRecovery {
 
   /** A call cut by this gateway's own death is charged what the last durable progress record counted (DESIGN "Who pays what"). */
   private async closeDied({ accepted, progress }: JournalEntry): Promise<void> {
-    const completedAtMs = Date.now();
+    // Redis's clock stamped the admission, and Redis may not be there to be asked: a call does not end before it began.
+    const completedAtMs = Math.max(this.parts.clock(), accepted.admittedAtMs);
     await this.parts.settler.finish(accepted, {
       outcome: 'gateway_died',
       usage: progress ?? {},
       estimated: true,
       httpStatus: progress === null ? INTERNAL_ERROR : OK,
       completedAtMs,
-      latencyMs: Math.max(0, completedAtMs - accepted.admittedAtMs),
+      latencyMs: completedAtMs - accepted.admittedAtMs,
       firstByteMs: null,
       attempts: [],
     });

@@ -3,6 +3,7 @@ import { AdmissionClient } from '@tensorloop/admission/admission-client';
 import { AdmissionView } from '@tensorloop/admission/admission-view';
 import { RecentAdmissions } from '@tensorloop/admission/recent-admissions';
 import { NatsLink } from '@tensorloop/messaging/connection';
+import { CLOCK, type Clock } from '@tensorloop/nest-kit/clock';
 import { LOGGER } from '@tensorloop/nest-kit/logging';
 import type { Logger } from '@tensorloop/observability/logger';
 import { Metrics } from '@tensorloop/observability/metrics';
@@ -24,7 +25,7 @@ import { OwnerlessHolds } from './ownerless-holds.service.js';
 import { Reassertions } from './reassertions.service.js';
 
 type EpochTuple = [JournalHome, AdmissionClient, Journal, InFlight, RecentAdmissions, RedisClock, NatsLink, Logger];
-type BootTuple = [Journal, CallSettler, Shipper, RedisWrites];
+type BootTuple = [Journal, CallSettler, Shipper, RedisWrites, Clock];
 type ReassertionTuple = [EpochRecovery, Journal, RedisWrites, Logger];
 type OwnerlessTuple = [JournalHome, Journal, RedisWrites, AdmissionView, RedisClock, NatsLink, Metrics, Logger];
 
@@ -83,9 +84,9 @@ function createOwnerlessHolds(
     },
     {
       provide: BootRecovery,
-      inject: [Journal, CallSettler, Shipper, RedisWrites],
-      useFactory: (...[journal, settler, shipper, writes]: BootTuple) =>
-        new BootRecovery({ journal, settler, shipper, writes }),
+      inject: [Journal, CallSettler, Shipper, RedisWrites, CLOCK],
+      useFactory: (...[journal, settler, shipper, writes, clock]: BootTuple) =>
+        new BootRecovery({ journal, settler, shipper, writes, clock }),
     },
     {
       provide: Reassertions,

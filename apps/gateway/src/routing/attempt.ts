@@ -44,7 +44,7 @@ export class Attempt implements AnswerHandler {
     this.status = status;
     this.flow = flow;
     const nowMs = this.route.parts.nowMs();
-    const cooldown = cooldownMs(status, headers, Date.now());
+    const cooldown = cooldownMs(status, headers);
     if (cooldown > 0) this.state.coolDown(cooldown, nowMs);
     // A probe has told what it was sent to find out; its stream may last for minutes.
     if (!isIll(status) && this.state.circuit.stateAt(nowMs) === 'half_open') this.endCircuit('worked');

@@ -39,16 +39,23 @@ export function isIll(status: number): boolean {
   return ILL.has(status);
 }
 
-/** For how long the deployment asked to be left alone: 0 = it did not. `retry-after` is seconds or a date (RFC 9110 §10.2.3). */
-export function cooldownMs(status: number, headers: Headers, nowMs: number): number {
+/**
+ * For how long the deployment asked to be left alone: 0 = it did not. `retry-after` is seconds or a date (RFC 9110 §10.2.3),
+ * and a date counts from the answer's own `date`: the provider's clock is not ours.
+ */
+export function cooldownMs(status: number, headers: Headers): number {
   if (status !== 429 && status !== 503) return 0;
   const exact = numberOf(headers['retry-after-ms']);
   if (exact !== null) return bounded(exact);
   const after = headers['retry-after'];
   const seconds = numberOf(after);
   if (seconds !== null) return bounded(seconds * MS_PER_SECOND);
-  const date = typeof after === 'string' ? Date.parse(after) : Number.NaN;
-  return Number.isNaN(date) ? 0 : bounded(date - nowMs);
+  const waitMs = dateOf(after) - dateOf(headers.date);
+  return Number.isNaN(waitMs) ? 0 : bounded(waitMs);
+}
+
+function dateOf(header: string | string[] | undefined): number {
+  return typeof header === 'string' ? Date.parse(header) : Number.NaN;
 }
 
 function numberOf(header: string | string[] | undefined): number | null {
