@@ -6,6 +6,7 @@ import { waitUntil } from '@tensorloop/testing/wait-until';
 import { FORM_TYPE, type FormPart, formBody, silentWav } from '../test/form.js';
 import { GatewayFixture, type TestKey, testModel } from '../test/gateway-fixture.js';
 import { ScriptedProvider } from '../test/scripted-provider.js';
+import { DRAIN_BYTES_MAX } from './proxy/answer.js';
 
 const START_TIMEOUT_MS = 30_000;
 /** In nano-USD, by the prices below: 40,000 USD for a million pictures, 15 for characters, 100 for seconds. */
@@ -31,6 +32,7 @@ beforeAll(async () => {
     serving('odd-painter', 'images.generations', { baseUrl: scripted.at('odd') }),
     serving('unpriced-painter', 'images.generations'),
     serving('speaker', 'audio.speech'),
+    serving('loud-speaker', 'audio.speech', { baseUrl: scripted.at('loud') }),
     serving('unpriced-speaker', 'audio.speech'),
     serving('listener', 'audio.transcriptions', { upstreamModel: 'whisper-large' }),
     serving('gpt-transcribe-test', 'audio.transcriptions'),
@@ -57,6 +59,7 @@ beforeAll(async () => {
       'gpt-image-test': { input: '2.00', output_image: '8.00' },
       'unpriced-painter': tokens,
       speaker: { character: '15' },
+      'loud-speaker': { character: '15' },
       'unpriced-speaker': tokens,
       listener: { audio_second: '100' },
       'azure-listener': { audio_second: '100' },
@@ -213,6 +216,20 @@ describe('speech', () => {
     expect(response.status).toBe(status);
     const { event } = await settled(response);
     expect(event).toMatchObject({ outcome, chargeNanoUsd: '0', usage: {} });
+  });
+
+  it('is charged in full when its client leaves, however long the answer that nobody hears', async () => {
+    const leave = new AbortController();
+    const answer = Buffer.alloc(DRAIN_BYTES_MAX + 1_000_000);
+    scripted.on('loud', (res) => {
+      leave.abort();
+      res.writeHead(200, { 'content-type': 'audio/wav' }).end(answer);
+    });
+    const body = { model: 'loud-speaker', voice: 'alloy', input: 'hello' };
+    await expect(post('/audio/speech', body, { signal: leave.signal })).rejects.toThrow();
+    const requestId = String(scripted.received('loud')[0]?.headers['x-request-id']);
+    const event = await fixture.eventOf(requestId);
+    expect(event).toMatchObject({ outcome: 'client_aborted', chargeNanoUsd: (5n * CHARACTER).toString() });
   });
 
   it('of a model without a price for characters is refused and never free', async () => {

@@ -53,6 +53,14 @@ describe('the token estimator', () => {
     expect(await estimator.count('responses.stream', Buffer.from(delta('hel') + delta('lo world')))).toBe(2);
   });
 
+  it('counts what describes a picture and what was heard, and never the bytes of pictures and sound', async () => {
+    expect(await estimator.count('images.prompt', json({ prompt: 'hello world' }))).toBe(2);
+    expect(await estimator.count('images.answer', json({ data: [{ b64_json: 'hello' }] }))).toBe(0);
+    expect(await estimator.count('transcriptions.prompt', Buffer.from('hello world'))).toBe(0);
+    expect(await estimator.count('transcriptions.answer', json({ text: 'hello world' }))).toBe(2);
+    expect(await estimator.count('transcriptions.answer', Buffer.from('hello world'))).toBe(2);
+  });
+
   it('survives anything that is no JSON', async () => {
     expect(await estimator.count('chat.answer', Buffer.from('{{{'))).toBe(0);
     expect(await estimator.count('chat.stream', Buffer.from('data: {"choices": 4}\n\n'))).toBe(0);
