@@ -2,6 +2,9 @@ import { z } from 'zod';
 import { endpointSchema } from './endpoint.js';
 import { modelIdSchema, unixMsSchema } from './identity.js';
 
+/** Tokenizers that gateways can count with. */
+export const TOKENIZERS = ['o200k_base'] as const;
+
 export const PROVIDERS = ['openai', 'azure-openai', 'anthropic'] as const;
 
 /** One way to serve a model. `credential` names what the gateway resolves locally (`env:OPENAI_API_KEY`); null = none sent. */
@@ -45,6 +48,11 @@ export const modelSchema = z.object({
   /** Tokens the provider's chat template may add to a prompt beyond its bytes: fixed part, and per message. */
   overheadTokens: z.number().int().nonnegative(),
   overheadTokensPerMessage: z.number().int().nonnegative(),
+  /**
+   * The tokenizer that every deployment of the model is known to use, of which the gateway has a copy: near a limit the texts of a
+   * prompt are then counted instead of bounded by their bytes. Absent or null = not known, and never guessed.
+   */
+  tokenizer: z.enum(TOKENIZERS).nullish(),
   /** Worst-case tokens of one image given by reference; null = images are refused. */
   imageTokensMax: z.number().int().positive().nullable(),
   isRetired: z.boolean(),

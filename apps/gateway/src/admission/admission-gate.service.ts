@@ -7,6 +7,7 @@ import {
 } from '@tensorloop/admission/admission.types';
 import type { AdmissionClient } from '@tensorloop/admission/admission-client';
 import type { RecentAdmissions } from '@tensorloop/admission/recent-admissions';
+import type { NanoUsd } from '@tensorloop/kernel/money';
 import { type ApiError, apiError, isApiError, unavailable } from '../errors/api-error.types.js';
 import type { EpochRecovery } from '../recovery/epoch-recovery.service.js';
 import type { RedisWrites } from '../settlement/redis-writes.service.js';
@@ -14,11 +15,14 @@ import type { InFlight } from './in-flight.service.js';
 import type { KeyLookup } from './key-lookup.js';
 import type { Quote } from './quote.service.js';
 import type { RedisClock } from './redis-clock.service.js';
-import { type FinalRefusal, refusalError } from './refusals.service.js';
+import { type FinalRefusal, isMoneyRefusal, left, refusalError } from './refusals.service.js';
 import type { TotalsLookup, TotalsWanted } from './totals-lookup.js';
 
-/** Rounds of asking Redis for one call: lost epoch, unknown key, unknown totals and a moved price, each once, and a spare. */
-export const ROUNDS_MAX = 6;
+/**
+ * Rounds of asking Redis for one call: lost epoch, unknown key, unknown totals, a moved price and a counted prompt, each once,
+ * and a spare.
+ */
+export const ROUNDS_MAX = 7;
 const RETRY_SECONDS = 1;
 
 export interface KeyIdentity {
@@ -26,12 +30,16 @@ export interface KeyIdentity {
   keyHash: string;
 }
 
+/** The worst case at the price in force at that instant. */
+export type QuoteAt = (redisNowMs: number) => Quote | ApiError;
+
 export interface AdmissionAsk {
   key: KeyIdentity;
   requestId: string;
   model: string;
-  /** The worst case at the price in force at that instant. */
-  quoteAt: (redisNowMs: number) => Quote | ApiError;
+  quoteAt: QuoteAt;
+  /** Asked once when the worst case does not fit into what is left: a closer bound, or null when there is none. */
+  quoteCloser?: (refusal: { leftNanoUsd: NanoUsd; nowMs: number }) => Promise<QuoteAt | null>;
 }
 
 export interface GateParts {
@@ -80,6 +88,12 @@ function isBalanceSpent(refusal: Refusal): refusal is BalanceRefusal {
   return refusal.reason === 'insufficient_balance' || refusal.reason === 'balance_held';
 }
 
+/** Only where money is what is lacking: counting tokens helps against no other limit. */
+async function closerQuote({ quoteCloser }: AdmissionAsk, refusal: FinalRefusal): Promise<QuoteAt | null> {
+  if (quoteCloser === undefined || !isMoneyRefusal(refusal)) return null;
+  return quoteCloser({ leftNanoUsd: left(refusal.limit), nowMs: refusal.nowMs });
+}
+
 function unknownKey(): ApiError {
   return apiError('invalid_api_key', 'This API key does not exist.');
 }
@@ -93,25 +107,28 @@ export class AdmissionGate {
 
   async admit<Call>(ask: AdmissionAsk, onAdmitted: OnAdmitted<Call>): Promise<Call | ApiError> {
     const { clock } = this.parts;
-    let quote = ask.quoteAt(clock.nowMs());
+    let { quoteAt } = ask;
+    let quote = quoteAt(clock.nowMs());
     let isBalanceFresh = false;
+    let isClosest = false;
     for (let round = 0; round < ROUNDS_MAX; round++) {
       if (isApiError(quote)) return quote;
       const answer = await this.askOnce(ask, quote, onAdmitted);
       if ('call' in answer) return answer.call;
       if ('error' in answer) return answer.error;
       const { refusal } = answer;
-      if (refusal.reason === 'price_moved') quote = ask.quoteAt(refusal.nowMs);
+      if (refusal.reason === 'price_moved') quote = quoteAt(refusal.nowMs);
       else if (refusal.reason === 'unknown_epoch' || refusal.reason === 'unknown_key' || refusal.reason === 'unknown_scope') {
         const problem = await this.fetchMissing(ask.key, refusal);
         if (problem !== null) return problem;
-      } else if (isBalanceSpent(refusal) && !isBalanceFresh) {
-        isBalanceFresh = true;
-        // A grant that was made since is news to Redis only when somebody asks.
-        const { accountId, nowMs } = refusal;
-        if (!(await this.refreshBalance({ accountTag: ask.key.accountTag, accountId, askedAtMs: nowMs })))
-          return refusalError(refusal, quote, ask.model);
-      } else return refusalError(refusal satisfies FinalRefusal, quote, ask.model);
+      } else if (isBalanceSpent(refusal) && !isBalanceFresh && (await this.hasNewBalance(ask, refusal))) isBalanceFresh = true;
+      else {
+        const closer = isClosest ? null : await closerQuote(ask, refusal);
+        if (closer === null) return refusalError(refusal satisfies FinalRefusal, quote, ask.model);
+        isClosest = true;
+        quoteAt = closer;
+        quote = quoteAt(refusal.nowMs);
+      }
     }
     return stateUnknown();
   }
@@ -144,6 +161,11 @@ export class AdmissionGate {
   /** Asks for grants that Redis has not heard of; true = there was news. */
   refreshBalance(wanted: Omit<TotalsWanted, 'scopes'>): Promise<boolean> {
     return this.parts.totals.learnBalance(wanted);
+  }
+
+  /** A grant that was made since is news to Redis only when somebody asks. */
+  private hasNewBalance({ key }: AdmissionAsk, { accountId, nowMs }: BalanceRefusal): Promise<boolean> {
+    return this.refreshBalance({ accountTag: key.accountTag, accountId, askedAtMs: nowMs });
   }
 
   private async askOnce<Call>(

@@ -29,6 +29,10 @@ export type FinalRefusal = Extract<
 >;
 type MoneyRefusal = Extract<FinalRefusal, { limit: LimitState }>;
 
+export function isMoneyRefusal(refusal: FinalRefusal): refusal is MoneyRefusal {
+  return 'limit' in refusal && typeof refusal.limit === 'object';
+}
+
 export function left({ limitNanoUsd, spentNanoUsd, heldNanoUsd }: LimitState): NanoUsd {
   const rest = limitNanoUsd - spentNanoUsd - heldNanoUsd;
   return rest > 0n ? rest : 0n;

@@ -5,6 +5,7 @@ import { failPoint } from '@tensorloop/nest-kit/fail-points';
 import type { Tracing } from '@tensorloop/observability/tracing';
 import type { AdmissionGate, KeyIdentity } from '../admission/admission-gate.service.js';
 import { admissionMarks } from '../admission/admission-marks.service.js';
+import { type ExactQuoteParts, exactQuote } from '../admission/exact-quote.service.js';
 import { affordableTokens, type Quote, quoteCall } from '../admission/quote.service.js';
 import { budgetHeaders, extraLimitHeaders, goDuration } from '../admission/refusals.service.js';
 import type { KeyHasher } from '../auth/key-hasher.service.js';
@@ -67,7 +68,12 @@ interface Asking extends Arrival {
 
 /** The data path of every call, from the bearer to the hand-over to its answer. What differs is in its endpoint. */
 export class InferenceCalls {
-  constructor(private readonly parts: InferenceParts) {}
+  private readonly exact: ExactQuoteParts;
+
+  constructor(private readonly parts: InferenceParts) {
+    const { models, answers } = parts;
+    this.exact = { models, count: (body) => answers.estimator.countExactly(body) };
+  }
 
   async handle(
     endpoint: Endpoint,
@@ -105,6 +111,7 @@ export class InferenceCalls {
         requestId: asking.requestId,
         model: model.id,
         quoteAt: (nowMs) => quoteCall(this.parts.models, { model, request }, nowMs),
+        quoteCloser: (refusal) => exactQuote(this.exact, { model, request, body }, refusal),
       },
       (admission, quote) => this.open(asking, admission, quote),
     );

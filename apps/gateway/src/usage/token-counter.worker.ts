@@ -11,9 +11,24 @@ export interface CountJob {
   bytes: Uint8Array;
 }
 
+/** Tests run this file from the sources, where no path ending in .js is to be found. */
+const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+const { countPlainTexts }: typeof import('./plain-texts.js') = await import(
+  new URL(`./plain-texts.${extension}`, import.meta.url).href
+);
+
+/** A chat body whose plain texts are to be counted for certain, not estimated. */
+export interface ExactJob {
+  id: number;
+  kind: 'chat.exact';
+  bytes: Uint8Array;
+}
+
 export interface CountResult {
   id: number;
   tokens: number;
+  /** Of an exact count: the bytes of the texts that were counted. */
+  textBytes?: number;
 }
 
 /** Per message and per answer OpenAI's chat template adds about three tokens. */
@@ -185,6 +200,11 @@ function tokensOf({ kind, bytes }: CountJob): number {
   }
 }
 
-parentPort?.on('message', (job: CountJob) => {
-  parentPort?.postMessage({ id: job.id, tokens: tokensOf(job) } satisfies CountResult);
+function resultOf(job: CountJob | ExactJob): CountResult {
+  if (job.kind !== 'chat.exact') return { id: job.id, tokens: tokensOf(job) };
+  return { id: job.id, ...countPlainTexts(new TextDecoder().decode(job.bytes)) };
+}
+
+parentPort?.on('message', (job: CountJob | ExactJob) => {
+  parentPort?.postMessage(resultOf(job));
 });
