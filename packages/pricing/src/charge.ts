@@ -6,7 +6,7 @@ import { RATE_PER_NANO_USD, scaledRate } from './price-version.js';
 /** One dimension of one call's charge. `unitPrice` is the price book's own text, USD per million units. */
 export interface ChargeLine {
   dimension: Dimension;
-  /** Tokens. */
+  /** In tokens unless the dimension says otherwise. */
   quantity: number;
   unitPrice: string;
   amountNanoUsd: NanoUsd;
