@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { REQUEST_REFUSED_SUBJECT } from '@tensorloop/contracts/subjects';
 import { NatsLink } from '@tensorloop/messaging/connection';
+import { CLOCK, type Clock } from '@tensorloop/nest-kit/clock';
 import { Metrics } from '@tensorloop/observability/metrics';
 import { JournalModule } from '../journal/journal.module.js';
 import { JournalHome } from '../journal/journal-home.service.js';
@@ -12,15 +13,15 @@ import { RefusalEvents } from './refusal-events.service.js';
   providers: [
     {
       provide: RefusalEvents,
-      inject: [JournalHome, NatsLink, Metrics],
-      useFactory: (home: JournalHome, link: NatsLink, metrics: Metrics) => {
+      inject: [JournalHome, NatsLink, Metrics, CLOCK],
+      useFactory: (...[home, link, metrics, clock]: [JournalHome, NatsLink, Metrics, Clock]) => {
         const dropped = metrics.counter({
           name: 'tensorloop_gateway_refusals_untold_total',
           help: 'Refused calls of known keys that the activity will not show.',
         });
         return new RefusalEvents({
           gatewayId: home.gatewayId,
-          nowMs: Date.now,
+          nowMs: clock,
           tell: (refused) => {
             // A client that is reconnecting would gather messages without a bound.
             if (!link.isConnected || link.current === null) return false;

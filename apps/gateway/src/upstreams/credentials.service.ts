@@ -28,7 +28,7 @@ export class Credentials {
 
   constructor(
     private readonly readEnvironment: ReadEnvironment,
-    private readonly now: () => number = Date.now,
+    private readonly now: () => number = () => performance.now(),
   ) {}
 
   /** The secret, or null when the reference points at nothing here. */
