@@ -74,6 +74,7 @@ describe('the model catalogue', () => {
       );
       const offered = applied?.models.filter(({ isRetired }) => !isRetired) ?? [];
       expect(offered.map(({ id }) => id)).toEqual(['gpt-4o-mini', 'house-model']);
+      expect(offered.map(({ tokenizer }) => tokenizer)).toEqual(['o200k_base', null]);
       expect(offered[0]?.deployments).toEqual([
         expect.objectContaining({ id: 'azure', provider: 'azure-openai', apiVersion: '2025-01-01', priority: 1, weight: 1 }),
         expect.objectContaining({ id: 'openai', weight: 3, concurrencyMax: 10, queueMax: 20, baseUrl: 'http://one.test/v1' }),
@@ -114,6 +115,7 @@ models:
     contextTokens: 128000
     maxOutputTokens: 16384
     aliases: [small]
+    tokenizer: o200k_base
     deployments:
       - { id: openai, provider: openai, baseUrl: "${baseUrl}", credential: env:OPENAI_API_KEY, weight: 3, concurrencyMax: 10, queueMax: 20 }
       - id: azure

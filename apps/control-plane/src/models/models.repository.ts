@@ -15,11 +15,12 @@ export class ModelsRepository {
       orderBy: { id: 'asc' },
       include: { deployments: { orderBy: { id: 'asc' }, omit: { modelId: true } } },
     });
-    return rows.map(({ createdAt, endpoints, deployments, ...model }) => ({
+    return rows.map(({ createdAt, endpoints, tokenizer, deployments, ...model }) => ({
       ...model,
       createdAtMs: createdAt.getTime(),
       // Checked against the contract before they are published.
       endpoints: endpoints as Model['endpoints'],
+      tokenizer: tokenizer as Model['tokenizer'],
       deployments: deployments.map((deployment): Deployment => deploymentSchema.parse(deployment)),
     }));
   }
@@ -45,7 +46,7 @@ export class ModelsRepository {
 }
 
 async function writeModel(tx: ControlTransaction, { deployments, createdAtMs, ...model }: Model): Promise<void> {
-  const row = { ...model, createdAt: new Date(createdAtMs) };
+  const row = { ...model, tokenizer: model.tokenizer ?? null, createdAt: new Date(createdAtMs) };
   await tx.model.upsert({ where: { id: model.id }, create: row, update: row });
   for (const deployment of deployments) {
     const placed = { ...deployment, modelId: model.id };
