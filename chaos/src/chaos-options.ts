@@ -18,7 +18,7 @@ export interface ChaosOptions {
   isMinutesGiven: boolean;
   seed: number;
   scenario: Scenario;
-  /** Only faults whose kind contains this; null = all. */
+  /** Only faults whose kind contains this, or one of these where it has commas; null = all. */
   only: string | null;
   jsonFile: string | null;
   /** The figures are written into docs/reliability.md. */

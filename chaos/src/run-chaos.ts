@@ -20,7 +20,8 @@ const THINK_MS = 120;
 /** Rounds until the minutes are over. Round k of seed S is round 1 of seed S + k − 1. */
 export async function runChaos(options: ChaosOptions, log: (text: string) => void): Promise<ChaosReport> {
   const { minutes, seed, only } = options;
-  const kinds = only === null ? ALL_FAULTS : ALL_FAULTS.filter(({ kind }) => kind.includes(only));
+  const kinds =
+    only === null ? ALL_FAULTS : ALL_FAULTS.filter(({ kind }) => only.split(',').some((part) => kind.includes(part.trim())));
   if (kinds.length === 0) {
     throw new ChaosUnavailable(`There is no fault "${only}"; there are: ${ALL_FAULTS.map(({ kind }) => kind).join(', ')}.`);
   }

@@ -85,7 +85,7 @@ async function restore(context: FaultContext): Promise<void> {
   await withNats(installation, async (connection) => {
     const manager = await jetstreamManager(connection);
     await manager.consumers.delete(REQUESTS_STREAM, METERING_CONSUMER);
-    await Promise.all(METERINGS.map((name) => startAgain(context, name)));
+    await startMeterings(context, { isReplaying: true });
     const isCaughtUp = async () => {
       const info = await manager.consumers.info(REQUESTS_STREAM, METERING_CONSUMER);
       return info.num_pending === 0 && info.num_ack_pending === 0;
@@ -93,6 +93,17 @@ async function restore(context: FaultContext): Promise<void> {
     await poll(isCaughtUp, { timeoutMs: BACKLOG_TIMEOUT_MS, failure: 'metering did not catch up after the restore' });
   });
   await flush(installation.part('redis').url);
+  await startMeterings(context, { isReplaying: false });
+}
+
+/** While it replays, metering's totals are not yet what they were: nobody may be told of them. */
+async function startMeterings(context: FaultContext, { isReplaying }: { isReplaying: boolean }): Promise<void> {
+  for (const name of METERINGS) {
+    const environment = context.installation.environments.of(name);
+    if (isReplaying) environment.REPLAYING = 'true';
+    else delete environment.REPLAYING;
+  }
+  await Promise.all(METERINGS.map((name) => startAgain(context, name)));
 }
 
 /** With owners and modes: the server runs as another user. */
