@@ -27,8 +27,9 @@ afterEach(async () => {
 }, SETUP_TIMEOUT_MS);
 afterAll(() => world?.stop(), SETUP_TIMEOUT_MS);
 
+/** Resolves once it takes messages: until then it may still set the consumer's ack_wait to what it is in production. */
 async function spawnMetering(environment: Record<string, string> = {}) {
-  const metering = await startSource(MAIN, { ...world.environment, LOG_LEVEL: 'info', ...environment }, 'listening');
+  const metering = await startSource(MAIN, { ...world.environment, LOG_LEVEL: 'info', ...environment }, 'consuming');
   stops.push(() => metering.stop('SIGKILL'));
   return metering;
 }
@@ -64,6 +65,28 @@ describe.each(listFailPoints('metering'))('metering at %s', (point) => {
       const all = [...first, ...second];
       await waitUntil(() => all.every((event) => ears.has(event.requestId)), { timeoutMs: 20_000, what: 'every settle-ack' });
       expect(await readSums(world, [tenant.accountId])).toEqual(sumsOf(chargeOf(all), all.length));
+    },
+    TEST_TIMEOUT_MS,
+  );
+});
+
+describe('two replicas whose clocks are ten seconds apart', () => {
+  it(
+    'book what gateways of either time send, and quarantine nothing for its time',
+    async () => {
+      await Promise.all(['-5000', '5000'].map((CLOCK_SKEW_MS) => spawnMetering({ CLOCK_SKEW_MS })));
+      const tenant = newTenant();
+      const ears = new SettledEars(world, tenant.accountTag);
+      const nowMs = Date.now();
+      const events = Array.from({ length: CALLS_PER_WAVE }, (_, index) =>
+        newEvent({ tenant, gatewayId: tenant.accountTag, admittedAtMs: nowMs + (index % 2 === 0 ? -5_000 : 5_000) }),
+      );
+      await publish(world, ...events);
+      await waitUntil(() => events.every((event) => ears.has(event.requestId)), {
+        timeoutMs: 10_000,
+        what: 'every settle-ack',
+      });
+      expect(await readSums(world, [tenant.accountId])).toEqual(sumsOf(chargeOf(events), events.length));
     },
     TEST_TIMEOUT_MS,
   );
