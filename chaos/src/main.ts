@@ -34,3 +34,5 @@ try {
   process.stderr.write(`The chaos suite cannot run. ${text}\n`);
   process.exitCode = EXIT_UNAVAILABLE;
 }
+// A socket to a part that was killed can outlive everything else here, and would keep the process.
+process.exit();
