@@ -60,6 +60,16 @@ function isSilence(err: unknown): err is Error {
   return err instanceof Error && err.message === 'Query read timeout';
 }
 
+/**
+ * A prepared statement that a migration changed the meaning of ("cached plan must not change result type"), or that a pooler
+ * lost. It would fail on this connection for ever.
+ */
+const STALE_STATEMENT_CODES = new Set(['0A000', '26000']);
+
+function hasStaleStatement(err: unknown): err is Error {
+  return err instanceof Error && 'code' in err && STALE_STATEMENT_CODES.has(String(err.code));
+}
+
 /** Runs `work` in a transaction; rolls back when it throws. A connection that cannot even roll back is thrown away. */
 export async function withTransaction<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
   const client = await pool.connect();
@@ -78,6 +88,7 @@ export async function withTransaction<T>(pool: pg.Pool, work: (client: pg.PoolCl
     // Nobody answers on it: asking for a rollback would only wait as long again. The server ends what it lost sight of.
     if (isSilence(err)) broken = err;
     else await client.query('ROLLBACK').catch(markBroken);
+    if (hasStaleStatement(err)) broken = err;
     throw err;
   } finally {
     client.off('error', markBroken);

@@ -5,6 +5,9 @@ import { Pause } from './pause.js';
 export const BATCH_MESSAGES_MAX = 500;
 /** Wait for company after the first message of a batch: what a lone call pays at low load. */
 export const BATCH_LINGER_MS = 10;
+/** After a batch of at least BUSY_BATCH_MESSAGES the next one waits longer: what a batch costs as such is shared by more calls. */
+export const BUSY_BATCH_MESSAGES = 50;
+export const BUSY_LINGER_MS = 40;
 /** Pull requests are renewed this often; the server's idle heartbeats in between reveal a lost consumer. */
 const PULL_EXPIRES_MS = 10_000;
 const PULL_IDLE_HEARTBEAT_MS = 2_000;
@@ -52,7 +55,7 @@ export interface BatchConsumerOptions {
 
 /**
  * Runs a durable pull consumer in batches, one batch at a time. While the handler works the next batch gathers, so under
- * load batches grow by themselves; at rest a message waits BATCH_LINGER_MS at most.
+ * load batches grow by themselves; at rest a message waits BATCH_LINGER_MS at most, and BUSY_LINGER_MS while many come.
  *
  * Held in this process: at most one batch with the handler, one gathering and one in the client library. The order of the
  * stream is kept except across redeliveries.
@@ -64,6 +67,7 @@ export class BatchConsumer {
   private handling: JsMsg[] = [];
   private messages: ConsumerMessages | null = null;
   private isStopping = false;
+  private isBusy = false;
   private failuresInRow = 0;
   private readonly arrived = new Pause();
   private readonly taken = new Pause();
@@ -140,7 +144,8 @@ export class BatchConsumer {
       while (!this.isStopping) {
         if (this.gathering.length === 0) await this.arrived.sleep(PULL_EXPIRES_MS);
         if (this.gathering.length === 0) continue;
-        if (this.gathering.length < this.messagesMax) await this.arrived.sleep(this.lingerMs);
+        if (this.gathering.length < this.messagesMax)
+          await this.arrived.sleep(this.isBusy ? Math.max(this.lingerMs, BUSY_LINGER_MS) : this.lingerMs);
         if (!this.isStopping) await this.handleBatch();
       }
       for (const message of this.gathering) message.nak();
@@ -153,6 +158,7 @@ export class BatchConsumer {
   private async handleBatch(): Promise<void> {
     this.handling = this.gathering;
     this.gathering = [];
+    this.isBusy = this.handling.length >= BUSY_BATCH_MESSAGES;
     this.taken.wake();
     try {
       await this.options.handler(this.handling.map(toBatchMessage));
@@ -201,7 +207,10 @@ function toBatchMessage(message: JsMsg): BatchMessage {
   return {
     subject: message.subject,
     data: message.data,
-    headers: message.headers,
+    // Parsed only for who asks: the booking itself does not.
+    get headers() {
+      return message.headers;
+    },
     sequence: message.seq,
     deliveryCount: message.info.deliveryCount,
     storedAtMs: Number(message.timestampNanos / NANOSECONDS_PER_MS),

@@ -6,6 +6,7 @@ import { uuid7Time } from '@tensorloop/kernel/uuid7';
 import { z } from 'zod';
 import { scopesOf } from '../usage/usage.types.js';
 import { hashEvent } from './event-hash.rules.js';
+import { isPlainEvent } from './event-shape.rules.js';
 import type { Rejection, SettleTarget, Verdict } from './ingest.types.js';
 import { priceCall } from './price-call.rules.js';
 
@@ -25,11 +26,13 @@ export interface JudgeContext {
 /** Decides what one message is: a call to book, or something to quarantine and why. Never throws. */
 export function judge(data: Uint8Array, ctx: JudgeContext): Verdict {
   const json = parseJson(data);
+  if (isPlainEvent(json)) return judgeEvent(json, ctx);
   const parsed = requestCompletedSchema.safeParse(json);
-  if (!parsed.success) {
-    return { target: readTarget(json), rejection: { reason: 'invalid', detail: describeInvalid(json, parsed.error) } };
-  }
-  const event = parsed.data;
+  if (parsed.success) return judgeEvent(parsed.data, ctx);
+  return { target: readTarget(json), rejection: { reason: 'invalid', detail: describeInvalid(json, parsed.error) } };
+}
+
+function judgeEvent(event: RequestCompleted, ctx: JudgeContext): Verdict {
   const target = targetOf(event);
   const rejection = checkTime(event, ctx.nowMs) ?? checkScopes(event);
   if (rejection) return { target: { ...target, account: null }, rejection };

@@ -21,19 +21,18 @@ const INSERT_CHARGES = `
 @Injectable()
 export class LedgerRepository {
   async insertTransactions(tx: Tx, postings: readonly Posting[]): Promise<void> {
-    await tx.query(INSERT_TRANSACTIONS, [
-      postings.map((posting) => posting.accountId),
-      postings.map((posting) => posting.transactionId),
-    ]);
+    const values = [postings.map((posting) => posting.accountId), postings.map((posting) => posting.transactionId)];
+    await tx.query({ name: 'insert_transactions', text: INSERT_TRANSACTIONS, values });
   }
 
   async insertEntries(tx: Tx, entries: readonly LedgerEntry[]): Promise<void> {
-    await tx.query(INSERT_ENTRIES, [
+    const values = [
       entries.map((entry) => entry.accountId),
       entries.map((entry) => entry.transactionId),
       entries.map((entry) => entry.ledgerAccount),
       entries.map((entry) => entry.amountNanoUsd.toString()),
-    ]);
+    ];
+    await tx.query({ name: 'insert_entries', text: INSERT_ENTRIES, values });
   }
 
   /** One row per charge line, numbered from 1 within its call. */
@@ -41,7 +40,7 @@ export class LedgerRepository {
     const rows = posted.flatMap(({ call, transactionId }) =>
       call.lines.map((line, index) => ({ event: call.event, transactionId, line, number: index + 1 })),
     );
-    await tx.query(INSERT_CHARGES, [
+    const values = [
       rows.map((row) => row.event.requestId),
       rows.map((row) => row.number),
       rows.map((row) => row.event.accountId),
@@ -51,6 +50,7 @@ export class LedgerRepository {
       rows.map((row) => row.line.amountNanoUsd.toString()),
       rows.map((row) => row.event.priceVersionId),
       rows.map((row) => row.transactionId),
-    ]);
+    ];
+    await tx.query({ name: 'insert_charges', text: INSERT_CHARGES, values });
   }
 }

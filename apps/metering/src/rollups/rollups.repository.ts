@@ -20,7 +20,7 @@ const ADD = `
 @Injectable()
 export class RollupsRepository {
   async add(tx: Tx, additions: readonly RollupAddition[]): Promise<void> {
-    await tx.query(ADD, [
+    const values = [
       additions.map((addition) => addition.accountId),
       additions.map((addition) => addition.hourMs / MS_PER_SECOND),
       additions.map((addition) => addition.keyId),
@@ -29,6 +29,7 @@ export class RollupsRepository {
       additions.map((addition) => addition.inputTokens),
       additions.map((addition) => addition.outputTokens),
       additions.map((addition) => addition.chargeNanoUsd.toString()),
-    ]);
+    ];
+    await tx.query({ name: 'add_rollups', text: ADD, values });
   }
 }

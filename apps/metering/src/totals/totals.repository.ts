@@ -38,11 +38,12 @@ export class TotalsRepository {
 
   /** For all accounts (role metering_ingest). */
   async add(tx: Tx, additions: readonly ScopeAddition[]): Promise<AccountScopeTotal[]> {
-    const { rows } = await tx.query<TotalRow>(ADD, [
+    const values = [
       additions.map((addition) => addition.accountId),
       additions.map((addition) => addition.scope),
       additions.map((addition) => addition.amountNanoUsd.toString()),
-    ]);
+    ];
+    const { rows } = await tx.query<TotalRow>({ name: 'add_totals', text: ADD, values });
     return rows.map(toAccountScopeTotal);
   }
 

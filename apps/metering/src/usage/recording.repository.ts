@@ -38,14 +38,20 @@ const COLUMNS: readonly Column[] = [
 
 const INSTANTS = new Set(['admitted_at', 'completed_at', 'window_start']);
 
-/** Arrays of rows instead of one statement per row: a batch of 500 is one round trip. */
+/**
+ * Arrays of rows instead of one statement per row: a batch of 500 is one round trip. The ids are sent back only where not all
+ * of them are new.
+ */
 const INSERT_USAGE = `
+  WITH inserted AS (
   INSERT INTO metering.usage (usage_day, ${COLUMNS.map(([name]) => name).join(', ')})
   SELECT metering.uuid7_day(request_id), ${COLUMNS.map(([name]) => (INSTANTS.has(name) ? `to_timestamp(${name})` : name)).join(', ')}
   FROM unnest(${COLUMNS.map(([, type], index) => `$${index + 1}::${type}[]`).join(', ')})
     AS t (${COLUMNS.map(([name]) => name).join(', ')})
-  ON CONFLICT DO NOTHING
-  RETURNING request_id`;
+    ON CONFLICT DO NOTHING
+    RETURNING request_id
+  )
+  SELECT CASE WHEN count(*) < cardinality($1) THEN coalesce(array_agg(request_id::text), '{}') END AS some FROM inserted`;
 
 const SELECT_HASHES = `
   SELECT u.request_id, u.payload_hash
@@ -59,8 +65,8 @@ export class RecordingRepository {
   /** Inserts the calls that are not there yet and returns their ids. `calls` are sorted by id and each id occurs once. */
   async insert(tx: Tx, calls: readonly PricedCall[]): Promise<Set<string>> {
     const values = COLUMNS.map(([, , value]) => calls.map(value));
-    const { rows } = await tx.query<{ request_id: string }>(INSERT_USAGE, values);
-    return new Set(rows.map((row) => row.request_id));
+    const { rows } = await tx.query<{ some: string[] | null }>({ name: 'insert_usage', text: INSERT_USAGE, values });
+    return new Set(rows[0]?.some ?? calls.map((call) => call.event.requestId));
   }
 
   /**
