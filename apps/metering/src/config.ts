@@ -14,6 +14,11 @@ export const configSchema = z
     INGEST_DATABASE_URL: urlOf('postgresql', 'postgres'),
     /** Scheduled jobs only; nothing that is metered passes through it. */
     REDIS_URL: urlOf('redis', 'rediss'),
+    /**
+     * While events are booked again after the database was restored: no gateway is told of a total, because none is yet what
+     * it was (docs/runbooks/failure-modes.md).
+     */
+    REPLAYING: z.enum(['true', 'false']).default('false'),
   })
   .superRefine(refuseFaultsInProduction);
 export type Config = z.output<typeof configSchema>;

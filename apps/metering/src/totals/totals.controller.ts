@@ -4,22 +4,26 @@ import { totalsGetReplySchema, totalsGetRequestSchema } from '@tensorloop/contra
 import { RPC } from '@tensorloop/contracts/subjects';
 import { defineRpc } from '@tensorloop/nest-kit/rpc';
 import { RpcResponder } from '@tensorloop/nest-kit/rpc-responder';
+import { CONFIG, type Config } from '../config.js';
 import { TotalsService } from './totals.service.js';
 
 const totalsGet = defineRpc(RPC.meteringTotalsGet, totalsGetRequestSchema, totalsGetReplySchema);
+
+/** A total that lacks what is still to be booked again would let an account spend it twice. */
+const REPLAYING = { ok: false as const, code: 'replaying', message: 'events are being booked again after a restore' };
 
 @Controller()
 export class TotalsController {
   constructor(
     @Inject(RpcResponder) private readonly responder: RpcResponder,
     private readonly totals: TotalsService,
+    @Inject(CONFIG) private readonly config: Config,
   ) {}
 
   @MessagePattern(totalsGet.pattern)
   get(@Payload() payload: unknown) {
-    return this.responder.answer(totalsGet, payload, async ({ accountId, scopes }) => ({
-      ok: true as const,
-      totals: await this.totals.get(accountId, scopes),
-    }));
+    return this.responder.answer(totalsGet, payload, async ({ accountId, scopes }) =>
+      this.config.REPLAYING === 'true' ? REPLAYING : { ok: true as const, totals: await this.totals.get(accountId, scopes) },
+    );
   }
 }
