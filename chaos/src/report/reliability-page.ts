@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type ChaosReport, formatAvailability } from './summary.js';
+import { type ChaosReport, formatAvailability, formatGoals } from './summary.js';
 
 const PAGE = join(import.meta.dirname, '../../../docs/reliability.md');
 const GENERATED = /(<!-- chaos:begin[^\n]*-->\n)[\s\S]*?(<!-- chaos:end -->)/;
@@ -21,6 +21,7 @@ export function generatedPart(report: ChaosReport): string {
     report.rounds.reduce((total, round) => total + read(round), 0);
   const booked = sum((round) => round.booked);
   const estimated = sum((round) => round.estimated);
+  const fired = Object.entries(report.failPointsFired).map(([point, count]) => `\`${point}\` ${count}×`);
   return [
     '',
     `${faultsTotal} faults over ${minutes} minutes in ${report.rounds.length} rounds (seeds ${seed} to ${seed + report.rounds.length - 1}), ${calls} calls, ${booked} admitted and booked (${estimated} of them estimated):`,
@@ -28,6 +29,10 @@ export function generatedPart(report: ChaosReport): string {
     `Again: \`${report.command}\``,
     '',
     formatAvailability(report.availability),
+    '',
+    ...formatGoals(report.goals),
+    '',
+    `Fail points passed: ${fired.length === 0 ? 'none' : fired.join(', ')}.`,
     '',
   ].join('\n');
 }

@@ -6,6 +6,7 @@ import type { FaultOutcome } from '../faults/fault.types.js';
 import { client, T0 } from '../oracle/oracle.fixture.js';
 import type { RoundReport } from '../round.types.js';
 import { availabilityOf, mergeRows } from './availability.js';
+import { goalsOf } from './goals.js';
 import { writeReliabilityPage } from './reliability-page.js';
 import { formatSummary, summarise } from './summary.js';
 
@@ -62,6 +63,32 @@ describe('availability', () => {
     ]);
     const [, , , d] = mergeRows([rows, rows]);
     expect(d).toMatchObject({ faults: 2, calls: 2, failed: 2 });
+  });
+});
+
+describe('goals', () => {
+  const row = {
+    kind: 'kill metering',
+    faults: 1,
+    alone: 1,
+    calls: 2_000,
+    failed: 2,
+    failedElsewhere: 2,
+    refusedMsP50: null,
+    refusedMsMax: null,
+    recoverMsP50: null,
+    recoverMsMax: null,
+  };
+  const met = (...rows: (typeof row | (Omit<typeof row, 'refusedMsP50'> & { refusedMsP50: number }))[]) =>
+    goalsOf(rows).map(({ isMet }) => isMet);
+
+  it('are met, missed, or not measured', () => {
+    expect(met(row)).toEqual([true, null]);
+    expect(met({ ...row, failed: 3 })).toEqual([false, null]);
+    expect(met({ ...row, calls: 999 })).toEqual([null, null]);
+    expect(met({ ...row, kind: 'kill both meterings and PostgreSQL', failed: 2_000 })).toEqual([null, null]);
+    expect(met({ ...row, kind: 'kill Redis', refusedMsP50: 100 })).toEqual([null, true]);
+    expect(met({ ...row, kind: 'stop Redis', refusedMsP50: 101 })).toEqual([null, false]);
   });
 });
 

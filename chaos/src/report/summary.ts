@@ -1,6 +1,7 @@
 import { countByKind, SHOWN_PER_KIND_MAX } from '../oracle/violation.js';
 import type { RoundReport } from '../round.types.js';
 import { type AvailabilityRow, mergeRows } from './availability.js';
+import { type Goal, goalsOf } from './goals.js';
 
 const MS_PER_MINUTE = 60_000;
 const MS_PER_SECOND = 1_000;
@@ -17,13 +18,14 @@ export interface ChaosReport {
   overshoot: number;
   violations: number;
   availability: AvailabilityRow[];
+  goals: Goal[];
+  failPointsFired: Record<string, number>;
   rounds: RoundReport[];
 }
 
 export function summarise(rounds: RoundReport[], seed: number, command: string): ChaosReport {
-  const faults: Record<string, number> = {};
-  for (const round of rounds)
-    for (const [kind, count] of Object.entries(round.faults)) faults[kind] = (faults[kind] ?? 0) + count;
+  const faults = addUp(rounds.map((round) => round.faults));
+  const availability = mergeRows(rounds.map((round) => round.availability));
   const sum = (read: (round: RoundReport) => number) => rounds.reduce((total, round) => total + read(round), 0);
   return {
     seed,
@@ -36,9 +38,27 @@ export function summarise(rounds: RoundReport[], seed: number, command: string):
     doubled: sum((round) => round.doubled),
     overshoot: sum((round) => round.overshoot),
     violations: sum((round) => round.violations.length),
-    availability: mergeRows(rounds.map((round) => round.availability)),
+    availability,
+    goals: goalsOf(availability),
+    failPointsFired: addUp(rounds.map((round) => round.failPointsFired)),
     rounds,
   };
+}
+
+function addUp(counts: readonly Record<string, number>[]): Record<string, number> {
+  const sums: Record<string, number> = {};
+  for (const [name, count] of counts.flatMap((each) => Object.entries(each))) sums[name] = (sums[name] ?? 0) + count;
+  return sums;
+}
+
+/** Nothing was violated, and no goal was missed. */
+export function isSound({ violations, goals }: ChaosReport): boolean {
+  return violations === 0 && goals.every(({ isMet }) => isMet !== false);
+}
+
+export function formatGoals(goals: readonly Goal[]): string[] {
+  const verdict = (isMet: boolean | null) => (isMet === null ? 'not enough measured' : isMet ? 'met' : 'MISSED');
+  return goals.map(({ name, isMet, figure }) => `- ${name}: ${verdict(isMet)} (${figure})`);
 }
 
 export function formatSummary(report: ChaosReport): string {
@@ -46,6 +66,7 @@ export function formatSummary(report: ChaosReport): string {
   lines.push(formatAvailability(report.availability), '');
   for (const round of report.rounds) lines.push(formatRound(round));
   const { calls, lost, doubled, overshoot, violations } = report;
+  lines.push('', ...formatGoals(report.goals));
   lines.push('', `${calls} calls: ${lost} lost, ${doubled} doubled, ${overshoot} overshot; ${violations} violations in all.`);
   lines.push(`Again: ${report.command}`, '');
   return lines.join('\n');

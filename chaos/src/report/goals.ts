@@ -1,0 +1,38 @@
+import type { AvailabilityRow } from './availability.js';
+
+/** What has to be true of availability, beyond "nothing is wrong in the books". */
+export interface Goal {
+  name: string;
+  /** Null = too little was measured to say. */
+  isMet: boolean | null;
+  figure: string;
+}
+
+const AVAILABLE_SHARE_MIN = 0.999;
+const REFUSED_MS_MAX = 100;
+/** Of fewer calls one failure says nothing about a share of 99.9 %. */
+const CALLS_MIN = 1_000;
+/** Of one part alone; what kills several at once is in no goal. */
+const PART_DOWN = /^(kill|end|stop|quit) (control plane|metering|PostgreSQL)$/;
+const REDIS_DOWN = /^(kill Redis|stop Redis|lose Redis with its data)$/;
+
+export function goalsOf(rows: readonly AvailabilityRow[]): Goal[] {
+  const down = rows.filter(({ kind }) => PART_DOWN.test(kind));
+  const calls = down.reduce((sum, row) => sum + row.calls, 0);
+  const failed = down.reduce((sum, row) => sum + row.failed, 0);
+  const refusals = rows.flatMap(({ kind, refusedMsP50 }) =>
+    REDIS_DOWN.test(kind) && refusedMsP50 !== null ? [refusedMsP50] : [],
+  );
+  return [
+    {
+      name: 'control plane, metering or PostgreSQL down: at least 99.9 % of calls on known keys are served',
+      isMet: calls < CALLS_MIN ? null : failed <= calls * (1 - AVAILABLE_SHARE_MIN),
+      figure: `${failed} of ${calls} failed`,
+    },
+    {
+      name: `Redis down: refused within ${REFUSED_MS_MAX} ms (median)`,
+      isMet: refusals.length === 0 ? null : Math.max(...refusals) <= REFUSED_MS_MAX,
+      figure: refusals.length === 0 ? 'none was refused' : `${Math.max(...refusals)} ms`,
+    },
+  ];
+}
