@@ -40,7 +40,8 @@ function changed(event: RequestCompleted, { at, field, value }: { at: string; fi
   const entries = Object.entries(event).filter(([name]) => name !== field || at === 'attempt');
   if (at === 'event') entries.push([field, value as never]);
   const copy = Object.fromEntries(entries);
-  if (at === 'attempt') copy.attempts = [Object.fromEntries([...Object.entries(event.attempts[0] ?? {}), [field, value]])];
+  if (at === 'attempt')
+    copy.attempts = [Object.fromEntries([...Object.entries(event.attempts[0] ?? {}), [field, value]])] as never;
   return JSON.parse(JSON.stringify(copy));
 }
 
