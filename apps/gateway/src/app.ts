@@ -15,8 +15,9 @@ import { KeyView } from './keys/key-view.service.js';
 import { TokenCounting } from './messages/token-counting.service.js';
 import { ModelsList } from './models/models-list.service.js';
 import { Capacity } from './proxy/capacity.service.js';
-import { bodyError, registerInferenceRoutes } from './proxy/inference.routes.js';
+import { bodyError, type RouteParts, registerInferenceRoutes } from './proxy/inference.routes.js';
 import { InferenceCalls } from './proxy/inference-call.js';
+import { takeCalls } from './proxy/inference-intake.js';
 import { OpenCalls } from './proxy/open-calls.service.js';
 import { answerParserError, refuseExpectations } from './proxy/raw-errors.js';
 import { RequestView } from './requests/request-view.service.js';
@@ -55,7 +56,7 @@ export async function createApp(platform: Platform): Promise<NestFastifyApplicat
   });
   const get = <Part>(token: new (...args: never[]) => Part) => app.get<Part>(token, { strict: false });
   const clock = get(RedisClock);
-  registerInferenceRoutes(adapter.getInstance() as unknown as FastifyInstance, {
+  const routes: RouteParts = {
     calls: get(InferenceCalls),
     endpoints: ENDPOINTS,
     models: get(ModelsList),
@@ -66,7 +67,9 @@ export async function createApp(platform: Platform): Promise<NestFastifyApplicat
     dashboardUrl: platform.config.DASHBOARD_URL,
     nowMs: () => clock.nowMs(),
     onDefect: (err, requestId) => platform.logger.error({ err, requestId }, 'a request could not be handled'),
-  });
+  };
+  registerInferenceRoutes(adapter.getInstance() as unknown as FastifyInstance, routes);
+  takeCalls(app.getHttpServer(), routes);
   refuseExpectations(app.getHttpServer());
   closeConnectionsAtShutdown(adapter.getInstance() as unknown as FastifyInstance);
   watchGateway({

@@ -50,11 +50,12 @@ export function quoteCall(
   const predictionTokens = Math.ceil((request.predictionBytes * model.tokensPerKilobyteMax) / BYTES_PER_KILOBYTE);
   const outputTokens = Math.min(request.maxTokens ?? model.maxOutputTokens, model.maxOutputTokens);
   const hold = worstCaseHold(subject, outputTokens + predictionTokens);
-  const least = worstCaseHold(subject, Math.min(CLAMP_TOKENS_MIN, outputTokens) + predictionTokens);
+  const isCuttable = request.maxTokens === null;
+  const least = isCuttable ? worstCaseHold(subject, Math.min(CLAMP_TOKENS_MIN, outputTokens) + predictionTokens) : hold;
   if (hold === null || least === null)
     return unavailable('model_not_priced', `The model "${model.id}" has no price for this kind of call.`, PRICE_RETRY_SECONDS);
-  const holdMinNanoUsd = request.maxTokens === null ? least.totalNanoUsd : hold.totalNanoUsd;
-  const tokens = tokenBound(subject, { worst: outputTokens + predictionTokens, isCuttable: request.maxTokens === null });
+  const holdMinNanoUsd = least.totalNanoUsd;
+  const tokens = tokenBound(subject, { worst: outputTokens + predictionTokens, isCuttable });
   return { price, subject, holdNanoUsd: hold.totalNanoUsd, holdMinNanoUsd, predictionTokens, tokens };
 }
 

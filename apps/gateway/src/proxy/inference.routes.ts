@@ -3,17 +3,12 @@ import { uuid7 } from '@tensorloop/kernel/uuid7';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type ApiError, apiError } from '../errors/api-error.types.js';
 import { OPENAI_SKIN } from '../errors/error-skin.types.js';
-import { sendError } from '../errors/send-error.service.js';
 import type { KeyView } from '../keys/key-view.service.js';
 import { messages } from '../messages/messages.service.js';
 import type { TokenCounting } from '../messages/token-counting.service.js';
 import type { ModelsList } from '../models/models-list.service.js';
 import type { RequestView } from '../requests/request-view.service.js';
-import type { Endpoint } from './endpoint.types.js';
-import { type InferenceCalls, requestIdHeaders } from './inference-call.js';
-
-/** Largest request body: a context of a million tokens, or a few images, with room. */
-export const BODY_BYTES_MAX = 32 * 1024 * 1024;
+import { BODY_BYTES_MAX, type IntakeParts, refuse, type Surface, unreadable } from './inference-intake.js';
 
 const MODELS = '/v1/models';
 const COUNT_TOKENS = '/v1/messages/count_tokens';
@@ -21,18 +16,13 @@ const NO_BODY = Buffer.alloc(0);
 type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS';
 const METHODS: Method[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 
-export interface RouteParts {
-  calls: InferenceCalls;
-  endpoints: readonly Endpoint[];
+export interface RouteParts extends IntakeParts {
   models: ModelsList;
   ownKey: KeyView;
   ownRequests: RequestView;
   counting: TokenCounting;
   publicUrl: string;
   dashboardUrl: string;
-  /** Unix ms by Redis's clock: an id has to be of the day on which its call is admitted. */
-  nowMs: () => number;
-  onDefect: (error: unknown, requestId: string) => void;
 }
 
 type Handler = (req: IncomingMessage, body: Buffer, reply: { res: ServerResponse; requestId: string }) => Promise<void>;
@@ -64,13 +54,7 @@ function unknownUrl(parts: RouteParts, method: string, url: string): ApiError {
   return apiError('unknown_url', `Unknown URL: ${method} ${path}. The base URL of this API is ${parts.publicUrl}/v1`);
 }
 
-/** How errors that no handler saw are worded: as the clients of that address read them. */
-type Surface = Pick<Endpoint, 'skin' | 'requestIdHeader'>;
 const OPENAI_SURFACE: Surface = { skin: OPENAI_SKIN };
-
-function refuse(res: ServerResponse, error: ApiError, { surface, requestId }: { surface: Surface; requestId: string }): void {
-  sendError(res, { ...error, body: surface.skin.body(error, requestId) }, requestIdHeaders(surface, requestId));
-}
 
 /** Takes the reply out of Fastify's hands: from here on only the handler writes to it. */
 function hijacked(parts: RouteParts, handler: Handler, surface = OPENAI_SURFACE) {
@@ -97,11 +81,8 @@ function answerWith(error: (request: FastifyRequest) => ApiError, surface = OPEN
 function bodyErrorOn(surface: Surface) {
   return (error: { code?: string }, _request: unknown, reply: FastifyReply): void => {
     reply.hijack();
-    const tooLarge = error.code === 'FST_ERR_CTP_BODY_TOO_LARGE';
-    const problem = tooLarge
-      ? apiError('request_too_large', `The request body exceeds ${BODY_BYTES_MAX} bytes.`)
-      : apiError('invalid_body', 'The request could not be read.');
-    refuse(reply.raw, { ...problem, headers: { connection: 'close' } }, { surface, requestId: uuid7() });
+    const problem = unreadable(error.code === 'FST_ERR_CTP_BODY_TOO_LARGE');
+    refuse(reply.raw, problem, { surface, requestId: uuid7() });
   };
 }
 export const bodyError = bodyErrorOn(OPENAI_SURFACE);

@@ -1,6 +1,7 @@
 import type { PriceVersion } from '@tensorloop/contracts/price-book';
 import type { Attempt, Outcome, RequestCompleted } from '@tensorloop/contracts/request-completed';
 import type { Dimension, Usage } from '@tensorloop/contracts/usage';
+import type { NanoUsd } from '@tensorloop/kernel/money';
 import { chargeUsage } from '@tensorloop/pricing/charge';
 import { UNIT_DIMENSIONS } from '@tensorloop/pricing/hold';
 import type { AcceptedRecord } from '../journal/journal.types.js';
@@ -36,16 +37,18 @@ const OUTPUT_SIDE: ReadonlySet<Dimension> = new Set(['output', 'output_reasoning
  * nothing is free, and what the customer did not agree to at a price is not guessed at a dearer one. Pieces are no tokens:
  * where they have no price, the same is sold by tokens.
  */
-function pricedUsage(price: PriceVersion, usage: Usage): { usage: Usage; isAltered: boolean } {
+function pricedUsage(price: PriceVersion, usage: Usage): { usage: Usage; totalNanoUsd: NanoUsd; isAltered: boolean } {
   const charge = chargeUsage(price, usage);
-  if (!('missing' in charge)) return { usage, isAltered: false };
+  if (!('missing' in charge)) return { usage, totalNanoUsd: charge.totalNanoUsd, isAltered: false };
   const moved: Usage = { ...usage };
   for (const dimension of charge.missing) {
     const plain: Dimension = OUTPUT_SIDE.has(dimension) ? 'output' : 'input';
     if (dimension !== plain && !NOT_TOKENS.has(dimension)) moved[plain] = (moved[plain] ?? 0) + (moved[dimension] ?? 0);
     delete moved[dimension];
   }
-  return { usage: moved, isAltered: true };
+  const rest = chargeUsage(price, moved);
+  if ('missing' in rest) throw new Error(`price ${price.id} lists neither ${rest.missing.join(' nor ')}`);
+  return { usage: moved, totalNanoUsd: rest.totalNanoUsd, isAltered: true };
 }
 
 /**
@@ -54,16 +57,14 @@ function pricedUsage(price: PriceVersion, usage: Usage): { usage: Usage; isAlter
  */
 export function closeCall(accepted: AcceptedRecord, ending: Ending): RequestCompleted {
   const { promptBytes: _bytes, isParallelCounted: _isCounted, tokensCounted: _tokens, price, ...frozen } = accepted;
-  const { usage, isAltered } = pricedUsage(price, ending.usage);
-  const charge = chargeUsage(price, usage);
-  if ('missing' in charge) throw new Error(`price ${price.id} lists neither ${charge.missing.join(' nor ')}`);
+  const { usage, totalNanoUsd, isAltered } = pricedUsage(price, ending.usage);
   const hold = BigInt(accepted.holdNanoUsd);
-  const charged = charge.totalNanoUsd < hold ? charge.totalNanoUsd : hold;
+  const charged = totalNanoUsd < hold ? totalNanoUsd : hold;
   return {
     v: 1,
     ...frozen,
     chargeNanoUsd: charged.toString(),
-    overrunNanoUsd: (charge.totalNanoUsd - charged).toString(),
+    overrunNanoUsd: (totalNanoUsd - charged).toString(),
     usage,
     estimated: ending.estimated || isAltered,
     outcome: ending.outcome,

@@ -29,8 +29,6 @@ interface Shipment {
   copies: number;
 }
 
-const encoder = new TextEncoder();
-
 /**
  * Publishes ended calls until metering acknowledges them. Only ids are kept: the event itself lies in the journal, so a backlog
  * of hours costs memory for its ids alone, and the journal's own bound is the bound of this queue.
@@ -130,7 +128,7 @@ export class Shipper {
     try {
       await this.publisher?.publishMessage({
         subject: REQUEST_COMPLETED,
-        data: encoder.encode(payload),
+        data: Buffer.from(payload),
         messageId,
         traceparent,
       });

@@ -1,0 +1,92 @@
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
+import { uuid7 } from '@tensorloop/kernel/uuid7';
+import { type ApiError, apiError } from '../errors/api-error.types.js';
+import { sendError } from '../errors/send-error.service.js';
+import type { Endpoint } from './endpoint.types.js';
+import { type InferenceCalls, requestIdHeaders } from './inference-call.js';
+
+/** Largest request body: a context of a million tokens, or a few images, with room. */
+export const BODY_BYTES_MAX = 32 * 1024 * 1024;
+const NO_BODY = Buffer.alloc(0);
+
+export interface IntakeParts {
+  calls: Pick<InferenceCalls, 'handle'>;
+  endpoints: readonly Endpoint[];
+  /** Unix ms by Redis's clock: an id has to be of the day on which its call is admitted. */
+  nowMs: () => number;
+  onDefect: (error: unknown, requestId: string) => void;
+}
+
+/** How errors that no handler saw are worded: as the clients of that address read them. */
+export type Surface = Pick<Endpoint, 'skin' | 'requestIdHeader'>;
+
+export function refuse(
+  res: ServerResponse,
+  error: ApiError,
+  { surface, requestId }: { surface: Surface; requestId: string },
+): void {
+  sendError(res, { ...error, body: surface.skin.body(error, requestId) }, requestIdHeaders(surface, requestId));
+}
+
+export function unreadable(isTooLarge: boolean): ApiError {
+  const problem = isTooLarge
+    ? apiError('request_too_large', `The request body exceeds ${BODY_BYTES_MAX} bytes.`)
+    : apiError('invalid_body', 'The request could not be read.');
+  // What is left of the body is not read, so the connection cannot carry another request.
+  return { ...problem, headers: { connection: 'close' } };
+}
+
+/** Calls back once: with the whole body, or with what is wrong. */
+function readBody(req: IncomingMessage, onBody: (body: Buffer) => void, onProblem: (problem: ApiError) => void): void {
+  let chunks: Buffer[] = [];
+  let bytes = 0;
+  let isOver = false;
+  const fail = (problem: ApiError) => {
+    if (isOver) return;
+    isOver = true;
+    chunks = [];
+    onProblem(problem);
+  };
+  if (Number(req.headers['content-length'] ?? 0) > BODY_BYTES_MAX) return fail(unreadable(true));
+  req.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > BODY_BYTES_MAX) fail(unreadable(true));
+    if (!isOver) chunks.push(chunk);
+  });
+  req.on('end', () => {
+    if (isOver) return;
+    isOver = true;
+    onBody(chunks.length === 1 ? (chunks[0] as Buffer) : chunks.length === 0 ? NO_BODY : Buffer.concat(chunks, bytes));
+  });
+  req.on('error', () => fail(unreadable(false)));
+}
+
+/**
+ * Takes the calls themselves straight from the HTTP server; everything else (lists, health, metrics, what is no endpoint) goes on
+ * to the framework. Its routing, hooks and body parsing would cost a call more than reading and admitting it.
+ */
+export function takeCalls(server: Server, parts: IntakeParts): void {
+  const byUrl = new Map(parts.endpoints.map((endpoint) => [`/v1${endpoint.path}`, endpoint]));
+  const others = server.listeners('request') as RequestListener[];
+  server.removeAllListeners('request');
+  server.on('request', (req: IncomingMessage, res: ServerResponse) => {
+    const endpoint = req.method === 'POST' ? byUrl.get(req.url as string) : undefined;
+    if (endpoint !== undefined) take(parts, endpoint, { req, res });
+    else for (const listener of others) listener(req as never, res as never);
+  });
+}
+
+function take(parts: IntakeParts, endpoint: Endpoint, { req, res }: { req: IncomingMessage; res: ServerResponse }): void {
+  readBody(
+    req,
+    (body) => {
+      const requestId = uuid7(parts.nowMs());
+      parts.calls.handle(endpoint, { req, body }, { res, requestId }).catch((error: unknown) => {
+        parts.onDefect(error, requestId);
+        const problem = apiError('internal_error', 'Something went wrong on our side.');
+        refuse(res, problem, { surface: endpoint, requestId });
+      });
+    },
+    (problem) => refuse(res, problem, { surface: endpoint, requestId: uuid7() }),
+  );
+}
