@@ -36,6 +36,8 @@ export class GroupCommit {
   /** Writes that failed since the last that worked. */
   failures = 0;
   private handle: FileHandle | null = null;
+  /** The segment after this one, made before it is needed: making a file that survives a crash takes milliseconds. */
+  private next: Promise<FileHandle | null> | null = null;
   private queue: Queued[] = [];
   private waiters: (() => void)[] = [];
   private isBusy = false;
@@ -75,6 +77,8 @@ export class GroupCommit {
     if (this.lazyTimer !== null) clearTimeout(this.lazyTimer);
     await this.handle?.close();
     this.handle = null;
+    await (await this.next)?.close();
+    this.next = null;
   }
 
   /** The end of the tick gathers what all the calls of this tick append. */
@@ -117,14 +121,22 @@ export class GroupCommit {
     this.writtenBytes = offset;
     this.pendingBytes -= bytes.length;
     if (this.writtenBytes >= this.segmentBytesMax) await this.seal();
+    else if (this.writtenBytes >= this.segmentBytesMax / 2)
+      this.next ??= this.options.files.create(this.segment + 1).catch(() => null);
   }
 
   private async write(bytes: Buffer): Promise<void> {
-    this.handle ??= await this.options.files.create(this.segment);
+    this.handle ??= (await this.takeNext()) ?? (await this.options.files.create(this.segment));
     for (let at = 0; at < bytes.length; ) {
       const { bytesWritten } = await this.handle.write(bytes, at, bytes.length - at);
       at += bytesWritten;
     }
+  }
+
+  private async takeNext(): Promise<FileHandle | null> {
+    const handle = await this.next;
+    this.next = null;
+    return handle;
   }
 
   /** Ends the current segment; the next write begins another. */

@@ -1,3 +1,4 @@
+import type { PriceVersion } from '@tensorloop/contracts/price-book';
 import type { RequestCompleted } from '@tensorloop/contracts/request-completed';
 import type { Usage } from '@tensorloop/contracts/usage';
 import { encodeFrame, FRAME_HEADER_BYTES } from './frame.js';
@@ -11,6 +12,18 @@ const ACKED_IDS_PER_RECORD = 1_000;
 
 export interface JournalOptions {
   segmentBytes?: number;
+}
+
+const priceTexts = new WeakMap<PriceVersion, string>();
+
+/** JSON of a record whose larger half is its price, which it shares with all calls of the model: that half is written once. */
+function acceptedText({ price, ...own }: AcceptedRecord): string {
+  let priceText = priceTexts.get(price);
+  if (priceText === undefined) {
+    priceText = JSON.stringify(price);
+    priceTexts.set(price, priceText);
+  }
+  return `${JSON.stringify(own).slice(0, -1)},"price":${priceText}}`;
 }
 
 /**
@@ -70,7 +83,7 @@ export class Journal {
   accept(accepted: AcceptedRecord): Promise<void> {
     const entry: JournalEntry = { accepted, progress: null, completed: null, isCommitted: false, segments: [] };
     this.add(entry);
-    this.append('accepted', entry, JSON.stringify(accepted));
+    this.append('accepted', entry, acceptedText(accepted));
     return this.commit.durable();
   }
 

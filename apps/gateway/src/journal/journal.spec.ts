@@ -140,10 +140,10 @@ describe('segments', () => {
     await journal.flush();
     expect(readdirSync(folder).sort()[0]).toBe('000000000001.log');
     journal.acknowledge(ids.slice(0, 6));
-    await journal.flush();
-    expect(readdirSync(folder).length).toBeLessThanOrEqual(2);
     expect(journal.entries.size).toBe(0);
     await journal.close();
+    // At most the segment that is written to, and the one made for after it.
+    expect(readdirSync(folder).length).toBeLessThanOrEqual(2);
   });
 
   it('stay while one call in them is still open', async () => {
