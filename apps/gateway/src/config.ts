@@ -8,6 +8,9 @@ const PEPPER_LENGTH_MIN = 16;
 const DRAIN_MS_DEFAULT = 15_000;
 const DRAIN_MS_MAX = 600_000;
 
+const LATE_MS_DEFAULT = 25;
+const LATE_MS_MAX = 60_000;
+
 export const configSchema = z
   .object({
     ...serviceEnvironment(DEFAULT_PORT),
@@ -24,6 +27,8 @@ export const configSchema = z
       .optional(),
     /** How long a shutdown waits for open calls before it ends them. */
     DRAIN_MS: z.coerce.number('expected milliseconds').int().min(0).max(DRAIN_MS_MAX).default(DRAIN_MS_DEFAULT),
+    /** Lateness of the event loop, and wait for admission, above which new calls are refused more and more. */
+    LATE_MS: z.coerce.number('expected milliseconds').int().min(1).max(LATE_MS_MAX).default(LATE_MS_DEFAULT),
     /** Shown to callers who used a wrong address: where the inference API and the dashboard live. */
     PUBLIC_URL: urlOf('http', 'https').default('http://127.0.0.1:4000'),
     DASHBOARD_URL: urlOf('http', 'https').default('http://127.0.0.1:4100'),

@@ -328,6 +328,8 @@ export function startGateway(at: {
     NATS_URL: at.natsUrl,
     KEY_PEPPER: PEPPER,
     JOURNAL_DIR: `${at.folder}/journal`,
+    // Tests share their event loop with the gateway, and a machine with other tests: what they ask for is not to be shed.
+    LATE_MS: '60000',
     TEST_UPSTREAM_KEY: UPSTREAM_SECRET,
     LOG_LEVEL: 'debug',
     ...at.environment,

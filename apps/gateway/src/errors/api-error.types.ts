@@ -37,6 +37,7 @@ const TABLE = {
   admission_state_unknown: { status: 503, type: 'service_unavailable_error' },
   key_lookup_unavailable: { status: 503, type: 'service_unavailable_error' },
   account_busy: { status: 503, type: 'service_unavailable_error' },
+  overloaded: { status: 503, type: 'service_unavailable_error' },
   shutting_down: { status: 503, type: 'service_unavailable_error' },
   journal_full: { status: 503, type: 'service_unavailable_error' },
   no_upstream: { status: 503, type: 'service_unavailable_error' },

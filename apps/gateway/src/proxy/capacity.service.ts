@@ -3,6 +3,7 @@ import type { DiskGuard } from '../journal/disk-guard.service.js';
 import type { ModelStore } from '../models/model-store.service.js';
 import { type RedisWrites, WAITING_MAX } from '../settlement/redis-writes.service.js';
 import type { Shipper } from '../settlement/shipper.service.js';
+import type { Lateness } from './lateness.service.js';
 import type { OpenCalls } from './open-calls.service.js';
 
 /**
@@ -21,6 +22,15 @@ export interface CapacityParts {
   writes: Pick<RedisWrites, 'size'>;
   shipper: Pick<Shipper, 'backlog'>;
   openCalls: Pick<OpenCalls, 'size'>;
+  lateness: Pick<Lateness, 'sheds'>;
+}
+
+function overloaded(): ApiError {
+  return unavailable(
+    'overloaded',
+    'This gateway has more calls than it can serve in time. The call was not made and nothing was charged.',
+    RETRY_SECONDS,
+  );
 }
 
 /** Whether this gateway may take on another call at all, before anyone is asked whether the caller may make it. */
@@ -53,7 +63,7 @@ export class Capacity {
 
   refusal(): ApiError | null {
     const problem = this.problem();
-    if (problem === null) return null;
+    if (problem === null) return this.parts.lateness.sheds() ? overloaded() : null;
     if (this.isDraining)
       return unavailable('shutting_down', 'This gateway is shutting down; the call was not made.', RETRY_SECONDS);
     if (!this.hasRecovered || !this.parts.models.isReady) {

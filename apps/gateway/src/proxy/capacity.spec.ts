@@ -2,16 +2,17 @@ import { describe, expect, it } from '@jest/globals';
 import { WAITING_MAX } from '../settlement/redis-writes.service.js';
 import { Capacity, OPEN_CALLS_MAX, UNACKNOWLEDGED_MAX } from './capacity.service.js';
 
-const idle = { isReady: true, waiting: 0, backlog: 0, open: 0, disk: null as string | null };
+const idle = { isReady: true, waiting: 0, backlog: 0, open: 0, disk: null as string | null, isLate: false };
 
 function capacityWith(change: Partial<typeof idle>): Capacity {
-  const { isReady, waiting, backlog, open, disk } = { ...idle, ...change };
+  const { isReady, waiting, backlog, open, disk, isLate } = { ...idle, ...change };
   const capacity = new Capacity({
     disk: { problem: () => disk },
     models: { isReady },
     writes: { size: waiting },
     shipper: { backlog },
     openCalls: { size: open },
+    lateness: { sheds: () => isLate },
   });
   capacity.recovered();
   return capacity;
@@ -28,6 +29,7 @@ describe('a gateway', () => {
     ['metering is too far behind', { backlog: UNACKNOWLEDGED_MAX }],
     ['too many calls are open', { open: OPEN_CALLS_MAX }],
     ['the disk is full', { disk: 'full' }],
+    ['the calls it has are late', { isLate: true }],
   ])('refuses with a 503 that says when to come back while %s', (_name, change) => {
     const refusal = capacityWith(change).refusal();
     expect(refusal?.status).toBe(503);
@@ -44,6 +46,7 @@ describe('a gateway', () => {
       writes: { size: 0 },
       shipper: { backlog: 0 },
       openCalls: { size: 0 },
+      lateness: { sheds: () => false },
     });
     expect(fresh.refusal()?.body.error.code).toBe('admission_unavailable');
   });

@@ -33,6 +33,7 @@ import { ByteBudget } from './byte-budget.js';
 import { CallDrain } from './call-drain.service.js';
 import { Capacity } from './capacity.service.js';
 import { InferenceCalls } from './inference-call.js';
+import { Lateness } from './lateness.service.js';
 import { OpenCalls } from './open-calls.service.js';
 import { KEPT_BYTES_TOTAL_MAX } from './stream-answer.js';
 import { TargetFinder } from './target.js';
@@ -42,7 +43,9 @@ import { upstreamError } from './upstream-errors.js';
 /** Injection token of what serving an answer needs. */
 const ANSWERS = Symbol('ANSWERS');
 
-type CapacityTuple = [DiskGuard, ModelStore, RedisWrites, Shipper, OpenCalls];
+const MS_PER_SECOND = 1_000;
+
+type CapacityTuple = [DiskGuard, ModelStore, RedisWrites, Shipper, OpenCalls, Lateness];
 type AnswersTuple = [CallSettler, Journal, TokenEstimator, Ticker, OpenCalls, Logger];
 type CountingTuple = [KeyHasher, AdmissionGate, ModelStore, TargetFinder, Dispatcher];
 type CallsTuple = [
@@ -57,6 +60,7 @@ type CallsTuple = [
   Tracing,
   GatewayMetrics,
   RefusalEvents,
+  Lateness,
 ];
 
 @Module({
@@ -65,6 +69,7 @@ type CallsTuple = [
     OpenCalls,
     TokenEstimator,
     { provide: Ticker, useFactory: () => new Ticker() },
+    { provide: Lateness, inject: [CONFIG], useFactory: (config: Config) => new Lateness(config.LATE_MS) },
     { provide: KeyHasher, inject: [CONFIG], useFactory: (config: Config) => new KeyHasher(config.KEY_PEPPER) },
     {
       provide: DiskGuard,
@@ -74,9 +79,9 @@ type CallsTuple = [
     },
     {
       provide: Capacity,
-      inject: [DiskGuard, ModelStore, RedisWrites, Shipper, OpenCalls],
-      useFactory: (...[disk, models, writes, shipper, openCalls]: CapacityTuple) =>
-        new Capacity({ disk, models, writes, shipper, openCalls }),
+      inject: [DiskGuard, ModelStore, RedisWrites, Shipper, OpenCalls, Lateness],
+      useFactory: (...[disk, models, writes, shipper, openCalls, lateness]: CapacityTuple) =>
+        new Capacity({ disk, models, writes, shipper, openCalls, lateness }),
     },
     {
       provide: CallDrain,
@@ -131,15 +136,20 @@ type CallsTuple = [
         TRACING,
         GatewayMetrics,
         RefusalEvents,
+        Lateness,
       ],
       useFactory: (
-        ...[home, capacity, hasher, gate, models, targets, dispatcher, answers, tracing, metrics, refusals]: CallsTuple
+        ...[home, capacity, hasher, gate, models, targets, dispatcher, answers, tracing, ...telling]: CallsTuple
       ) => {
+        const [metrics, refusals, lateness] = telling;
         const onRefused = (error: ApiError, call: RefusedCall) => {
           metrics.refused(error);
           refusals.note(error, call);
         };
-        const onAdmitted = (seconds: number) => metrics.admitted(seconds);
+        const onAdmitted = (seconds: number) => {
+          metrics.admitted(seconds);
+          lateness.noteAdmission(seconds * MS_PER_SECOND);
+        };
         return new InferenceCalls({
           gatewayId: home.gatewayId,
           capacity,
@@ -160,6 +170,7 @@ type CallsTuple = [
     OpenCalls,
     TokenEstimator,
     Ticker,
+    Lateness,
     DiskGuard,
     Capacity,
     CallDrain,

@@ -1,0 +1,65 @@
+import type { OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
+
+/** How often the event loop is asked how late it is. */
+export const LATENESS_TICK_MS = 20;
+/** Part of the newest reading in the average: one collection of garbage is no overload. */
+const SMOOTHING = 0.25;
+/** How fast the share of refused calls grows while late, and shrinks otherwise, per reading. */
+const SHED_STEP_UP = 0.05;
+const SHED_STEP_DOWN = 0.02;
+/** Some calls always pass, so that the end of an overload is noticed by serving. */
+export const SHED_SHARE_MAX = 0.95;
+
+/**
+ * Which share of new calls is refused because those taken are late. What waits for a provider costs no turn of the loop and
+ * so may be as slow as it likes; what waits for this process does, and taking on more would make all of it later still.
+ */
+export class Lateness implements OnApplicationBootstrap, OnApplicationShutdown {
+  private averageMs = 0;
+  private share = 0;
+  private admissionMs = 0;
+  private timer: NodeJS.Timeout | null = null;
+
+  /** Above `lateMs` calls are shed. A call takes some eight turns of the loop, so it is held up by about eight times as much. */
+  constructor(
+    private readonly lateMs: number,
+    private readonly random: () => number = Math.random,
+  ) {}
+
+  get sharePercent(): number {
+    return this.share * 100;
+  }
+
+  onApplicationBootstrap(): void {
+    let dueAtMs = performance.now() + LATENESS_TICK_MS;
+    this.timer = setInterval(() => {
+      const nowMs = performance.now();
+      this.observe(Math.max(0, nowMs - dueAtMs));
+      dueAtMs = nowMs + LATENESS_TICK_MS;
+    }, LATENESS_TICK_MS);
+    this.timer.unref();
+  }
+
+  onApplicationShutdown(): void {
+    if (this.timer !== null) clearInterval(this.timer);
+  }
+
+  /** How long a call waited to be admitted: a Redis that cannot follow makes calls late as well. */
+  noteAdmission(waitedMs: number): void {
+    this.admissionMs += (waitedMs - this.admissionMs) * SMOOTHING;
+  }
+
+  /** One reading of the loop. */
+  observe(lateMs: number): void {
+    this.averageMs += (lateMs - this.averageMs) * SMOOTHING;
+    const isLate = Math.max(this.averageMs, this.admissionMs) > this.lateMs;
+    this.share = isLate ? Math.min(SHED_SHARE_MAX, this.share + SHED_STEP_UP) : Math.max(0, this.share - SHED_STEP_DOWN);
+    // Where nobody is admitted any more nobody says that it goes fast again.
+    this.admissionMs *= 1 - SHED_STEP_UP;
+  }
+
+  /** Whether to refuse the call at hand. */
+  sheds(): boolean {
+    return this.share > 0 && this.random() < this.share;
+  }
+}

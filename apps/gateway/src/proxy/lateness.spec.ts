@@ -1,0 +1,45 @@
+import { describe, expect, it } from '@jest/globals';
+import { Lateness, SHED_SHARE_MAX } from './lateness.service.js';
+
+const LATE_MS = 25;
+
+function readings(lateness: Lateness, count: number, lateMs: number): void {
+  for (let index = 0; index < count; index++) lateness.observe(lateMs);
+}
+
+describe('a gateway that falls behind', () => {
+  it('refuses more and more, but never everything', () => {
+    const lateness = new Lateness(LATE_MS, () => 0.5);
+    expect(lateness.sheds()).toBe(false);
+    readings(lateness, 50, 4 * LATE_MS);
+    expect(lateness.sheds()).toBe(true);
+    expect(lateness.sharePercent).toBeCloseTo(100 * SHED_SHARE_MAX);
+    expect(new Lateness(LATE_MS, () => 0.99).sheds()).toBe(false);
+  });
+
+  it('takes everything again soon after it has caught up', () => {
+    const lateness = new Lateness(LATE_MS, () => 0);
+    readings(lateness, 50, 4 * LATE_MS);
+    readings(lateness, 70, 0);
+    expect(lateness.sheds()).toBe(false);
+  });
+
+  it('is not shaken by one long collection of garbage', () => {
+    const lateness = new Lateness(LATE_MS, () => 0);
+    readings(lateness, 20, 1);
+    lateness.observe(3 * LATE_MS);
+    readings(lateness, 3, 1);
+    expect(lateness.sheds()).toBe(false);
+  });
+
+  it('refuses while Redis is slow to admit, and stops by itself when nobody asks any more', () => {
+    const lateness = new Lateness(LATE_MS, () => 0);
+    for (let index = 0; index < 30; index++) {
+      lateness.noteAdmission(3 * LATE_MS);
+      lateness.observe(0);
+    }
+    expect(lateness.sheds()).toBe(true);
+    readings(lateness, 100, 0);
+    expect(lateness.sheds()).toBe(false);
+  });
+});
