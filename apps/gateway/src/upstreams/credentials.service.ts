@@ -64,7 +64,9 @@ export class Credentials {
   }
 
   private remember(reference: string, read: { value: string | null; mark: string }): string | null {
-    const previous = this.files.get(reference)?.value ?? null;
+    const known = this.files.get(reference);
+    // Two looks at a file may overlap; the second one then reads what the first has, and that is not what it was before.
+    const previous = known === undefined || known.value !== read.value ? (known?.value ?? null) : known.previous;
     this.files.set(reference, { ...read, previous, checkedAtMs: this.now() });
     return read.value;
   }
