@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { migrate } from '@tensorloop/db/migrate';
 import { ensureRoles, type RoleKey } from '@tensorloop/db/roles';
@@ -12,7 +12,7 @@ import { startRedis } from '@tensorloop/servers/redis';
 import { GATEWAY_NODE_ARGS, startService } from '@tensorloop/servers/service';
 import { newRolePasswords } from '@tensorloop/testing/shared-postgres';
 import { Network } from './network.js';
-import { GATEWAYS, isGateway, type PartName, SERVICES, type ServerName, type ServiceName } from './parts.js';
+import { GATEWAYS, isGateway, type PartName, SERVERS, SERVICES, type ServerName, type ServiceName } from './parts.js';
 import { ServiceEnvironments } from './service-environments.js';
 
 const ROOT = join(import.meta.dirname, '../../..');
@@ -25,6 +25,8 @@ export interface InstallationOptions {
   /** Where a gateway's journal lies, if not below `folder`. */
   journalFolders?: Partial<Record<string, string>>;
 }
+
+const START_ATTEMPTS_MAX = 3;
 
 interface Ground {
   options: InstallationOptions;
@@ -44,7 +46,19 @@ export class Installation {
 
   private constructor(private readonly ground: Ground) {}
 
+  /** A port that was free when it was chosen may be taken when it is needed: then everything begins anew, with others. */
   static async start(options: InstallationOptions): Promise<Installation> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await Installation.startOnce(options);
+      } catch (error) {
+        if (attempt === START_ATTEMPTS_MAX || !String(error).includes('address already in use')) throw error;
+        for (const server of SERVERS) rmSync(join(options.folder, server), { recursive: true, force: true });
+      }
+    }
+  }
+
+  private static async startOnce(options: InstallationOptions): Promise<Installation> {
     const { folder } = options;
     mkdirSync(folder, { recursive: true });
     const [postgres, nats, redis] = await Promise.all([
