@@ -18,3 +18,18 @@ it.each([
 it('a server that never answered is no row’s fault', () => {
   expect(isRowFault(new Error('Query read timeout'))).toBe(false);
 });
+
+it('a value that cannot be written down for PostgreSQL may be a row’s fault', () => {
+  // Buffer's own error is of another realm here.
+  const write = () => Buffer.alloc(4).writeInt32BE(2 ** 40);
+  expect(isRowFault(errorOf(write))).toBe(true);
+  expect(isRowFault(new RangeError('no day'))).toBe(true);
+});
+
+function errorOf(work: () => unknown): unknown {
+  try {
+    return work();
+  } catch (error) {
+    return error;
+  }
+}

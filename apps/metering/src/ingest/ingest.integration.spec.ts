@@ -210,17 +210,27 @@ describe('an event that cannot be booked', () => {
     expect(await quarantineReasons(event.requestId)).toEqual(['invalid']);
   });
 
-  it('that PostgreSQL refuses is found in its batch, quarantined after its bound, and its neighbours are booked', async () => {
-    const tenant = newTenant();
-    const poison = { ...newEvent({ tenant }), httpStatus: 2 ** 40 };
-    const neighbours = Array.from({ length: 9 }, () => newEvent({ tenant }));
-    await publish(world, ...neighbours.slice(0, 4), poison, ...neighbours.slice(4));
-    await settled(poison);
-    for (const event of neighbours) await settled(event);
-    expect(await quarantineReasons(poison.requestId)).toEqual(['unbookable']);
-    const charge = neighbours.reduce((sum, event) => sum + BigInt(event.chargeNanoUsd), 0n);
-    expect(await readSums(world, [tenant.accountId])).toEqual(sumsOf(charge, neighbours.length));
-  });
+  it.each<[string, Partial<RequestCompleted>]>([
+    ['too large for an integer', { httpStatus: 2 ** 40 }],
+    ['too large for a bigint', { holdNanoUsd: '9'.repeat(25) }],
+    [
+      'that only PostgreSQL refuses',
+      { attempts: [{ provider: 'openai', upstreamModel: 'x', status: null, failure: '\0', latencyMs: 1 }] },
+    ],
+  ])(
+    'with a value %s is found in its batch, quarantined after its bound, and its neighbours are booked',
+    async (_what, fields) => {
+      const tenant = newTenant();
+      const poison = { ...newEvent({ tenant }), ...fields };
+      const neighbours = Array.from({ length: 9 }, () => newEvent({ tenant }));
+      await publish(world, ...neighbours.slice(0, 4), poison, ...neighbours.slice(4));
+      await settled(poison);
+      for (const event of neighbours) await settled(event);
+      expect(await quarantineReasons(poison.requestId)).toEqual(['unbookable']);
+      const charge = neighbours.reduce((sum, event) => sum + BigInt(event.chargeNanoUsd), 0n);
+      expect(await readSums(world, [tenant.accountId])).toEqual(sumsOf(charge, neighbours.length));
+    },
+  );
 });
 
 describe('one batch', () => {

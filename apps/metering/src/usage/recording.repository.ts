@@ -1,42 +1,55 @@
 import { Injectable } from '@nestjs/common';
+import { bigints, booleans, dates, doubles, instants, integers, jsonbs, texts, uuids } from '@tensorloop/db/binary-arrays';
 import type { Tx } from '../database/database.types.js';
 import type { PricedCall } from './usage.types.js';
 
-/** One place for a column's name, its array type and its value: the three cannot drift apart. */
-type Column = [name: string, type: string, value: (call: PricedCall) => unknown];
+type Encode = (calls: readonly PricedCall[]) => unknown;
+/** One place for a column's name, its array type and its values: the three cannot drift apart. */
+type Column = [name: string, type: string, encode: Encode];
 
-const MS_PER_SECOND = 1_000;
-const seconds = (milliseconds: number) => milliseconds / MS_PER_SECOND;
+const eventValues =
+  <T>(encode: (values: readonly T[]) => Buffer, read: (event: PricedCall['event']) => T): Encode =>
+  (calls) =>
+    encode(calls.map((call) => read(call.event)));
 
-const COLUMNS: readonly Column[] = [
-  ['request_id', 'uuid', ({ event }) => event.requestId],
-  ['account_id', 'uuid', ({ event }) => event.accountId],
-  ['key_id', 'uuid', ({ event }) => event.keyId],
-  ['model', 'text', ({ event }) => event.model],
-  ['endpoint', 'text', ({ event }) => event.endpoint],
-  ['gateway_id', 'text', ({ event }) => event.gatewayId],
-  ['is_stream', 'boolean', ({ event }) => event.stream],
-  ['outcome', 'text', ({ event }) => event.outcome],
-  ['http_status', 'integer', ({ event }) => event.httpStatus],
-  ['is_prepaid', 'boolean', ({ event }) => event.isPrepaid === true],
-  ['is_estimated', 'boolean', ({ event }) => event.estimated],
-  ['admitted_at', 'float8', ({ event }) => seconds(event.admittedAtMs)],
-  ['completed_at', 'float8', ({ event }) => seconds(event.completedAtMs)],
-  ['window_index', 'integer', ({ event }) => event.windowIndex],
-  ['window_start', 'float8', ({ event }) => seconds(event.windowStartMs)],
-  ['billing_day', 'date', ({ event }) => event.day],
-  ['price_version_id', 'uuid', ({ event }) => event.priceVersionId],
-  ['quantities', 'jsonb', ({ event }) => JSON.stringify(event.usage)],
-  ['hold_nano_usd', 'bigint', ({ event }) => event.holdNanoUsd],
-  ['charge_nano_usd', 'bigint', (call) => call.chargeNanoUsd.toString()],
-  ['overrun_nano_usd', 'bigint', ({ event }) => event.overrunNanoUsd],
-  ['latency_ms', 'float8', ({ event }) => event.latencyMs],
-  ['first_byte_ms', 'float8', ({ event }) => event.firstByteMs],
-  ['attempts', 'jsonb', ({ event }) => JSON.stringify(event.attempts)],
-  ['payload_hash', 'bytea', (call) => call.payloadHash],
+/** Of one width: an element is found by its number at once. */
+const FIXED_COLUMNS: readonly Column[] = [
+  ['request_id', 'uuid', eventValues(uuids, (event) => event.requestId)],
+  ['account_id', 'uuid', eventValues(uuids, (event) => event.accountId)],
+  ['key_id', 'uuid', eventValues(uuids, (event) => event.keyId)],
+  ['is_stream', 'boolean', eventValues(booleans, (event) => event.stream)],
+  ['http_status', 'integer', eventValues(integers, (event) => event.httpStatus)],
+  ['is_prepaid', 'boolean', eventValues(booleans, (event) => event.isPrepaid === true)],
+  ['is_estimated', 'boolean', eventValues(booleans, (event) => event.estimated)],
+  ['admitted_at', 'timestamptz', eventValues(instants, (event) => event.admittedAtMs)],
+  ['completed_at', 'timestamptz', eventValues(instants, (event) => event.completedAtMs)],
+  ['window_index', 'integer', eventValues(integers, (event) => event.windowIndex)],
+  ['window_start', 'timestamptz', eventValues(instants, (event) => event.windowStartMs)],
+  ['billing_day', 'date', eventValues(dates, (event) => event.day)],
+  ['price_version_id', 'uuid', eventValues(uuids, (event) => event.priceVersionId)],
+  ['hold_nano_usd', 'bigint', eventValues(bigints, (event) => event.holdNanoUsd)],
+  ['charge_nano_usd', 'bigint', (calls) => bigints(calls.map((call) => call.chargeNanoUsd))],
+  ['overrun_nano_usd', 'bigint', eventValues(bigints, (event) => event.overrunNanoUsd)],
+  ['latency_ms', 'float8', eventValues(doubles, (event) => event.latencyMs)],
 ];
 
-const INSTANTS = new Set(['admitted_at', 'completed_at', 'window_start']);
+/** Of any width, or with NULLs: to find an element all before it are looked at, so these are unnested. */
+const OTHER_COLUMNS: readonly Column[] = [
+  ['model', 'text', eventValues(texts, (event) => event.model)],
+  ['endpoint', 'text', eventValues(texts, (event) => event.endpoint)],
+  ['gateway_id', 'text', eventValues(texts, (event) => event.gatewayId)],
+  ['outcome', 'text', eventValues(texts, (event) => event.outcome)],
+  ['quantities', 'jsonb', eventValues(jsonbs, (event) => JSON.stringify(event.usage))],
+  ['first_byte_ms', 'float8', eventValues(doubles, (event) => event.firstByteMs)],
+  ['attempts', 'jsonb', eventValues(jsonbs, (event) => JSON.stringify(event.attempts))],
+  ['payload_hash', 'bytea', (calls) => calls.map((call) => call.payloadHash)],
+];
+
+const COLUMNS = [...FIXED_COLUMNS, ...OTHER_COLUMNS];
+const namesOf = (columns: readonly Column[]) => columns.map(([name]) => name).join(', ');
+/** Parameters count from 1. */
+const FIXED = FIXED_COLUMNS.map(([, type], index) => `($${index + 1}::${type}[])[i]`).join(', ');
+const OTHERS = OTHER_COLUMNS.map(([, type], index) => `$${FIXED_COLUMNS.length + index + 1}::${type}[]`).join(', ');
 
 /**
  * Arrays of rows instead of one statement per row: a batch of 500 is one round trip. The ids are sent back only where not all
@@ -44,14 +57,13 @@ const INSTANTS = new Set(['admitted_at', 'completed_at', 'window_start']);
  */
 const INSERT_USAGE = `
   WITH inserted AS (
-  INSERT INTO metering.usage (usage_day, ${COLUMNS.map(([name]) => name).join(', ')})
-  SELECT metering.uuid7_day(request_id), ${COLUMNS.map(([name]) => (INSTANTS.has(name) ? `to_timestamp(${name})` : name)).join(', ')}
-  FROM unnest(${COLUMNS.map(([, type], index) => `$${index + 1}::${type}[]`).join(', ')})
-    AS t (${COLUMNS.map(([name]) => name).join(', ')})
+    INSERT INTO metering.usage (usage_day, ${namesOf(COLUMNS)})
+    SELECT metering.uuid7_day(($1::uuid[])[i]), ${FIXED}, ${namesOf(OTHER_COLUMNS)}
+    FROM unnest(${OTHERS}) WITH ORDINALITY AS t (${namesOf(OTHER_COLUMNS)}, i)
     ON CONFLICT DO NOTHING
     RETURNING request_id
   )
-  SELECT CASE WHEN count(*) < cardinality($1) THEN coalesce(array_agg(request_id::text), '{}') END AS some FROM inserted`;
+  SELECT CASE WHEN count(*) < cardinality($1::uuid[]) THEN coalesce(array_agg(request_id::text), '{}') END AS some FROM inserted`;
 
 const SELECT_HASHES = `
   SELECT u.request_id, u.payload_hash
@@ -64,7 +76,7 @@ const SELECT_HASHES = `
 export class RecordingRepository {
   /** Inserts the calls that are not there yet and returns their ids. `calls` are sorted by id and each id occurs once. */
   async insert(tx: Tx, calls: readonly PricedCall[]): Promise<Set<string>> {
-    const values = COLUMNS.map(([, , value]) => calls.map(value));
+    const values = COLUMNS.map(([, , encode]) => encode(calls));
     const { rows } = await tx.query<{ some: string[] | null }>({ name: 'insert_usage', text: INSERT_USAGE, values });
     return new Set(rows[0]?.some ?? calls.map((call) => call.event.requestId));
   }
