@@ -5,6 +5,20 @@ import { gatewayIdSchema, unixMsSchema, uuid7Schema } from './identity.js';
 /** Refusals of one message: what a gateway remembers between two of them, and no more. */
 export const REFUSALS_PER_MESSAGE_MAX = 256;
 
+const MODEL_LENGTH_MAX = 128;
+const REPLACEMENT = '\u{fffd}';
+
+/**
+ * A model's name that a client made up, as it can be written down. PostgreSQL takes neither NUL nor half a surrogate pair, and
+ * nobody should see control characters; they are replaced and not left out, lest the name become that of another model.
+ */
+export function refusedModel(text: string): string {
+  const isPairCut =
+    /[\ud800-\udbff]/.test(text.charAt(MODEL_LENGTH_MAX - 1)) && /[\udc00-\udfff]/.test(text.charAt(MODEL_LENGTH_MAX));
+  const cut = text.slice(0, isPairCut ? MODEL_LENGTH_MAX - 1 : MODEL_LENGTH_MAX);
+  return cut.toWellFormed().replace(/\p{Cc}/gu, REPLACEMENT);
+}
+
 /** Refusals of one key, model and reason within a moment. */
 export const refusalSchema = z.object({
   /** Of the last of them, as it stood in its answer's `x-request-id`. */
@@ -12,7 +26,7 @@ export const refusalSchema = z.object({
   accountId: uuid7Schema,
   keyId: uuid7Schema,
   /** As the client named it, which need not be a model that exists; empty where the body could not be read. */
-  model: z.string().max(128),
+  model: z.string().transform(refusedModel),
   endpoint: endpointSchema,
   /** `error.code` of the answer, and its status. */
   code: z.string().min(1).max(64),

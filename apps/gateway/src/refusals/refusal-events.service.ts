@@ -1,11 +1,15 @@
 import type { BeforeApplicationShutdown } from '@nestjs/common';
 import type { Endpoint } from '@tensorloop/contracts/endpoint';
-import { REFUSALS_PER_MESSAGE_MAX, type Refusal, type RequestRefused } from '@tensorloop/contracts/request-refused';
+import {
+  REFUSALS_PER_MESSAGE_MAX,
+  type Refusal,
+  type RequestRefused,
+  refusedModel,
+} from '@tensorloop/contracts/request-refused';
 import type { ApiError } from '../errors/api-error.types.js';
 
 /** Refusals are gathered for so long, and then told in one message. */
 export const TELL_INTERVAL_MS = 1_000;
-const MODEL_LENGTH_MAX = 128;
 const CODE_LENGTH_MAX = 64;
 
 export interface RefusalEventsParts {
@@ -37,7 +41,7 @@ export class RefusalEvents implements BeforeApplicationShutdown {
     if (error.caller === undefined) return;
     const { accountId, keyId } = error.caller;
     const code = (error.body.error.code ?? 'refused').slice(0, CODE_LENGTH_MAX);
-    const model = error.caller.model?.slice(0, MODEL_LENGTH_MAX) ?? '';
+    const model = refusedModel(error.caller.model ?? '');
     const name = `${keyId} ${code} ${endpoint} ${model}`;
     const nowMs = this.parts.nowMs();
     const known = this.gathered.get(name);

@@ -78,6 +78,18 @@ describe('refused calls', () => {
     expect(dropped).toBe(2 * REFUSALS_PER_MESSAGE_MAX);
   });
 
+  it('name a model that can be written down, whatever the client called it', () => {
+    let raw: RequestRefused | null = null;
+    const tell = (refused: RequestRefused) => {
+      raw = refused;
+      return true;
+    };
+    events = new RefusalEvents({ gatewayId: 'gateway-a', nowMs: Date.now, tell, onDropped: () => undefined });
+    refuse('model_not_found', { model: 'x\u0000\ud800' });
+    events.beforeApplicationShutdown();
+    expect(raw).toMatchObject({ refusals: [{ model: 'x\ufffd\ufffd' }] });
+  });
+
   it('while NATS is away are counted and forgotten', () => {
     isConnected = false;
     refuse('rate_limit_exceeded', { model: 'x'.repeat(1_000) });

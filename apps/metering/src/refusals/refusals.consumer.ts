@@ -22,6 +22,7 @@ export class RefusalsConsumer implements OnApplicationBootstrap, OnModuleDestroy
   private readonly waiting: RequestRefused[] = [];
   private writing: Promise<void> | null = null;
   private readonly dropped;
+  private readonly leftOut;
 
   constructor(
     private readonly refusals: RefusalsService,
@@ -32,6 +33,10 @@ export class RefusalsConsumer implements OnApplicationBootstrap, OnModuleDestroy
     this.dropped = metrics.counter({
       name: 'metering_refusal_messages_dropped_total',
       help: 'Messages about refused calls that were not written down.',
+    });
+    this.leftOut = metrics.counter({
+      name: 'metering_refusals_left_out_total',
+      help: 'Refusals that the database did not take, out of messages whose others were written down.',
     });
   }
 
@@ -70,8 +75,15 @@ export class RefusalsConsumer implements OnApplicationBootstrap, OnModuleDestroy
 
   private async writeAll(): Promise<void> {
     for (let refused = this.waiting.shift(); refused !== undefined; refused = this.waiting.shift()) {
-      await this.refusals.record(refused).catch((err: unknown) => this.drop(err));
+      await this.write(refused).catch((err: unknown) => this.drop(err));
     }
+  }
+
+  private async write(refused: RequestRefused): Promise<void> {
+    const leftOut = await this.refusals.record(refused);
+    if (leftOut === 0) return;
+    this.leftOut.inc({}, leftOut);
+    this.logger.warn({ leftOut, gatewayId: refused.gatewayId }, 'the database did not take some refusals');
   }
 
   private drop(err: unknown): void {

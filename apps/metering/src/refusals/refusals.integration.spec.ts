@@ -115,6 +115,15 @@ describe('refused calls', () => {
     expect(metrics).toMatch(/^metering_refusal_messages_dropped_total(\{[^}]*\})? 2$/m);
   });
 
+  it('that the database does not take are left out, and no other of their message is', async () => {
+    const [first, second] = [uuid7(), uuid7()];
+    say(refusal(first), refusal(first, { count: 2 ** 40 }), refusal(second, { model: 'x\u0000\ud800' }));
+    expect((await listed(first, 1)).rows[0]?.count).toBe(2);
+    expect((await listed(second, 1)).rows[0]?.model).toBe('x\ufffd\ufffd');
+    const metrics = await (await fetch(`${metering.url}/metrics`)).text();
+    expect(metrics).toMatch(/^metering_refusals_left_out_total(\{[^}]*\})? 1$/m);
+  });
+
   it('are forgotten after their time, and not before', async () => {
     const account = uuid7();
     say(refusal(account), refusal(account));

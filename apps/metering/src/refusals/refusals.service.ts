@@ -3,6 +3,7 @@ import type { RequestRefused } from '@tensorloop/contracts/request-refused';
 import type { RefusalsListReply, RefusalsListRequest } from '@tensorloop/contracts/rpc';
 import { DAY_MS } from '@tensorloop/kernel/budget-window';
 import { CLOCK, type Clock } from '@tensorloop/nest-kit/clock';
+import { isRowFault } from '../ingest/booking-failure.rules.js';
 import { RefusalsRepository } from './refusals.repository.js';
 
 /** Refusals are looked at while somebody wonders why a call failed. */
@@ -17,8 +18,27 @@ export class RefusalsService {
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
-  record(refused: RequestRefused): Promise<void> {
-    return this.refusals.add(refused);
+  /**
+   * Writes all of a message down. One refusal that the database does not take costs no other account its own: they are then
+   * written one by one, as many as a message may hold. Returns how many were left out.
+   */
+  async record(refused: RequestRefused): Promise<number> {
+    if (await this.hasTaken(refused)) return 0;
+    let leftOut = 0;
+    for (const refusal of refused.refusals) {
+      if (!(await this.hasTaken({ ...refused, refusals: [refusal] }))) leftOut += 1;
+    }
+    return leftOut;
+  }
+
+  private async hasTaken(refused: RequestRefused): Promise<boolean> {
+    try {
+      await this.refusals.add(refused);
+      return true;
+    } catch (err) {
+      if (isRowFault(err)) return false;
+      throw err;
+    }
   }
 
   /** Best effort has no freshness to promise: the answer is what had arrived when it was given. */
