@@ -85,4 +85,33 @@ describe('group commit', () => {
     expect(read(files)).toEqual(['x']);
     await commit.close();
   });
+
+  it('makes the next segment before it is needed, and goes on where one could not be made', async () => {
+    const files = new SegmentFiles(folder);
+    let refusals = 1;
+    const create = files.create.bind(files);
+    files.create = (segment) =>
+      segment === 2 && refusals-- > 0 ? Promise.reject(new Error('no space left')) : create(segment);
+    const commit = new GroupCommit({ files, firstSegment: 1, segmentBytes: 120, onSealed: () => undefined });
+    const sent = Array.from({ length: 30 }, (_, index) => String(index));
+    for (const payload of sent) {
+      commit.append(encodeFrame('acked', payload));
+      await commit.durable();
+    }
+    expect(read(files)).toEqual(sent);
+    expect(files.list().length).toBeGreaterThan(3);
+    await commit.close();
+  });
+
+  it('is over when it says so: nothing is written or made behind it', async () => {
+    const files = new SegmentFiles(folder);
+    const commit = new GroupCommit({ files, firstSegment: 1, segmentBytes: 20, onSealed: () => undefined });
+    commit.append(encodeFrame('acked', 'the last words'));
+    void commit.durable();
+    await commit.close();
+    const left = files.list();
+    expect(read(files)).toEqual(['the last words']);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(files.list()).toEqual(left);
+  });
 });

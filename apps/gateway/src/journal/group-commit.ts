@@ -41,6 +41,7 @@ export class GroupCommit {
   private queue: Queued[] = [];
   private waiters: (() => void)[] = [];
   private isBusy = false;
+  private isClosed = false;
   private lazyTimer: NodeJS.Timeout | null = null;
   private readonly segmentBytesMax: number;
 
@@ -73,7 +74,9 @@ export class GroupCommit {
   }
 
   async close(): Promise<void> {
-    if (this.queue.length > 0) await this.durable();
+    // A batch may be under way although the queue is empty; behind it nothing is begun any more.
+    if (this.isBusy || this.queue.length > 0) await this.durable();
+    this.isClosed = true;
     if (this.lazyTimer !== null) clearTimeout(this.lazyTimer);
     await this.handle?.close();
     this.handle = null;
@@ -121,7 +124,7 @@ export class GroupCommit {
     this.writtenBytes = offset;
     this.pendingBytes -= bytes.length;
     if (this.writtenBytes >= this.segmentBytesMax) await this.seal();
-    else if (this.writtenBytes >= this.segmentBytesMax / 2)
+    else if (!this.isClosed && this.writtenBytes >= this.segmentBytesMax / 2)
       this.next ??= this.options.files.create(this.segment + 1).catch(() => null);
   }
 

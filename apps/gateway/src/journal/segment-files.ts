@@ -8,7 +8,9 @@ const SEGMENT_NAME = /^(\d{12})\.log$/;
 /** The segment files of one journal folder, numbered upwards. */
 export class SegmentFiles {
   private readonly readers = new Map<number, Promise<FileHandle>>();
-  private deleting: Promise<void> = Promise.resolve();
+  /** Segments that may go, oldest first. */
+  private readonly deletable: number[] = [];
+  private deleting: Promise<void> | null = null;
 
   constructor(private readonly folder: string) {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -31,8 +33,15 @@ export class SegmentFiles {
   async create(segment: number): Promise<FileHandle> {
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_APPEND | constants.O_DSYNC;
     const handle = await open(this.pathOf(segment), flags, 0o600);
-    await this.syncFolder();
-    return handle;
+    try {
+      await this.syncFolder();
+      return handle;
+    } catch (error) {
+      // Nothing was written to it, and its number is tried again.
+      await handle.close();
+      await rm(this.pathOf(segment), { force: true });
+      throw error;
+    }
   }
 
   async readAt(at: { segment: number; offset: number; bytes: number }): Promise<string> {
@@ -54,8 +63,10 @@ export class SegmentFiles {
     const reader = this.readers.get(segment);
     this.readers.delete(segment);
     reader?.then((handle) => handle.close()).catch(() => undefined);
-    // A file that cannot be deleted is replayed at the next start, and what it holds acknowledged again.
-    this.deleting = this.deleting.then(() => rm(this.pathOf(segment), { force: true })).catch(() => undefined);
+    this.deletable.push(segment);
+    this.deleting ??= this.deleteNext().finally(() => {
+      this.deleting = null;
+    });
   }
 
   /** Resolves once the files that were to go are gone. */
@@ -63,6 +74,18 @@ export class SegmentFiles {
     await this.deleting;
     await Promise.allSettled([...this.readers.values()].map(async (reader) => (await reader).close()));
     this.readers.clear();
+  }
+
+  /** One that cannot be deleted holds up all behind it, until the next is to go or the next start. */
+  private async deleteNext(): Promise<void> {
+    for (let segment = this.deletable[0]; segment !== undefined; segment = this.deletable[0]) {
+      try {
+        await rm(this.pathOf(segment), { force: true });
+      } catch {
+        return;
+      }
+      this.deletable.shift();
+    }
   }
 
   private async syncFolder(): Promise<void> {
