@@ -27,6 +27,12 @@ import { Shipper } from './settlement/shipper.service.js';
 /** A request that has not arrived whole by then is dropped. */
 export const REQUEST_TIMEOUT_MS = 60_000;
 
+/**
+ * Connections that wait to be accepted; Linux takes the lesser of this and net.core.somaxconn. With Node's 511 a burst of clients is
+ * made to wait by TCP itself, for 1, 3, 7 seconds.
+ */
+const BACKLOG_CONNECTIONS = 4_096;
+
 /** How long the last bytes of ended answers may take to leave before the connections are closed at shutdown. */
 export const LAST_BYTES_MS = 500;
 
@@ -89,6 +95,6 @@ export async function createApp(platform: Platform): Promise<NestFastifyApplicat
 
 /** Serves HTTP; resolves with the address once the last run's calls are settled. */
 export async function listen(app: NestFastifyApplication, { config }: Platform): Promise<string> {
-  await app.listen(config.PORT, config.HOST);
+  await app.listen({ port: config.PORT, host: config.HOST, backlog: BACKLOG_CONNECTIONS });
   return app.getUrl();
 }

@@ -64,8 +64,11 @@ export class Capacity {
   refusal(): ApiError | null {
     const problem = this.problem();
     if (problem === null) return this.parts.lateness.sheds() ? overloaded() : null;
-    if (this.isDraining)
-      return unavailable('shutting_down', 'This gateway is shutting down; the call was not made.', RETRY_SECONDS);
+    if (this.isDraining) {
+      const error = unavailable('shutting_down', 'This gateway is shutting down; the call was not made.', RETRY_SECONDS);
+      // The client's next attempt is to find another gateway, not this connection.
+      return { ...error, headers: { ...error.headers, connection: 'close' } };
+    }
     if (!this.hasRecovered || !this.parts.models.isReady) {
       return unavailable(
         'admission_unavailable',

@@ -82,7 +82,10 @@ export class InferenceCalls {
   ): Promise<void> {
     const headers = requestIdHeaders(endpoint, reply.requestId);
     const trace = this.startTrace(endpoint, req);
-    const refused = await this.serve(req, { ...reply, endpoint, body, headers, trace });
+    const { openCalls } = this.parts.answers;
+    openCalls.arrive();
+    const serving = this.serve(req, { ...reply, endpoint, body, headers, trace });
+    const refused = await serving.finally(() => openCalls.arrived());
     if (refused === null) return;
     trace.span.set('error.type', refused.body.error.code ?? 'refused');
     trace.span.end();

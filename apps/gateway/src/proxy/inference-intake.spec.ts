@@ -1,0 +1,105 @@
+import { once } from 'node:events';
+import { type ClientRequest, createServer, type IncomingMessage, request, type Server } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { chatCompletions } from '../chat/chat.service.js';
+import { BODY_BYTES_MAX, takeCalls } from './inference-intake.js';
+
+const PATH = '/v1/chat/completions';
+let server: Server;
+let port: number;
+let bodies: string[];
+let defects: unknown[];
+let handle: (body: Buffer) => Promise<void>;
+
+beforeEach(async () => {
+  bodies = [];
+  defects = [];
+  handle = async (body) => void bodies.push(body.toString());
+  server = createServer((_req, res) => res.end('framework'));
+  takeCalls(server, {
+    endpoints: [chatCompletions],
+    nowMs: () => Date.UTC(2026, 10, 21),
+    onDefect: (error) => defects.push(error),
+    calls: {
+      handle: async (_endpoint, { body }, { res }) => {
+        await handle(body);
+        res.end('taken');
+      },
+    },
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  port = (server.address() as AddressInfo).port;
+});
+afterEach(() => {
+  server.closeAllConnections();
+  server.close();
+});
+
+async function ask(path: string, send: (req: ClientRequest) => void, { headers = {}, method = 'POST' } = {}) {
+  const req = request({ port, host: '127.0.0.1', path, method, headers });
+  req.on('error', () => undefined);
+  send(req);
+  const [res] = (await once(req, 'response')) as [IncomingMessage];
+  let text = '';
+  for await (const chunk of res) text += chunk;
+  return { status: res.statusCode, headers: res.headers, text };
+}
+
+describe('calls to an endpoint', () => {
+  it('are taken with their whole body, in however many pieces it comes', async () => {
+    const answer = await ask(PATH, (req) => {
+      for (const piece of ['{"a"', ':', '1}']) req.write(piece);
+      req.end();
+    });
+    expect(answer.text).toBe('taken');
+    expect((await ask(PATH, (req) => req.end())).text).toBe('taken');
+    expect(bodies).toEqual(['{"a":1}', '']);
+  });
+
+  it('are left to the framework when they are anything else', async () => {
+    expect((await ask(PATH, (req) => req.end(), { method: 'GET' })).text).toBe('framework');
+    expect((await ask(`${PATH}?x=1`, (req) => req.end())).text).toBe('framework');
+    expect((await ask('/v1/models', (req) => req.end())).text).toBe('framework');
+    expect(bodies).toEqual([]);
+  });
+
+  it('are refused by their declared length before a byte is read (spec TL-8)', async () => {
+    const answer = await ask(PATH, (req) => req.flushHeaders(), {
+      headers: { 'content-length': String(BODY_BYTES_MAX + 1) },
+    });
+    expect(answer).toMatchObject({ status: 413, headers: { connection: 'close' } });
+    expect(JSON.parse(answer.text).error.code).toBe('request_too_large');
+    expect(bodies).toEqual([]);
+  });
+
+  it('are refused when the body grows beyond the bound', async () => {
+    const piece = Buffer.alloc(8 * 1024 * 1024);
+    const answer = await ask(PATH, (req) => {
+      for (let bytes = 0; bytes <= BODY_BYTES_MAX; bytes += piece.length) req.write(piece);
+      req.end();
+    });
+    expect(answer.status).toBe(413);
+    expect(bodies).toEqual([]);
+  });
+
+  it('are never taken in part: a client that leaves in the middle has asked nothing', async () => {
+    const socket = connect(port, '127.0.0.1');
+    socket.write(`POST ${PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nhalf`);
+    const [req] = (await once(server, 'request')) as [IncomingMessage];
+    const closed = once(req, 'close').catch(() => undefined);
+    socket.destroy();
+    await closed;
+    expect(bodies).toEqual([]);
+    expect(defects).toEqual([]);
+  });
+
+  it('are answered in the words of their clients when handling them fails', async () => {
+    handle = () => Promise.reject(new Error('a defect'));
+    const answer = await ask(PATH, (req) => req.end('{}'));
+    expect(answer.status).toBe(500);
+    expect(JSON.parse(answer.text).error.code).toBe('internal_error');
+    expect(defects).toHaveLength(1);
+  });
+});
