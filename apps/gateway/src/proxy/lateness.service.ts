@@ -5,8 +5,10 @@ export const LATENESS_TICK_MS = 20;
 /** Part of the newest reading in the average: one collection of garbage is no overload. */
 const SMOOTHING = 0.25;
 /** How fast the share of refused calls grows while late, and shrinks otherwise, per reading. */
-const SHED_STEP_UP = 0.05;
+const SHED_STEP_UP = 0.1;
 const SHED_STEP_DOWN = 0.02;
+/** How fast the last waits for admission are forgotten, per reading. */
+const FORGET_STEP = 0.05;
 /** Some calls always pass, so that the end of an overload is noticed by serving. */
 export const SHED_SHARE_MAX = 0.95;
 
@@ -55,7 +57,7 @@ export class Lateness implements OnApplicationBootstrap, OnApplicationShutdown {
     const isLate = Math.max(this.averageMs, this.admissionMs) > this.lateMs;
     this.share = isLate ? Math.min(SHED_SHARE_MAX, this.share + SHED_STEP_UP) : Math.max(0, this.share - SHED_STEP_DOWN);
     // Where nobody is admitted any more nobody says that it goes fast again.
-    this.admissionMs *= 1 - SHED_STEP_UP;
+    this.admissionMs *= 1 - FORGET_STEP;
   }
 
   /** Whether to refuse the call at hand. */
