@@ -3,13 +3,19 @@ import type { RequestRefused } from '@tensorloop/contracts/request-refused';
 import type { RefusalsListReply, RefusalsListRequest } from '@tensorloop/contracts/rpc';
 import { DAY_MS } from '@tensorloop/kernel/budget-window';
 import { CLOCK, type Clock } from '@tensorloop/nest-kit/clock';
-import { isRowFault } from '../ingest/booking-failure.rules.js';
 import { RefusalsRepository } from './refusals.repository.js';
 
 /** Refusals are looked at while somebody wonders why a call failed. */
 export const KEPT_DAYS = 30;
 /** Rows of one deletion: a table that was neglected is emptied in steps. */
 export const DELETE_ROWS_MAX = 10_000;
+
+/** SQLSTATE classes of what is wrong with the data itself: "data exception", "integrity constraint violation". */
+const DATA_ERROR = /^2[23]/;
+
+function isDataError(err: unknown): boolean {
+  return err instanceof Error && 'code' in err && DATA_ERROR.test(String(err.code));
+}
 
 @Injectable()
 export class RefusalsService {
@@ -36,7 +42,7 @@ export class RefusalsService {
       await this.refusals.add(refused);
       return true;
     } catch (err) {
-      if (isRowFault(err)) return false;
+      if (isDataError(err)) return false;
       throw err;
     }
   }
