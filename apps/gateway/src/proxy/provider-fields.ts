@@ -4,7 +4,9 @@ const EXTRA_DEPTH_MAX = 8;
 const REDACTED = '[redacted]';
 /** What a field of such a name holds is about the operator's account with the provider, whatever it looks like. */
 const PRIVATE_NAME =
-  /api[-_]?key|authorization|credential|password|secret|cookie|(access|auth|refresh|bearer)[-_]?token|organi[sz]ation|\borg\b|org[-_]id|(account|workspace|project|tenant|subscription)([-_]?(id|name))?$/i;
+  /api[-_]?key|authorization|credential|password|secret|cookie|signature|subscription|(access|auth|refresh|bearer)[-_]?token|organi[sz]ation|\borg\b|org[-_]id|(account|workspace|project|tenant)([-_]?(id|name))?$/i;
+/** A number under such a name is one of the model's tokens, and anything else may be a token to get in with. */
+const TOKEN_NAME = /token/i;
 
 export type Fields = Record<string, unknown>;
 
@@ -32,9 +34,14 @@ function scrubbed(value: unknown, scrub: (text: string) => string, depth: number
   if (Array.isArray(value)) return whole(value.map((item) => scrubbed(item, scrub, depth - 1)));
   const entries = Object.entries(value).map(([name, item]) => [
     scrub(name),
-    PRIVATE_NAME.test(name) ? REDACTED : scrubbed(item, scrub, depth - 1),
+    isPrivate(name, item) ? REDACTED : scrubbed(item, scrub, depth - 1),
   ]);
   return whole(entries.map(([, item]) => item)) && Object.fromEntries(entries);
+}
+
+function isPrivate(name: string, value: unknown): boolean {
+  if (PRIVATE_NAME.test(name)) return true;
+  return TOKEN_NAME.test(name) && (typeof value === 'string' || typeof value === 'object') && value !== null;
 }
 
 function whole(items: unknown[]): unknown[] | undefined {

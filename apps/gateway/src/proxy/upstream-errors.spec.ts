@@ -90,6 +90,58 @@ describe('an upstream error', () => {
     expect(text).toContain('[redacted]');
   });
 
+  const lower = [...'abcdef0123456789'];
+  const wide = [...'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'];
+  const keyOf = (units: string[], length: number) =>
+    fc.array(fc.constantFrom(...units), { minLength: length, maxLength: length }).map((all) => all.join(''));
+  const key = fc.oneof(
+    keyOf(lower, 32),
+    keyOf(wide, 32),
+    keyOf([...wide, '-', '_'], 35).map((rest) => `AIza${rest}`),
+    keyOf(wide, 12).map((rest) => `token-${rest}1`),
+    keyOf(wide, 12).map((rest) => `sk-${rest}`),
+  );
+
+  it('tells no key of any common form, wherever it stands', () => {
+    fc.assert(
+      fc.property(key, fc.lorem({ maxCount: 5 }), (secret, words) => {
+        const said = `${words} ${secret}, ${words}`;
+        const raw = { error: { message: said, code: said, inner: [{ said, [secret]: 1 }] }, said };
+        return !JSON.stringify(upstreamError(400, {}, Buffer.from(JSON.stringify(raw))).body).includes(secret);
+      }),
+    );
+  });
+
+  it('tells nothing that stands under a telling name or in an address, whatever it looks like', () => {
+    const names = ['token', 'token_value', 'subscription_key', 'client_secret', 'password', 'x-signature'];
+    const value = keyOf(wide, 9);
+    fc.assert(
+      fc.property(value, fc.constantFrom(...names), (secret, name) => {
+        const url = `https://user:${secret}@10.0.0.3/x?a=1&api-key=${secret}&sig=${secret}&X-Amz-Signature=${secret}#y`;
+        const raw = { error: { message: `see ${url}`, [name]: secret, list: [{ [name]: [secret] }], url } };
+        return !JSON.stringify(upstreamError(400, {}, Buffer.from(JSON.stringify(raw))).body).includes(secret);
+      }),
+    );
+  });
+
+  it('keeps what only looks a little like a key: names of models, ids of requests, numbers of tokens', () => {
+    const message =
+      'gpt-4o-realtime-preview-2024-12-17 took a token-based 0190a8e3-6b7c-7d3e-8f00-0123456789ab at https://x.test/a@b?n=1';
+    const details = { max_tokens: 4096, token_count: { total: 5 }, tokens: 3 };
+    expect(upstreamError(400, {}, body({ message, ...details })).body.error).toMatchObject({
+      message,
+      max_tokens: 4096,
+      token_count: '[redacted]',
+      tokens: 3,
+    });
+  });
+
+  it.each(['://', 'token-', 'key=', 'AIza', 'a', '-', '@'])('of %s over and over is read in no time', (piece) => {
+    const startedAtMs = performance.now();
+    scrubSecrets(piece.repeat((64 * 1024) / piece.length));
+    expect(performance.now() - startedAtMs).toBeLessThan(200);
+  });
+
   it.each([
     ['too large', { error: { message: 'kept', more: Array.from({ length: 100 }, () => 'long '.repeat(80)) } }],
     ['too deep', { error: { message: 'kept' }, more: JSON.parse(`${'['.repeat(50)}1${']'.repeat(50)}`) }],

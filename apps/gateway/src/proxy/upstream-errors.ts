@@ -6,13 +6,31 @@ import { extraFields, type Fields, fieldsOf } from './provider-fields.js';
 /** Of an error body more is not read. */
 export const ERROR_BODY_BYTES_MAX = 64 * 1024;
 const MESSAGE_LENGTH_MAX = 2_000;
-/** Provider keys and bearer values, as providers like to quote them back. */
-const SECRETS = /\b(sk|rk|pk|org|proj|sess|gsk|xai|key)[-_][A-Za-z0-9*_-]{3,}|Bearer\s+\S+|[A-Za-z0-9_-]{40,}/g;
+/** Provider keys and bearer values, as providers like to quote them back, and whatever is as long as a key. */
+const SECRETS = new RegExp(
+  [
+    /\b(?:sk|rk|pk|org|proj|sess|gsk|xai|key)[-_][A-Za-z0-9*_-]{3,}/,
+    // Words such as "token-based" have no digit.
+    /\btoken[-_](?=[A-Za-z*_-]{0,64}\d)[A-Za-z0-9*_-]{3,}/,
+    /\bAIza[A-Za-z0-9*_-]{3,}/,
+    /\bBearer\s+\S+/,
+    // Names of models and ids of requests have dashes, and are shorter than 40.
+    /[A-Za-z0-9]{32,}|[A-Za-z0-9_-]{40,}/,
+  ]
+    .map(({ source }) => source)
+    .join('|'),
+  'g',
+);
+/** Who asks, in an address. */
+const USERINFO = /(?<=:\/\/)[^\s/?#"'<>]*@/g;
+/** What lets one in, in an address or a form. */
+const QUERY_VALUES = /(?<=(?:key|token|sig|signature|secret|password)=)[^\s&#"'<>]+/gi;
 /** Headers that tell a client when to come back; nothing else of an upstream's error head is passed on. */
 const PASSED_HEADERS = ['retry-after', 'retry-after-ms', 'x-should-retry'];
 
 export function scrubSecrets(text: string): string {
-  return text.replace(SECRETS, '[redacted]').slice(0, MESSAGE_LENGTH_MAX);
+  const clean = text.replace(USERINFO, '[redacted]@').replace(QUERY_VALUES, '[redacted]');
+  return clean.replace(SECRETS, '[redacted]').slice(0, MESSAGE_LENGTH_MAX);
 }
 
 const KNOWN_FIELDS = ['message', 'type', 'param', 'code'];

@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url';
 export const FILE_CHECK_MS = 1_000;
 /** Shorter values could occur in an error text by chance, and are no secrets worth the name. */
 const SECRET_LENGTH_MIN = 8;
+/** Backslashes before one character that are looked at, so that a text of nothing else takes no longer than others. */
+const ESCAPES_MAX = 8;
 const REDACTED = '[redacted]';
 
 export type ReadEnvironment = (name: string) => string | undefined;
@@ -46,8 +48,7 @@ export class Credentials {
     let clean = text;
     for (const secret of [this.resolve(reference), this.files.get(reference)?.previous ?? null]) {
       if (secret === null || secret.length < SECRET_LENGTH_MIN) continue;
-      const quoted = JSON.stringify(secret).slice(1, -1);
-      clean = clean.replaceAll(secret, REDACTED).replaceAll(quoted, REDACTED);
+      clean = clean.replace(anySpellingOf(secret), REDACTED);
     }
     return clean;
   }
@@ -70,6 +71,33 @@ export class Credentials {
     this.files.set(reference, { ...read, previous, checkedAtMs: this.now() });
     return read.value;
   }
+}
+
+/**
+ * The secret with any of its characters as they are, escaped as in JSON (twice over, where one text quotes another), or encoded
+ * as in an address: whatever reads the text would turn all of them into the secret again.
+ */
+function anySpellingOf(secret: string): RegExp {
+  return new RegExp([...Array(secret.length).keys()].map((at) => anySpellingOfUnit(secret.charAt(at))).join(''), 'g');
+}
+
+function anySpellingOfUnit(unit: string): string {
+  const code = unit.charCodeAt(0);
+  const plain = [unit, JSON.stringify(unit).slice(1, -1)].map(asPattern);
+  const encoded = code < 0x80 ? `|%${anyCase(hexOf(code, 2))}` : '';
+  return `(?:\\\\{0,${ESCAPES_MAX}}(?:${plain.join('|')}|\\\\u${anyCase(hexOf(code, 4))})${encoded})`;
+}
+
+function asPattern(text: string): string {
+  return [...Array(text.length).keys()].map((at) => `\\u${hexOf(text.charCodeAt(at), 4)}`).join('');
+}
+
+function hexOf(code: number, digits: number): string {
+  return code.toString(16).padStart(digits, '0');
+}
+
+function anyCase(hex: string): string {
+  return hex.replace(/[a-f]/g, (digit) => `[${digit}${digit.toUpperCase()}]`);
 }
 
 function markOf({ ino, mtimeMs, size }: Stats): string {

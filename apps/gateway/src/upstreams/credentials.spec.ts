@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { waitUntil } from '@tensorloop/testing/wait-until';
+import fc from 'fast-check';
 import { Credentials, FILE_CHECK_MS } from './credentials.service.js';
 
 let folder: string;
@@ -65,6 +66,35 @@ describe('a text that quotes a secret', () => {
   it('loses it, as it is and as JSON writes it', () => {
     const text = `${JSON.stringify({ key: 'pass"word-of-ours' })} pass"word-of-ours`;
     expect(credentials.scrub(text, 'env:KEY')).toBe('{"key":"[redacted]"} [redacted]');
+  });
+
+  it('loses it however its characters are written, and stays the JSON that it was', () => {
+    const secret = fc.string({ unit: fc.constantFrom(...'abcXYZ019-_+/=.$"'), minLength: 8, maxLength: 40 });
+    const spelling = fc.constantFrom(
+      (unit: string) => JSON.stringify(unit).slice(1, -1),
+      (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+      (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0').toUpperCase()}`,
+      (unit: string) => (unit === '/' ? '\\/' : JSON.stringify(unit).slice(1, -1)),
+    );
+    fc.assert(
+      fc.property(secret, fc.array(spelling, { minLength: 1 }), fc.lorem(), (own, spellings, words) => {
+        const of = new Credentials(() => own);
+        const written = [...own].map((unit, at) => spellings[at % spellings.length]?.(unit)).join('');
+        const clean = JSON.parse(of.scrub(`{"${written}":["${words} ${written}!"]}`, 'env:KEY'));
+        expect(clean).toEqual({ '[redacted]': [`${words} [redacted]!`] });
+        const address = `https://x.test/?q=${encodeURIComponent(own)}`;
+        expect(of.scrub(JSON.stringify({ quoted: JSON.stringify({ own }), address }), 'env:KEY')).toBe(
+          JSON.stringify({ quoted: JSON.stringify({ own: '[redacted]' }), address: 'https://x.test/?q=[redacted]' }),
+        );
+      }),
+    );
+  });
+
+  it('of backslashes alone is read in no time', () => {
+    const text = '\\'.repeat(64 * 1024);
+    const startedAtMs = performance.now();
+    expect(credentials.scrub(text, 'env:KEY')).toBe(text);
+    expect(performance.now() - startedAtMs).toBeLessThan(200);
   });
 
   it('is left alone where there is none', () => {
