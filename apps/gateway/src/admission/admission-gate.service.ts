@@ -33,13 +33,20 @@ export interface KeyIdentity {
 /** The worst case at the price in force at that instant. */
 export type QuoteAt = (redisNowMs: number) => Quote | ApiError;
 
+/** What a call was refused for that costs too much at worst. */
+export interface MoneyLeft {
+  accountId: string;
+  leftNanoUsd: NanoUsd;
+  nowMs: number;
+}
+
 export interface AdmissionAsk {
   key: KeyIdentity;
   requestId: string;
   model: string;
   quoteAt: QuoteAt;
   /** Asked once when the worst case does not fit into what is left: a closer bound, or null when there is none. */
-  quoteCloser?: (refusal: { leftNanoUsd: NanoUsd; nowMs: number }) => Promise<QuoteAt | null>;
+  quoteCloser?: (refusal: MoneyLeft) => Promise<QuoteAt | null>;
 }
 
 export interface GateParts {
@@ -91,7 +98,7 @@ function isBalanceSpent(refusal: Refusal): refusal is BalanceRefusal {
 /** Only where money is what is lacking: counting tokens helps against no other limit. */
 async function closerQuote({ quoteCloser }: AdmissionAsk, refusal: FinalRefusal): Promise<QuoteAt | null> {
   if (quoteCloser === undefined || !isMoneyRefusal(refusal)) return null;
-  return quoteCloser({ leftNanoUsd: left(refusal.limit), nowMs: refusal.nowMs });
+  return quoteCloser({ accountId: refusal.accountId, leftNanoUsd: left(refusal.limit), nowMs: refusal.nowMs });
 }
 
 function unknownKey(): ApiError {

@@ -1,11 +1,10 @@
 import type { Model } from '@tensorloop/contracts/model-catalogue';
-import type { NanoUsd } from '@tensorloop/kernel/money';
 import type { CallShape } from '@tensorloop/pricing/hold';
 import { isApiError } from '../errors/api-error.types.js';
 import type { ModelStore } from '../models/model-store.service.js';
 import type { InferenceRequest } from '../proxy/endpoint.types.js';
 import type { PlainTextCount } from '../usage/token-estimator.service.js';
-import type { QuoteAt } from './admission-gate.service.js';
+import type { MoneyLeft, QuoteAt } from './admission-gate.service.js';
 import { quoteCall } from './quote.service.js';
 
 /** Dense text has about so many bytes a token. No count below that is believed, whatever the tokenizer says. */
@@ -13,7 +12,8 @@ const BYTES_PER_TOKEN_MAX = 4;
 
 export interface ExactQuoteParts {
   models: ModelStore;
-  count: (body: Buffer) => Promise<PlainTextCount | null>;
+  /** For one account there is one count at a time. */
+  count: (body: Buffer, accountId: string) => Promise<PlainTextCount | null>;
 }
 
 /** A call that was refused for its hold. */
@@ -40,17 +40,13 @@ function isCountable({ model, request }: RefusedCall): boolean {
  * Prices a refused call again with its prompt counted instead of bounded. Null when that cannot be done for certain, or when
  * even the lowest count there could be would not fit into what is left: then nothing is counted.
  */
-export async function exactQuote(
-  parts: ExactQuoteParts,
-  call: RefusedCall,
-  refusal: { leftNanoUsd: NanoUsd; nowMs: number },
-): Promise<QuoteAt | null> {
+export async function exactQuote(parts: ExactQuoteParts, call: RefusedCall, refusal: MoneyLeft): Promise<QuoteAt | null> {
   if (!isCountable(call)) return null;
   const { model, request, body } = call;
   const quoteWith = (shape: CallShape) => (nowMs: number) =>
     quoteCall(parts.models, { model, request: { ...request, shape } }, nowMs);
   const least = quoteWith(countedShape(request.shape, { tokens: 0, textBytes: request.shape.promptBytes }))(refusal.nowMs);
   if (isApiError(least) || least.holdMinNanoUsd > refusal.leftNanoUsd) return null;
-  const count = await parts.count(body);
+  const count = await parts.count(body, refusal.accountId);
   return count === null ? null : quoteWith(countedShape(request.shape, count));
 }

@@ -72,7 +72,7 @@ export class InferenceCalls {
 
   constructor(private readonly parts: InferenceParts) {
     const { models, answers } = parts;
-    this.exact = { models, count: (body) => answers.estimator.countExactly(body) };
+    this.exact = { models, count: (body, accountId) => answers.estimator.countExactly(body, accountId) };
   }
 
   async handle(

@@ -1,8 +1,17 @@
-import { afterAll, describe, expect, it } from '@jest/globals';
+import { afterAll, describe, expect, it, jest } from '@jest/globals';
+import { waitUntil } from '@tensorloop/testing/wait-until';
 import fc from 'fast-check';
 import { countTokens as countChat } from 'gpt-tokenizer/model/gpt-4o';
 import { countPlainTexts } from './plain-texts.js';
-import { EXACT_BYTES_MAX, EXACT_JOBS_MAX, TokenEstimator } from './token-estimator.service.js';
+import {
+  EXACT_BYTES_MAX,
+  EXACT_JOBS_MAX,
+  EXACT_TIMEOUT_MS,
+  JOB_TIMEOUT_MS,
+  JOBS_MAX,
+  TokenEstimator,
+  tokensFromBytes,
+} from './token-estimator.service.js';
 
 const estimator = new TokenEstimator();
 afterAll(() => estimator.close());
@@ -53,12 +62,17 @@ describe('plain texts of a chat body', () => {
     ],
     ['an image', { content: [{ type: 'image_url', text: 'a' }] }],
     ['a lone surrogate', { content: 'a\ud800' }],
-    ['a word that would take long', { content: 'a'.repeat(5_000) }],
-    ['spaces that would take long', { content: ' '.repeat(5_000) }],
+    ['a word that would take long', { content: 'a'.repeat(501) }],
+    ['spaces that would take long', { content: ' '.repeat(501) }],
     ['nothing', {}],
     ['a number', { content: 5 }],
   ])('leave %s to its bytes', (_, content) => {
     expect(countPlainTexts(body({ role: 'user', ...content }))).toEqual({ tokens: 0, textBytes: 0 });
+  });
+
+  it('in languages without spaces are counted where sentences end soon', () => {
+    expect(countPlainTexts(body({ role: 'user', content: '請問這個多少錢？'.repeat(1_000) })).tokens).toBeGreaterThan(5_000);
+    expect(countPlainTexts(body({ role: 'user', content: '請問這個多少錢'.repeat(1_000) })).tokens).toBe(0);
   });
 
   it('of a special token written out are never less than that token', () => {
@@ -96,17 +110,59 @@ describe('plain texts of a chat body', () => {
 });
 
 describe('an exact count', () => {
+  const bodyOf = (content: string) => Buffer.from(body({ role: 'user', content }));
+
   it('is made off the event loop, and only of what is small', async () => {
-    expect(await estimator.countExactly(Buffer.from(body({ role: 'user', content: 'hello world' })))).toEqual({
-      tokens: 2,
-      textBytes: 11,
-    });
-    expect(await estimator.countExactly(Buffer.alloc(EXACT_BYTES_MAX + 1))).toBeNull();
+    expect(await estimator.countExactly(bodyOf('hello world'), 'a')).toEqual({ tokens: 2, textBytes: 11 });
+    expect(await estimator.countExactly(Buffer.alloc(EXACT_BYTES_MAX + 1), 'a')).toBeNull();
   });
 
   it('is not waited for in a queue', async () => {
-    const small = Buffer.from(body({ role: 'user', content: 'hello' }));
-    const all = await Promise.all(Array.from({ length: EXACT_JOBS_MAX + 3 }, () => estimator.countExactly(small)));
+    const accounts = Array.from({ length: EXACT_JOBS_MAX + 3 }, (_, index) => `account ${index}`);
+    const all = await Promise.all(accounts.map((account) => estimator.countExactly(bodyOf('hello'), account)));
     expect(all.filter((count) => count === null)).toHaveLength(3);
+  });
+
+  it('is made one at a time for an account, and for others meanwhile', async () => {
+    const all = ['a', 'a', 'b', 'a'].map((account) => estimator.countExactly(bodyOf('hello'), account));
+    expect((await Promise.all(all)).map((count) => count !== null)).toEqual([true, false, true, false]);
+    expect(await estimator.countExactly(bodyOf('hello'), 'a')).not.toBeNull();
+  });
+
+  it('that nobody waits for any more keeps its place until the worker has answered it', async () => {
+    const slow = new TokenEstimator();
+    jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask', 'setImmediate'] });
+    try {
+      const late = slow.countExactly(bodyOf('hello'), 'a');
+      const guesses = Array.from({ length: JOBS_MAX - 1 }, () => slow.count('chat.answer', Buffer.alloc(50)));
+      jest.advanceTimersByTime(Math.max(EXACT_TIMEOUT_MS, JOB_TIMEOUT_MS));
+      expect([await late, await Promise.all(guesses)]).toEqual([null, Array(JOBS_MAX - 1).fill(tokensFromBytes(50))]);
+      expect(await slow.countExactly(bodyOf('hello'), 'a')).toBeNull();
+      expect(await slow.count('chat.answer', Buffer.from('{}'))).toBe(tokensFromBytes(2));
+    } finally {
+      jest.useRealTimers();
+    }
+    await waitUntil(async () => (await slow.countExactly(bodyOf('hello'), 'a')) !== null, { what: 'the worker' });
+    await slow.close();
+  });
+
+  it.each([
+    ['letters', 26, 0x61],
+    ['ideographs', 5_000, 0x4e00],
+    ['marks', 12, 0x23],
+  ])('of the largest body of %s takes the worker little time', async (_, kinds, from) => {
+    const unit = (at: number) => String.fromCharCode(from + (((at * 7_919) % 10_007) % kinds));
+    let content = '';
+    for (let at = 0; Buffer.byteLength(content) < EXACT_BYTES_MAX - 2_000; ) {
+      let word = '';
+      while (Buffer.byteLength(word) < 497) word += unit(at++);
+      content += `${word} `;
+    }
+    // The first count starts the worker.
+    await estimator.countExactly(bodyOf('hello'), 'a');
+    const startedAtMs = performance.now();
+    const count = await estimator.countExactly(bodyOf(content), 'a');
+    expect(count?.textBytes).toBe(Buffer.byteLength(content));
+    expect(performance.now() - startedAtMs).toBeLessThan(300);
   });
 });

@@ -1,4 +1,4 @@
-import { countTokens } from 'gpt-tokenizer/encoding/o200k_base';
+import { countTokens, setMergeCacheSize } from 'gpt-tokenizer/encoding/o200k_base';
 
 /** Texts of a prompt, and what they come to. */
 export interface PlainTextCount {
@@ -10,7 +10,12 @@ export interface PlainTextCount {
 /** Names of special tokens inside a text are text: written out they take more tokens than the one that they name. */
 const AS_TEXT = { disallowedSpecial: new Set<string>() };
 /** Merging the pairs of one word takes time that grows with its square. */
-const WORD_LENGTH_MAX = 4_000;
+const WORD_BYTES_MAX = 500;
+/** Above it the tokenizer forgets a word for each that it learns, and in its usual size that takes longer than counting it. */
+const MERGE_CACHE_WORDS_MAX = 1_000;
+setMergeCacheSize(MERGE_CACHE_WORDS_MAX);
+/** Sentences in Chinese and Japanese have no spaces; these end a word too. */
+const WIDE_MARKS = new Set([...'、。，！？：；'].map((mark) => mark.charCodeAt(0)));
 
 type Json = Record<string, unknown>;
 
@@ -18,14 +23,16 @@ function isRecord(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Longest stretch without a change between space and no space, cheaply. */
+/** Whether any stretch without a change between space and no space is too long, cheaply. */
 function hasLongWord(text: string): boolean {
-  let length = 0;
+  let bytes = 0;
   let wasSpace = false;
   for (let index = 0; index < text.length; index++) {
-    const isSpace = text.charCodeAt(index) <= 0x20;
-    length = isSpace === wasSpace ? length + 1 : 1;
-    if (length > WORD_LENGTH_MAX) return true;
+    const code = text.charCodeAt(index);
+    const isSpace = code <= 0x20;
+    if (isSpace !== wasSpace || WIDE_MARKS.has(code)) bytes = 0;
+    bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : 3;
+    if (bytes > WORD_BYTES_MAX) return true;
     wasSpace = isSpace;
   }
   return false;

@@ -8,9 +8,9 @@ export type { TextPart } from './token-counter.worker.js';
 /** Counts in progress; above it, or when the worker is gone, bytes are divided instead. */
 export const JOBS_MAX = 256;
 export const JOB_TIMEOUT_MS = 5_000;
-/** Exact counts keep a refused call waiting, so they are few, small and quick, or there is none. */
+/** Exact counts keep a refused call waiting, and others behind them: few, small and quick (some 50 ms at most), or there is none. */
 export const EXACT_JOBS_MAX = 16;
-export const EXACT_BYTES_MAX = 256 * 1024;
+export const EXACT_BYTES_MAX = 48 * 1024;
 export const EXACT_TIMEOUT_MS = 1_000;
 /** English text has about four bytes a token; dividing by more keeps estimates on the low side. */
 const BYTES_PER_TOKEN = 5;
@@ -30,9 +30,12 @@ const TEXTLESS = new Set<CountJob['kind']>([
   'transcriptions.prompt',
 ]);
 
-interface Waiting {
+/** A job that the worker has not answered, whether or not anybody still waits for it. */
+interface OpenJob {
   resolve: (result: CountResult | null) => void;
   timer: NodeJS.Timeout;
+  /** Whose exact count it is. */
+  accountId: string | null;
 }
 
 /**
@@ -42,31 +45,31 @@ interface Waiting {
 export class TokenEstimator {
   private worker: Worker | null = null;
   private lastId = 0;
-  private exactJobs = 0;
-  private readonly waiting = new Map<number, Waiting>();
+  /** What timed out stays here, since it is still ahead of others in the worker's queue. */
+  private readonly jobs = new Map<number, OpenJob>();
+  /** An account's next exact count waits for no other of its own: none is made meanwhile. */
+  private readonly exactAccounts = new Set<string>();
 
   /** Always resolves: with the worker's count, or with a division of bytes when it cannot be had in time. */
   async count(kind: CountJob['kind'], bytes: Buffer): Promise<number> {
     if (TEXTLESS.has(kind)) return 0;
-    const result = this.waiting.size >= JOBS_MAX ? null : await this.ask({ kind, bytes }, JOB_TIMEOUT_MS);
+    const result = this.jobs.size >= JOBS_MAX ? null : await this.ask({ kind, bytes }, JOB_TIMEOUT_MS, null);
     return result?.tokens ?? tokensFromBytes(bytes.length);
   }
 
   /** The plain texts of a chat body, counted by o200k_base; null when that cannot be had at once, and never a guess. */
-  async countExactly(bytes: Buffer): Promise<PlainTextCount | null> {
-    if (bytes.length > EXACT_BYTES_MAX || this.exactJobs >= EXACT_JOBS_MAX) return null;
-    this.exactJobs += 1;
-    try {
-      const result = await this.ask({ kind: 'chat.exact', bytes }, EXACT_TIMEOUT_MS);
-      return result?.textBytes === undefined ? null : { tokens: result.tokens, textBytes: result.textBytes };
-    } finally {
-      this.exactJobs -= 1;
-    }
+  async countExactly(bytes: Buffer, accountId: string): Promise<PlainTextCount | null> {
+    if (bytes.length > EXACT_BYTES_MAX) return null;
+    if (this.exactAccounts.size >= EXACT_JOBS_MAX || this.exactAccounts.has(accountId)) return null;
+    this.exactAccounts.add(accountId);
+    const result = await this.ask({ kind: 'chat.exact', bytes }, EXACT_TIMEOUT_MS, accountId);
+    return result?.textBytes === undefined ? null : { tokens: result.tokens, textBytes: result.textBytes };
   }
 
   async close(): Promise<void> {
-    await this.worker?.terminate();
-    this.giveUp();
+    const { worker } = this;
+    await worker?.terminate();
+    this.giveUp(worker);
   }
 
   private running(): Worker {
@@ -76,31 +79,38 @@ export class TokenEstimator {
     const worker = new Worker(new URL(`./token-counter.worker.${extension}`, import.meta.url));
     worker.unref();
     worker.on('message', (result: CountResult) => this.settle(result.id, result));
-    worker.on('error', () => this.giveUp());
-    worker.on('exit', () => this.giveUp());
+    worker.on('error', () => this.giveUp(worker));
+    worker.on('exit', () => this.giveUp(worker));
     this.worker = worker;
     return worker;
   }
 
-  private ask(job: Omit<CountJob, 'id'> | Omit<ExactJob, 'id'>, timeoutMs: number): Promise<CountResult | null> {
+  private ask(
+    job: Omit<CountJob, 'id'> | Omit<ExactJob, 'id'>,
+    timeoutMs: number,
+    accountId: string | null,
+  ): Promise<CountResult | null> {
     return new Promise((resolve) => {
       const id = ++this.lastId;
-      const timer = setTimeout(() => this.settle(id, null), timeoutMs);
-      this.waiting.set(id, { resolve, timer });
+      const timer = setTimeout(() => resolve(null), timeoutMs);
+      this.jobs.set(id, { resolve, timer, accountId });
       this.running().postMessage({ ...job, id });
     });
   }
 
   private settle(id: number, result: CountResult | null): void {
-    const job = this.waiting.get(id);
+    const job = this.jobs.get(id);
     if (job === undefined) return;
-    this.waiting.delete(id);
+    this.jobs.delete(id);
+    if (job.accountId !== null) this.exactAccounts.delete(job.accountId);
     clearTimeout(job.timer);
     job.resolve(result);
   }
 
-  private giveUp(): void {
+  /** A worker that broke down both errs and exits; the second of the two is no news of the one after it. */
+  private giveUp(worker: Worker | null): void {
+    if (this.worker !== worker) return;
     this.worker = null;
-    for (const id of this.waiting.keys()) this.settle(id, null);
+    for (const id of this.jobs.keys()) this.settle(id, null);
   }
 }
