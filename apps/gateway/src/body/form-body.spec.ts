@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { BOUNDARY, FORM_TYPE, type FormPart, formBody } from '../../test/form.js';
 import { isApiError } from '../errors/api-error.types.js';
 import { type FormBody, PART_HEAD_BYTES_MAX, PARTS_MAX, readForm, textOf, withText } from './form-body.service.js';
+import { fieldNameOf } from './part-head.js';
 
 const MODEL: FormPart = { name: 'model', value: 'whisper-1' };
 
@@ -95,6 +96,21 @@ describe('a form', () => {
       status: 400,
       body: { error: { code: 'invalid_body' } },
     });
+  });
+
+  it('with a head of tabs and NUL is refused in no time', () => {
+    const head = `a:${'\t'.repeat(PART_HEAD_BYTES_MAX - 10)}\0`;
+    const startedAtMs = performance.now();
+    for (let times = 0; times < 100; times++) expect(fieldNameOf(head)).toBeNull();
+    expect(performance.now() - startedAtMs).toBeLessThan(100);
+  });
+
+  it('has a name behind any blanks, and behind nothing else', () => {
+    const disposition = 'form-data; name="model"';
+    for (const blanks of ['', ' ', '\t \t']) {
+      expect(fieldNameOf(`content-disposition:${blanks}${disposition}`)).toEqual({ name: 'model', isFile: false });
+    }
+    expect(fieldNameOf(`content-disposition:\u00a0${disposition}`)).toBeNull();
   });
 
   it('gets another value where it should, and stays byte for byte the same elsewhere', () => {

@@ -4,7 +4,9 @@ export interface PartName {
   isFile: boolean;
 }
 
-const LINE = /^([!#$%&'*+.^`|~\w-]+):[ \t]*([^\0\r\n]*)$/;
+/** Blanks are taken off afterwards: read here as well, they would be divided between the two in every way there is. */
+const LINE = /^([!#$%&'*+.^`|~\w-]+):([^\0\r\n]*)$/;
+const LEADING_BLANKS = /^[ \t]+/;
 const PARAMETERS = /;[ \t]*([\w*-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s";,]+))[ \t]*/y;
 const FORM_DATA = /^form-data[ \t]*/i;
 /** Values stand in the body as they are; no client of this API encodes them. */
@@ -15,8 +17,9 @@ const FILE_NAMES = new Set(['filename', 'filename*']);
 export function fieldNameOf(head: string): PartName | null {
   let named: PartName | null = null;
   for (const line of head.split('\r\n')) {
-    const [, field = '', value = ''] = LINE.exec(line) ?? [];
+    const [, field = '', rest = ''] = LINE.exec(line) ?? [];
     if (field === '') return null;
+    const value = rest.replace(LEADING_BLANKS, '');
     const header = field.toLowerCase();
     if (header === 'content-transfer-encoding' && !PLAIN_ENCODING.test(value.trim())) return null;
     if (header !== 'content-disposition') continue;
