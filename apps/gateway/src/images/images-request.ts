@@ -21,6 +21,25 @@ const PLAIN_QUALITIES = new Set<unknown>(['standard', 'low', 'medium']);
 /** One picture each; several frames, or a drawing that a language model writes, cost what cannot be known beforehand. */
 const PICTURE_FORMATS = new Set<unknown>(['png', 'jpeg', 'webp']);
 
+/**
+ * What tells other providers than OpenAI how many pictures to make, how large and how carefully. Passed on unread they would be
+ * made and paid for, and held and charged for as something else.
+ */
+export const PRICED_FIELDS = [
+  'width',
+  'height',
+  'resolution',
+  'image_size',
+  'image_config',
+  'aspect_ratio',
+  'megapixels',
+  'num_images',
+  'num_outputs',
+  'batch_size',
+  'steps',
+  'num_inference_steps',
+];
+
 /** What bears on the price of pictures. */
 export interface ImagesRequest {
   model: string;
@@ -54,7 +73,8 @@ function unservedField(fields: Fields): ApiError | null {
     return unsupportedField('output_format', '"output_format" must be "png", "jpeg" or "webp".');
   if (isGiven(complexity))
     return unsupportedField('complexity', '"complexity" is not served: what planning a picture costs cannot be held for.');
-  return null;
+  const priced = PRICED_FIELDS.find((name) => isGiven(fields[name]));
+  return priced === undefined ? null : unsupportedField(priced, `"${priced}" is not served: use "n", "size" and "quality".`);
 }
 
 /** Absent, both mean the plainest that a model sold by the piece makes: standard quality, 1024x1024. */

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { testModel, testPrice } from '../../test/gateway-fixture.js';
 import { isApiError } from '../errors/api-error.types.js';
 import { images } from './images.service.js';
-import { IMAGES_MAX } from './images-request.js';
+import { IMAGES_MAX, PRICED_FIELDS } from './images-request.js';
 
 const valid = { model: 'm', prompt: 'a ledger' };
 
@@ -37,6 +37,19 @@ describe('a request for images', () => {
     const error = read(body);
     if (!isApiError(error)) throw new Error('it was accepted');
     expect(error).toMatchObject({ status: 400, body: { error: { param } } });
+  });
+
+  it.each(PRICED_FIELDS)('with "%s", which bears on the price elsewhere, is refused by name', (param) => {
+    expect(read({ ...valid, [param]: 2_048 })).toMatchObject({
+      status: 400,
+      body: { error: { param, code: 'unsupported_content' } },
+    });
+    expect(readOk({ ...valid, [param]: null }).shape.units).toEqual({ image: 1 });
+  });
+
+  it('names every field by which it is known how many pictures are made, and how large', () => {
+    const known = 'width height resolution image_size aspect_ratio megapixels num_images batch_size steps';
+    expect(PRICED_FIELDS).toEqual(expect.arrayContaining(known.split(' ')));
   });
 
   it.each([
