@@ -10,6 +10,8 @@ import type { ApiError } from '../errors/api-error.types.js';
 
 /** Refusals are gathered for so long, and then told in one message. */
 export const TELL_INTERVAL_MS = 1_000;
+/** Rows of one key that name a model, in one message; its further ones name none, so that others have room. */
+export const NAMED_PER_KEY_MAX = 16;
 const CODE_LENGTH_MAX = 64;
 
 export interface RefusalEventsParts {
@@ -33,6 +35,8 @@ export interface RefusedCall {
  */
 export class RefusalEvents implements BeforeApplicationShutdown {
   private gathered = new Map<string, Refusal>();
+  /** Rows that name a model, by key. */
+  private named = new Map<string, number>();
   private timer: NodeJS.Timeout | null = null;
 
   constructor(private readonly parts: RefusalEventsParts) {}
@@ -41,10 +45,12 @@ export class RefusalEvents implements BeforeApplicationShutdown {
     if (error.caller === undefined) return;
     const { accountId, keyId } = error.caller;
     const code = (error.body.error.code ?? 'refused').slice(0, CODE_LENGTH_MAX);
-    const model = refusedModel(error.caller.model ?? '');
-    const name = `${keyId} ${code} ${endpoint} ${model}`;
+    const kind = { keyId, code, endpoint, model: refusedModel(error.caller.model ?? '') };
     const nowMs = this.parts.nowMs();
-    const known = this.gathered.get(name);
+    const isNew = !this.gathered.has(nameOf(kind));
+    const named = this.named.get(keyId) ?? 0;
+    if (isNew && named >= NAMED_PER_KEY_MAX) kind.model = '';
+    const known = this.gathered.get(nameOf(kind));
     if (known !== undefined) {
       known.count += 1;
       known.requestId = requestId;
@@ -52,17 +58,8 @@ export class RefusalEvents implements BeforeApplicationShutdown {
     } else if (this.gathered.size >= REFUSALS_PER_MESSAGE_MAX) this.parts.onDropped(1);
     else {
       const times = { firstAtMs: nowMs, lastAtMs: nowMs };
-      this.gathered.set(name, {
-        requestId,
-        accountId,
-        keyId,
-        model,
-        endpoint,
-        code,
-        httpStatus: error.status,
-        count: 1,
-        ...times,
-      });
+      this.gathered.set(nameOf(kind), { requestId, accountId, ...kind, httpStatus: error.status, count: 1, ...times });
+      if (kind.model !== '') this.named.set(keyId, named + 1);
       this.timer ??= setTimeout(() => this.tell(), TELL_INTERVAL_MS).unref();
     }
   }
@@ -76,8 +73,13 @@ export class RefusalEvents implements BeforeApplicationShutdown {
     this.timer = null;
     const refusals = [...this.gathered.values()];
     this.gathered = new Map();
+    this.named = new Map();
     if (refusals.length === 0) return;
     if (this.parts.tell({ v: 1, gatewayId: this.parts.gatewayId, refusals })) return;
     this.parts.onDropped(refusals.reduce((sum, { count }) => sum + count, 0));
   }
+}
+
+function nameOf({ keyId, code, endpoint, model }: Pick<Refusal, 'keyId' | 'code' | 'endpoint' | 'model'>): string {
+  return `${keyId} ${code} ${endpoint} ${model}`;
 }

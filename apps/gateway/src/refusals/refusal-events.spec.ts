@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals
 import { REFUSALS_PER_MESSAGE_MAX, type RequestRefused, requestRefusedSchema } from '@tensorloop/contracts/request-refused';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { type ApiErrorCode, apiError } from '../errors/api-error.types.js';
-import { RefusalEvents, TELL_INTERVAL_MS } from './refusal-events.service.js';
+import { NAMED_PER_KEY_MAX, RefusalEvents, TELL_INTERVAL_MS } from './refusal-events.service.js';
 
 let told: RequestRefused[];
 let dropped: number;
@@ -69,13 +69,34 @@ describe('refused calls', () => {
   });
 
   it('of any number and kind take bounded room, and what has none is counted', () => {
-    for (let index = 0; index < 3 * REFUSALS_PER_MESSAGE_MAX; index++)
-      refuse('model_not_allowed', { model: `made up ${index}` });
-    refuse('model_not_allowed', { model: 'made up 0' });
+    const first = uuid7();
+    refuse('model_not_allowed', { keyId: first });
+    for (let index = 0; index < 3 * REFUSALS_PER_MESSAGE_MAX - 1; index++) refuse('model_not_allowed', { keyId: uuid7() });
+    refuse('model_not_allowed', { keyId: first });
     jest.advanceTimersByTime(TELL_INTERVAL_MS);
     expect(told[0]?.refusals).toHaveLength(REFUSALS_PER_MESSAGE_MAX);
     expect(told[0]?.refusals[0]?.count).toBe(2);
     expect(dropped).toBe(2 * REFUSALS_PER_MESSAGE_MAX);
+  });
+
+  it('of one key do not crowd out those of others, whatever models it makes up', () => {
+    for (let index = 0; index < 3 * REFUSALS_PER_MESSAGE_MAX; index++)
+      refuse('model_not_allowed', { model: `made up ${index}` });
+    refuse('model_not_allowed', { model: 'made up 0' });
+    const other = { keyId: uuid7(), model: 'gpt-4o' };
+    refuse('model_not_allowed', other);
+    jest.advanceTimersByTime(TELL_INTERVAL_MS);
+    const [mine, others] = [true, false].map((isMine) =>
+      told[0]?.refusals.filter(({ keyId }) => (keyId === caller.keyId) === isMine),
+    );
+    expect(others).toMatchObject([other]);
+    expect(mine).toHaveLength(NAMED_PER_KEY_MAX + 1);
+    expect(mine?.[0]).toMatchObject({ model: 'made up 0', count: 2 });
+    expect(mine?.at(-1)).toMatchObject({ model: '', count: 3 * REFUSALS_PER_MESSAGE_MAX - NAMED_PER_KEY_MAX });
+    expect(dropped).toBe(0);
+    refuse('model_not_allowed', { model: 'made up 999' });
+    jest.advanceTimersByTime(TELL_INTERVAL_MS);
+    expect(told[1]?.refusals).toMatchObject([{ model: 'made up 999' }]);
   });
 
   it('name a model that can be written down, whatever the client called it', () => {
