@@ -61,10 +61,10 @@ function isSilence(err: unknown): err is Error {
 }
 
 /**
- * A prepared statement that a migration changed the meaning of ("cached plan must not change result type"), or that a pooler
- * lost. It would fail on this connection for ever.
+ * A prepared statement that a migration changed the meaning of ("cached plan must not change result type"), that a pooler
+ * lost, or whose name another client of a pooler took on the same server connection. It would fail on this connection for ever.
  */
-const STALE_STATEMENT_CODES = new Set(['0A000', '26000']);
+const STALE_STATEMENT_CODES = new Set(['0A000', '26000', '42P05']);
 
 function hasStaleStatement(err: unknown): err is Error {
   return err instanceof Error && 'code' in err && STALE_STATEMENT_CODES.has(String(err.code));

@@ -49,6 +49,16 @@ describe('a transaction whose prepared statement', () => {
     expect(await readAll()).toHaveLength(1);
   });
 
+  it('has a name that another client of a transaction pooler took throws its connection away, and the next one prepares it', async () => {
+    // This is what is left on a server connection that a pooler handed on; pg itself has not prepared it here.
+    await withTransaction(pool, (tx) => tx.query('PREPARE select_two AS SELECT 3'));
+    const readTwo = () =>
+      withTransaction(pool, async (tx) => (await tx.query({ name: 'select_two', text: 'SELECT 2 AS two' })).rows);
+    await expect(readTwo()).rejects.toMatchObject({ code: '42P05' });
+    expect(pool.totalCount).toBe(0);
+    expect(await readTwo()).toEqual([{ two: 2 }]);
+  });
+
   it('failed for another reason keeps its connection', async () => {
     const backend = await readBackend();
     const divide = withTransaction(pool, (tx) => tx.query({ name: 'divide', text: 'SELECT 1 / $1::integer', values: [0] }));
