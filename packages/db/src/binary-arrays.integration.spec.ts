@@ -51,7 +51,9 @@ describe('arrays in binary', () => {
     ['day of no month', () => dates(['2026-13-41'])],
     ['31 February', () => dates(['2026-02-31'])],
     ['day with a time', () => dates(['2026-02-01T00:00:00Z'])],
-  ])('throw a RangeError for what does not fit, so that its row is found: %s', (_what, encode) => {
-    expect(encode).toThrow(expect.objectContaining({ name: 'RangeError' }));
+    ['bigint that is no number', () => bigints(['one'])],
+    ['text that is none', () => texts([undefined as unknown as string])],
+  ])('throw an error of their own for what does not fit, so that its row is found: %s', (_what, encode) => {
+    expect(encode).toThrow(expect.objectContaining({ name: 'ArrayEncodingError' }));
   });
 });

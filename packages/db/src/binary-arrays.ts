@@ -1,7 +1,7 @@
 /**
  * One-dimensional arrays in PostgreSQL's binary format (array_recv, and the receive function of the element's type): neither
  * side has to write or read thousands of values as quoted text. The driver sends a Buffer as a binary parameter. What does
- * not fit its type throws a RangeError here.
+ * not fit its type throws an ArrayEncodingError here.
  */
 
 import { DAY_MS, utcDay } from '@tensorloop/kernel/budget-window';
@@ -30,6 +30,11 @@ const OIDS = {
   uuid: 2950,
   jsonb: 3802,
 } as const;
+
+/** A value that does not fit its type: the fault of the row that it is of. */
+export class ArrayEncodingError extends Error {
+  override readonly name = 'ArrayEncodingError';
+}
 
 type Write<T> = (buffer: Buffer, value: T, at: number) => void;
 
@@ -71,18 +76,22 @@ function fixed<T>(oid: number, bytes: number, write: Write<T>): (values: readonl
   return (values) => {
     const buffer = Buffer.allocUnsafe(HEADER_BYTES + values.length * (LENGTH_BYTES + bytes));
     let at = writeHeader(buffer, oid, values.length);
-    for (const value of values) {
-      at = buffer.writeInt32BE(value === null ? NULL_LENGTH : bytes, at);
-      if (value === null) continue;
-      write(buffer, value, at);
-      at += bytes;
+    try {
+      for (const value of values) {
+        at = buffer.writeInt32BE(value === null ? NULL_LENGTH : bytes, at);
+        if (value === null) continue;
+        write(buffer, value, at);
+        at += bytes;
+      }
+    } catch (cause) {
+      throw toEncodingError(cause);
     }
     return buffer.subarray(0, at);
   };
 }
 
 function variable(oid: number, values: readonly string[]): Buffer {
-  const lengths = values.map((value) => Buffer.byteLength(value));
+  const lengths = values.map(measure);
   const buffer = Buffer.allocUnsafe(lengths.reduce((sum, length) => sum + LENGTH_BYTES + length, HEADER_BYTES));
   let at = writeHeader(buffer, oid, values.length);
   for (const [index, value] of values.entries()) {
@@ -90,6 +99,18 @@ function variable(oid: number, values: readonly string[]): Buffer {
     at += buffer.write(value, at);
   }
   return buffer;
+}
+
+function measure(text: string): number {
+  try {
+    return Buffer.byteLength(text);
+  } catch (cause) {
+    throw toEncodingError(cause);
+  }
+}
+
+function toEncodingError(cause: unknown): ArrayEncodingError {
+  return new ArrayEncodingError(cause instanceof Error ? cause.message : String(cause), { cause });
 }
 
 /** Dimensions, whether NULLs may occur, element type, length, lower bound. */

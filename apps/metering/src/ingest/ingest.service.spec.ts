@@ -47,6 +47,21 @@ describe('a call whose day has lost its partition', () => {
   });
 });
 
+describe('what fails after COMMIT', () => {
+  it.each([
+    ['a mistake of our own', new TypeError('x is not a function')],
+    ['what would be a row’s fault before it', noPartition()],
+  ])('is held against no message, however often it was delivered: %s', async (_what, failure) => {
+    const { ingest, booked } = newIngest(new Set());
+    const message = { data: toPayload(newEvent()), streamSequence: 1, deliveries: 9, storedAtMs: Date.now() };
+    const report = () => {
+      throw failure;
+    };
+    await expect(ingest.ingest([message], report)).rejects.toBe(failure);
+    expect(booked.map(({ verdict }) => 'call' in verdict)).toEqual([true]);
+  });
+});
+
 describe('on a machine whose clock is far behind', () => {
   it('nothing is judged: what the stream took later than now is delivered again', async () => {
     let clockOffsetMs = 0;

@@ -64,18 +64,21 @@ export class IngestService {
     batch: readonly Judged[],
     onCommitted: (booking: Booking) => void,
   ): Promise<{ error: unknown } | null> {
+    let booking: Booking;
     try {
       await this.partitions.ensure(
         batch.flatMap(({ verdict }) => ('call' in verdict ? uuid7Day(verdict.call.event.requestId) : [])),
       );
-      onCommitted(await this.booking.book(batch));
-      return null;
+      booking = await this.booking.book(batch);
     } catch (error) {
       // A partition that was taken away is found missing only after forgetting that it was there.
       this.partitions.forget();
       if (!isRowFault(error)) throw error;
       return { error };
     }
+    // Outside: what fails after COMMIT is no row's fault, and the redelivery finds duplicates.
+    onCommitted(booking);
+    return null;
   }
 
   private async giveUpOn(
