@@ -12,6 +12,7 @@ import { IngestConsumer } from './ingest.consumer.js';
 import { IngestMetrics } from './ingest.metrics.js';
 import { IngestRepository } from './ingest.repository.js';
 import { IngestService } from './ingest.service.js';
+import { ReplayReminder } from './replay-reminder.js';
 import { SettlementPublisher } from './settlement.publisher.js';
 import { StreamTrimmer } from './stream-trimmer.js';
 
@@ -27,6 +28,7 @@ import { StreamTrimmer } from './stream-trimmer.js';
     SettlementPublisher,
     GatewayWatcher,
     StreamTrimmer,
+    ReplayReminder,
   ],
 })
 export class IngestModule {}
