@@ -2,8 +2,9 @@
 import { writeFileSync } from 'node:fs';
 import { type ChaosOptions, ChaosUnavailable, readOptions } from './chaos-options.js';
 import { writeReliabilityPage } from './report/reliability-page.js';
+import { isSound } from './report/soundness.js';
 import { formatSteady } from './report/steady-summary.js';
-import { formatSummary, isSound } from './report/summary.js';
+import { formatSummary } from './report/summary.js';
 import { bigintAsText } from './round.js';
 import { runChaos, runSteadyScenario } from './run-chaos.js';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { formatReport } from '@tensorloop/bench/audit/audit-table';
 import { dumpStores } from './evidence.js';
 import { mountSmallDisk, SMALL_DISK_GATEWAY } from './faults/disk-faults.js';
-import { type FaultContext, RunFacts } from './faults/fault.types.js';
+import { type FaultContext, type FaultOutcome, RunFacts } from './faults/fault.types.js';
 import { FaultRunner } from './faults/fault-runner.js';
 import { wakeAll } from './faults/process-faults.js';
 import { drawSchedule } from './faults/schedule.js';
@@ -13,14 +13,17 @@ import { Load } from './load/load.js';
 import { Payers } from './load/payers.js';
 import { Tenants } from './load/tenants.js';
 import { loadTrace } from './load/trace-rows.js';
-import { replayAdmissions } from './oracle/admission-replay.js';
+import { replayAdmissions, withGrantsGiven } from './oracle/admission-replay.js';
 import { findingsOf } from './oracle/audit-findings.js';
 import { readBooks, readServed } from './oracle/books.js';
 import { checkClients } from './oracle/client-checks.js';
+import { checkEstimates } from './oracle/estimate-checks.js';
+import { upstreamCuts } from './oracle/excuses.js';
 import { auditQuiet, hastenRedelivery } from './oracle/quiesce.js';
 import type { Violation } from './oracle/violation.js';
 import { seeded } from './random.js';
 import { availabilityOf } from './report/availability.js';
+import { isRoundSound } from './report/soundness.js';
 import type { RoundOptions, RoundReport } from './round.types.js';
 import { Installation } from './topology/installation.js';
 
@@ -48,7 +51,7 @@ export async function runRound(options: RoundOptions): Promise<RoundReport> {
     const ran = await loadAndHarm(installation, { ...options, log });
     const report = await judge(installation, { ...options, log }, ran);
     report.findings = findings;
-    const isSound = report.violations.length === 0;
+    const isSound = isRoundSound(report);
     if (!isSound) await dumpStores(installation).catch((error: Error) => log(`no dump: ${error.message}`));
     writeFileSync(join(options.folder, 'round.json'), JSON.stringify(report, bigintAsText, JSON_INDENT));
     report.folder = isSound ? null : options.folder;
@@ -105,14 +108,17 @@ async function judge(installation: Installation, options: RoundOptions, ran: Ran
   const audit = await auditQuiet(installation, log);
   const quiescenceMs = Math.round(performance.now() - endedAtMs);
   writeFileSync(join(folder, 'audit.txt'), formatReport(audit));
-  const { calls: booked, quarantine } = await readBooks(installation.databaseUrls.owner);
+  const { calls: booked, quarantine, grantKeys } = await readBooks(installation.databaseUrls.owner);
   const served = await readServed(installation.oracleFile);
   const byId = new Map(booked.map((call) => [call.requestId, call]));
   const clients = load.records;
-  const fromAudit = findingsOf(audit, { clients, served, quarantine, ...facts });
+  const cuts = upstreamCuts(runner.outcomes);
+  const fromAudit = findingsOf(audit, { clients, booked: byId, served, quarantine, cuts, ...facts });
+  const limits = withGrantsGiven(tenants.limits, grantKeys);
   const violations: Violation[] = [
-    ...checkClients({ clients, booked: byId, deaths: facts.deaths }),
-    ...replayAdmissions({ booked, served, limits: tenants.limits }),
+    ...checkClients({ clients, booked: byId }),
+    ...checkEstimates({ booked, served, clients, deaths: facts.deaths }),
+    ...replayAdmissions({ booked, served, limits }),
     ...fromAudit.violations,
   ];
   const count = (kind: string) => violations.filter((violation) => violation.kind === kind).length;
@@ -121,9 +127,8 @@ async function judge(installation: Installation, options: RoundOptions, ran: Ran
     seed,
     durationMs,
     faults: countBy(outcomes.filter(({ problem }) => problem === null).map(({ plan }) => plan.kind)),
-    faultProblems: outcomes.flatMap(({ plan, problem }) =>
-      problem === null ? [] : [`${plan.kind} ${plan.target}: ${problem}`],
-    ),
+    faultProblems: problemsOf(outcomes.filter(({ isIdle }) => !isIdle)),
+    idleFaults: problemsOf(outcomes.filter(({ isIdle }) => isIdle)),
     failPointsFired: facts.failPointsFired,
     findings: [],
     calls: clients.length,
@@ -135,6 +140,8 @@ async function judge(installation: Installation, options: RoundOptions, ran: Ran
     estimated: booked.filter(({ isEstimated }) => isEstimated).length,
     chargedNanoUsd: booked.reduce((sum, { chargeNanoUsd }) => sum + chargeNanoUsd, 0n),
     servedForNobody: fromAudit.servedForNobody.length,
+    lostOnTheWay: fromAudit.lostOnTheWay.length,
+    refusalCodes: countBy(clients.flatMap(({ code }) => code ?? [])),
     lost: count('lost'),
     doubled: count('doubled'),
     overshoot: count('overshoot'),
@@ -143,6 +150,10 @@ async function judge(installation: Installation, options: RoundOptions, ran: Ran
     quiescenceMs,
     folder: null,
   };
+}
+
+function problemsOf(outcomes: readonly FaultOutcome[]): string[] {
+  return outcomes.flatMap(({ plan, problem }) => (problem === null ? [] : [`${plan.kind} ${plan.target}: ${problem}`]));
 }
 
 function countBy(names: readonly string[]): Record<string, number> {

@@ -23,6 +23,8 @@ export interface RoundReport {
   failPointsFired: Record<string, number>;
   /** Faults that could not be carried out: they prove nothing. */
   faultProblems: string[];
+  /** Faults that were, and nothing came of them: they prove nothing either, and may be few. */
+  idleFaults: string[];
   findings: string[];
   calls: number;
   answered: number;
@@ -33,6 +35,9 @@ export interface RoundReport {
   estimated: number;
   chargedNanoUsd: bigint;
   servedForNobody: number;
+  lostOnTheWay: number;
+  /** How often clients were refused with each code. */
+  refusalCodes: Record<string, number>;
   lost: number;
   doubled: number;
   overshoot: number;

@@ -35,7 +35,14 @@ describe('twenty faults in a minute, at two gateways and two meterings', () => {
 
   it('were all carried out, and every part came up again', () => {
     expect(report.faultProblems).toEqual([]);
+    expect(report.idleFaults).toEqual([]);
     expect(report.findings).toEqual([]);
+    expect(report.failPointsFired).toEqual({
+      'gateway.after_accepted=kill': 1,
+      'metering.after_commit=kill': 1,
+      'gateway.after_completed=kill': 1,
+      'gateway.after_admit=kill': 1,
+    });
     const carriedOut = Object.values(report.faults).reduce((sum, count) => sum + count, 0);
     expect(carriedOut).toBe(SHORT_SET.length);
   });

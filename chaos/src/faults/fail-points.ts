@@ -2,7 +2,7 @@ import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { isGone } from '@tensorloop/servers/pids';
 import { poll } from '@tensorloop/servers/poll';
 import { GATEWAYS, METERINGS, type ServiceName } from '../topology/parts.js';
-import type { FaultContext, FaultKind, Heal } from './fault.types.js';
+import { type FaultContext, FaultHadNoEffect, type FaultKind, type Heal } from './fault.types.js';
 import { noteDeath, startAgain } from './restart.js';
 
 interface FailPoint {
@@ -69,9 +69,10 @@ const failPoint: FaultKind = {
 };
 
 async function restartDead(context: FaultContext, target: ServiceName): Promise<void> {
-  const back = noteDeath(context, target);
+  const death = noteDeath(context, target);
   await context.installation.part(target).kill();
-  await startAgain(context, target).finally(back);
+  death.gone();
+  await startAgain(context, target).finally(death.back);
 }
 
 interface Armed {
@@ -91,21 +92,18 @@ async function armed(context: FaultContext, target: ServiceName, { point, action
     () => false,
   );
   if (!fired) {
-    context.log(`${point} was not passed`);
-    return async () => undefined;
+    // It must not die of it when nobody waits for that any more.
+    await restartDead(context, target);
+    throw new FaultHadNoEffect(`${point} was not passed`);
   }
   context.facts.failPointFired(`${point}=${action}`);
   if (action === 'error') return async () => undefined;
-  const back = noteDeath(context, target);
-  return async () => {
-    if (action === 'stop') {
-      process.kill(pid, 'SIGCONT');
-      back();
-      return;
-    }
-    await poll(async () => isGone(pid), { timeoutMs: FIRE_TIMEOUT_MS, failure: `${target} did not end at ${point}` });
-    await startAgain(context, target).finally(back);
-  };
+  // Who only stands still cuts nothing.
+  if (action === 'stop') return async () => void process.kill(pid, 'SIGCONT');
+  const death = noteDeath(context, target);
+  await poll(async () => isGone(pid), { timeoutMs: FIRE_TIMEOUT_MS, failure: `${target} did not end at ${point}` });
+  death.gone();
+  return () => startAgain(context, target).finally(death.back);
 }
 
 function readFrom(file: string, offset: number): string {

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { FaultContext, FaultKind, FaultOutcome, FaultPlan } from './fault.types.js';
+import { type FaultContext, FaultHadNoEffect, type FaultKind, type FaultOutcome, type FaultPlan } from './fault.types.js';
 
 /** Faults at once. */
 const ACTIVE_MAX = 3;
@@ -48,7 +48,14 @@ export class FaultRunner {
   private async carryOut(kind: FaultKind, plan: FaultPlan): Promise<void> {
     const { log } = this.context;
     const never = Number.POSITIVE_INFINITY;
-    const outcome: FaultOutcome = { plan, injectedAtMs: Date.now(), endedAtMs: never, healedAtMs: never, problem: null };
+    const outcome: FaultOutcome = {
+      plan,
+      injectedAtMs: Date.now(),
+      endedAtMs: never,
+      healedAtMs: never,
+      problem: null,
+      isIdle: false,
+    };
     this.outcomes.push(outcome);
     const detail = Object.keys(plan.detail).length > 0 ? ` ${JSON.stringify(plan.detail)}` : '';
     log(`fault ${plan.id}: ${plan.kind}: ${plan.target}${detail} for ${plan.holdMs} ms`);
@@ -59,6 +66,7 @@ export class FaultRunner {
       await heal();
     } catch (error) {
       outcome.problem = error instanceof Error ? error.message : String(error);
+      outcome.isIdle = error instanceof FaultHadNoEffect;
       log(`fault ${plan.id} could not be carried out: ${outcome.problem}`);
     }
     outcome.healedAtMs = Date.now();

@@ -51,15 +51,28 @@ export interface FaultOutcome {
   healedAtMs: number;
   /** What went wrong with the fault itself: it is then no proof of anything. */
   problem: string | null;
+  /** There is a problem, and it is only that nothing came of it. */
+  isIdle: boolean;
 }
 
 /** A gateway's own death, or its end: what it cut is flagged and estimated, and nobody else's is. */
 export interface GatewayDeath {
   gateway: string;
   atMs: number;
+  /** By when its process was gone for certain. */
+  goneAtMs: number;
   /** When it was back. */
   backAtMs: number;
 }
+
+/** What to call when it is gone, and when it is back. */
+export interface DeathNote {
+  gone: () => void;
+  back: () => void;
+}
+
+/** A fault that was carried out and harmed nothing: a fail point that nobody passed. Listed, and counted nowhere. */
+export class FaultHadNoEffect extends Error {}
 
 /** An event of ours that has to be found in quarantine. */
 export interface Poisoned {
@@ -82,12 +95,17 @@ export class RunFacts {
     this.failPointsFired[name] = (this.failPointsFired[name] ?? 0) + 1;
   }
 
-  /** Returns what to call when it is back. */
-  gatewayDies(gateway: string): () => void {
-    const death = { gateway, atMs: Date.now(), backAtMs: Number.POSITIVE_INFINITY };
+  gatewayDies(gateway: string): DeathNote {
+    const never = Number.POSITIVE_INFINITY;
+    const death = { gateway, atMs: Date.now(), goneAtMs: never, backAtMs: never };
     this.deaths.push(death);
-    return () => {
+    const gone = () => {
+      death.goneAtMs = Math.min(death.goneAtMs, Date.now());
+    };
+    const back = () => {
+      gone();
       death.backAtMs = Date.now();
     };
+    return { gone, back };
   }
 }

@@ -5,7 +5,7 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import { GATEWAYS_BUCKET, SNAPSHOTS_BUCKET } from '@tensorloop/contracts/subjects';
 import { GATEWAYS, METERINGS, type PartName, SERVERS, SERVICES, type ServiceName } from '../topology/parts.js';
 import { processTree } from '../topology/process-tree.js';
-import type { FaultContext, FaultKind } from './fault.types.js';
+import { type FaultContext, FaultHadNoEffect, type FaultKind } from './fault.types.js';
 import { withNats } from './nats-access.js';
 import { noteDeath, startAgain } from './restart.js';
 
@@ -22,12 +22,13 @@ function killTogether(kind: string, parts: readonly PartName[], weight: number):
     draw: (random) => ({ target: parts.join('+'), holdMs: random.between(0, 3_000), detail: {} }),
     locks: () => [...parts],
     inject: async (context) => {
-      const backs = parts.map((name) => noteDeath(context, name));
+      const deaths = parts.map((name) => noteDeath(context, name));
       await Promise.all(parts.map((name) => context.installation.part(name).kill()));
+      for (const death of deaths) death.gone();
       return async () => {
         // Nobody waits for anybody, as after a power cut.
         const outcomes = await Promise.allSettled(parts.map((name) => startAgain(context, name)));
-        for (const back of backs) back();
+        for (const death of deaths) death.back();
         const failure = outcomes.find((outcome) => outcome.status === 'rejected');
         if (failure) throw failure.reason;
       };
@@ -48,20 +49,22 @@ function killTwice(kind: string, parts: readonly ServiceName[], weight: number):
     locks: ({ target }) => [target],
     inject: async (context, { target, detail }) => {
       const name = target as ServiceName;
-      const back = noteDeath(context, name);
+      const first = noteDeath(context, name);
       await context.installation.part(name).kill();
+      first.gone();
       return async () => {
         const start = context.installation
           .part(name)
           .restart()
           .catch(() => undefined);
         const pid = await spawned(context.installation.part(name).port);
-        if (pid !== null) {
-          await delay(Number(detail.againAfterMs));
-          killQuietly(pid);
-        }
+        first.back();
+        if (pid !== null) await delay(Number(detail.againAfterMs));
+        const second = noteDeath(context, name);
+        const isKilled = pid !== null && killQuietly(pid);
         await start;
-        await startAgain(context, name).finally(back);
+        await startAgain(context, name).finally(second.back);
+        if (!isKilled) throw new FaultHadNoEffect('it did not die a second time');
       };
     },
   };
@@ -85,11 +88,12 @@ function environmentOf(pid: number): string {
   }
 }
 
-function killQuietly(pid: number): void {
+function killQuietly(pid: number): boolean {
   try {
     process.kill(pid, 'SIGKILL');
+    return true;
   } catch {
-    // It had not got that far.
+    return false; // It had not got that far.
   }
 }
 

@@ -5,7 +5,7 @@ import type { RequestCompleted } from '@tensorloop/contracts/request-completed';
 import { METERING_CONSUMER, REQUEST_COMPLETED, REQUESTS_STREAM } from '@tensorloop/contracts/subjects';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import type { Random } from '../random.js';
-import type { FaultKind } from './fault.types.js';
+import { FaultHadNoEffect, type FaultKind } from './fault.types.js';
 import { withNats } from './nats-access.js';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -43,14 +43,11 @@ export const poisonStream: FaultKind = {
   weight: 6,
   draw: (random: Random) => ({ target: 'nats', holdMs: 0, detail: { poison: random.pick(POISON_NAMES) } }),
   locks: () => ['nats'],
-  inject: async ({ installation, facts, log }, plan) => {
+  inject: async ({ installation, facts }, plan) => {
     const { reason, make } = POISON[String(plan.detail.poison)] as Poison;
     await withNats(installation, async (connection) => {
       const event = await findBooked(connection);
-      if (event === null) {
-        log(`fault ${plan.id}: no call is booked yet`);
-        return;
-      }
+      if (event === null) throw new FaultHadNoEffect('no call was booked of which poison could be made');
       const made = make(event);
       const payload = Buffer.from(typeof made === 'string' ? made : JSON.stringify(made));
       // Another message id: the server's own dedupe must not be what saves the books.

@@ -42,9 +42,10 @@ function kill(group: Group, weight: number): FaultKind {
     weight,
     holdMs: DOWN_MS,
     inject: async (context, { target }) => {
-      const back = noteDeath(context, target);
+      const death = noteDeath(context, target);
       await context.installation.part(target as PartName).kill();
-      return () => startAgain(context, target as PartName).finally(back);
+      death.gone();
+      return () => startAgain(context, target as PartName).finally(death.back);
     },
   });
 }
@@ -55,9 +56,10 @@ function end(group: Group, weight: number): FaultKind {
     weight,
     holdMs: DOWN_MS,
     inject: async (context, { target }) => {
-      const back = noteDeath(context, target);
+      const death = noteDeath(context, target);
       await context.installation.part(target as PartName).stop();
-      return () => startAgain(context, target as PartName).finally(back);
+      death.gone();
+      return () => startAgain(context, target as PartName).finally(death.back);
     },
   });
 }

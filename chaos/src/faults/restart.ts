@@ -1,5 +1,5 @@
 import { isGateway, type PartName } from '../topology/parts.js';
-import type { FaultContext } from './fault.types.js';
+import type { DeathNote, FaultContext } from './fault.types.js';
 
 const STARTS_MAX = 3;
 
@@ -17,6 +17,6 @@ export async function startAgain({ installation, log }: FaultContext, name: Part
 }
 
 /** Notes a gateway's death for the checks, which ask whose calls may be estimates. */
-export function noteDeath({ facts }: FaultContext, name: string): () => void {
-  return isGateway(name) ? facts.gatewayDies(name) : () => undefined;
+export function noteDeath({ facts }: FaultContext, name: string): DeathNote {
+  return isGateway(name) ? facts.gatewayDies(name) : { gone: () => undefined, back: () => undefined };
 }

@@ -21,6 +21,8 @@ export interface ClientRecord {
   index: number;
   gateway: GatewayName;
   keyId: string;
+  /** Whose key that is. */
+  accountId: string;
   model: string;
   stream: boolean;
   fault: UpstreamFault | null;
@@ -38,9 +40,14 @@ export interface ClientRecord {
   costUsd: string | null;
 }
 
+/** Codes that tell of the provider begin so. */
+const PROVIDER_CODES = 'upstream_';
+
 /** The installation did not do what it is there for. A refusal of the customer's own making (4xx) is no failure. */
-export function isFailure({ ending, status, fault }: ClientRecord): boolean {
+export function isFailure({ ending, status, code, fault }: ClientRecord): boolean {
   if (ending === 'left' || ending === 'complete') return false;
+  // Whatever the provider was asked to do wrong: no answer at all, or a refusal before the provider was asked, is our own.
+  if (ending === 'unreachable' || (status === 503 && !code?.startsWith(PROVIDER_CODES))) return true;
   if (fault !== null && fault !== 'no_usage') return false;
   return ending === 'refused' ? (status ?? 0) >= 500 : true;
 }

@@ -31,6 +31,7 @@ export class GatewayCaller {
       index,
       gateway: this.gateway,
       keyId: key.id,
+      accountId: key.accountId,
       model: shape.model,
       stream: shape.stream,
       fault: shape.fault,

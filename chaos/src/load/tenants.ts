@@ -128,7 +128,7 @@ export class Tenants {
       usd,
       idempotencyKey: crypto.randomUUID(),
     };
-    // Noted first: a credit whose answer was lost may have been given.
+    // Noted first: a credit whose answer was lost may have been given. The books say afterwards which ones were.
     this.limits.grants.push(grant);
     await this.grantAgain(grant);
   }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import type { Limits } from '../load/tenants.js';
-import { replayAdmissions } from './admission-replay.js';
+import { replayAdmissions, withGrantsGiven } from './admission-replay.js';
 import type { BookedCall, ServedCall } from './books.js';
 import { ACCOUNT, booked, byId, KEY, served, T0 } from './oracle.fixture.js';
 
@@ -69,5 +69,19 @@ describe('admissions repeated in their order', () => {
     expect(overshoots(calls, limits({ grants: [grant(T0 - 1, 100n), grant(T0 + 500, 60n)] }))).toBe(0);
     expect(overshoots(calls, limits({ grants: [grant(T0 - 1, 100n), grant(T0 + 5_000, 60n)] }))).toBe(1);
     expect(overshoots(calls, limits())).toBe(1);
+  });
+
+  it('a credit that was asked for and never given is no part of a balance', () => {
+    const grant = (idempotencyKey: string) => ({
+      accountId: ACCOUNT,
+      grantedAtMs: T0 - 1,
+      nanoUsd: 100n,
+      usd: '',
+      idempotencyKey,
+    });
+    const calls = [call(0, 10, { isPrepaid: true }), call(1_000, 10, { isPrepaid: true })];
+    const noted = limits({ grants: [grant('given'), grant('in vain')] });
+    expect(overshoots(calls, withGrantsGiven(noted, new Set(['given', 'in vain'])))).toBe(0);
+    expect(overshoots(calls, withGrantsGiven(noted, new Set(['given'])))).toBe(1);
   });
 });

@@ -37,6 +37,11 @@ export function replayAdmissions({ booked, served, limits }: ReplayInputs): Viol
   return violations;
 }
 
+/** A credit that was asked for in vain, with PostgreSQL down, raised no balance: the books say which ones were given. */
+export function withGrantsGiven(limits: Limits, grantKeys: ReadonlySet<string>): Limits {
+  return { ...limits, grants: limits.grants.filter(({ idempotencyKey }) => grantKeys.has(idempotencyKey)) };
+}
+
 function scopesOf(call: BookedCall, limits: Limits): string[] {
   return [
     ...(limits.keys.has(call.keyId) ? [`key ${call.keyId} window ${call.windowIndex}`] : []),

@@ -1,13 +1,16 @@
 import type { AuditReport, CheckResult, Difference } from '@tensorloop/bench/audit/audit.types';
 import type { GatewayDeath, Poisoned } from '../faults/fault.types.js';
 import type { ClientRecord } from '../load/client-record.js';
-import type { QuarantinedEvent, ServedCall } from './books.js';
+import type { BookedCall, QuarantinedEvent, ServedCall } from './books.js';
+import { isLostOnTheWay, type UpstreamCut, WaitingClients } from './excuses.js';
 import type { Violation } from './violation.js';
 
 export interface AuditContext {
   clients: readonly ClientRecord[];
+  booked: ReadonlyMap<string, BookedCall>;
   served: ReadonlyMap<string, ServedCall>;
   deaths: readonly GatewayDeath[];
+  cuts: readonly UpstreamCut[];
   quarantine: readonly QuarantinedEvent[];
   /** What we published, by the hash of its payload. */
   poison: ReadonlyMap<string, Poisoned>;
@@ -19,25 +22,34 @@ export interface AuditFindings {
   violations: Violation[];
   /** Calls that the provider served, of which no client got a byte, because their gateway died before `accepted` was durable. */
   servedForNobody: string[];
+  /** Calls of which the provider's last bytes fell to a cut of ours, between it and the gateway. */
+  lostOnTheWay: string[];
 }
 
 const QUARANTINE_CHECK = 'quarantine: empty';
 /** The two checks that a call served for nobody fails, and is excused from. */
 const MISSING_ROW = /^oracle: a (completed call is one call in the books|call of which bytes were sent has a usage row)$/;
+const OTHER_END = 'oracle: a call ended the same way on both sides';
 const CALL = /^call ([0-9a-f-]{36})$/;
-/** From the provider's last byte to the death that explains why nobody was charged, and the other way round. */
-const DEATH_MARGIN_MS = 3_000;
+/** Metering reads an event as soon as it is there, unless it is harmed itself: no harm lasts longer, its start included. */
+const READ_MS_MAX = 10_000;
 
 /** The audit's differences, without those that a fault of ours explains. */
 export function findingsOf(report: AuditReport, context: AuditContext): AuditFindings {
-  const clientsWithBytes = new Set(
-    context.clients.flatMap(({ requestId, bytes }) => (requestId && bytes > 0 ? [requestId] : [])),
-  );
+  const { booked, served, clients, deaths, cuts } = context;
+  const clientsWithBytes = new Set(clients.flatMap(({ requestId, bytes }) => (requestId && bytes > 0 ? [requestId] : [])));
+  const waiting = new WaitingClients(clients, deaths);
   const servedForNobody = new Set<string>();
+  const lostOnTheWay = new Set<string>();
   const isExcused = (check: CheckResult, { subject }: Difference) => {
-    if (!MISSING_ROW.test(check.name)) return false;
     const requestId = CALL.exec(subject)?.[1] ?? '';
-    if (clientsWithBytes.has(requestId) || !diedMeanwhile(context.served.get(requestId), context.deaths)) return false;
+    const at = served.get(requestId);
+    if (check.name === OTHER_END && isLostOnTheWay(booked.get(requestId), at, cuts)) {
+      lostOnTheWay.add(requestId);
+      return true;
+    }
+    if (!MISSING_ROW.test(check.name) || clientsWithBytes.has(requestId)) return false;
+    if (!servedForNobody.has(requestId) && !waiting.take(at)) return false;
     servedForNobody.add(requestId);
     return true;
   };
@@ -51,17 +63,7 @@ export function findingsOf(report: AuditReport, context: AuditContext): AuditFin
       violations.push({ kind: check.name, subject: 'further differences', expected: '0', actual: String(unseen) });
   }
   violations.push(...checkQuarantine(context));
-  return { violations, servedForNobody: [...servedForNobody] };
-}
-
-function diedMeanwhile(call: ServedCall | undefined, deaths: readonly GatewayDeath[]): boolean {
-  return (
-    call !== undefined &&
-    deaths.some(
-      ({ atMs, backAtMs }) =>
-        call.firstStartedAtMs <= backAtMs + DEATH_MARGIN_MS && call.lastEndedAtMs >= atMs - DEATH_MARGIN_MS,
-    )
-  );
+  return { violations, servedForNobody: [...servedForNobody], lostOnTheWay: [...lostOnTheWay] };
 }
 
 /** Exactly what we poisoned the stream with is in quarantine, for the reason it had to be. */
@@ -76,7 +78,7 @@ function checkQuarantine({ quarantine, poison, streamDeletedAtMs }: AuditContext
       actual: reason,
     }));
   const missing = [...poison]
-    .filter(([hash, { publishedAtMs }]) => !found.has(hash) && !streamDeletedAtMs.some((atMs) => atMs >= publishedAtMs))
+    .filter(([hash, { publishedAtMs }]) => !found.has(hash) && !streamDeletedAtMs.some((atMs) => wentWith(publishedAtMs, atMs)))
     .map(([hash, { reason }]) => ({
       kind: 'quarantine',
       subject: `poison ${hash}`,
@@ -84,4 +86,8 @@ function checkQuarantine({ quarantine, poison, streamDeletedAtMs }: AuditContext
       actual: 'not in quarantine',
     }));
   return [...foreign, ...missing];
+}
+
+function wentWith(publishedAtMs: number, deletedAtMs: number): boolean {
+  return deletedAtMs >= publishedAtMs && deletedAtMs <= publishedAtMs + READ_MS_MAX;
 }

@@ -1,18 +1,16 @@
 import { describe, expect, it } from '@jest/globals';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
-import type { GatewayDeath } from '../faults/fault.types.js';
 import type { ClientRecord } from '../load/client-record.js';
 import type { BookedCall } from './books.js';
 import { checkClients } from './client-checks.js';
 import { booked, byId, client, T0 } from './oracle.fixture.js';
 
 const id = uuid7(T0);
-const death: GatewayDeath = { gateway: 'gateway-1', atMs: T0 + 50, backAtMs: T0 + 2_000 };
 
 /** Kinds found where the client saw this and the books say that. */
-function kinds(seen: Partial<ClientRecord>, row: Partial<BookedCall> | null, deaths: GatewayDeath[] = []): string[] {
+function kinds(seen: Partial<ClientRecord>, row: Partial<BookedCall> | null): string[] {
   const rows = row === null ? [] : [booked({ requestId: id, ...row })];
-  return checkClients({ clients: [client({ requestId: id, ...seen })], booked: byId(...rows), deaths }).map(({ kind }) => kind);
+  return checkClients({ clients: [client({ requestId: id, ...seen })], booked: byId(...rows) }).map(({ kind }) => kind);
 }
 
 describe('what clients saw against the books', () => {
@@ -34,7 +32,7 @@ describe('what clients saw against the books', () => {
 
   it('an id that two clients got is a call doubled', () => {
     const clients = [client({ requestId: id }), client({ requestId: id })];
-    const found = checkClients({ clients, booked: byId(booked({ requestId: id })), deaths: [] });
+    const found = checkClients({ clients, booked: byId(booked({ requestId: id })) });
     expect(found.map(({ kind }) => kind)).toEqual(['doubled']);
   });
 
@@ -53,12 +51,19 @@ describe('what clients saw against the books', () => {
     expect(kinds({ ending: 'failed' }, { outcome: 'completed' })).toEqual(['price']);
   });
 
-  it('only a gateway that died cuts a call by its death, and only one that was then under way', () => {
-    const cut = { outcome: 'gateway_died', isEstimated: true };
-    expect(kinds({ ending: 'broken' }, cut, [death])).toEqual([]);
-    expect(kinds({ ending: 'broken' }, cut)).toEqual(['price']);
-    expect(kinds({ ending: 'broken' }, cut, [{ ...death, gateway: 'gateway-2' }])).toEqual(['price']);
-    expect(kinds({ ending: 'broken' }, { ...cut, admittedAtMs: T0 + 60_000 }, [death])).toEqual(['price']);
-    expect(kinds({ ending: 'broken' }, { ...cut, recordedAtMs: T0 - 60_000 }, [death])).toEqual(['price']);
+  it.each([{ accountId: uuid7(T0) }, { keyId: uuid7(T0) }, { gatewayId: 'gateway-2' }, { model: 'gpt-4o' }])(
+    'a call is booked to who made it, where and for what it was made: %o is none of them',
+    (row) => {
+      expect(kinds({}, row)).toEqual(['payer']);
+    },
+  );
+
+  it('bytes of an answer without an id, which nobody could look up, are lost', () => {
+    expect(kinds({ requestId: null }, null)).toEqual(['lost']);
+  });
+
+  it('a whole answer says what it costs; a stream cannot', () => {
+    expect(kinds({ costUsd: null }, {})).toEqual(['price']);
+    expect(kinds({ costUsd: null, stream: true }, {})).toEqual([]);
   });
 });

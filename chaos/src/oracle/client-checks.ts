@@ -1,5 +1,4 @@
 import { formatUsd } from '@tensorloop/kernel/money';
-import type { GatewayDeath } from '../faults/fault.types.js';
 import type { ClientRecord } from '../load/client-record.js';
 import type { BookedCall } from './books.js';
 import type { Violation } from './violation.js';
@@ -7,26 +6,33 @@ import type { Violation } from './violation.js';
 export interface ClientCheckInputs {
   clients: readonly ClientRecord[];
   booked: ReadonlyMap<string, BookedCall>;
-  deaths: readonly GatewayDeath[];
 }
 
-/** Clocks that two processes read of one machine, and the time between a signal and its effect. */
-const CLOCK_MARGIN_MS = 500;
-
 /** What clients saw against the books: nothing lost, nothing given twice, prices as told, errors free. */
-export function checkClients({ clients, booked, deaths }: ClientCheckInputs): Violation[] {
+export function checkClients({ clients, booked }: ClientCheckInputs): Violation[] {
   const violations: Violation[] = [];
   const seen = new Set<string>();
   for (const client of clients) {
     const { requestId } = client;
-    if (requestId === null) continue;
+    if (requestId === null) {
+      if (client.status === 200 && client.bytes > 0)
+        violations.push(violation(client, { kind: 'lost', expected: 'x-request-id', actual: `${client.bytes} bytes without` }));
+      continue;
+    }
     if (seen.has(requestId))
       violations.push(violation(client, { kind: 'doubled', expected: 'an id of its own', actual: 'the id of another call' }));
     seen.add(requestId);
-    violations.push(...checkCall(client, booked.get(requestId)));
+    const row = booked.get(requestId);
+    violations.push(...checkCall(client, row), ...(row ? checkPayer(client, row) : []));
   }
-  violations.push(...checkDeaths([...booked.values()], deaths));
   return violations;
+}
+
+/** Whoever called, with that key, at that gateway, for that model, is who pays for it. */
+function checkPayer(client: ClientRecord, row: BookedCall): Violation[] {
+  const called = [client.accountId, client.keyId, client.gateway, client.model].join(' ');
+  const paid = [row.accountId, row.keyId, row.gatewayId, row.model].join(' ');
+  return called === paid ? [] : [violation(client, { kind: 'payer', expected: called, actual: paid })];
 }
 
 function checkCall(client: ClientRecord, row: BookedCall | undefined): Violation[] {
@@ -49,29 +55,11 @@ function checkComplete(client: ClientRecord, row: BookedCall): Violation[] {
   if (row.isEstimated && client.fault !== 'no_usage')
     found.push(violation(client, { kind: 'price', expected: 'not estimated', actual: 'estimated' }));
   const told = client.costUsd;
+  if (told === null && !client.stream)
+    found.push(violation(client, { kind: 'price', expected: 'a whole answer says what it costs', actual: 'no header' }));
   if (told !== null && told !== formatUsd(row.chargeNanoUsd))
     found.push(violation(client, { kind: 'price', expected: told, actual: formatUsd(row.chargeNanoUsd) }));
   return found;
-}
-
-/** A call may count as cut by its gateway's death only where that gateway died between its admission and its booking. */
-function checkDeaths(rows: readonly BookedCall[], deaths: readonly GatewayDeath[]): Violation[] {
-  return rows
-    .filter((row) => row.outcome === 'gateway_died' && !deaths.some((death) => explains(death, row)))
-    .map((row) => ({
-      kind: 'price',
-      subject: `call ${row.requestId}`,
-      expected: `charged in full: ${row.gatewayId} did not die`,
-      actual: 'gateway_died',
-    }));
-}
-
-function explains(death: GatewayDeath, row: BookedCall): boolean {
-  return (
-    death.gateway === row.gatewayId &&
-    row.admittedAtMs <= death.backAtMs + CLOCK_MARGIN_MS &&
-    row.recordedAtMs >= death.atMs - CLOCK_MARGIN_MS
-  );
 }
 
 interface Finding {

@@ -13,6 +13,7 @@ export function client(changes: Partial<ClientRecord> = {}): ClientRecord {
     index: 0,
     gateway: 'gateway-1',
     keyId: KEY,
+    accountId: ACCOUNT,
     model: 'gpt-4o-mini',
     stream: false,
     fault: null,
@@ -24,7 +25,7 @@ export function client(changes: Partial<ClientRecord> = {}): ClientRecord {
     bytes: 100,
     ending: 'complete',
     code: null,
-    costUsd: null,
+    costUsd: '0.00000006',
     ...changes,
   };
 }
@@ -35,6 +36,7 @@ export function booked(changes: Partial<BookedCall> = {}): BookedCall {
     accountId: ACCOUNT,
     keyId: KEY,
     gatewayId: 'gateway-1',
+    model: 'gpt-4o-mini',
     outcome: 'completed',
     isEstimated: false,
     isPrepaid: false,
@@ -44,6 +46,7 @@ export function booked(changes: Partial<BookedCall> = {}): BookedCall {
     day: '2026-11-21',
     holdNanoUsd: 100n,
     chargeNanoUsd: 60n,
+    overrunNanoUsd: 0n,
     ...changes,
   };
 }
@@ -51,9 +54,13 @@ export function booked(changes: Partial<BookedCall> = {}): BookedCall {
 export function served(requestId: string, changes: Partial<ServedCall> = {}): ServedCall {
   return {
     requestId,
+    model: 'gpt-4o-mini',
+    isStream: false,
     firstStartedAtMs: T0,
     lastEndedAtMs: T0 + 100,
     isCompleted: true,
+    lastOutcome: 'completed',
+    isUsageSent: true,
     isEndedByProvider: true,
     bytesSent: 100,
     ...changes,
@@ -72,7 +79,9 @@ export function reportWith(check: Partial<CheckResult> & { name: string }): Audi
 
 export const CALM: AuditContext = {
   clients: [],
+  booked: new Map(),
   served: new Map(),
+  cuts: [],
   deaths: [],
   quarantine: [],
   poison: new Map(),

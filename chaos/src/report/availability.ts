@@ -59,11 +59,17 @@ function rowOf(kind: string, { outcomes, sorted }: Inputs): AvailabilityRow {
   };
 }
 
-/** Calls that began while it lasted, without those that lived to see another one: a long stream may fail of that. */
+/**
+ * Calls that began while it lasted, without those whose answer was flowing when another one began: a stream may fail of that.
+ * Who was still waiting for an answer then had waited because of this one.
+ */
 function callsOf(fault: FaultOutcome, { outcomes, sorted }: Inputs): ClientRecord[] {
   const nextAtMs = Math.min(...outcomes.map(({ injectedAtMs }) => injectedAtMs).filter((atMs) => atMs > fault.healedAtMs));
   return sorted.filter(
-    ({ sentAtMs, endedAtMs }) => sentAtMs >= fault.injectedAtMs && sentAtMs <= fault.healedAtMs && endedAtMs < nextAtMs,
+    ({ sentAtMs, headAtMs, endedAtMs }) =>
+      sentAtMs >= fault.injectedAtMs &&
+      sentAtMs <= fault.healedAtMs &&
+      (endedAtMs < nextAtMs || headAtMs === null || headAtMs >= nextAtMs),
   );
 }
 

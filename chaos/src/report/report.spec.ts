@@ -3,17 +3,26 @@ import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { makeTestFolder, removeTestFolder } from '@tensorloop/testing/test-folder';
 import type { FaultOutcome } from '../faults/fault.types.js';
+import { type ClientRecord, isFailure } from '../load/client-record.js';
 import { client, T0 } from '../oracle/oracle.fixture.js';
 import type { RoundReport } from '../round.types.js';
 import { availabilityOf, mergeRows } from './availability.js';
 import { goalsOf } from './goals.js';
 import { writeReliabilityPage } from './reliability-page.js';
+import { isSound } from './soundness.js';
 import { formatSummary, summarise } from './summary.js';
 
 function fault(kind: string, atMs: number, lastsMs: number): FaultOutcome {
   const injectedAtMs = T0 + atMs;
   const plan = { id: 1, atMs, kind, target: 'gateway-1', holdMs: lastsMs, detail: {} };
-  return { plan, injectedAtMs, endedAtMs: injectedAtMs + lastsMs, healedAtMs: injectedAtMs + lastsMs + 100, problem: null };
+  return {
+    plan,
+    injectedAtMs,
+    endedAtMs: injectedAtMs + lastsMs,
+    healedAtMs: injectedAtMs + lastsMs + 100,
+    problem: null,
+    isIdle: false,
+  };
 }
 const at = (atMs: number, changes = {}) =>
   client({ sentAtMs: T0 + atMs, headAtMs: T0 + atMs + 20, endedAtMs: T0 + atMs + 50, ...changes });
@@ -66,6 +75,25 @@ describe('availability', () => {
   });
 });
 
+describe('a call that was still waiting when the next fault began', () => {
+  it('counts, and as failed if it fails then', () => {
+    const faults = [fault('a', 1_000, 1_000), fault('b', 10_000, 100)];
+    const hung = at(1_500, { headAtMs: null, endedAtMs: T0 + 21_500, status: null, ending: 'unreachable' });
+    expect(availabilityOf(faults, [hung])[0]).toMatchObject({ kind: 'a', calls: 1, failed: 1 });
+  });
+});
+
+describe('a failure', () => {
+  it('is our own even where the provider was to fail too, as long as the provider was not what failed', () => {
+    const seen = (changes: Partial<ClientRecord>) => isFailure(client({ ending: 'refused', fault: 'cut', ...changes }));
+    expect(seen({ status: 503, code: 'admission_state_unknown' })).toBe(true);
+    expect(seen({ status: 503, code: 'upstream_unavailable' })).toBe(false);
+    expect(seen({ status: 502, code: 'upstream_error' })).toBe(false);
+    expect(seen({ status: null, code: null, ending: 'unreachable' })).toBe(true);
+    expect(seen({ status: 429, code: 'budget_held' })).toBe(false);
+  });
+});
+
 describe('goals', () => {
   const row = {
     kind: 'kill metering',
@@ -99,6 +127,7 @@ describe('what is said at the end', () => {
     faults: { 'kill gateway': 2 },
     failPointsFired: { 'metering.after_commit=kill': 1 },
     faultProblems: ['kill NATS nats: no'],
+    idleFaults: [],
     findings: ['FINDING: slow'],
     calls: 10,
     answered: 8,
@@ -108,7 +137,9 @@ describe('what is said at the end', () => {
     booked: 8,
     estimated: 1,
     chargedNanoUsd: 5n,
-    servedForNobody: 1,
+    servedForNobody: 0,
+    lostOnTheWay: 0,
+    refusalCodes: { budget_held: 1, daily_limit_reached: 1, insufficient_balance: 1 },
     lost: 1,
     doubled: 0,
     overshoot: 0,
@@ -134,6 +165,25 @@ describe('what is said at the end', () => {
     ])
       expect(text).toContain(part);
     expect(report).toMatchObject({ faultsTotal: 4, minutes: 2, violations: 1 });
+  });
+
+  it('is sound only where nothing is wrong and enough happened', () => {
+    const sound = { ...round, durationMs: 120_000, violations: [], findings: [], faultProblems: [] };
+    const verdict = (changes: Partial<RoundReport> = {}) => isSound(summarise([{ ...sound, ...changes }], 1, ''));
+    expect(verdict()).toBe(true);
+    expect(verdict({ violations: round.violations })).toBe(false);
+    expect(verdict({ findings: ['FINDING: slow'] })).toBe(false);
+    expect(verdict({ faultProblems: ['kill NATS nats: no'] })).toBe(false);
+    expect(verdict({ idleFaults: ['fail point gateway-1: not passed'] })).toBe(false);
+    expect(verdict({ idleFaults: ['fail point gateway-1: not passed'], faults: { 'kill gateway': 9 } })).toBe(true);
+    expect(verdict({ servedForNobody: 1 })).toBe(false);
+    expect(verdict({ booked: 1 })).toBe(false);
+    expect(verdict({ calls: 0, booked: 0 })).toBe(false);
+    for (const code of Object.keys(sound.refusalCodes)) {
+      const refusalCodes = { ...sound.refusalCodes, [code]: 0 };
+      expect(verdict({ refusalCodes })).toBe(false);
+      expect(verdict({ refusalCodes, durationMs: 60_000 })).toBe(true);
+    }
   });
 
   it('is written between the marks of the page, and nowhere else', () => {

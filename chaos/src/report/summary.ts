@@ -2,6 +2,7 @@ import { countByKind, SHOWN_PER_KIND_MAX } from '../oracle/violation.js';
 import type { RoundReport } from '../round.types.js';
 import { type AvailabilityRow, mergeRows } from './availability.js';
 import { type Goal, goalsOf } from './goals.js';
+import { shortcomingsOf } from './soundness.js';
 
 const MS_PER_MINUTE = 60_000;
 const MS_PER_SECOND = 1_000;
@@ -17,6 +18,8 @@ export interface ChaosReport {
   doubled: number;
   overshoot: number;
   violations: number;
+  /** Why it is not sound, beside its violations. */
+  shortcomings: string[];
   availability: AvailabilityRow[];
   goals: Goal[];
   failPointsFired: Record<string, number>;
@@ -38,6 +41,7 @@ export function summarise(rounds: RoundReport[], seed: number, command: string):
     doubled: sum((round) => round.doubled),
     overshoot: sum((round) => round.overshoot),
     violations: sum((round) => round.violations.length),
+    shortcomings: shortcomingsOf(rounds),
     availability,
     goals: goalsOf(availability),
     failPointsFired: addUp(rounds.map((round) => round.failPointsFired)),
@@ -49,11 +53,6 @@ function addUp(counts: readonly Record<string, number>[]): Record<string, number
   const sums: Record<string, number> = {};
   for (const [name, count] of counts.flatMap((each) => Object.entries(each))) sums[name] = (sums[name] ?? 0) + count;
   return sums;
-}
-
-/** Nothing was violated, and no goal was missed. */
-export function isSound({ violations, goals }: ChaosReport): boolean {
-  return violations === 0 && goals.every(({ isMet }) => isMet !== false);
 }
 
 export function formatGoals(goals: readonly Goal[]): string[] {
@@ -68,6 +67,7 @@ export function formatSummary(report: ChaosReport): string {
   const { calls, lost, doubled, overshoot, violations } = report;
   lines.push('', ...formatGoals(report.goals));
   lines.push('', `${calls} calls: ${lost} lost, ${doubled} doubled, ${overshoot} overshot; ${violations} violations in all.`);
+  lines.push(...report.shortcomings.map((text) => `NOT SOUND: ${text}`));
   lines.push(`Again: ${report.command}`, '');
   return lines.join('\n');
 }
@@ -81,11 +81,13 @@ function formatRound(round: RoundReport): string {
     `${round.left} left`,
     `${round.booked} booked (${round.estimated} estimated)`,
     `${round.servedForNobody} served for nobody`,
+    `${round.lostOnTheWay} lost on the way`,
     `quiet after ${(round.quiescenceMs / MS_PER_SECOND).toFixed(1)} s`,
   ];
   const lines = [`round ${round.seed}: ${counts.join(', ')}`];
   lines.push(
     ...round.faultProblems.map((problem) => `  not carried out: ${problem}`),
+    ...round.idleFaults.map((problem) => `  without effect: ${problem}`),
     ...round.findings.map((text) => `  ${text}`),
   );
   for (const [kind, count] of Object.entries(countByKind(round.violations))) {

@@ -1,16 +1,19 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { Pool } from 'undici';
 import type { LoadKey } from '../load/tenants.js';
 
 /** A client that got no answer by then has given up. */
 const CALL_MS_MAX = 15_000;
 const TICK_MS = 5;
+const DRAIN_POLL_MS = 50;
 const CONNECTIONS_PER_GATEWAY = 2_048;
 /** Calls that this process keeps open at most; what it could not even send counts as failed. */
 const IN_FLIGHT_MAX = 3_500;
 const PROMPT = 'What was served must be in the books exactly once. '.repeat(12);
 
 export interface CallResult {
-  atMs: number;
+  /** Monotonic; the instant at which it was due, whose stretch of time it belongs to however late it ended. */
+  dueAtMs: number;
   /** From the instant at which it was due: a client that waits for a connection waits too. */
   latencyMs: number;
   status: number | null;
@@ -70,6 +73,12 @@ export class OpenLoad {
     return results;
   }
 
+  /** Sends nothing more, and waits for what was sent: each call ends by its own limit of time. */
+  async drain(): Promise<void> {
+    this.setRate(0);
+    while (this.inFlight > 0) await delay(DRAIN_POLL_MS);
+  }
+
   async stop(): Promise<void> {
     this.setRate(0);
     await Promise.all(this.pools.map((pool) => pool.destroy()));
@@ -78,7 +87,7 @@ export class OpenLoad {
   private async call(dueAtMs: number): Promise<void> {
     const index = this.sent++;
     const note = (status: number | null, hasRetryAfter: boolean) =>
-      this.results.push({ atMs: performance.now(), latencyMs: performance.now() - dueAtMs, status, hasRetryAfter });
+      this.results.push({ dueAtMs, latencyMs: performance.now() - dueAtMs, status, hasRetryAfter });
     if (this.inFlight >= IN_FLIGHT_MAX) {
       note(null, false);
       return;

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Violation } from '../oracle/violation.js';
-import type { OpenLoad } from './open-load.js';
+import type { CallResult, OpenLoad } from './open-load.js';
 import type { SteadyReport } from './steady.types.js';
-import { windowOf } from './window.js';
+import { dueWithin, type Span, windowOf } from './window.js';
 
 const NORMAL_SHARE = 0.7;
 const OVERLOAD_FACTOR = 3;
@@ -19,41 +19,52 @@ export interface OverloadInputs {
   log: (text: string) => void;
 }
 
+type Judged = Pick<SteadyReport, 'figures' | 'windows' | 'violations'>;
+
 /** Three times what can be served: the rest is told to come back, those admitted hardly notice, and it is over when it is over. */
-export async function overload(inputs: OverloadInputs): Promise<Pick<SteadyReport, 'figures' | 'windows' | 'violations'>> {
-  const { load, saturationPerSecond, log } = inputs;
-  const stretch = async (name: string, perSecond: number, lastsMs: number) => {
-    load.take();
+export async function overload({ load, saturationPerSecond, log }: OverloadInputs): Promise<Judged> {
+  const stretch = async (name: string, perSecond: number, lastsMs: number): Promise<Span> => {
+    const fromMs = performance.now();
+    log(`${name}: ${Math.round(perSecond)} calls/s`);
     load.setRate(perSecond);
     await delay(lastsMs);
-    const window = windowOf(load.take());
-    log(`${name}, ${Math.round(perSecond)} calls/s: ${JSON.stringify(window)}`);
-    return window;
+    return { fromMs, toMs: performance.now() };
   };
+  load.take();
   const normal = await stretch('normal', saturationPerSecond * NORMAL_SHARE, NORMAL_MS);
   const over = await stretch('overload', saturationPerSecond * OVERLOAD_FACTOR, OVERLOAD_MS);
+  const after = await stretch('after', saturationPerSecond * NORMAL_SHARE, AFTER_MS + NORMAL_MS);
+  await load.drain();
+  const judged = judgeOverload(load.take(), { normal, over, after });
+  for (const [name, window] of Object.entries(judged.windows)) log(`${name}: ${JSON.stringify(window)}`);
+  return judged;
+}
+
+/** Each call belongs to the stretch in which it was due: one that hung belongs to the overload, not to whenever it gave up. */
+export function judgeOverload(results: readonly CallResult[], spans: Record<'normal' | 'over' | 'after', Span>): Judged {
+  const normal = windowOf(dueWithin(results, spans.normal));
+  const over = windowOf(dueWithin(results, spans.over));
+  const after = windowOf(dueWithin(results, { ...spans.after, fromMs: spans.after.toMs - NORMAL_MS }));
   const p99Max = (normal.p99Ms ?? 0) * P99_FACTOR_MAX;
-  const recoverMs = await recovery(load, saturationPerSecond * NORMAL_SHARE, p99Max);
-  const after = await stretch('after', saturationPerSecond * NORMAL_SHARE, NORMAL_MS);
+  const recoverMs = recovery(results, spans.after.fromMs, p99Max);
   const violations: Violation[] = [];
   const demand = (subject: string, isMet: boolean, [expected, actual]: [string, unknown]) => {
     if (!isMet) violations.push({ kind: 'overload', subject, expected, actual: String(actual) });
   };
   demand('shed', over.shed > 0, ['some calls shed', over.shed]);
-  demand('failed', over.failed === 0, ['0 failed otherwise', over.failed]);
+  for (const [name, window] of Object.entries({ normal, over, after }))
+    demand(`failed, ${name}`, window.failed === 0, ['0 failed otherwise', window.failed]);
   demand('retry-after', over.withRetryAfter === over.shed, [String(over.shed), over.withRetryAfter]);
   demand('p99 of admitted calls, ms', (over.p99Ms ?? Number.POSITIVE_INFINITY) <= p99Max, [`at most ${p99Max}`, over.p99Ms]);
   demand('recovery, ms', recoverMs !== null && recoverMs <= RECOVER_MS_MAX, [`at most ${RECOVER_MS_MAX}`, recoverMs]);
   return { figures: { 'recovery, ms': recoverMs }, windows: { normal, over, after }, violations };
 }
 
-/** From the end of the overload to the first half second in which all is as normal. Null = not within AFTER_MS. */
-async function recovery(load: OpenLoad, perSecond: number, p99Max: number): Promise<number | null> {
-  load.take();
-  load.setRate(perSecond);
+/** From the end of the overload to the first half second of which every call went as normal. Null = not within AFTER_MS. */
+function recovery(results: readonly CallResult[], fromMs: number, p99Max: number): number | null {
   for (let elapsedMs = STEP_MS; elapsedMs <= AFTER_MS; elapsedMs += STEP_MS) {
-    await delay(STEP_MS);
-    const { calls, served, p99Ms } = windowOf(load.take());
+    const toMs = fromMs + elapsedMs;
+    const { calls, served, p99Ms } = windowOf(dueWithin(results, { fromMs: toMs - STEP_MS, toMs }));
     if (calls > 0 && served === calls && (p99Ms ?? Number.POSITIVE_INFINITY) <= p99Max) return elapsedMs;
   }
   return null;

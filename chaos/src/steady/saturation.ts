@@ -3,7 +3,7 @@ import { readJournal } from '@tensorloop/bench/audit/journal-checks';
 import { ChaosUnavailable } from '../chaos-options.js';
 import type { Installation } from '../topology/installation.js';
 import type { OpenLoad } from './open-load.js';
-import { windowOf } from './window.js';
+import { dueWithin, windowOf } from './window.js';
 
 const FIRST_PER_SECOND = 100;
 const STEP = 1.35;
@@ -29,10 +29,10 @@ export async function findSaturation(installation: Installation, load: OpenLoad,
   // Code is compiled, connections are made: what is slow about that is no measure of anything.
   await delay(WARM_UP_MS);
   for (let step = 0; step < STEPS_MAX && misses < MISSES_MAX; step++) {
-    load.take();
+    const fromMs = performance.now();
     load.setRate(rate);
     await delay(STEP_MS);
-    const { served, calls, p99Ms } = windowOf(load.take());
+    const { served, calls, p99Ms } = windowOf(dueWithin(load.take(), { fromMs, toMs: performance.now() }));
     const perSecond = served / (STEP_MS / 1_000);
     const backlog = await unacknowledged(installation);
     log(`${Math.round(rate)} calls/s: ${Math.round(perSecond)} served, p99 ${p99Ms} ms, ${backlog} not yet booked`);

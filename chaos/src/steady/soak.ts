@@ -5,7 +5,7 @@ import { SERVERS, SERVICES } from '../topology/parts.js';
 import type { OpenLoad } from './open-load.js';
 import { type ProcessSample, sampleProcess } from './process-sample.js';
 import type { SteadyReport } from './steady.types.js';
-import { median, type Window, windowOf } from './window.js';
+import { dueWithin, median, type Span, type Window, windowOf } from './window.js';
 
 const LOAD_SHARE = 0.7;
 const SAMPLE_MS = 10_000;
@@ -29,23 +29,30 @@ export interface SoakInputs {
 /** Faults off, 70 % of what is held at most: nothing fails, nothing grows. */
 export async function soak(inputs: SoakInputs): Promise<Pick<SteadyReport, 'figures' | 'windows' | 'violations'>> {
   const { installation, load, saturationPerSecond, durationMs, log } = inputs;
-  const windows: Window[] = [];
+  const spans: Span[] = [];
   const samples = new Map<Part, ProcessSample[]>([...SERVICES, 'redis' as const, 'nats' as const].map((name) => [name, []]));
   const rate = Math.round(saturationPerSecond * LOAD_SHARE);
   log(`soak: ${rate} calls/s for ${Math.round(durationMs / 60_000)} minutes`);
+  load.take();
   load.setRate(rate);
   for (let elapsedMs = 0; elapsedMs < durationMs; elapsedMs += SAMPLE_MS) {
+    const fromMs = performance.now();
     await delay(SAMPLE_MS);
-    const window = windowOf(load.take());
-    windows.push(window);
+    const span = { fromMs, toMs: performance.now() };
+    spans.push(span);
+    const window = windowOf(dueWithin(load.results, span));
     for (const [name, list] of samples) {
       const sample = sampleProcess(installation.part(name).pid);
       if (sample) list.push(sample);
     }
     log(`${window.served} served, ${window.shed + window.failed} not, p50 ${window.p50Ms} ms, p99 ${window.p99Ms} ms`);
   }
-  load.setRate(0);
-  return judge(windows, samples);
+  await load.drain();
+  const results = load.take();
+  return judge(
+    spans.map((span) => windowOf(dueWithin(results, span))),
+    samples,
+  );
 }
 
 function judge(

@@ -13,6 +13,16 @@ export interface Window {
   p99Ms: number | null;
 }
 
+/** From an instant to another one, monotonic. */
+export interface Span {
+  fromMs: number;
+  toMs: number;
+}
+
+export function dueWithin(results: readonly CallResult[], { fromMs, toMs }: Span): CallResult[] {
+  return results.filter(({ dueAtMs }) => dueAtMs >= fromMs && dueAtMs < toMs);
+}
+
 export function windowOf(results: readonly CallResult[]): Window {
   const served = results.filter(({ status }) => status === 200);
   const shed = results.filter(({ status }) => status === 503 || status === 429);

@@ -1,0 +1,39 @@
+import { describe, expect, it } from '@jest/globals';
+import type { CallResult } from './open-load.js';
+import { judgeOverload } from './overload.js';
+
+const SPANS = {
+  normal: { fromMs: 0, toMs: 10_000 },
+  over: { fromMs: 10_000, toMs: 25_000 },
+  after: { fromMs: 25_000, toMs: 50_000 },
+};
+const EVERY_MS = 100;
+
+/** A call every so often; `at` says how those due at that time went. */
+function calls(at: (dueAtMs: number) => Partial<CallResult> = () => ({})): CallResult[] {
+  return Array.from({ length: 500 }, (_, index) => {
+    const dueAtMs = index * EVERY_MS;
+    const isShed = dueAtMs >= SPANS.over.fromMs && dueAtMs < SPANS.over.toMs && index % 3 > 0;
+    return { dueAtMs, latencyMs: 20, status: isShed ? 503 : 200, hasRetryAfter: isShed, ...at(dueAtMs) };
+  });
+}
+const subjects = (results: CallResult[]) => judgeOverload(results, SPANS).violations.map(({ subject }) => subject);
+
+describe('an overload', () => {
+  it('is sound where the rest is shed and all is normal at once', () => {
+    expect(judgeOverload(calls(), SPANS)).toMatchObject({ violations: [], figures: { 'recovery, ms': 500 } });
+  });
+
+  it('has failed calls that were due in it and hung until long after', () => {
+    const hung = (dueAtMs: number) => (dueAtMs === 24_000 ? { status: null, latencyMs: 15_000, hasRetryAfter: false } : {});
+    expect(subjects(calls(hung))).toEqual(['failed, over']);
+  });
+
+  it('is over when the calls due since then go as normal, and those that hang until later do not', () => {
+    const hung = (untilMs: number) => (dueAtMs: number) =>
+      dueAtMs >= SPANS.over.toMs && dueAtMs < untilMs ? { status: null, latencyMs: 15_000 } : {};
+    expect(judgeOverload(calls(hung(28_000)), SPANS).figures).toEqual({ 'recovery, ms': 3_500 });
+    expect(subjects(calls(hung(31_000)))).toEqual(['recovery, ms']);
+    expect(subjects(calls(hung(51_000)))).toEqual(['failed, after', 'recovery, ms']);
+  });
+});
