@@ -13,6 +13,8 @@ import type { OpenCalls } from './open-calls.service.js';
 export const UNACKNOWLEDGED_MAX = 300_000;
 /** Calls open at the same time in one gateway. */
 export const OPEN_CALLS_MAX = 20_000;
+/** With fewer open calls than this it is not their number that makes them late, and refusing one would help none. */
+export const SHED_OPEN_CALLS_MIN = 100;
 const RETRY_SECONDS = 1;
 const START_RETRY_SECONDS = 2;
 
@@ -63,7 +65,7 @@ export class Capacity {
 
   refusal(): ApiError | null {
     const problem = this.problem();
-    if (problem === null) return this.parts.lateness.sheds() ? overloaded() : null;
+    if (problem === null) return this.isOverloaded ? overloaded() : null;
     if (this.isDraining) {
       const error = unavailable('shutting_down', 'This gateway is shutting down; the call was not made.', RETRY_SECONDS);
       // The client's next attempt is to find another gateway, not this connection.
@@ -81,5 +83,9 @@ export class Capacity {
       'This gateway cannot take on more calls at the moment; the call was not made.',
       RETRY_SECONDS,
     );
+  }
+
+  private get isOverloaded(): boolean {
+    return this.parts.openCalls.size >= SHED_OPEN_CALLS_MIN && this.parts.lateness.sheds();
   }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { WAITING_MAX } from '../settlement/redis-writes.service.js';
-import { Capacity, OPEN_CALLS_MAX, UNACKNOWLEDGED_MAX } from './capacity.service.js';
+import { Capacity, OPEN_CALLS_MAX, SHED_OPEN_CALLS_MIN, UNACKNOWLEDGED_MAX } from './capacity.service.js';
 
 const idle = { isReady: true, waiting: 0, backlog: 0, open: 0, disk: null as string | null, isLate: false };
 
@@ -29,11 +29,15 @@ describe('a gateway', () => {
     ['metering is too far behind', { backlog: UNACKNOWLEDGED_MAX }],
     ['too many calls are open', { open: OPEN_CALLS_MAX }],
     ['the disk is full', { disk: 'full' }],
-    ['the calls it has are late', { isLate: true }],
+    ['the calls it has are late', { isLate: true, open: SHED_OPEN_CALLS_MIN }],
   ])('refuses with a 503 that says when to come back while %s', (_name, change) => {
     const refusal = capacityWith(change).refusal();
     expect(refusal?.status).toBe(503);
     expect(Number(refusal?.headers['retry-after'])).toBeGreaterThan(0);
+  });
+
+  it('takes calls although it is late when so few are open that they are not why', () => {
+    expect(capacityWith({ isLate: true, open: SHED_OPEN_CALLS_MIN - 1 }).refusal()).toBeNull();
   });
 
   it('takes no call before what the last run left is settled, and none once it is shutting down', () => {
