@@ -2,6 +2,9 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { findFreePort } from '@tensorloop/servers/ports';
 import type { Link, Pipe } from './link.js';
 
+/** A burst beyond it would be made to wait by TCP for seconds, and the fault would be ours. */
+const BACKLOG_CONNECTIONS = 4_096;
+
 export interface TcpProxyOptions {
   targetPort: number;
   /** Whose connection it is, by the client's port. */
@@ -37,7 +40,7 @@ export class TcpProxy {
     const port = await findFreePort();
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
-      server.listen(port, '127.0.0.1', resolve);
+      server.listen({ port, host: '127.0.0.1', backlog: BACKLOG_CONNECTIONS }, resolve);
     });
     return new TcpProxy(port, server, pipes);
   }
