@@ -10,12 +10,27 @@ const TRANSACTION_WAIT_MS_MAX = 5_000;
 const TRANSACTION_MS_MAX = 10_000;
 
 type GlobalTable = 'plan' | 'model' | 'deployment';
-type SecuredTable = 'user' | 'session' | 'account' | 'membership' | 'key' | 'keyProjectionOutbox';
-type RelayTable = 'plan' | 'account' | 'key' | 'keyProjectionOutbox';
+type SecuredTable =
+  | 'user'
+  | 'session'
+  | 'identity'
+  | 'mailToken'
+  | 'operator'
+  | 'account'
+  | 'membership'
+  | 'invite'
+  | 'managementToken'
+  | 'project'
+  | 'key'
+  | 'keyProjectionOutbox'
+  | 'auditEntry'
+  | 'auditHead'
+  | 'idempotentRequest';
+type RelayTable = 'plan' | 'account' | 'project' | 'key' | 'keyProjectionOutbox';
 
 /** Tables of nobody's data; outside a transaction the others show no rows. */
 export type ControlGlobal = Pick<PrismaClient, GlobalTable>;
-/** A transaction of the control plane. `$queryRaw` is for row locks, which Prisma cannot express. */
+/** A transaction of the control plane. `$queryRaw` is for row locks and functions, which Prisma cannot express. */
 export type ControlTransaction = Pick<Prisma.TransactionClient, GlobalTable | SecuredTable | '$queryRaw'>;
 /**
  * Whose rows a transaction may see (row-level security). A user and a session are found by what the caller presents, an
@@ -26,6 +41,10 @@ export interface Scope {
   userId?: string;
   email?: string;
   sessionHash?: string;
+  /** SHA-256 of a token out of a mail, of an invitation's or of a management token, hex. */
+  presentedHash?: string;
+  /** Issuer and subject at an identity provider, with a blank between. */
+  identity?: string;
 }
 /** What role control_relay sees: keys of all accounts, to be carried to Redis. */
 export type RelayTables = Pick<PrismaClient, RelayTable>;
@@ -56,10 +75,11 @@ export class ControlClient {
 
   /** A transaction that sees what the scope names. */
   within<T>(scope: Scope, work: (tx: ControlTransaction) => Promise<T>): Promise<T> {
-    const { accountId = '', userId = '', email = '', sessionHash = '' } = scope;
+    const { accountId = '', userId = '', email = '', sessionHash = '', presentedHash = '', identity = '' } = scope;
     return this.#prisma.$transaction(async (tx) => {
       await tx.$executeRaw`SELECT set_config('app.account_id', ${accountId}, true), set_config('app.user_id', ${userId}, true),
-        set_config('app.email', ${email}, true), set_config('app.session_hash', ${sessionHash}, true)`;
+        set_config('app.email', ${email}, true), set_config('app.session_hash', ${sessionHash}, true),
+        set_config('app.presented_hash', ${presentedHash}, true), set_config('app.identity', ${identity}, true)`;
       return work(tx);
     });
   }
