@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { endpointSchema } from './endpoint.js';
 import { accountTagSchema, daySchema, gatewayIdSchema, modelIdSchema, unixMsSchema, uuid7Schema } from './identity.js';
 import { nanoUsdAmountSchema } from './nano-usd.js';
+import { tagsSchema } from './tags.js';
 import { usageSchema } from './usage.js';
 
 /**
@@ -78,6 +79,12 @@ const requestCompletedFieldsSchema = z.object({
   firstByteMs: z.number().nonnegative().nullable(),
   /** Where a call was tried more often: the first ones and the last. */
   attempts: z.array(attemptSchema).max(ATTEMPTS_MAX),
+  /**
+   * The project the key belonged to at admission, and the key's tags with those of the call's own header, which win. Absent =
+   * none. They say to whom a call is attributed and not what it costs: one that cannot be read is left out, and the call booked.
+   */
+  projectId: uuid7Schema.optional().catch(undefined),
+  tags: tagsSchema.optional().catch(undefined),
 });
 
 /**

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { endpointSchema } from './endpoint.js';
 import { gatewayIdSchema, unixMsSchema, uuid7Schema } from './identity.js';
+import { tagsSchema } from './tags.js';
 
 /** Refusals of one message: what a gateway remembers between two of them, and no more. */
 export const REFUSALS_PER_MESSAGE_MAX = 256;
@@ -34,6 +35,9 @@ export const refusalSchema = z.object({
   count: z.number().int().positive(),
   firstAtMs: unixMsSchema,
   lastAtMs: unixMsSchema,
+  /** As in `request.completed.v1`, of the last of them. What cannot be read is left out. */
+  projectId: uuid7Schema.optional().catch(undefined),
+  tags: tagsSchema.optional().catch(undefined),
 });
 export type Refusal = z.infer<typeof refusalSchema>;
 
