@@ -22,6 +22,9 @@ export class BookingReporter {
     for (const { reason, detail, requestId, message } of booking.quarantined) {
       this.logger.error({ reason, detail, requestId, streamSequence: message.streamSequence }, 'quarantined an event');
     }
+    for (const { event, chargeNanoUsd } of booking.corrected) {
+      this.logger.info({ requestId: event.requestId, addedNanoUsd: chargeNanoUsd.toString() }, 'corrected an estimate');
+    }
     this.settlements.publish(booking.settlements);
     failPoint('metering.after_settle_ack');
   }

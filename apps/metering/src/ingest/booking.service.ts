@@ -12,6 +12,8 @@ import { type Settlement, scopesOfTargets, toSettlements } from './settlement.ru
 /** What one committed batch came to. */
 export interface Booking {
   booked: PricedCall[];
+  /** What true ends added to estimates that had been booked. */
+  corrected: PricedCall[];
   duplicates: number;
   quarantined: Quarantined[];
   settlements: Settlement[];
@@ -36,15 +38,18 @@ export class BookingService {
     }
     const targets = batch.flatMap(({ verdict }) => verdict.target ?? []);
     return this.repository.transaction(async (tx) => {
-      const { fresh, duplicates, mismatches } = await this.recording.record(tx, [...messages.keys()]);
+      const { fresh, duplicates, corrections, mismatches } = await this.recording.record(tx, [...messages.keys()]);
       await this.ledger.post(tx, fresh);
+      const corrected = await this.ledger.correct(tx, corrections);
+      const added = corrected.length === 0 ? fresh : [...fresh, ...corrected];
       const altered = mismatches.map((call) => toAltered(call, messages.get(call) as IncomingMessage));
       const quarantined = [...batch.flatMap(toRejected), ...altered];
       if (quarantined.length > 0) await this.repository.quarantine(tx, quarantined);
-      await this.rollups.add(tx, fresh);
-      const totals = await this.totals.add(tx, fresh, scopesOfTargets(targets));
+      await this.rollups.add(tx, added);
+      const totals = await this.totals.add(tx, added, scopesOfTargets(targets));
       failPoint('metering.before_commit');
-      return { booked: fresh, duplicates: duplicates.length, quarantined, settlements: toSettlements(targets, totals) };
+      const settlements = toSettlements(targets, totals);
+      return { booked: fresh, corrected, duplicates: duplicates.length, quarantined, settlements };
     });
   }
 }

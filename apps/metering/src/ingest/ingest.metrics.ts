@@ -13,6 +13,7 @@ export class IngestMetrics {
   private readonly failures;
   private readonly booked;
   private readonly duplicates;
+  private readonly corrected;
   private readonly quarantined;
   private readonly overrun;
   private readonly commitSeconds;
@@ -31,6 +32,10 @@ export class IngestMetrics {
     this.failures = metrics.counter({ name: 'metering_batch_failures_total', help: 'Batches given back for redelivery' });
     this.booked = metrics.counter({ name: 'metering_events_booked_total', help: 'Calls booked' });
     this.duplicates = metrics.counter({ name: 'metering_events_duplicate_total', help: 'Events of calls booked before' });
+    this.corrected = metrics.counter({
+      name: 'metering_estimates_corrected_total',
+      help: 'Calls booked as estimates whose true end arrived afterwards',
+    });
     this.quarantined = metrics.counter<'reason'>({
       name: 'metering_quarantined_total',
       help: 'Events quarantined',
@@ -63,6 +68,7 @@ export class IngestMetrics {
     this.commitSeconds.observe(elapsedMs / MS_PER_SECOND);
     this.booked.inc(booking.booked.length);
     this.duplicates.inc(booking.duplicates);
+    this.corrected.inc(booking.corrected.length);
     for (const { reason } of booking.quarantined) this.quarantined.inc({ reason } satisfies { reason: QuarantineReason });
     const nowMs = this.clock();
     for (const { event } of booking.booked) {

@@ -10,7 +10,7 @@ import { ID_SKEW_MS_MAX } from './ingest.rules.js';
 import { IngestService } from './ingest.service.js';
 import type { Judged } from './ingest.types.js';
 
-const NOTHING: Booking = { booked: [], duplicates: 0, quarantined: [], settlements: [] };
+const NOTHING: Booking = { booked: [], corrected: [], duplicates: 0, quarantined: [], settlements: [] };
 
 /** Check violation: "no partition of relation found for row". */
 const noPartition = () => Object.assign(new Error('no partition of relation "usage" found for row'), { code: '23514' });

@@ -20,7 +20,7 @@ export interface RollupAddition {
 /** Sums calls per (account, hour, key, model), sorted by it: replicas lock the rows in one order. */
 export function toRollupAdditions(calls: readonly PricedCall[]): RollupAddition[] {
   const byRow = new Map<string, RollupAddition>();
-  for (const { event, chargeNanoUsd } of calls) {
+  for (const { event, chargeNanoUsd, corrects } of calls) {
     const hourMs = event.admittedAtMs - (event.admittedAtMs % HOUR_MS);
     const row = `${event.accountId} ${String(hourMs).padStart(16, '0')} ${event.keyId} ${event.model}`;
     let addition = byRow.get(row);
@@ -29,7 +29,7 @@ export function toRollupAdditions(calls: readonly PricedCall[]): RollupAddition[
       addition = { accountId, hourMs, keyId, model, requests: 0, inputTokens: 0, outputTokens: 0, chargeNanoUsd: 0n };
       byRow.set(row, addition);
     }
-    addition.requests += 1;
+    addition.requests += corrects === undefined ? 1 : 0;
     addition.inputTokens += tokensOf(event.usage, 'input');
     addition.outputTokens += tokensOf(event.usage, 'output');
     addition.chargeNanoUsd += chargeNanoUsd;

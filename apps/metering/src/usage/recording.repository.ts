@@ -1,6 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { bigints, booleans, dates, doubles, instants, integers, jsonbs, texts, uuids } from '@tensorloop/db/binary-arrays';
+import { uuid7Day } from '@tensorloop/kernel/uuid7';
 import type { Tx } from '../database/database.types.js';
+import type { BookedCall, Correction } from './correction.rules.js';
+import { type BookedDbRow, toBookedCall } from './recording.dto.js';
 import type { PricedCall } from './usage.types.js';
 
 type Encode = (calls: readonly PricedCall[]) => unknown;
@@ -71,6 +74,33 @@ const SELECT_HASHES = `
   JOIN metering.usage u ON u.usage_day = metering.uuid7_day(t.request_id) AND u.request_id = t.request_id
   WHERE u.usage_day = ANY ($2::date[])`;
 
+/** Locked in one order, and as they are once whoever held them has committed: what another replica corrected is seen. */
+const LOCK_BOOKED = `
+  SELECT request_id, account_id, key_id, model, endpoint, gateway_id, is_stream, outcome, admitted_at, window_index,
+    window_start, billing_day::text, price_version_id, quantities, hold_nano_usd, charge_nano_usd, is_prepaid, payload_hash
+  FROM metering.usage
+  WHERE usage_day = ANY ($2::date[]) AND request_id = ANY ($1::uuid[])
+  ORDER BY request_id
+  FOR UPDATE`;
+
+/** What the estimate had said is kept beside the row that now says the truth. */
+const CORRECT = `
+  WITH truth AS (
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::integer[], $4::boolean[], $5::float8[], $6::jsonb[], $7::bigint[], $8::bigint[],
+      $9::float8[], $10::float8[], $11::jsonb[], $12::bytea[]) AS t (request_id, outcome, http_status, is_estimated, completed_ms,
+      quantities, charge_nano_usd, overrun_nano_usd, latency_ms, first_byte_ms, attempts, payload_hash)
+  ), noted AS (
+    INSERT INTO metering.corrections (usage_day, request_id, account_id, estimated_quantities, estimated_nano_usd,
+      estimated_payload_hash, corrected_nano_usd)
+    SELECT u.usage_day, u.request_id, u.account_id, u.quantities, u.charge_nano_usd, u.payload_hash, t.charge_nano_usd
+    FROM truth t JOIN metering.usage u USING (request_id) WHERE u.usage_day = ANY ($13::date[])
+  )
+  UPDATE metering.usage u SET outcome = t.outcome, http_status = t.http_status, is_estimated = t.is_estimated,
+    completed_at = to_timestamp(t.completed_ms / 1000), quantities = t.quantities, charge_nano_usd = t.charge_nano_usd,
+    overrun_nano_usd = t.overrun_nano_usd, latency_ms = t.latency_ms, first_byte_ms = t.first_byte_ms, attempts = t.attempts,
+    payload_hash = t.payload_hash
+  FROM truth t WHERE u.usage_day = ANY ($13::date[]) AND u.request_id = t.request_id`;
+
 /** Writes usage rows for all accounts (role metering_ingest), hence no account id as first argument. */
 @Injectable()
 export class RecordingRepository {
@@ -88,5 +118,31 @@ export class RecordingRepository {
   async listHashes(tx: Tx, requestIds: readonly string[], days: readonly string[]): Promise<Map<string, Buffer>> {
     const { rows } = await tx.query<{ request_id: string; payload_hash: Buffer }>(SELECT_HASHES, [requestIds, days]);
     return new Map(rows.map((row) => [row.request_id, row.payload_hash]));
+  }
+
+  /** Booked rows by id, locked until the transaction ends. Rare: only of calls that are not what was booked. */
+  async lockBooked(tx: Tx, requestIds: readonly string[], days: readonly string[]): Promise<Map<string, BookedCall>> {
+    const { rows } = await tx.query<BookedDbRow>(LOCK_BOOKED, [requestIds, days]);
+    return new Map(rows.map((row) => [row.request_id, toBookedCall(row)]));
+  }
+
+  /** Replaces estimates by true ends. Each call occurs once; its row is locked. */
+  async correct(tx: Tx, corrections: readonly Correction[]): Promise<void> {
+    const events = corrections.map(({ call }) => call.event);
+    await tx.query(CORRECT, [
+      events.map((event) => event.requestId),
+      events.map((event) => event.outcome),
+      events.map((event) => event.httpStatus),
+      events.map((event) => event.estimated),
+      events.map((event) => event.completedAtMs),
+      events.map((event) => JSON.stringify(event.usage)),
+      corrections.map(({ call }) => call.chargeNanoUsd.toString()),
+      events.map((event) => event.overrunNanoUsd),
+      events.map((event) => event.latencyMs),
+      events.map((event) => event.firstByteMs),
+      events.map((event) => JSON.stringify(event.attempts)),
+      corrections.map(({ call }) => call.payloadHash),
+      [...new Set(events.map((event) => uuid7Day(event.requestId)))],
+    ]);
   }
 }

@@ -44,10 +44,14 @@ const FIND_REQUEST = `
   FROM metering.usage
   WHERE account_id = $1 AND usage_day = $2::date AND request_id = $3`;
 
+/** With its correction, if there was one: a dimension is one line, as if the call had been charged right at once. */
 const LIST_LINES = `
-  SELECT dimension, quantity, unit_price::text, amount_nano_usd FROM metering.charges
+  SELECT dimension, sum(quantity)::bigint AS quantity, unit_price::text, sum(amount_nano_usd)::bigint AS amount_nano_usd
+  FROM metering.charges
   WHERE account_id = $1 AND usage_day = $2::date AND request_id = $3
-  ORDER BY line`;
+  GROUP BY dimension, unit_price
+  HAVING sum(quantity) <> 0
+  ORDER BY min(line)`;
 
 /** All four groupings in one pass over the rows. */
 const SUM_ROLLUPS = `

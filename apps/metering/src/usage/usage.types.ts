@@ -11,6 +11,11 @@ export interface PricedCall {
   /** Sum of the amounts = `chargeNanoUsd`. Empty when the outcome charges nothing. */
   lines: readonly ChargeLine[];
   chargeNanoUsd: NanoUsd;
+  /**
+   * Set where this is no call of its own but what comes on top of one that is booked: usage, lines and charge are differences,
+   * and may be below 0 by dimension. Whoever sums adds it like any call, and counts it as none.
+   */
+  corrects?: { linesBooked: number };
 }
 
 /** The spending scopes a call counts toward, frozen at admission. */
