@@ -1,6 +1,18 @@
 import { z } from 'zod';
 import { accountTagSchema, modelIdSchema, unixMsSchema, uuid7Schema } from './identity.js';
 import { nanoUsdAmountSchema } from './nano-usd.js';
+import { tagsSchema } from './tags.js';
+
+/** The project that a key belongs to. Its calls count there as well, whether or not a budget caps them. */
+export const projectedProjectSchema = z.object({
+  id: uuid7Schema,
+  /** For refusals, which name what is spent. */
+  name: z.string().min(1),
+  /** Its 30-day windows are counted from here. */
+  createdAtMs: unixMsSchema,
+  /** Per window; null = none. */
+  budgetNanoUsd: nanoUsdAmountSchema.nullable(),
+});
 
 /**
  * All that admission needs to know of a key, as the control plane projects it into Redis. `version` grows with every
@@ -28,5 +40,11 @@ export const keyProjectionSchema = z.object({
   accountKind: z.enum(['metered', 'prepaid']).default('metered'),
   /** Account-wide UTC-day limit; null = none. */
   dailyLimitNanoUsd: nanoUsdAmountSchema.nullable(),
+  /** Requests of all keys of the account together, per rolling minute (spec TS-7). Absent = no limit. */
+  accountRpm: z.number().int().positive().optional(),
+  /** Absent = the key belongs to none. */
+  project: projectedProjectSchema.optional(),
+  /** What the key's calls are attributed to. Absent = nothing. */
+  tags: tagsSchema.optional(),
 });
 export type KeyProjection = z.infer<typeof keyProjectionSchema>;

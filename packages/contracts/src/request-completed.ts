@@ -80,10 +80,13 @@ const requestCompletedFieldsSchema = z.object({
   /** Where a call was tried more often: the first ones and the last. */
   attempts: z.array(attemptSchema).max(ATTEMPTS_MAX),
   /**
-   * The project the key belonged to at admission, and the key's tags with those of the call's own header, which win. Absent =
-   * none. They say to whom a call is attributed and not what it costs: one that cannot be read is left out, and the call booked.
+   * The project the key belonged to at admission, and the key's tags with those that the call's own header adds. Absent = none.
+   * They say to whom a call is attributed and not what it costs: one that cannot be read is left out, and the call booked.
    */
   projectId: uuid7Schema.optional().catch(undefined),
+  /** The project's 30-day window at admission, in whose total the call counts. With `projectId` only. */
+  projectWindowIndex: z.number().int().nonnegative().optional(),
+  projectWindowStartMs: unixMsSchema.optional(),
   tags: tagsSchema.optional().catch(undefined),
 });
 

@@ -4,14 +4,19 @@ import { nanoUsdAmountSchema } from './nano-usd.js';
 
 /**
  * A spending scope of one account, as a short text that is also a Redis key suffix:
- * `window:<keyId>:<index>` (a key's 30-day window), `day:<YYYY-MM-DD>` (the account's UTC day) or `balance` (all that a
- * prepaid account ever spent, against all that it was ever granted).
+ * `window:<keyId>:<index>` (a key's 30-day window), `project:<projectId>:<index>` (the same of a project, counted from its
+ * creation), `day:<YYYY-MM-DD>` (the account's UTC day) or `balance` (all that a prepaid account ever spent, against all that
+ * it was ever granted).
  */
-export const scopeSchema = z.string().regex(/^(window:[0-9a-f-]{36}:\d{1,6}|day:\d{4}-\d{2}-\d{2}|balance)$/);
+export const scopeSchema = z.string().regex(/^((window|project):[0-9a-f-]{36}:\d{1,6}|day:\d{4}-\d{2}-\d{2}|balance)$/);
 export type Scope = z.infer<typeof scopeSchema>;
 
 export function windowScope(keyId: string, index: number): Scope {
   return `window:${keyId}:${index}`;
+}
+
+export function projectScope(projectId: string, index: number): Scope {
+  return `project:${projectId}:${index}`;
 }
 
 export const BALANCE_SCOPE: Scope = 'balance';
