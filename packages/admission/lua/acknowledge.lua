@@ -27,42 +27,38 @@ for index = 0, totalCount - 1 do
   if known[1] then
     covered[scope], touched[scope] = true, true
     if version > tonumber(known[2]) then
-      redis.call('HSET', scopeKey, 'total', total, 'version', version)
-      if limit ~= '' then redis.call('HSET', scopeKey, 'limit', limit) end
+      if limit ~= '' then
+        redis.call('HSET', scopeKey, 'total', total, 'version', version, 'limit', limit)
+      else
+        redis.call('HSET', scopeKey, 'total', total, 'version', version)
+      end
       raised = raised + 1
     end
   end
 end
 
-local removed, less = 0, {}
-local function subtract(scope, field, amount)
-  local sums = less[scope]
-  if not sums then
-    sums = { held = 0, settled = 0, calls = 0 }
-    less[scope], touched[scope] = sums, true
-  end
-  sums[field] = sums[field] + amount
-end
-for index = 3 + totalCount * TOTAL_FIELDS, #ARGV do
-  local entry = redis.call('HGET', KEYS[1], ARGV[index])
-  if entry then
-    local state, amount, window, day, tail = string.match(entry, '^(%a)|(%d+)|([^|]+)|([^|]+)|(.+)$')
-    local field = state == 'h' and 'held' or 'settled'
-    subtract(window, field, tonumber(amount))
-    subtract(day, field, tonumber(amount))
-    local marks = string.match(tail, '|(%a%w*)$')
-    if marks and string.find(marks, 'b', 1, true) then subtract('balance', field, tonumber(amount)) end
-    if marks and state == 'h' and string.find(marks, 'c', 1, true) then subtract(window, 'calls', 1) end
-    redis.call('HDEL', KEYS[1], ARGV[index])
-    removed = removed + 1
+local firstId = 3 + totalCount * TOTAL_FIELDS
+local gone = { 'HDEL', KEYS[1] }
+if firstId <= #ARGV then
+  local seen = {}
+  for index, entry in ipairs(redis.call('HMGET', KEYS[1], unpack(ARGV, firstId))) do
+    local id = ARGV[firstId + index - 1]
+    if entry and not seen[id] then
+      local state, amount, window, day, tail = readEntry(entry)
+      local marks = marksOf(tail)
+      changeScopes(state == 'h' and 'held' or 'settled', -amount, window, day, marks)
+      if state == 'h' then endFlight(window, marks) end
+      seen[id] = true
+      gone[#gone + 1] = id
+    end
   end
 end
-for scope, sums in pairs(less) do
-  local scopeKey = prefix .. 'scope:' .. scope
-  if sums.held > 0 then redis.call('HINCRBY', scopeKey, 'held', -sums.held) end
-  if sums.settled > 0 then redis.call('HINCRBY', scopeKey, 'settled', -sums.settled) end
-  if sums.calls > 0 then redis.call('HINCRBY', scopeKey, 'calls', -sums.calls) end
-  if not covered[scope] and sums.held + sums.settled > 0 then
+if #gone > 2 then redis.call(unpack(gone)) end
+writeChanges(prefix)
+for _, scope in ipairs(changedScopes) do
+  touched[scope] = true
+  if not covered[scope] and changes[scope].held + changes[scope].settled < 0 then
+    local scopeKey = prefix .. 'scope:' .. scope
     redis.call('HSETNX', scopeKey, 'version', 0)
     redis.call('HDEL', scopeKey, 'total')
     redis.call('HSET', scopeKey, 'forgottenMs', now)
@@ -81,4 +77,4 @@ for scope in pairs(touched) do
     redis.call('SREM', KEYS[2], scope)
   end
 end
-return { removed, raised }
+return { #gone - 2, raised }

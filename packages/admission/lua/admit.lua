@@ -1,30 +1,36 @@
--- Admits one call and places its hold, or says why not. The whole admission of a call is this one atomic step.
+-- Admits calls and places their holds, or says why not. The whole admission of a call is this one atomic step; calls of one
+-- account that came at the same time share it, each as if it had come after those before it.
 --
--- KEYS  1 tl:{tag}:account   2 tl:{tag}:key:<keyHash>   3 tl:{tag}:open   4 tl:{tag}:scopes
---       Scope and rate keys depend on TIME and on the key's id, so they are built here from ARGV[1]; they carry the same
---       hash tag, hence the same slot.
--- ARGV  1 prefix "tl:{tag}:"   2 request id   3 gateway id   4 run id of the Redis process, as the caller knows it
---       5 model   6 hold at worst   7 least hold that makes sense (equal to 6 when the output cannot be clamped)
---       8, 9 the interval [from, to) in which the price that both holds were computed with applies; 9 is '' when open
---       10 tokens at worst   11 tokens when the output is cut as far as it can be (equal to 10 when it cannot)
--- Returns a flat array; [1] is the outcome, [2] the server's time in ms:
---   admitted       now, keyId, accountId, window index, window start, day, hold, rpm limit, rpm left, rpm reset ms,
---                  budget limit, spent, held, day limit (-1 = none), day spent, day held; and if the key or its account has
---                  one of them: balance limit (-1 = metered), spent, held, token limit (-1 = none), left, counted,
---                  parallel limit (-1 = none), calls in flight
---   unknown_epoch, unknown_key   now
---   key_revoked, key_expired, model_not_allowed, price_moved, pending_full   now, keyId, accountId
---   unknown_scope  now, keyId, accountId, scope, ...
---   rate_limited   now, keyId, accountId, limit, retry after ms, reset ms
---   parallel_limited   now, keyId, accountId, limit, calls in flight
---   tokens_limited     now, keyId, accountId, limit, used, asked, retry after ms (-1 = it never fits), reset ms
---   budget_exceeded, budget_held, daily_limit_reached, daily_limit_held, insufficient_balance, balance_held   now, keyId, accountId, limit, spent, held, reset ms
+-- KEYS  1 tl:{tag}:account   2 tl:{tag}:open   3 tl:{tag}:scopes
+--       The names of projections, scopes and logs depend on the calls, on TIME and on their keys' ids, so they are built here
+--       from ARGV[1]; they carry the same hash tag, hence the same slot.
+-- ARGV  1 prefix "tl:{tag}:"   2 run id of the Redis process, as the caller knows it
+--       then for each call:
+--       1 request id   2 hash of its key   3 model
+--       4 hold at worst   5 least hold that makes sense (equal to 4 when the output cannot be clamped)
+--       6, 7 the interval [from, to) in which the price that both holds were computed with applies; 7 is '' when open
+--       8 tokens at worst   9 tokens when the output is cut as far as it can be (equal to 8 when it cannot)   10 gateway id
+-- Returns { the server's time in ms, periods, answers }.
+--   A period is what admitted calls of one key have in common:
+--       keyId, accountId, window index, window start, day, rpm limit, budget limit, day limit (-1 = none)
+--   The answer to an admitted call begins with the number of its period, from 1 on:
+--       period, admitted at, hold, rpm left, rpm reset ms, spent, held, day spent, day held; and if the key or its account has
+--       one of them: balance limit (-1 = metered), spent, held, token limit (-1 = none), left, counted,
+--       parallel limit (-1 = none), calls in flight
+--   That to a refused one with the reason:
+--       unknown_epoch, unknown_key
+--       key_revoked, key_expired, model_not_allowed, price_moved, pending_full   keyId, accountId
+--       unknown_scope      keyId, accountId, scope, ...
+--       rate_limited       keyId, accountId, limit, retry after ms, reset ms
+--       parallel_limited   keyId, accountId, limit, calls in flight
+--       tokens_limited     keyId, accountId, limit, used, asked, retry after ms (-1 = it never fits), reset ms
+--       budget_exceeded, budget_held, daily_limit_reached, daily_limit_held, insufficient_balance, balance_held
+--                          keyId, accountId, limit, spent, held, reset ms
 --
 -- Invariant: after it, total + settled + held <= limit holds in every scope in which it held before. A refusal writes
--- nothing that counts (stale entries leave the logs). The balance is a scope whose limit lies beside its total, because
--- metering grants it. An entry names what else it counts in by marks: b the balance, c the key's calls in flight, t<n> the
--- key's tokens; an entry of the release before has none, and counts in none. The same request id again returns its admission and changes nothing.
-local WINDOW_MS, DAY_MS, RPM_MS, PENDING_MAX = 2592000000, 86400000, 60000, 100000
+-- nothing that counts (stale entries leave the token log). The balance is a scope whose limit lies beside its total, because
+-- metering grants it. The same request id again returns its admission and changes nothing.
+local WINDOW_MS, DAY_MS, PENDING_MAX, CALL_FIELDS, FIRST_CALL = 2592000000, 86400000, 100000, 10, 3
 -- Entries of the token log that are walked to find when a refused call will fit; beyond it the answer is too early.
 local TOKEN_WALK_MAX = 1000
 -- What clocks may differ by: a window begins by the control plane's, a day began by the one of the Redis before this.
@@ -32,33 +38,56 @@ local CLOCK_MARGIN_MS = 60000
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local prefix, id = ARGV[1], ARGV[2]
+local prefix, periods, answers = ARGV[1], {}, {}
 
 -- State of another Redis process (restored, or never rebuilt) is unknown, not zero.
 local account = redis.call('HMGET', KEYS[1], 'epoch', 'epochOpenedMs')
-if account[1] ~= ARGV[4] then return { 'unknown_epoch', now } end
+if account[1] ~= ARGV[2] then
+  for at = FIRST_CALL, #ARGV, CALL_FIELDS do answers[#answers + 1] = { 'unknown_epoch' } end
+  return { now, periods, answers }
+end
 local openedMs = tonumber(account[2])
 
-local key = redis.call('HMGET', KEYS[2], 'keyId', 'accountId', 'revoked', 'expiresAtMs', 'mintedAtMs', 'budget', 'rpm',
-  'dailyLimit', 'm:*', 'm:' .. ARGV[5], 'kind', 'tpm', 'parallel')
-local keyId, accountId = key[1], key[2]
-if not keyId then return { 'unknown_key', now } end
-local minted, budget, rpmLimit = tonumber(key[5]), tonumber(key[6]), tonumber(key[7])
-local dayLimit = tonumber(key[8]) or -1
-local tokenLimit, parallelLimit = tonumber(key[12]), tonumber(key[13])
-
-local rpmKey, tokenKey, tokenSumKey = prefix .. 'rpm:' .. keyId, prefix .. 'tpm:' .. keyId, prefix .. 'tpmsum:' .. keyId
-
--- Reads a scope. Its total is nil when this Redis cannot know it: an absent total is 0 only if the scope began after this
+-- Reads a scope, once. Its total is nil when this Redis cannot know it: an absent total is 0 only if the scope began after this
 -- epoch opened and nothing of it was acknowledged meanwhile (a version without a total says so). "After" is believed by a
 -- margin only: a scope that began by a clock which was ahead may have been spent from before Redis was lost.
-local function scopeOf(name, beganMs)
-  local fields = redis.call('HMGET', prefix .. 'scope:' .. name, 'total', 'version', 'settled', 'held', 'endMs')
-  local total = tonumber(fields[1])
-  local isNew = not total and not fields[2] and beganMs > openedMs + CLOCK_MARGIN_MS
-  if isNew then total = 0 end
-  return { name = name, total = total, spent = (total or 0) + (tonumber(fields[3]) or 0), held = tonumber(fields[4]) or 0,
-    isNew = isNew, isRegistered = fields[5] }
+local scopes, usedScopes = {}, {}
+local function scopeOf(name, beganMs, endMs)
+  local scope = scopes[name]
+  if not scope then
+    local key = prefix .. 'scope:' .. name
+    local fields = redis.call('HMGET', key, 'total', 'version', 'settled', 'held', 'endMs')
+    local total = tonumber(fields[1])
+    scope = { name = name, key = key, total = total, hasVersion = fields[2], spent = (total or 0) + (tonumber(fields[3]) or 0),
+      held = tonumber(fields[4]) or 0, isRegistered = fields[5], calls = 0 }
+    scopes[name] = scope
+  end
+  if not scope.total and not scope.hasVersion and beganMs > openedMs + CLOCK_MARGIN_MS then
+    scope.total, scope.isNew = 0, true
+  end
+  scope.endMs = scope.endMs or endMs
+  return scope
+end
+
+-- Places a hold, here; all scopes are written at the end.
+local function hold(scope, amount)
+  scope.held = scope.held + amount
+  if scope.isUsed then return end
+  scope.isUsed = true
+  usedScopes[#usedScopes + 1] = scope
+end
+
+-- The index lets a rebuild find every scope, and the end lets the clean-up know when a scope is past. A zero total is
+-- written down (version 0, as metering counts a scope without a row), so that acknowledgements find a total to raise.
+local function writeScope(scope)
+  local write = { 'HSET', scope.key, 'held', textOf(scope.held) }
+  if scope.endMs and (scope.isNew or not scope.isRegistered) then
+    redis.call('SADD', KEYS[3], scope.name)
+    write[5], write[6] = 'endMs', textOf(scope.endMs)
+    if scope.isNew then write[7], write[8], write[9], write[10] = 'total', 0, 'version', 0 end
+  end
+  redis.call(unpack(write))
+  if scope.calls > 0 then redis.call('HINCRBY', scope.key, 'calls', scope.calls) end
 end
 
 -- UTC date of a count of days since 1970 (Gregorian, proleptic), because Redis gives scripts no os.date:
@@ -80,187 +109,269 @@ end
 -- All that a prepaid account ever spent, and what it was ever granted. Neither is ever zero for want of knowing.
 local function balanceScope()
   local balance = scopeOf('balance', 0)
-  balance.limit = tonumber(redis.call('HGET', prefix .. 'scope:balance', 'limit'))
+  if not balance.limit then balance.limit = tonumber(redis.call('HGET', balance.key, 'limit')) end
   return balance
 end
 
+local keys = {}
+local function keyOf(hash, model)
+  local key = keys[hash]
+  if key then return key end
+  local name = prefix .. 'key:' .. hash
+  local fields = redis.call('HMGET', name, 'keyId', 'accountId', 'revoked', 'expiresAtMs', 'mintedAtMs', 'budget', 'rpm',
+    'dailyLimit', 'kind', 'tpm', 'parallel', 'm:*', 'm:' .. model)
+  key = { name = name, id = fields[1], accountId = fields[2], isRevoked = fields[3] == '1', expiresMs = tonumber(fields[4]),
+    mintedMs = tonumber(fields[5]), budget = tonumber(fields[6]), rpm = tonumber(fields[7]),
+    dayLimit = tonumber(fields[8]) or -1, isPrepaid = fields[9] == 'prepaid', tpm = tonumber(fields[10]),
+    parallel = tonumber(fields[11]), isAnyModelAllowed = fields[12], models = { [model] = fields[13] } }
+  keys[hash] = key
+  return key
+end
+
+local function isAllowed(key, model)
+  if key.isAnyModelAllowed then return true end
+  if key.models[model] == nil then key.models[model] = redis.call('HGET', key.name, 'm:' .. model) end
+  return key.models[model]
+end
+
+-- The scopes that a call of this key counts in now, and its limits in the order in which they refuse.
+local function openPeriod(key)
+  if key.window then return end
+  key.index = math.max(0, math.floor((now - key.mintedMs) / WINDOW_MS))
+  key.windowStart = key.mintedMs + key.index * WINDOW_MS
+  local dayStart = now - now % DAY_MS
+  local windowEnd, dayEnd = key.windowStart + WINDOW_MS, dayStart + DAY_MS
+  local window = scopeOf('window:' .. key.id .. ':' .. string.format('%d', key.index), key.windowStart, windowEnd)
+  local day = scopeOf('day:' .. dateOf(dayStart / DAY_MS), dayStart, dayEnd)
+  key.window, key.day, key.scopes = window, day, { window, day }
+  key.limits = { { scope = window, limit = key.budget, spentOut = 'budget_exceeded', heldOut = 'budget_held', endMs = windowEnd } }
+  if key.dayLimit >= 0 then
+    key.limits[2] = { scope = day, limit = key.dayLimit, spentOut = 'daily_limit_reached', heldOut = 'daily_limit_held', endMs = dayEnd }
+  end
+  if key.isPrepaid then
+    local balance = balanceScope()
+    key.scopes[3] = balance
+    key.limits[#key.limits + 1] =
+      { scope = balance, limit = balance.limit, spentOut = 'insufficient_balance', heldOut = 'balance_held', endMs = now }
+  end
+  for _, entry in ipairs(key.limits) do
+    if not (entry.scope.total and entry.limit) then key.isUnknown = true end
+  end
+end
+
+local function unknownScopes(key)
+  local refusal = { 'unknown_scope', key.id, key.accountId }
+  for _, scope in ipairs(key.scopes) do
+    if not scope.total or (scope.name == 'balance' and not scope.limit) then refusal[#refusal + 1] = scope.name end
+  end
+  return refusal
+end
+
+-- The log of the key's last minute. In the first minute of an epoch it is what gateways say they admitted before it was lost: a
+-- count per key, taken as if all of it were still in the window until a minute after it was reported. Too strict, never too
+-- generous. The release before kept a log of another kind; what it counted counts until a minute after it is found.
+local function rateLogOf(key)
+  if key.rate then return key.rate end
+  local log = openRateLog(prefix .. 'rate:' .. key.id, now)
+  if log.sum == 0 and not log.isPast then
+    local before = redis.call('ZCOUNT', prefix .. 'rpm:' .. key.id, '(' .. textOf(now - RATE_MS), '+inf')
+    if before > 0 then
+      restartRateLog(log, before, now)
+      writeRateLog(log, now)
+    end
+  elseif log.newestMs > now + RATE_STEP_BACK_MS then
+    restartRateLog(log, rateUsed(log), now)
+    writeRateLog(log, now)
+  end
+  log.lost, log.lostKey = 0, prefix .. 'rpmlost:' .. key.id
+  if now - openedMs < RATE_MS then
+    for _, count in ipairs(redis.call('HVALS', log.lostKey)) do log.lost = log.lost + tonumber(count) end
+  end
+  key.rate = log
+  return log
+end
+
+local function rateRefusal(key, log)
+  local counted = rateUsed(log)
+  local retryMs = log.lost > 0 and math.max(0, redis.call('PTTL', log.lostKey)) or 0
+  local resetMs = retryMs
+  if counted > 0 then resetMs = math.max(resetMs, rateEndsAtMs(log, now) - now) end
+  if counted >= key.rpm then retryMs = math.max(retryMs, rateLeavesAtMs(log, key.rpm, now) - now) end
+  return { 'rate_limited', key.id, key.accountId, key.rpm, retryMs, resetMs }
+end
+
 -- Calls of the key in flight: those of a window that has just ended are among them.
-local function callsInFlight(index)
+local function callsInFlight(key, index)
   local function calls(at)
-    return tonumber(redis.call('HGET', prefix .. 'scope:window:' .. keyId .. ':' .. string.format('%d', at), 'calls')) or 0
+    local name = 'window:' .. key.id .. ':' .. string.format('%d', at)
+    local here = scopes[name] and scopes[name].calls or 0
+    return here + (tonumber(redis.call('HGET', prefix .. 'scope:' .. name, 'calls')) or 0)
   end
   return calls(index) + (index > 0 and calls(index - 1) or 0)
 end
 
 -- Tokens of the last minute; what is older leaves the log and its sum.
-local function loggedTokens()
-  local gone, less = redis.call('ZRANGEBYSCORE', tokenKey, '-inf', now - RPM_MS), 0
-  if #gone == 0 then return tonumber(redis.call('GET', tokenSumKey)) or 0 end
+local function loggedTokens(key)
+  local logKey, sumKey = prefix .. 'tpm:' .. key.id, prefix .. 'tpmsum:' .. key.id
+  local gone, less = redis.call('ZRANGEBYSCORE', logKey, '-inf', now - RATE_MS), 0
+  if #gone == 0 then return tonumber(redis.call('GET', sumKey)) or 0 end
   for _, member in ipairs(gone) do less = less + tonumber(string.match(member, '%d+$')) end
-  redis.call('ZREMRANGEBYSCORE', tokenKey, '-inf', now - RPM_MS)
-  return redis.call('DECRBY', tokenSumKey, less)
+  redis.call('ZREMRANGEBYSCORE', logKey, '-inf', now - RATE_MS)
+  return redis.call('DECRBY', sumKey, less)
 end
 
-local function admission(at, window, day, index, hold, rpmUsed, extra)
-  local reply = { 'admitted', at, keyId, accountId, index, minted + index * WINDOW_MS, string.sub(day.name, 5), hold,
-    rpmLimit, math.max(0, rpmLimit - rpmUsed), RPM_MS, budget, window.spent, window.held, dayLimit, day.spent, day.held }
+-- Tokens are counted as the call may use at worst until it ends. A call whose output can be cut counts the whole limit
+-- at most, or a small limit would never let it through. Returns what it counts and what is counted then, or a refusal.
+local function countTokens(key, asked, least)
+  if least <= key.tpm then asked = math.min(asked, math.max(least, key.tpm)) end
+  local logKey, lostKey = prefix .. 'tpm:' .. key.id, prefix .. 'tpmlost:' .. key.id
+  local sum, lost = loggedTokens(key), 0
+  if now - openedMs < RATE_MS then
+    for _, count in ipairs(redis.call('HVALS', lostKey)) do lost = lost + tonumber(count) end
+  end
+  if sum + lost + asked <= key.tpm then return asked, sum + lost + asked end
+  local lostMs = lost > 0 and math.max(0, redis.call('PTTL', lostKey)) or 0
+  local newest = redis.call('ZRANGE', logKey, -1, -1, 'WITHSCORES')
+  local retryMs, resetMs = lostMs, math.max(lostMs, newest[2] and newest[2] + RATE_MS - now or 0)
+  if asked > key.tpm then
+    retryMs = -1
+  elseif sum + asked > key.tpm then
+    local rest = sum
+    local oldest = redis.call('ZRANGE', logKey, 0, TOKEN_WALK_MAX - 1, 'WITHSCORES')
+    for at = 1, #oldest, 2 do
+      rest = rest - tonumber(string.match(oldest[at], '%d+$'))
+      if rest + asked <= key.tpm or at == #oldest - 1 then
+        retryMs = math.max(retryMs, oldest[at + 1] + RATE_MS - now)
+        break
+      end
+    end
+  end
+  return nil, { 'tokens_limited', key.id, key.accountId, key.tpm, sum + lost, asked, retryMs, resetMs }
+end
+
+local function logTokens(key, id, text)
+  local logKey, sumKey = prefix .. 'tpm:' .. key.id, prefix .. 'tpmsum:' .. key.id
+  redis.call('ZADD', logKey, now, id .. '|' .. text)
+  redis.call('INCRBY', sumKey, text)
+  redis.call('PEXPIRE', logKey, RATE_MS)
+  redis.call('PEXPIRE', sumKey, RATE_MS)
+end
+
+local function newPeriod(key, index, day)
+  periods[#periods + 1] =
+    { key.id, key.accountId, index, key.mintedMs + index * WINDOW_MS, string.sub(day.name, 5), key.rpm, key.budget, key.dayLimit }
+  return #periods
+end
+
+local function admission(key, call)
+  local window, day, extra = call.window, call.day, call.extra
+  local reply = { call.period, call.at, call.hold, math.max(0, key.rpm - call.rpmUsed), RATE_MS, window.spent, window.held,
+    day.spent, day.held }
   if extra then
     local balance = extra.balance
     for _, value in ipairs({ balance and balance.limit or -1, balance and balance.spent or 0, balance and balance.held or 0,
-      extra.tokens and tokenLimit or -1, extra.tokens and math.max(0, tokenLimit - extra.tokensUsed) or 0, extra.tokens or 0,
-      extra.calls and parallelLimit or -1, extra.calls or 0 }) do reply[#reply + 1] = value end
+      extra.tokens and key.tpm or -1, extra.tokens and math.max(0, key.tpm - extra.tokensUsed) or 0, extra.tokens or 0,
+      extra.calls and key.parallel or -1, extra.calls or 0 }) do reply[#reply + 1] = value end
   end
   return reply
 end
 
-local entry = redis.call('HGET', KEYS[3], id)
-if entry then
-  local windowName, dayName, admittedMs, hold, marks =
+-- The answer that was given before.
+local function admittedBefore(key, entry)
+  local windowName, dayName, admittedMs, held, marks =
     string.match(entry, '^%a|%d+|([^|]+)|([^|]+)|[^|]+|(%d+)|(%d+)|?(%w*)$')
   local index, extra = tonumber(string.match(windowName, '%d+$')), nil
   if marks ~= '' then
     extra = { balance = string.find(marks, 'b', 1, true) and balanceScope(),
-      calls = parallelLimit and string.find(marks, 'c', 1, true) and callsInFlight(index),
-      tokens = tokenLimit and tonumber(string.match(marks, 't(%d+)')), tokensUsed = tokenLimit and loggedTokens() }
+      calls = key.parallel and string.find(marks, 'c', 1, true) and callsInFlight(key, index),
+      tokens = key.tpm and tonumber(string.match(marks, 't(%d+)')), tokensUsed = key.tpm and loggedTokens(key) }
   end
-  return admission(tonumber(admittedMs), scopeOf(windowName, 0), scopeOf(dayName, 0), index, tonumber(hold),
-    redis.call('ZCOUNT', rpmKey, '(' .. (now - RPM_MS), '+inf'), extra)
+  local day = scopeOf(dayName, 0)
+  return admission(key, { period = newPeriod(key, index, day), at = tonumber(admittedMs), hold = tonumber(held),
+    window = scopeOf(windowName, 0), day = day, rpmUsed = rateUsed(rateLogOf(key)), extra = extra })
 end
 
--- Who is asking (401), then what for (403), then how much (429 and 402).
-if key[3] == '1' then return { 'key_revoked', now, keyId, accountId } end
-if now >= tonumber(key[4]) then return { 'key_expired', now, keyId, accountId } end
-if not key[9] and not key[10] then return { 'model_not_allowed', now, keyId, accountId } end
-if now < tonumber(ARGV[8]) or (ARGV[9] ~= '' and now >= tonumber(ARGV[9])) then
-  return { 'price_moved', now, keyId, accountId }
-end
-if redis.call('HLEN', KEYS[3]) >= PENDING_MAX then return { 'pending_full', now, keyId, accountId } end
+local ids = {}
+for at = FIRST_CALL, #ARGV, CALL_FIELDS do ids[#ids + 1] = ARGV[at] end
+local openCount, known, write = nil, {}, { 'HSET', KEYS[2] }
+for index, entry in ipairs(redis.call('HMGET', KEYS[2], unpack(ids))) do known[ids[index]] = entry end
 
-local index = math.max(0, math.floor((now - minted) / WINDOW_MS))
-local windowStart, dayStart = minted + index * WINDOW_MS, now - now % DAY_MS
-local window = scopeOf('window:' .. keyId .. ':' .. string.format('%d', index), windowStart)
-local day = scopeOf('day:' .. dateOf(dayStart / DAY_MS), dayStart)
-local balance = key[11] == 'prepaid' and balanceScope() or nil
-local isBalanceUnknown = balance and not (balance.total and balance.limit)
-if not window.total or (dayLimit >= 0 and not day.total) or isBalanceUnknown then
-  local reply = { 'unknown_scope', now, keyId, accountId }
-  if not window.total then reply[#reply + 1] = window.name end
-  if not day.total then reply[#reply + 1] = day.name end
-  if isBalanceUnknown then reply[#reply + 1] = 'balance' end
-  return reply
-end
-
--- Exact rolling minute: an entry counts while it is less than 60 s old, and a refused call leaves none.
-redis.call('ZREMRANGEBYSCORE', rpmKey, '-inf', now - RPM_MS)
-local logged = redis.call('ZCARD', rpmKey)
-local rpmUsed, lostKey = logged, prefix .. 'rpmlost:' .. keyId
--- In the first minute of an epoch the log is what gateways say they admitted before it was lost: a count per key, taken
--- as if all of it were still in the window until a minute after it was reported. Too strict, never too generous.
-if now - openedMs < RPM_MS then
-  for _, count in ipairs(redis.call('HVALS', lostKey)) do rpmUsed = rpmUsed + tonumber(count) end
-end
-if rpmUsed >= rpmLimit then
-  local retryMs = rpmUsed > logged and math.max(0, redis.call('PTTL', lostKey)) or 0
-  local resetMs = retryMs
-  if logged > 0 then
-    local newest = redis.call('ZRANGE', rpmKey, -1, -1, 'WITHSCORES')
-    resetMs = math.max(resetMs, newest[2] + RPM_MS - now)
-  end
-  if logged >= rpmLimit then
-    -- The limit may have been lowered: as many of the oldest must leave as stand above it, and one more.
-    local leaving = redis.call('ZRANGE', rpmKey, logged - rpmLimit, logged - rpmLimit, 'WITHSCORES')
-    retryMs = math.max(retryMs, leaving[2] + RPM_MS - now)
-  end
-  return { 'rate_limited', now, keyId, accountId, rpmLimit, retryMs, resetMs }
-end
-
-local extra
-if balance or parallelLimit or tokenLimit then extra = { balance = balance } end
-if parallelLimit then
-  extra.calls = callsInFlight(index)
-  if extra.calls >= parallelLimit then return { 'parallel_limited', now, keyId, accountId, parallelLimit, extra.calls } end
-end
-
--- Tokens are counted as the call may use at worst until it ends. A call whose output can be cut counts the whole limit
--- at most, or a small limit would never let it through.
-if tokenLimit then
-  local asked, leastTokens = tonumber(ARGV[10]), tonumber(ARGV[11])
-  if leastTokens <= tokenLimit then asked = math.min(asked, math.max(leastTokens, tokenLimit)) end
-  local sum, lost, tokensLostKey = loggedTokens(), 0, prefix .. 'tpmlost:' .. keyId
-  if now - openedMs < RPM_MS then
-    for _, count in ipairs(redis.call('HVALS', tokensLostKey)) do lost = lost + tonumber(count) end
-  end
-  if sum + lost + asked > tokenLimit then
-    local lostMs = lost > 0 and math.max(0, redis.call('PTTL', tokensLostKey)) or 0
-    local newest = redis.call('ZRANGE', tokenKey, -1, -1, 'WITHSCORES')
-    local retryMs, resetMs = lostMs, math.max(lostMs, newest[2] and newest[2] + RPM_MS - now or 0)
-    if asked > tokenLimit then
-      retryMs = -1
-    elseif sum + asked > tokenLimit then
-      local rest = sum
-      local oldest = redis.call('ZRANGE', tokenKey, 0, TOKEN_WALK_MAX - 1, 'WITHSCORES')
-      for at = 1, #oldest, 2 do
-        rest = rest - tonumber(string.match(oldest[at], '%d+$'))
-        if rest + asked <= tokenLimit or at == #oldest - 1 then
-          retryMs = math.max(retryMs, oldest[at + 1] + RPM_MS - now)
-          break
-        end
-      end
+-- How much the limits leave for a call that asks for `grant` and can do with `least`, or nil and the refusal.
+local function grantOf(key, grant, least)
+  for _, entry in ipairs(key.limits) do
+    local scope, limit = entry.scope, entry.limit
+    grant = math.min(grant, limit - scope.spent - scope.held)
+    if grant < least then
+      local reason = limit - scope.spent < least and entry.spentOut or entry.heldOut
+      return nil, { reason, key.id, key.accountId, limit, scope.spent, scope.held, entry.endMs - now }
     end
-    return { 'tokens_limited', now, keyId, accountId, tokenLimit, sum + lost, asked, retryMs, resetMs }
   end
-  extra.tokens, extra.tokensUsed = asked, sum + lost + asked
+  return grant
 end
 
-local least, grant = tonumber(ARGV[7]), tonumber(ARGV[6])
-local function refusal(scope, limit, spentOut, heldOut, endMs)
-  local reason = limit - scope.spent < least and spentOut or heldOut
-  return { reason, now, keyId, accountId, limit, scope.spent, scope.held, endMs - now }
-end
-local windowEnd, dayEnd = windowStart + WINDOW_MS, dayStart + DAY_MS
-grant = math.min(grant, budget - window.spent - window.held)
-if grant < least then return refusal(window, budget, 'budget_exceeded', 'budget_held', windowEnd) end
-if dayLimit >= 0 then
-  grant = math.min(grant, dayLimit - day.spent - day.held)
-  if grant < least then return refusal(day, dayLimit, 'daily_limit_reached', 'daily_limit_held', dayEnd) end
-end
-if balance then
-  grant = math.min(grant, balance.limit - balance.spent - balance.held)
-  if grant < least then return refusal(balance, balance.limit, 'insufficient_balance', 'balance_held', now) end
+local function admit(at)
+  local id, model = ARGV[at], ARGV[at + 2]
+  local key = keyOf(ARGV[at + 1], model)
+  if not key.id then return { 'unknown_key' } end
+  if known[id] then return admittedBefore(key, known[id]) end
+
+  -- Who is asking (401), then what for (403), then how much (429 and 402).
+  if key.isRevoked then return { 'key_revoked', key.id, key.accountId } end
+  if now >= key.expiresMs then return { 'key_expired', key.id, key.accountId } end
+  if not isAllowed(key, model) then return { 'model_not_allowed', key.id, key.accountId } end
+  if now < tonumber(ARGV[at + 5]) or (ARGV[at + 6] ~= '' and now >= tonumber(ARGV[at + 6])) then
+    return { 'price_moved', key.id, key.accountId }
+  end
+  openCount = openCount or redis.call('HLEN', KEYS[2])
+  if openCount >= PENDING_MAX then return { 'pending_full', key.id, key.accountId } end
+  openPeriod(key)
+  if key.isUnknown then return unknownScopes(key) end
+
+  -- Exact rolling minute: an entry counts while it is less than 60 s old, and a refused call leaves none.
+  local log = rateLogOf(key)
+  if rateUsed(log) + log.lost >= key.rpm then return rateRefusal(key, log) end
+  local extra
+  if key.isPrepaid or key.parallel or key.tpm then extra = { balance = key.scopes[3] } end
+  if key.parallel then
+    extra.calls = callsInFlight(key, key.index)
+    if extra.calls >= key.parallel then
+      return { 'parallel_limited', key.id, key.accountId, key.parallel, extra.calls }
+    end
+  end
+  if key.tpm then
+    local counted, used = countTokens(key, tonumber(ARGV[at + 7]), tonumber(ARGV[at + 8]))
+    if not counted then return used end
+    extra.tokens, extra.tokensUsed = counted, used
+  end
+  local grant, refusal = grantOf(key, tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]))
+  if not grant then return refusal end
+
+  for _, scope in ipairs(key.scopes) do hold(scope, grant) end
+  log.added, openCount = log.added + 1, openCount + 1
+  local entry = string.format('h|%.0f|%s|%s|%s|%.0f|%.0f', grant, key.window.name, key.day.name, ARGV[at + 9], now, grant)
+  if extra then
+    local marks = (key.isPrepaid and 'b' or '') .. (key.parallel and 'c' or '')
+    if key.parallel then
+      key.window.calls = key.window.calls + 1
+      extra.calls = extra.calls + 1
+    end
+    if key.tpm then
+      local text = textOf(extra.tokens)
+      marks = marks .. 't' .. text
+      logTokens(key, id, text)
+    end
+    entry = entry .. '|' .. marks
+  end
+  known[id], write[#write + 1], write[#write + 2] = entry, id, entry
+  key.period = key.period or newPeriod(key, key.index, key.day)
+  return admission(key, { period = key.period, at = now, hold = grant, window = key.window, day = key.day,
+    rpmUsed = rateUsed(log) + log.lost, extra = extra })
 end
 
--- The index lets a rebuild find every scope, and the end lets the clean-up know when a scope is past. A zero total is
--- written down (version 0, as metering counts a scope without a row), so that acknowledgements find a total to raise.
-local function register(scope, endMs)
-  if scope.isRegistered and not scope.isNew then return end
-  redis.call('SADD', KEYS[4], scope.name)
-  redis.call('HSET', prefix .. 'scope:' .. scope.name, 'endMs', endMs)
-  if scope.isNew then redis.call('HSET', prefix .. 'scope:' .. scope.name, 'total', 0, 'version', 0) end
+for at = FIRST_CALL, #ARGV, CALL_FIELDS do answers[#answers + 1] = admit(at) end
+if #write > 2 then redis.call(unpack(write)) end
+for _, scope in ipairs(usedScopes) do writeScope(scope) end
+for _, key in pairs(keys) do
+  if key.rate then writeRateLog(key.rate, now) end
 end
-register(window, windowEnd)
-register(day, dayEnd)
-redis.call('ZADD', rpmKey, now, id)
-redis.call('PEXPIRE', rpmKey, RPM_MS)
--- %.0f, because Lua's own number to text keeps 14 digits only.
-local value = string.format('h|%.0f|%s|%s|%s|%.0f|%.0f', grant, window.name, day.name, ARGV[3], now, grant)
-if extra then
-  local marks = (balance and 'b' or '') .. (parallelLimit and 'c' or '')
-  if balance then balance.held = redis.call('HINCRBY', prefix .. 'scope:balance', 'held', grant) end
-  if parallelLimit then
-    redis.call('HINCRBY', prefix .. 'scope:' .. window.name, 'calls', 1)
-    extra.calls = extra.calls + 1
-  end
-  if tokenLimit then
-    local text = string.format('%.0f', extra.tokens)
-    marks = marks .. 't' .. text
-    redis.call('ZADD', tokenKey, now, id .. '|' .. text)
-    redis.call('INCRBY', tokenSumKey, text)
-    redis.call('PEXPIRE', tokenKey, RPM_MS)
-    redis.call('PEXPIRE', tokenSumKey, RPM_MS)
-  end
-  value = value .. '|' .. marks
-end
-redis.call('HSET', KEYS[3], id, value)
-window.held = redis.call('HINCRBY', prefix .. 'scope:' .. window.name, 'held', grant)
-day.held = redis.call('HINCRBY', prefix .. 'scope:' .. day.name, 'held', grant)
-return admission(now, window, day, index, grant, rpmUsed + 1, extra)
+return { now, periods, answers }

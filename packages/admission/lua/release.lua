@@ -9,20 +9,18 @@
 local prefix, id = ARGV[1], ARGV[2]
 local entry = redis.call('HGET', KEYS[1], id)
 if not entry then return { 'missing', 0 } end
-local state, amount, window, day, tail = string.match(entry, '^(%a)|(%d+)|([^|]+)|([^|]+)|(.+)$')
-amount = tonumber(amount)
+local state, amount, window, day, tail = readEntry(entry)
 if state ~= 'h' then return { 'already_settled', amount } end
 
-redis.call('HINCRBY', prefix .. 'scope:' .. window, 'held', 0 - amount)
-redis.call('HINCRBY', prefix .. 'scope:' .. day, 'held', 0 - amount)
-local marks = string.match(tail, '|(%a%w*)$')
+local marks = marksOf(tail)
+changeScopes('held', -amount, window, day, marks)
+endFlight(window, marks)
 if marks then
-  if string.find(marks, 'b', 1, true) then redis.call('HINCRBY', prefix .. 'scope:balance', 'held', 0 - amount) end
-  if string.find(marks, 'c', 1, true) then redis.call('HINCRBY', prefix .. 'scope:' .. window, 'calls', -1) end
   local counted, keyId = string.match(marks, 't(%d+)'), string.match(window, '^window:([^:]+)')
   if counted and redis.call('ZREM', prefix .. 'tpm:' .. keyId, id .. '|' .. counted) == 1 then
     redis.call('DECRBY', prefix .. 'tpmsum:' .. keyId, counted)
   end
 end
 redis.call('HDEL', KEYS[1], id)
+writeChanges(prefix)
 return { 'released', amount }

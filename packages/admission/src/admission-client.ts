@@ -12,13 +12,15 @@ import {
   type ReleaseResult,
   type SettleResult,
 } from './admission.types.js';
-import { parseAdmitReply } from './admit-reply.js';
+import { type AdmitReply, parseAdmitReply } from './admit-reply.js';
+import { CallBatch } from './call-batch.js';
 import { projectionFields } from './projection-fields.js';
 import { reassertChunks } from './reassertion.js';
 import { accountKey, keyPrefix, keysKey, openKey, projectionKey, scopesKey } from './redis-keys.js';
 import { RunIdWatch } from './run-id.js';
 import { scriptAmount, scriptTotal } from './script-amount.js';
 import { type RunScript, registerScripts, type ScriptValue } from './scripts.js';
+import { turnOf } from './turn.js';
 
 /** Request ids per run of `acknowledge`, so that no run keeps Redis busy for more than about a millisecond. */
 const ACKNOWLEDGE_IDS_MAX = 500;
@@ -29,6 +31,12 @@ export interface EpochOpening {
   rebuildId: string;
   expectedGatewayIds: readonly string[];
 }
+
+/** What `settle.lua` answers with for each call, by the first of its three numbers. */
+const SETTLE_OUTCOMES = ['missing', 'settled', 'already_settled'] as const;
+const SETTLE_ANSWER_FIELDS = 3;
+/** What `admit.lua` and `settle.lua` expect of one call, in their order. */
+type CallArgs = ScriptValue[];
 
 /** What a call came to. */
 export interface Settling {
@@ -42,9 +50,25 @@ function totalArgs({ scope, totalNanoUsd, version, limitNanoUsd }: ScopeTotal): 
   return [scope, scriptTotal(BigInt(totalNanoUsd)), version, limit];
 }
 
+function admitArgs(request: AdmitRequest): CallArgs {
+  return [
+    request.requestId,
+    request.keyHash,
+    request.model,
+    scriptAmount(request.holdNanoUsd, 'the hold'),
+    scriptAmount(request.holdMinNanoUsd, 'the least hold'),
+    request.priceFromMs,
+    request.priceToMs ?? '',
+    request.tokens?.worst ?? 0,
+    request.tokens?.least ?? 0,
+    request.gatewayId,
+  ];
+}
+
 /**
  * Admission state in Redis, as typed calls. One per connection; every method is one script run (or a bounded number of
- * them), and every script is idempotent, so a caller may repeat any call.
+ * them), and every script is idempotent, so a caller may repeat any call. Admissions of one turn of the event loop share runs,
+ * and so do settlements.
  *
  * A rejected promise of `admit` other than AdmissionUnavailableError leaves the outcome unknown: refuse the call, and
  * `release` its id once Redis answers again.
@@ -52,11 +76,16 @@ function totalArgs({ scope, totalNanoUsd, version, limitNanoUsd }: ScopeTotal): 
 export class AdmissionClient {
   private readonly run: RunScript;
   private readonly watch: RunIdWatch;
+  private readonly admissions: CallBatch<CallArgs, AdmitResult>;
+  private readonly settlements: CallBatch<CallArgs, SettleResult>;
 
   /** `clock` is for tests alone: see `registerScripts`. */
   constructor(redis: Redis, clock?: string) {
     this.run = registerScripts(redis, clock);
     this.watch = new RunIdWatch(redis);
+    const turn = turnOf(redis);
+    this.admissions = new CallBatch(turn, (tag, calls) => this.admitCalls(tag, calls));
+    this.settlements = new CallBatch(turn, (tag, calls) => this.settleCalls(tag, calls));
   }
 
   /** Run id of the Redis process behind the connection; null while it is unknown. */
@@ -70,26 +99,9 @@ export class AdmissionClient {
   }
 
   async admit(request: AdmitRequest): Promise<AdmitResult> {
-    const { accountTag: tag } = request;
-    const runId = await this.knownRunId();
-    const reply = await this.run('admit', [
-      accountKey(tag),
-      projectionKey(tag, request.keyHash),
-      openKey(tag),
-      scopesKey(tag),
-      keyPrefix(tag),
-      request.requestId,
-      request.gatewayId,
-      runId,
-      request.model,
-      scriptAmount(request.holdNanoUsd, 'the hold'),
-      scriptAmount(request.holdMinNanoUsd, 'the least hold'),
-      request.priceFromMs,
-      request.priceToMs ?? '',
-      request.tokens?.worst ?? 0,
-      request.tokens?.least ?? 0,
-    ]);
-    return parseAdmitReply(reply as ScriptValue[]);
+    const args = admitArgs(request);
+    if (this.watch.runId === null) await this.knownRunId();
+    return this.admissions.add(request.accountTag, args);
   }
 
   /** The hold becomes what the call cost. */
@@ -99,10 +111,7 @@ export class AdmissionClient {
 
   /** As `settle`, and the tokens that the call counts against its key's limit become those that it used. */
   async settleWithTokens(accountTag: string, requestId: string, { amountNanoUsd, tokens }: Settling): Promise<SettleResult> {
-    const amount = scriptAmount(amountNanoUsd, 'the settled amount');
-    const reply = await this.run('settle', [openKey(accountTag), keyPrefix(accountTag), requestId, amount, tokens ?? '']);
-    const [outcome, settled, excess] = reply as [SettleResult['outcome'], number, number];
-    return { outcome, amountNanoUsd: BigInt(settled), excessNanoUsd: BigInt(excess) };
+    return this.settlements.add(accountTag, [requestId, scriptAmount(amountNanoUsd, 'the settled amount'), tokens ?? '']);
   }
 
   /** Gives a hold back: for a call of which metering will never hear. */
@@ -205,6 +214,29 @@ export class AdmissionClient {
     const [outcome, openedAtMs, ...missingGatewayIds] = reply as [OpenEpochResult['outcome'], number, ...string[]];
     if (outcome === 'waiting') return { outcome, missingGatewayIds };
     return outcome === 'stale' ? { outcome } : { outcome, openedAtMs };
+  }
+
+  private async admitCalls(tag: string, calls: CallArgs[]): Promise<AdmitResult[]> {
+    const { runId } = this.watch;
+    // The connection was lost in this very turn: nothing has been sent.
+    if (runId === null) throw new AdmissionUnavailableError();
+    const args: ScriptValue[] = [accountKey(tag), openKey(tag), scopesKey(tag), keyPrefix(tag), runId];
+    for (const call of calls) args.push(...call);
+    return parseAdmitReply((await this.run('admit', args)) as AdmitReply);
+  }
+
+  private async settleCalls(tag: string, calls: CallArgs[]): Promise<SettleResult[]> {
+    const args: ScriptValue[] = [openKey(tag), keyPrefix(tag)];
+    for (const call of calls) args.push(...call);
+    const reply = (await this.run('settle', args)) as number[];
+    return calls.map((_, index) => {
+      const at = index * SETTLE_ANSWER_FIELDS;
+      return {
+        outcome: SETTLE_OUTCOMES[reply[at] as 0 | 1 | 2],
+        amountNanoUsd: BigInt(reply[at + 1] as number),
+        excessNanoUsd: BigInt(reply[at + 2] as number),
+      };
+    });
   }
 
   private async knownRunId(): Promise<string> {

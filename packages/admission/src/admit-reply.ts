@@ -20,25 +20,29 @@ function extraLimits(fields: number[], windowMs: number): ExtraLimits {
   };
 }
 
-function admission(fields: ScriptValue[]): Admission {
-  const [at, keyId, accountId, index, start, day, hold, ...rest] = fields as [
-    number,
-    string,
-    string,
-    number,
-    number,
-    string,
-    number,
-    ...number[],
-  ];
-  const [rpmLimit, rpmLeft, rpmReset, budget, spent, held, dayLimit, daySpent, dayHeld, ...extra] = rest as NineNumbers;
+/** What `admit.lua` returns; its header lists the fields. */
+export type AdmitReply = [nowMs: number, periods: Period[], answers: ScriptValue[][]];
+type Period = [
+  keyId: string,
+  accountId: string,
+  windowIndex: number,
+  windowStartMs: number,
+  day: string,
+  rpmLimit: number,
+  budget: number,
+  dayLimit: number,
+];
+
+function admission(fields: number[], period: Period): Admission {
+  const [, at, hold, rpmLeft, rpmReset, spent, held, daySpent, dayHeld, ...extra] = fields as NineNumbers;
+  const [keyId, accountId, windowIndex, windowStartMs, day, rpmLimit, budget, dayLimit] = period;
   return {
     admitted: true,
     admittedAtMs: at,
     keyId,
     accountId,
-    windowIndex: index,
-    windowStartMs: start,
+    windowIndex,
+    windowStartMs,
     day,
     holdNanoUsd: BigInt(hold),
     rpm: { limit: rpmLimit, remaining: rpmLeft, resetMs: rpmReset },
@@ -48,13 +52,18 @@ function admission(fields: ScriptValue[]): Admission {
   };
 }
 
-/** Reads the flat array that `admit.lua` returns; its header lists the fields. */
-export function parseAdmitReply(reply: ScriptValue[]): AdmitResult {
-  const [outcome, ...fields] = reply as [string, ...ScriptValue[]];
-  if (outcome === 'admitted') return admission(fields);
-  const [nowMs, keyId, accountId, ...rest] = fields as [number, string, string, ...ScriptValue[]];
+/** The answers to the calls of one run, in their order. */
+export function parseAdmitReply([nowMs, periods, answers]: AdmitReply): AdmitResult[] {
+  return answers.map((answer) =>
+    typeof answer[0] === 'number'
+      ? admission(answer as number[], periods[answer[0] - 1] as Period)
+      : refusal(answer as [Refusal['reason'], ...ScriptValue[]], nowMs),
+  );
+}
+
+function refusal([reason, ...fields]: [Refusal['reason'], ...ScriptValue[]], nowMs: number): Refusal {
+  const [keyId, accountId, ...rest] = fields as [string, string, ...ScriptValue[]];
   const about = { admitted: false as const, nowMs };
-  const reason = outcome as Refusal['reason'];
   switch (reason) {
     case 'unknown_epoch':
     case 'unknown_key':

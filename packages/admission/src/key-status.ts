@@ -3,7 +3,8 @@ import { type BudgetWindow, budgetWindow, DAY_MS, utcDay } from '@tensorloop/ker
 import type { Redis } from 'ioredis';
 import type { LimitState } from './admission.types.js';
 import { RPM_WINDOW_MS } from './recent-admissions.js';
-import { accountKey, keyPrefix, projectionKey, scopeKey } from './redis-keys.js';
+import { accountKey, keyPrefix, projectionKey, rateKey, scopeKey } from './redis-keys.js';
+import { scriptText } from './scripts.js';
 
 /** What a key may do, and how much of it is used at one instant. */
 export interface KeyStatus {
@@ -36,6 +37,8 @@ interface Names {
 type Row = (string | null)[];
 const KEY_FIELDS = ['keyId', 'kind', 'mintedAtMs', 'expiresAtMs', 'budget', 'rpm', 'dailyLimit', 'tpm', 'parallel'] as const;
 const SCOPE_FIELDS = ['total', 'version', 'settled', 'held', 'limit', 'calls'] as const;
+
+const RATE_USED = scriptText('rate-used', ['rate-log']);
 
 /** Reads what admission would find for a key at `nowMs` (Redis TIME), without admitting anything. */
 export async function readKeyStatus(
@@ -113,7 +116,7 @@ async function readUse(
     .hmget(scopeKey(accountTag, names.day), ...SCOPE_FIELDS)
     .hmget(scopeKey(accountTag, BALANCE_SCOPE), ...SCOPE_FIELDS)
     .hget(accountKey(accountTag), 'epochOpenedMs')
-    .zcount(`${prefix}rpm:${keyId}`, since, '+inf')
+    .eval(RATE_USED, 1, rateKey(accountTag, keyId), nowMs)
     .zrangebyscore(`${prefix}tpm:${keyId}`, since, '+inf')
     .exec();
   if (replies === null) throw new Error('Redis gave no answer to a transaction');

@@ -12,6 +12,8 @@ export const scopesKey = (tag: string): string => `${keyPrefix(tag)}scopes`;
 export const keysKey = (tag: string): string => `${keyPrefix(tag)}keys`;
 export const projectionKey = (tag: string, keyHash: string): string => `${keyPrefix(tag)}key:${keyHash}`;
 export const scopeKey = (tag: string, scope: string): string => `${keyPrefix(tag)}scope:${scope}`;
+/** A key's admissions of the last minute. */
+export const rateKey = (tag: string, keyId: string): string => `${keyPrefix(tag)}rate:${keyId}`;
 
 /** Glob for SCAN that finds one key per account, and the way back from such a key to the tag. */
 export const ACCOUNT_KEY_GLOB = 'tl:{*}:account';

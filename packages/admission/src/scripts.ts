@@ -3,26 +3,33 @@ import { readFileSync } from 'node:fs';
 import { Command, type Redis } from 'ioredis';
 import { withDeadline } from './deadline.js';
 import { CALL_TIMEOUT_MS } from './redis-options.js';
+import { type Turn, turnOf } from './turn.js';
 
-/** Each script's file name and how many of its arguments are keys. */
+/** How many of a script's arguments are keys, and the files that its text begins with. */
+interface ScriptForm {
+  keys: number;
+  begins?: readonly string[];
+}
+
+/** By file name. */
 const SCRIPTS = {
-  admit: 4,
-  settle: 1,
-  release: 1,
-  acknowledge: 2,
-  'seed-totals': 2,
-  'project-key': 2,
-  'find-key': 2,
-  'begin-rebuild': 4,
-  reassert: 3,
-  'open-epoch': 1,
-} as const;
+  admit: { keys: 3, begins: ['entry', 'rate-log'] },
+  settle: { keys: 1, begins: ['entry'] },
+  release: { keys: 1, begins: ['entry'] },
+  acknowledge: { keys: 2, begins: ['entry'] },
+  'seed-totals': { keys: 2 },
+  'project-key': { keys: 2 },
+  'find-key': { keys: 2 },
+  'begin-rebuild': { keys: 4 },
+  reassert: { keys: 3 },
+  'open-epoch': { keys: 1 },
+} as const satisfies Record<string, ScriptForm>;
 export type ScriptName = keyof typeof SCRIPTS;
 
 /** Scripts that a client's call waits for. */
 const AWAITED_BY_CALLS: ReadonlySet<ScriptName> = new Set(['admit', 'find-key']);
 
-/** Redis answers integers, strings and flat arrays of both. */
+/** Redis answers integers, strings and arrays of these. */
 export type ScriptValue = string | number;
 /** Runs one script: its keys first, then its arguments. */
 export type RunScript = (name: ScriptName, args: ScriptValue[]) => Promise<unknown>;
@@ -38,12 +45,17 @@ interface Script {
   sentOn: WeakSet<object>;
 }
 
+/** A script's text, with the files that it begins with. */
+export function scriptText(name: string, begins: readonly string[] = []): string {
+  return [...begins, name].map((file) => readFileSync(new URL(`../lua/${file}.lua`, import.meta.url), 'utf8')).join('\n');
+}
+
 function loadScripts(clock: string): Map<ScriptName, Script> {
   return new Map(
-    Object.entries(SCRIPTS).map(([name, numberOfKeys]) => {
-      const lua = readFileSync(new URL(`../lua/${name}.lua`, import.meta.url), 'utf8').replace(REDIS_CLOCK, clock);
+    Object.entries<ScriptForm>(SCRIPTS).map(([name, { keys, begins }]) => {
+      const lua = scriptText(name, begins).replace(REDIS_CLOCK, clock);
       const sha = createHash('sha1').update(lua).digest('hex');
-      return [name as ScriptName, { lua, sha, numberOfKeys, sentOn: new WeakSet() }];
+      return [name as ScriptName, { lua, sha, numberOfKeys: keys, sentOn: new WeakSet() }];
     }),
   );
 }
@@ -58,9 +70,9 @@ function loadScripts(clock: string): Map<ScriptName, Script> {
  */
 export function registerScripts(redis: Redis, clock: string = REDIS_CLOCK): RunScript {
   const scripts = loadScripts(clock);
-  const gather = gatherWrites(redis);
+  const turn: Turn = turnOf(redis);
   return (name, args) => {
-    gather();
+    turn.gatherWrites();
     const answer = send(redis, scripts.get(name) as Script, args);
     return AWAITED_BY_CALLS.has(name) ? withDeadline(answer, CALL_TIMEOUT_MS) : answer;
   };
@@ -81,23 +93,4 @@ function send(redis: Redis, script: Script, args: ScriptValue[]): Promise<unknow
     if (!error.message.startsWith('NOSCRIPT')) throw error;
     return redis.sendCommand(new Command('eval', [script.lua, script.numberOfKeys, ...args], { replyEncoding: 'utf8' }));
   });
-}
-
-/**
- * Everything that one turn of the event loop asks of Redis leaves in one write: under load the system call for a command costs
- * more than all that the gateway does for it. Nothing waits for company, because the write follows in the same turn.
- */
-function gatherWrites(redis: Redis): () => void {
-  let corked: Redis['stream'] | null = null;
-  return () => {
-    const { stream } = redis;
-    // A connection that is not there yet, or not any more, has nothing to write to: the command itself then says so.
-    if (corked !== null || stream === undefined || stream.destroyed) return;
-    corked = stream;
-    stream.cork();
-    setImmediate(() => {
-      corked = null;
-      stream.uncork();
-    });
-  };
 }

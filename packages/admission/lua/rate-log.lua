@@ -1,0 +1,109 @@
+-- A log of admissions that answers, exactly, how many fall into the last 60 s: the beginning of scripts that ask it.
+--
+-- A hash. Field <n>, counted up from 0, is one entry, 'ms:calls so far' (those of the entry included; several calls of one
+-- run are one entry). Field s is 'oldest entry:next entry:its ms:its calls so far:newest ms:calls before it:calls so far'
+-- ("its": of the oldest entry that counts). An entry counts while it is less than 60 s old. The difference of two running
+-- sums is what lies between them, so no call has to walk the log: one that leaves costs one look at its successor.
+local RATE_MS = 60000
+-- The log is kept for longer than its entries count, and so is told to stay only where a new half minute has begun.
+local RATE_KEEP_MS, RATE_RENEW_MS = 120000, 30000
+-- Entries that have left are deleted in blocks.
+local RATE_BLOCK, RATE_DELETE_MAX = 16, 1000
+-- A clock that was set back by more makes the log begin anew, with all that counts in it as of now: too strict for a
+-- minute, never too generous. By less: entries carry the newest time there was.
+local RATE_STEP_BACK_MS = 1000
+
+local function rateEntry(log, number)
+  local ms, sum = string.match(redis.call('HGET', log.key, number), '^(%d+):(%d+)$')
+  return tonumber(ms), tonumber(sum)
+end
+
+-- The first entry behind `low` of which `isIt(ms, sum)` is true: it is false of `low` and true of the newest one, and does not
+-- change back in between. Returns its number, ms and sum, and the sum of the one before it.
+local function findRateEntry(log, low, lowSum, isIt)
+  local high, highMs, highSum, step = nil, nil, nil, 1
+  while not high or high - low > 1 do
+    local at = high and math.floor((low + high) / 2) or math.min(low + step, log.next - 1)
+    local ms, sum = rateEntry(log, at)
+    if isIt(ms, sum) then
+      high, highMs, highSum = at, ms, sum
+    else
+      low, lowSum, step = at, sum, step * 2
+    end
+  end
+  return high, highMs, highSum, lowSum
+end
+
+local function openRateLog(key, now)
+  local log = { key = key, oldest = 0, next = 0, oldestMs = 0, oldestSum = 0, newestMs = 0, before = 0, sum = 0, added = 0 }
+  local state = redis.call('HGET', key, 's')
+  if not state then return log end
+  local oldest, next, oldestMs, oldestSum, newestMs, before, sum =
+    string.match(state, '^(%d+):(%d+):(%d+):(%d+):(%d+):(%d+):(%d+)$')
+  log.newestMs = tonumber(newestMs)
+  if log.newestMs <= now - RATE_MS then
+    log.isPast = true
+    return log
+  end
+  log.oldest, log.next, log.oldestMs, log.oldestSum = tonumber(oldest), tonumber(next), tonumber(oldestMs), tonumber(oldestSum)
+  log.before, log.sum, log.storedFrom = tonumber(before), tonumber(sum), log.oldest
+  if log.oldestMs <= now - RATE_MS then
+    local function counts(ms) return ms > now - RATE_MS end
+    log.oldest, log.oldestMs, log.oldestSum, log.before = findRateEntry(log, log.oldest, log.oldestSum, counts)
+  end
+  return log
+end
+
+-- Calls that count now.
+local function rateUsed(log) return log.sum + log.added - log.before end
+
+-- When the entry leaves with which fewer than `limit` calls count. There are `limit` at least. A limit may have been lowered, so
+-- that this need not be the oldest entry.
+local function rateLeavesAtMs(log, limit, now)
+  local wanted = log.sum + log.added - limit + 1
+  local leavesMs = log.oldestMs
+  if wanted > log.sum then
+    leavesMs = math.max(now, log.newestMs)
+  elseif log.oldestSum < wanted then
+    local function isEnough(_, sum) return sum >= wanted end
+    local _, ms = findRateEntry(log, log.oldest, log.oldestSum, isEnough)
+    leavesMs = ms
+  end
+  return leavesMs + RATE_MS
+end
+
+-- When none counts any more.
+local function rateEndsAtMs(log, now)
+  return (log.added > 0 and math.max(now, log.newestMs) or log.newestMs) + RATE_MS
+end
+
+-- Begins the log anew with so many calls as of now.
+local function restartRateLog(log, calls, now)
+  redis.call('DEL', log.key)
+  log.oldest, log.next, log.oldestMs, log.oldestSum = 0, 0, 0, 0
+  log.newestMs, log.before, log.sum, log.storedFrom, log.isPast = 0, 0, 0, 0, false
+  log.added = calls
+end
+
+-- Writes what was added.
+local function writeRateLog(log, now)
+  if log.added == 0 then return end
+  if log.isPast then restartRateLog(log, log.added, now) end
+  local ms = math.max(now, log.newestMs)
+  local isNewHalf = math.floor(ms / RATE_RENEW_MS) ~= math.floor(log.newestMs / RATE_RENEW_MS)
+  log.sum, log.added = log.sum + log.added, 0
+  if log.oldest == log.next then log.oldestMs, log.oldestSum = ms, log.sum end
+  redis.call('HSET', log.key, log.next, string.format('%.0f:%.0f', ms, log.sum), 's', string.format(
+    '%.0f:%.0f:%.0f:%.0f:%.0f:%.0f:%.0f', log.oldest, log.next + 1, log.oldestMs, log.oldestSum, ms, log.before, log.sum))
+  log.next, log.newestMs = log.next + 1, ms
+  if isNewHalf then redis.call('PEXPIRE', log.key, RATE_KEEP_MS) end
+  -- Blocks behind the oldest entry were deleted when it left them.
+  local from = math.floor((log.storedFrom or 0) / RATE_BLOCK) * RATE_BLOCK
+  local to = math.floor(log.oldest / RATE_BLOCK) * RATE_BLOCK
+  for first = from, to - 1, RATE_DELETE_MAX do
+    local gone = { 'HDEL', log.key }
+    for number = first, math.min(first + RATE_DELETE_MAX, to) - 1 do gone[#gone + 1] = number end
+    redis.call(unpack(gone))
+  end
+  log.storedFrom = log.oldest
+end

@@ -1,0 +1,8 @@
+-- Says how many of a key's calls count against its rate limit.
+--
+-- KEYS  1 tl:{tag}:rate:<keyId>
+-- ARGV  1 the server's time in ms
+-- Returns the count.
+--
+-- Invariant: reads only.
+return rateUsed(openRateLog(KEYS[1], tonumber(ARGV[1])))

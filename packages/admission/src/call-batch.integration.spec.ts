@@ -1,0 +1,139 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { KeyProjection } from '@tensorloop/contracts/key-projection';
+import fc from 'fast-check';
+import { type AdmissionBench, callOf, keyAt, openAccount, openBench, startOfDay } from '../test/fixture.js';
+import type { AdmitRequest, AdmitResult } from './admission.types.js';
+import { CALLS_PER_RUN_MAX } from './call-batch.js';
+import { CLOCK_MARGIN_MS } from './clock-margin.js';
+
+const NOW = Date.parse('2026-11-21T10:00:00Z');
+let bench: AdmissionBench;
+
+beforeAll(async () => {
+  bench = await openBench();
+});
+afterAll(() => bench.close());
+
+type Changes = Partial<KeyProjection>;
+
+/** An account with two keys whose limits are near. */
+async function accountWith(changes: [Changes, Changes]): Promise<[KeyProjection, KeyProjection]> {
+  await bench.setNow(NOW);
+  const first = keyAt(NOW, changes[0]);
+  const second = { ...keyAt(NOW, changes[1]), accountTag: first.accountTag, accountId: first.accountId };
+  await openAccount(bench, first, startOfDay(NOW) - CLOCK_MARGIN_MS - 1);
+  await bench.client.projectKey(second);
+  return [first, second];
+}
+
+/** What an answer says, apart from whose it is. */
+function sayings(results: AdmitResult[]) {
+  return results.map((result) => ({ ...result, keyId: null, accountId: null }));
+}
+
+const call = fc.record({
+  key: fc.integer({ min: 0, max: 1 }),
+  worst: fc.bigInt(1n, 900n),
+  leastShare: fc.integer({ min: 1, max: 3 }),
+  tokens: fc.nat(40),
+  model: fc.constantFrom('gpt-4o-mini', 'gpt-4o-mini', 'gpt-4o-mini', 'other'),
+  again: fc.nat(9),
+});
+const limits = fc.record({
+  rpm: fc.integer({ min: 1, max: 12 }),
+  budgetNanoUsd: fc.bigInt(500n, 6_000n).map(String),
+  parallelMax: fc.option(fc.integer({ min: 1, max: 12 })),
+  tpm: fc.option(fc.integer({ min: 1, max: 300 })),
+});
+
+describe('calls that come in one turn', () => {
+  it('get the answers, and leave the state, that they would one after the other', async () => {
+    const spending = fc.array(call, { minLength: 1, maxLength: 25 });
+    await fc.assert(
+      fc.asyncProperty(spending, fc.tuple(limits, limits), async (calls, [one, other]) => {
+        const daily = { dailyLimitNanoUsd: '4000' };
+        const twins = [
+          await accountWith([
+            { ...one, ...daily },
+            { ...other, ...daily },
+          ]),
+        ];
+        twins.push(
+          await accountWith([
+            { ...one, ...daily },
+            { ...other, ...daily },
+          ]),
+        );
+        const [together, apart] = twins.map((keys) => {
+          const requests: AdmitRequest[] = [];
+          for (const { key, worst, leastShare, tokens, model, again } of calls) {
+            const earlier = requests[again];
+            const asked = callOf(keys[key as 0 | 1], {
+              model,
+              holdNanoUsd: worst,
+              holdMinNanoUsd: worst / BigInt(leastShare),
+              tokens: { worst: tokens, least: tokens },
+            });
+            // Some ask again for a call that is on its way.
+            requests.push(earlier === undefined || again > 2 ? asked : earlier);
+          }
+          return requests;
+        }) as [AdmitRequest[], AdmitRequest[]];
+        const results = await Promise.all(together.map((request) => bench.client.admit(request)));
+        const expected: AdmitResult[] = [];
+        for (const request of apart) expected.push(await bench.client.admit(request));
+        expect(sayings(results)).toEqual(sayings(expected));
+        const [here, there] = await Promise.all(
+          [together, apart].map(async ([first]) => {
+            const { scopes, open } = await bench.view.inspect((first as AdmitRequest).accountTag);
+            const sums = scopes.map(({ scope, ...state }) => ({ ...state, kind: scope.split(':')[0] }));
+            return {
+              sums: sums.map((sum) => JSON.stringify(sum, text)).sort(),
+              open: open.map(({ holdNanoUsd }) => holdNanoUsd),
+            };
+          }),
+        );
+        expect(here?.sums).toEqual(there?.sums);
+        expect(here?.open.toSorted(byAmount)).toEqual(there?.open.toSorted(byAmount));
+      }),
+      { numRuns: 60 },
+    );
+  }, 60_000);
+
+  it('settle once each, whatever comes twice, and more of them than fit into one run', async () => {
+    const [key] = await accountWith([{ rpm: 1_000 }, {}]);
+    const calls = Array.from({ length: CALLS_PER_RUN_MAX * 2 + 5 }, () => callOf(key, { holdNanoUsd: 10n }));
+    const admitted = await Promise.all(calls.map((each) => bench.client.admit(each)));
+    expect(admitted.filter((result) => result.admitted)).toHaveLength(calls.length);
+    const settlings = [...calls, ...calls].map((each, index) =>
+      bench.client.settle(key.accountTag, each.requestId, index < calls.length ? 12n : 3n),
+    );
+    const results = await Promise.all(settlings);
+    expect(new Set(results.slice(0, calls.length).map((each) => JSON.stringify(each, text)))).toEqual(
+      new Set([JSON.stringify({ outcome: 'settled', amountNanoUsd: '10', excessNanoUsd: '2' })]),
+    );
+    expect(new Set(results.slice(calls.length).map((each) => each.outcome))).toEqual(new Set(['already_settled']));
+    const { scopes } = await bench.view.inspect(key.accountTag);
+    for (const scope of scopes) {
+      expect(scope).toMatchObject({ heldNanoUsd: 0n, settledNanoUsd: BigInt(calls.length) * 10n });
+    }
+  });
+
+  it('of several gateways stay theirs', async () => {
+    const [key] = await accountWith([{}, {}]);
+    const calls = ['gateway-1', 'gateway-2'].map((gatewayId) => callOf(key, { gatewayId }));
+    await Promise.all(calls.map((each) => bench.client.admit(each)));
+    const open = await bench.view.listOpen(key.accountTag);
+    expect(new Map(open.map(({ requestId, gatewayId }) => [requestId, gatewayId]))).toEqual(
+      new Map(calls.map(({ requestId, gatewayId }) => [requestId, gatewayId])),
+    );
+  });
+});
+
+function text(_name: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? value.toString() : value;
+}
+
+function byAmount(one: bigint, other: bigint): number {
+  return Number(one - other);
+}
