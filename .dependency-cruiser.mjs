@@ -86,7 +86,7 @@ export default {
       severity: 'error',
       // The simulator is one small program without modules and services.
       from: { path: FEATURE, pathNot: [TESTS, '^apps/upstream-sim/'] },
-      to: { path: '^apps/$1/src/[^/]+/', pathNot: ['^apps/$1/src/$2/', files('module|service|types')] },
+      to: { path: '^apps/$1/src/[^/]+/', pathNot: ['^apps/$1/src/$2/', files('module|service|types|trail')] },
     },
     {
       name: '6-edges-do-not-query',
@@ -103,7 +103,7 @@ export default {
     {
       name: '6-only-repositories-see-the-database',
       severity: 'error',
-      from: { path: '^apps/', pathNot: [files('repository|module'), '^apps/[^/]+/src/database/', TESTS] },
+      from: { path: '^apps/', pathNot: [files('repository|module|trail'), '^apps/[^/]+/src/database/', TESTS] },
       to: { path: DATABASE },
     },
     {

@@ -7,6 +7,7 @@ import { NatsModule } from '@tensorloop/nest-kit/nats';
 import { ResponseSchemaInterceptor, ValidationPipe } from '@tensorloop/nest-kit/validation';
 import { AccountsModule } from './accounts/accounts.module.js';
 import type { AppContext } from './app.js';
+import { AuditModule } from './audit/audit.module.js';
 import { AuthModule } from './auth/auth.module.js';
 import { CLOCK } from './clock.js';
 import { CONFIG } from './config.js';
@@ -37,6 +38,7 @@ export class AppModule {
           onStatus: (event, detail) => logger.info({ event, detail }, 'NATS'),
         }),
         DatabaseModule,
+        AuditModule,
         AuthModule,
         AccountsModule,
         KeysModule,

@@ -10,6 +10,7 @@ import type { Logger } from '@tensorloop/observability/logger';
 import type { Metrics } from '@tensorloop/observability/metrics';
 import type { Tracing } from '@tensorloop/observability/tracing';
 import type { NextFunction, Request, Response } from 'express';
+import { keepRequestContext } from './access/request-context.js';
 import { AppModule } from './app.module.js';
 import { apiGate } from './auth/api-gate.js';
 import type { Clock } from './clock.js';
@@ -39,7 +40,7 @@ export async function buildApp(context: AppContext): Promise<NestExpressApplicat
     logger: new NestLogger(logger),
   });
   app.disable('x-powered-by');
-  app.use(assignRequestId, observeRequests(context), setSecurityHeaders);
+  app.use(assignRequestId, keepRequestContext, observeRequests(context), setSecurityHeaders);
   app.use('/v1', inferenceSignpost(config.GATEWAY_URL));
   app.use('/api', apiGate({ publicUrl: config.PUBLIC_URL, gatewayUrl: config.GATEWAY_URL }));
   app.useBodyParser('json', { limit: BODY_BYTES_MAX });

@@ -208,10 +208,14 @@ describe('control plane', () => {
   });
 
   it.each([
-    'UPDATE control.keys SET budget_nano_usd = 0',
+    'UPDATE control.keys SET key_hash = key_hash',
     "UPDATE control.keys SET models = '{*}'",
-    "UPDATE control.accounts SET plan_id = 'pro'",
+    'UPDATE control.accounts SET disabled_at = NULL',
     'DELETE FROM control.keys',
+    "INSERT INTO control.audit_heads VALUES (gen_random_uuid(), 0, '')",
+    "UPDATE control.audit_entries SET action = ''",
+    'DELETE FROM control.audit_entries',
+    'INSERT INTO control.operators (user_id) VALUES (gen_random_uuid())',
     'UPDATE control.plans SET keys_max = 9',
     'SELECT FROM metering.usage',
     'SELECT FROM metering.price_versions',

@@ -1,8 +1,11 @@
 import { type CanActivate, type ExecutionContext, Injectable, SetMetadata } from '@nestjs/common';
 import type { z } from 'zod';
 
-/** Who may call a route. `public` = anyone; the others name what the caller must present. */
-export const ACCESS_LEVELS = ['public', 'session', 'key'] as const;
+/**
+ * Who may call a route. `public` = anyone; the others name what the caller must present: a person's session, a credential of
+ * an account (session or management token), an operator's session, an inference key.
+ */
+export const ACCESS_LEVELS = ['public', 'session', 'account', 'operator', 'key'] as const;
 export type AccessLevel = (typeof ACCESS_LEVELS)[number];
 
 export const ACCESS_METADATA = 'tensorloop:access';

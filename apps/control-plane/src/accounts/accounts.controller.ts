@@ -1,7 +1,7 @@
 import { Controller, Get, Inject } from '@nestjs/common';
 import { type Me, meSchema } from '@tensorloop/contracts/dashboard-api';
 import { Access, ResponseSchema } from '@tensorloop/nest-kit/access';
-import { CurrentPrincipal, type Principal } from '../auth/principal.types.js';
+import { CurrentPrincipal, type Principal } from '../access/principal.types.js';
 import { AccountsService } from './accounts.service.js';
 
 @Controller('api/me')

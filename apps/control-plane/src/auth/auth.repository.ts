@@ -24,10 +24,12 @@ export interface NewSession {
 export interface UserRow {
   id: string;
   email: string;
-  passwordHash: string;
+  /** Null when the user signs in by other means. */
+  passwordHash: string | null;
 }
 
 export interface SessionRow extends SessionTimes {
+  id: string;
   userId: string;
   accountId: string;
 }
@@ -85,8 +87,8 @@ export class AuthRepository {
   async findSession(tokenHash: string): Promise<SessionRow | null> {
     const row = await this.control.within({ sessionHash: tokenHash }, (tx) => tx.session.findUnique({ where: { tokenHash } }));
     if (row === null) return null;
-    const { userId, accountId, lastSeenAt, idleExpiresAt, absoluteExpiresAt, revokedAt } = row;
-    return { userId, accountId, lastSeenAt, idleExpiresAt, absoluteExpiresAt, revokedAt };
+    const { id, userId, accountId, lastSeenAt, idleExpiresAt, absoluteExpiresAt, revokedAt } = row;
+    return { id, userId, accountId, lastSeenAt, idleExpiresAt, absoluteExpiresAt, revokedAt };
   }
 
   async touchSession(tokenHash: string, lastSeenAt: Date, idleExpiresAt: Date): Promise<void> {

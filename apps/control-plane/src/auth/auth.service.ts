@@ -2,10 +2,10 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { Credentials } from '@tensorloop/contracts/dashboard-api';
 import { newAccountTag } from '@tensorloop/kernel/key-text';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
+import type { Principal } from '../access/principal.types.js';
 import { CLOCK, type Clock } from '../clock.js';
 import { AuthRepository, type NewSession, type UserRow } from './auth.repository.js';
 import { PasswordHasher } from './password-hasher.js';
-import type { Principal } from './principal.types.js';
 import { isSessionLive, newSessionTimes, newSessionToken, sessionTokenHash, touchedIdleExpiry } from './session.rules.js';
 import { SignInThrottle } from './sign-in-throttle.js';
 
@@ -83,7 +83,8 @@ export class AuthService {
     if (member === null) return null;
     const idleExpiresAt = touchedIdleExpiry(session, nowMs);
     if (idleExpiresAt !== null) await this.repository.touchSession(tokenHash, new Date(nowMs), idleExpiresAt);
-    return { userId: session.userId, accountId: session.accountId, ...member };
+    const { userId, accountId, id: credentialId } = session;
+    return { kind: 'session', userId, accountId, credentialId, label: member.email, ...member };
   }
 
   private async checkPassword({ email, password }: Credentials): Promise<UserRow | null> {

@@ -1,13 +1,14 @@
 import { type ExecutionContext, Inject, Injectable } from '@nestjs/common';
-import type { Role } from '@tensorloop/contracts/dashboard-api';
 import { AccessGuard, type AccessLevel, readDeclared } from '@tensorloop/nest-kit/access';
 import type { Request } from 'express';
+import { isPermitted, type Permission } from '../access/permission.types.js';
+import { PERMISSION_METADATA, setPrincipal } from '../access/principal.types.js';
+import { rememberPrincipal } from '../access/request-context.types.js';
 import { authProblems } from './auth.errors.js';
 import { AuthService } from './auth.service.js';
-import { ROLES_METADATA, setPrincipal } from './principal.types.js';
 import { SessionCookie } from './session-cookie.js';
 
-/** Denies by default. `session` is a live session of a member; a route's `@Roles` narrow it. */
+/** Denies by default. `session` and `account` take a live session of a member; a route's `@Permit` narrows them. */
 @Injectable()
 export class SessionGuard extends AccessGuard {
   constructor(
@@ -19,14 +20,15 @@ export class SessionGuard extends AccessGuard {
 
   protected async authenticate(level: Exclude<AccessLevel, 'public'>, context: ExecutionContext): Promise<boolean> {
     // Inference keys open nothing here (spec TL-6).
-    if (level !== 'session') return false;
+    if (level !== 'session' && level !== 'account') return false;
     const request = context.switchToHttp().getRequest<Request>();
     const token = this.cookie.read(request);
     const principal = token === null ? null : await this.auth.authenticate(token);
     if (principal === null) throw authProblems.session_missing();
-    const roles = readDeclared<readonly Role[]>(ROLES_METADATA, context.getHandler(), context.getClass());
-    if (roles !== undefined && !roles.includes(principal.role)) throw authProblems.role_insufficient();
+    const permission = readDeclared<Permission>(PERMISSION_METADATA, context.getHandler(), context.getClass());
+    if (permission !== undefined && !isPermitted(principal.role, permission)) throw authProblems.role_insufficient();
     setPrincipal(request, principal);
+    rememberPrincipal(principal);
     return true;
   }
 }

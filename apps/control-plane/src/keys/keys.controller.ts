@@ -7,7 +7,7 @@ import {
   keyListSchema,
 } from '@tensorloop/contracts/dashboard-api';
 import { Access, RawResponse, ResponseSchema } from '@tensorloop/nest-kit/access';
-import { CurrentPrincipal, KEY_WRITERS, type Principal, Roles } from '../auth/principal.types.js';
+import { CurrentPrincipal, Permit, type Principal } from '../access/principal.types.js';
 import { type KeyListQuery, type KeyParams, keyListQuerySchema, keyParamsSchema } from './keys.dto.js';
 import { keyProblems } from './keys.errors.js';
 import { KeysService } from './keys.service.js';
@@ -16,12 +16,12 @@ import type { MintRefusal } from './keys.types.js';
 const RETRY_HEADERS = { 'retry-after': '2' };
 
 @Controller('api/keys')
-@Access('session')
+@Access('account')
 export class KeysController {
   constructor(@Inject(KeysService) private readonly keys: KeysService) {}
 
   @Post()
-  @Roles(...KEY_WRITERS)
+  @Permit('keys:write')
   @ResponseSchema(keyCreatedSchema)
   async create(
     @CurrentPrincipal() { accountId, userId }: Principal,
@@ -35,6 +35,7 @@ export class KeysController {
   }
 
   @Get()
+  @Permit('keys:read')
   @ResponseSchema(keyListSchema)
   async list(@CurrentPrincipal() { accountId }: Principal, @Query({ schema: keyListQuerySchema }) query: KeyListQuery) {
     return { data: await this.keys.list(accountId, query.include === 'inactive') };
@@ -42,7 +43,7 @@ export class KeysController {
 
   @Delete(':id')
   @HttpCode(HttpStatus.NO_CONTENT)
-  @Roles(...KEY_WRITERS)
+  @Permit('keys:write')
   @RawResponse('no content')
   async revoke(
     @CurrentPrincipal() { accountId }: Principal,

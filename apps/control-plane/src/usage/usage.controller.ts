@@ -10,7 +10,7 @@ import {
 } from '@tensorloop/contracts/dashboard-api';
 import { Access, ResponseSchema } from '@tensorloop/nest-kit/access';
 import type { z } from 'zod';
-import { CurrentPrincipal, type Principal } from '../auth/principal.types.js';
+import { CurrentPrincipal, Permit, type Principal } from '../access/principal.types.js';
 import { CLOCK, type Clock } from '../clock.js';
 import { Traceparent } from '../tracing.types.js';
 import { usageProblems } from './usage.errors.js';
@@ -20,7 +20,8 @@ import { UsageService } from './usage.service.js';
 const RETRY_HEADERS = { 'retry-after': '5' };
 
 @Controller('api')
-@Access('session')
+@Access('account')
+@Permit('usage:read')
 export class UsageController {
   constructor(
     @Inject(UsageService) private readonly usage: UsageService,
