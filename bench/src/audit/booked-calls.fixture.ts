@@ -22,6 +22,8 @@ export interface BookedCall {
   priceVersionId: string;
   lines: ChargeLine[];
   chargeNanoUsd: bigint;
+  /** What it was booked as before its true end arrived: lines of their own, and further ones for the difference. */
+  estimatedLines: ChargeLine[] | null;
   endpoint: Endpoint;
   /** With `quantities` as records have them now, without as they had them before. */
   served: Pick<OracleRecord, 'promptTokens' | 'cachedTokens' | 'completionTokens' | 'outcome' | 'quantities'>;
@@ -34,7 +36,9 @@ export interface BookOwner {
   keyId: string;
 }
 
-type CallSample = Pick<BookedCall, 'model' | 'endpoint' | 'outcome' | 'isEstimated' | 'usage' | 'served'>;
+type CallSample = Pick<BookedCall, 'model' | 'endpoint' | 'outcome' | 'isEstimated' | 'usage' | 'served'> & {
+  estimatedUsage?: Usage;
+};
 
 const SAMPLES: CallSample[] = [
   {
@@ -51,6 +55,7 @@ const SAMPLES: CallSample[] = [
     outcome: 'client_aborted',
     isEstimated: false,
     usage: { input: 1000, output: 500 },
+    estimatedUsage: { input: 1010, output: 3 },
     served: { promptTokens: 1000, cachedTokens: 0, completionTokens: 500, outcome: 'completed' },
   },
   {
@@ -91,16 +96,18 @@ export async function sampleCalls(database: TestDatabase): Promise<BookedCall[]>
   const prices = await database.query<PriceVersion>(
     'SELECT id, model, rates FROM metering.price_versions WHERE effective_to IS NULL',
   );
-  return SAMPLES.map((sample) => {
+  return SAMPLES.map(({ estimatedUsage, ...sample }) => {
     const version = prices.find((price) => price.model === sample.model) as PriceVersion;
     const charge = chargeUsage(version, sample.outcome === 'upstream_cut' ? {} : sample.usage);
-    if ('missing' in charge) throw new Error(`the seed has no price for ${charge.missing.join()}`);
+    const estimate = chargeUsage(version, estimatedUsage ?? {});
+    if ('missing' in charge || 'missing' in estimate) throw new Error(`the seed has no price for a sample of ${sample.model}`);
     return {
       ...sample,
       requestId: uuid7(nowMs),
       admittedAtMs: nowMs,
       priceVersionId: version.id,
       lines: charge.lines,
+      estimatedLines: estimatedUsage === undefined ? null : estimate.lines,
       chargeNanoUsd: charge.totalNanoUsd,
     };
   });
@@ -188,10 +195,11 @@ async function writeUsage(owner: BookOwner, call: BookedCall, window: { index: n
 }
 
 async function writeLines(owner: BookOwner, call: BookedCall, transactionId: string): Promise<void> {
-  for (const [index, line] of call.lines.entries()) {
-    await owner.database.query(
-      `INSERT INTO metering.charges (usage_day, request_id, line, account_id, dimension, quantity, unit_price, amount_nano_usd, price_version_id, ledger_transaction_id)
-       VALUES (metering.uuid7_day($1), $1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+  const write = async (line: ChargeLine, index: number, isCorrection: boolean) =>
+    owner.database.query(
+      `INSERT INTO metering.charges (usage_day, request_id, line, account_id, dimension, quantity, unit_price, amount_nano_usd,
+         price_version_id, ledger_transaction_id, is_correction)
+       VALUES (metering.uuid7_day($1), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
       [
         call.requestId,
         index,
@@ -202,9 +210,23 @@ async function writeLines(owner: BookOwner, call: BookedCall, transactionId: str
         line.amountNanoUsd,
         call.priceVersionId,
         transactionId,
+        isCorrection,
       ],
     );
+  const { estimatedLines } = call;
+  for (const [index, line] of (estimatedLines ?? call.lines).entries()) await write(line, index, false);
+  if (estimatedLines === null) return;
+  for (const [index, line] of call.lines.entries()) {
+    const before = estimatedLines[index] as ChargeLine;
+    const quantity = line.quantity - before.quantity;
+    const amountNanoUsd = line.amountNanoUsd - before.amountNanoUsd;
+    await write({ ...line, quantity, amountNanoUsd }, estimatedLines.length + index, true);
   }
+  await owner.database.query(
+    `INSERT INTO metering.corrections (usage_day, request_id, account_id, estimated_quantities, estimated_nano_usd, estimated_payload_hash, corrected_nano_usd)
+     VALUES (metering.uuid7_day($1), $1, $2, '{}', $3, '', $4)`,
+    [call.requestId, owner.accountId, estimatedLines.reduce((sum, line) => sum + line.amountNanoUsd, 0n), call.chargeNanoUsd],
+  );
 }
 
 async function writeSums(

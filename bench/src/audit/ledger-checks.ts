@@ -13,6 +13,10 @@ const HALF_EVEN = `(floor(${EXACT}) + CASE
   WHEN ${EXACT} - floor(${EXACT}) = 0.5 AND floor(${EXACT}) % 2 = 1 THEN 1
   ELSE 0 END)`;
 
+/** A corrected call has several lines of a dimension, of which one may be negative: together they are rounded once. */
+const DIMENSION_SUMS = `SELECT usage_day, request_id, dimension, unit_price, sum(quantity) AS quantity, sum(amount_nano_usd) AS amount
+  FROM metering.charges GROUP BY 1, 2, 3, 4`;
+
 function sideTokens(side: 'input' | 'output'): string {
   return DIMENSIONS.filter((dimension) => dimension.startsWith(side))
     .map((dimension) => `coalesce((quantities ->> '${dimension}')::bigint, 0)`)
@@ -41,8 +45,8 @@ const CHECKS: SqlCheck[] = [
     population: 'SELECT count(DISTINCT (usage_day, request_id)) FROM metering.charges',
     violations: `SELECT ${CALL} AS subject, least(c.priced, u.hold_nano_usd) AS expected, c.amount AS actual
       FROM metering.usage u
-      JOIN (SELECT usage_day, request_id, sum(amount_nano_usd) AS amount, sum(${HALF_EVEN}) AS priced
-              FROM metering.charges GROUP BY 1, 2) c USING (usage_day, request_id)
+      JOIN (SELECT usage_day, request_id, sum(amount) AS amount, sum(${HALF_EVEN}) AS priced
+              FROM (${DIMENSION_SUMS}) d GROUP BY 1, 2) c USING (usage_day, request_id)
       WHERE c.amount <> least(c.priced, u.hold_nano_usd)`,
   },
   {
@@ -55,6 +59,22 @@ const CHECKS: SqlCheck[] = [
       FULL JOIN (SELECT usage_day, request_id, dimension, sum(quantity) AS quantity FROM metering.charges GROUP BY 1, 2, 3) c
         USING (usage_day, request_id, dimension)
       WHERE coalesce(u.quantity, 0) <> coalesce(c.quantity, 0)`,
+  },
+  {
+    name: 'correction: estimate and further lines = the truth',
+    population: 'SELECT count(*) FROM metering.corrections',
+    violations: `SELECT 'call ' || request_id AS subject,
+             concat_ws(' ', k.estimated_nano_usd, 'and', k.corrected_nano_usd - k.estimated_nano_usd, 'added, settled') AS expected,
+             concat_ws(' ', c.estimated, 'and', c.added, 'added of', u.charge_nano_usd, u.outcome) AS actual
+      FROM (SELECT usage_day, request_id FROM metering.corrections
+            UNION SELECT usage_day, request_id FROM metering.charges WHERE is_correction) call
+      LEFT JOIN metering.corrections k USING (usage_day, request_id)
+      LEFT JOIN metering.usage u USING (usage_day, request_id)
+      CROSS JOIN LATERAL (SELECT coalesce(sum(amount_nano_usd) FILTER (WHERE NOT is_correction), 0) AS estimated,
+                                 coalesce(sum(amount_nano_usd) FILTER (WHERE is_correction), 0) AS added
+                            FROM metering.charges c WHERE c.usage_day = call.usage_day AND c.request_id = call.request_id) c
+      WHERE (k.estimated_nano_usd = c.estimated AND k.corrected_nano_usd = c.estimated + c.added AND c.added >= 0
+             AND k.corrected_nano_usd = u.charge_nano_usd AND u.outcome <> 'gateway_died') IS NOT TRUE`,
   },
   {
     name: 'line: rate = the price version frozen in the call',
@@ -86,7 +106,8 @@ const CHECKS: SqlCheck[] = [
              coalesce(sum(e.amount_nano_usd), 0) || ' over ' || count(e.*) || ' entries' AS actual
       FROM metering.ledger_transactions t LEFT JOIN metering.ledger_entries e
         ON e.account_id = t.account_id AND e.transaction_id = t.id
-      GROUP BY t.account_id, t.id HAVING coalesce(sum(e.amount_nano_usd), 0) <> 0 OR count(e.*) = 0`,
+      GROUP BY t.account_id, t.id HAVING coalesce(sum(e.amount_nano_usd), 0) <> 0 OR (count(e.*) = 0 AND NOT EXISTS (
+        SELECT FROM metering.charges c WHERE c.account_id = t.account_id AND c.ledger_transaction_id = t.id))`,
   },
   {
     name: 'ledger: receivable of a transaction = its charge lines',

@@ -49,6 +49,33 @@ const PLANTED: [what: string, plant: () => unknown, ...checks: string[]][] = [
     'ledger: receivable of a transaction = its charge lines',
   ],
   [
+    'one nano-dollar more in a correction',
+    sql('UPDATE metering.corrections SET corrected_nano_usd = corrected_nano_usd + 1'),
+    'correction: estimate and further lines = the truth',
+  ],
+  [
+    'further lines of a call that was never corrected',
+    sql('DELETE FROM metering.corrections'),
+    'correction: estimate and further lines = the truth',
+  ],
+  [
+    'a corrected call that still says that its gateway died',
+    () =>
+      installation.database.query(`UPDATE metering.usage SET outcome = 'gateway_died' WHERE request_id = $1`, [
+        call(1).requestId,
+      ]),
+    'correction: estimate and further lines = the truth',
+  ],
+  [
+    'a line of a correction that was written twice',
+    sql(`INSERT INTO metering.charges (usage_day, request_id, line, account_id, dimension, quantity, unit_price, amount_nano_usd,
+           price_version_id, ledger_transaction_id, is_correction)
+         SELECT usage_day, request_id, line + 10, account_id, dimension, quantity, unit_price, amount_nano_usd, price_version_id,
+           ledger_transaction_id, is_correction FROM metering.charges WHERE is_correction LIMIT 1`),
+    'correction: estimate and further lines = the truth',
+    'call: charge = sum of its lines',
+  ],
+  [
     'a rate that is not the frozen one',
     sql(`UPDATE metering.charges SET unit_price = unit_price * 2 WHERE dimension = 'input_cache_read'`),
     'line: rate = the price version frozen in the call',
