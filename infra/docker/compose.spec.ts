@@ -5,7 +5,7 @@ import { parse } from 'yaml';
 
 const ROOT = join(import.meta.dirname, '../..');
 const APPS = ['gateway', 'control-plane', 'metering', 'upstream-sim'];
-const DATABASE_URL_VARIABLES = ['DATABASE_URL', 'RELAY_DATABASE_URL', 'INGEST_DATABASE_URL'];
+const DATABASE_URL_VARIABLES = ['DATABASE_URL', 'RELAY_DATABASE_URL', 'OPERATOR_DATABASE_URL', 'INGEST_DATABASE_URL'];
 
 interface Service {
   image: string;
@@ -91,7 +91,7 @@ describe('docker-compose.yml', () => {
     const urls = APPS.flatMap((app) =>
       DATABASE_URL_VARIABLES.map((name) => environmentOf(app)[name]).filter((url) => url !== undefined),
     );
-    expect(urls.length).toBe(4);
+    expect(urls.length).toBe(5);
     for (const url of urls) {
       const { username, password, hostname, pathname } = new URL(url);
       expect(password).toBe(migrate[`${username.toUpperCase()}_PASSWORD`]);

@@ -2,7 +2,7 @@
  * Prepares a database: roles, migrations, seed. Idempotent. The one-shot service `migrate` of docker-compose.yml; on
  * other platforms a job that runs before a new version is rolled out.
  *
- *   SUPERUSER_DATABASE_URL  server; also creates the roles and the database, with the five *_PASSWORD variables
+ *   SUPERUSER_DATABASE_URL  server; also creates the roles and the database, with the six *_PASSWORD variables
  *   OWNER_DATABASE_URL      instead: roles exist already, this one owns the database
  *   UPSTREAM_BASE_URL       where every seeded model is served, for example https://api.openai.com/v1
  *   UPSTREAM_CREDENTIAL     what gateways resolve, for example env:OPENAI_API_KEY; empty = none
@@ -15,6 +15,7 @@ const PASSWORD_VARIABLES: Record<RoleKey, string> = {
   owner: 'OWNER_PASSWORD',
   controlApp: 'CONTROL_APP_PASSWORD',
   controlRelay: 'CONTROL_RELAY_PASSWORD',
+  controlOperator: 'CONTROL_OPERATOR_PASSWORD',
   meteringApp: 'METERING_APP_PASSWORD',
   meteringIngest: 'METERING_INGEST_PASSWORD',
 };

@@ -58,6 +58,7 @@ export const startControlPlane: Launch = (inputs) => {
   const env = {
     DATABASE_URL: databaseUrls.controlApp,
     RELAY_DATABASE_URL: databaseUrls.controlRelay,
+    OPERATOR_DATABASE_URL: databaseUrls.controlOperator,
     REDIS_URL: stack.redisUrl,
     KEY_PEPPER: secrets.keyPepper,
     PUBLIC_URL: controlPlaneUrl,

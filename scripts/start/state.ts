@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { ROLE_NAMES, type RoleKey } from '@tensorloop/db/roles';
 import { DATA, LOGS, PID_FILE, START_FILE } from '../bootstrap/paths.mjs';
 import { runningStart } from '../bootstrap/stop.mjs';
 import { StartRefused } from './options.ts';
@@ -12,7 +13,7 @@ const MAX_LOG_BYTES = 32 * 1024 ** 2;
 /** Made up at the first start and kept: another pepper would make every key unknown. */
 export interface Secrets {
   keyPepper: string;
-  passwords: { owner: string; controlApp: string; controlRelay: string; meteringApp: string; meteringIngest: string };
+  passwords: Record<RoleKey, string>;
   demoPassword: string;
   /** The demo account's key: shown again at every start. */
   demoKey?: string;
@@ -80,18 +81,15 @@ function keepLogSmall(file: string): void {
 }
 
 export function loadSecrets(): Secrets {
-  if (existsSync(SECRETS_FILE)) return JSON.parse(readFileSync(SECRETS_FILE, 'utf8')) as Secrets;
+  const kept = existsSync(SECRETS_FILE) ? (JSON.parse(readFileSync(SECRETS_FILE, 'utf8')) as Secrets) : null;
   const secret = (bytes: number) => randomBytes(bytes).toString('base64url');
+  const passwords = Object.fromEntries(Object.keys(ROLE_NAMES).map((role) => [role, secret(24)])) as Record<RoleKey, string>;
+  // A folder of an earlier version lacks the passwords of roles that came later.
   const secrets: Secrets = {
     keyPepper: secret(32),
-    passwords: {
-      owner: secret(24),
-      controlApp: secret(24),
-      controlRelay: secret(24),
-      meteringApp: secret(24),
-      meteringIngest: secret(24),
-    },
     demoPassword: secret(12),
+    ...kept,
+    passwords: { ...passwords, ...kept?.passwords },
   };
   saveSecrets(secrets);
   return secrets;

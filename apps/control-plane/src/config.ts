@@ -16,6 +16,8 @@ export const configSchema = z
     DATABASE_URL: urlOf('postgresql', 'postgres'),
     /** Role control_relay. */
     RELAY_DATABASE_URL: urlOf('postgresql', 'postgres'),
+    /** Role control_operator. */
+    OPERATOR_DATABASE_URL: urlOf('postgresql', 'postgres'),
     REDIS_URL: urlOf('redis', 'rediss'),
     /** Shared with the gateways: key texts are stored as HMAC-SHA256 under it. */
     KEY_PEPPER: z.string().min(PEPPER_LENGTH_MIN, `expected at least ${PEPPER_LENGTH_MIN} characters`),

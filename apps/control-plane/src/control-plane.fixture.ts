@@ -89,6 +89,7 @@ export async function startControlPlane(settings: Record<string, string> = {}): 
     NATS_URL: nats.url,
     DATABASE_URL: database.urls.controlApp,
     RELAY_DATABASE_URL: database.urls.controlRelay,
+    OPERATOR_DATABASE_URL: database.urls.controlOperator,
     REDIS_URL: redisServer.url,
     KEY_PEPPER: PEPPER,
     GATEWAY_URL,

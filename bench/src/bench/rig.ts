@@ -136,6 +136,7 @@ export class Rig {
       env: {
         DATABASE_URL: this.urls.controlApp,
         RELAY_DATABASE_URL: this.urls.controlRelay,
+        OPERATOR_DATABASE_URL: this.urls.controlOperator,
         REDIS_URL: this.stack.redisUrl,
         KEY_PEPPER: this.parts.pepper,
         PUBLIC_URL: publicUrl,
@@ -206,6 +207,7 @@ async function prepareDatabase(superuserUrl: string): Promise<Record<RoleKey, st
     owner: randomSecret(),
     controlApp: randomSecret(),
     controlRelay: randomSecret(),
+    controlOperator: randomSecret(),
     meteringApp: randomSecret(),
     meteringIngest: randomSecret(),
   };

@@ -80,6 +80,7 @@ export class ServiceEnvironments {
     return {
       DATABASE_URL: through(urls.controlApp),
       RELAY_DATABASE_URL: through(urls.controlRelay),
+      OPERATOR_DATABASE_URL: through(urls.controlOperator),
       KEY_PEPPER,
       PUBLIC_URL: controlPlaneUrl,
       GATEWAY_URL: this.urlOf(GATEWAYS[0]),

@@ -208,6 +208,7 @@ export class Installation {
         return {
           DATABASE_URL: database.urls.controlApp,
           RELAY_DATABASE_URL: database.urls.controlRelay,
+          OPERATOR_DATABASE_URL: database.urls.controlOperator,
           REDIS_URL: redis.url,
           KEY_PEPPER,
           PUBLIC_URL: publicUrl,

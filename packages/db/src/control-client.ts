@@ -4,6 +4,7 @@ import { type Prisma, PrismaClient } from './generated/client.js';
 /** Upper bounds of one control-plane process. */
 const APP_CONNECTIONS_MAX = 10;
 const RELAY_CONNECTIONS_MAX = 3;
+const OPERATOR_CONNECTIONS_MAX = 3;
 const CONNECT_TIMEOUT_MS = 5_000;
 const STATEMENT_TIMEOUT_MS = 10_000;
 const TRANSACTION_WAIT_MS_MAX = 5_000;
@@ -27,6 +28,7 @@ type SecuredTable =
   | 'auditHead'
   | 'idempotentRequest';
 type RelayTable = 'plan' | 'account' | 'project' | 'key' | 'keyProjectionOutbox';
+type OperatorTable = 'plan' | 'user' | 'operator' | 'account' | 'membership' | 'project' | 'key' | 'keyProjectionOutbox';
 
 /** Tables of nobody's data; outside a transaction the others show no rows. */
 export type ControlGlobal = Pick<PrismaClient, GlobalTable>;
@@ -46,6 +48,8 @@ export interface Scope {
   /** Issuer and subject at an identity provider, with a blank between. */
   identity?: string;
 }
+/** A transaction of role control_operator. Of users and keys name the columns: password and key hash are not granted. */
+export type OperatorTransaction = Pick<Prisma.TransactionClient, OperatorTable | '$queryRaw'>;
 /** What role control_relay sees: keys of all accounts, to be carried to Redis. */
 export type RelayTables = Pick<PrismaClient, RelayTable>;
 
@@ -114,6 +118,36 @@ export class RelayClient {
 
   get tables(): RelayTables {
     return this.#prisma;
+  }
+
+  async ping(): Promise<void> {
+    await this.#prisma.$queryRaw`SELECT 1`;
+  }
+
+  async close(): Promise<void> {
+    await this.#prisma.$disconnect();
+  }
+}
+
+/** The operators' way to PostgreSQL (role control_operator): reads across accounts, changes the one that is named. */
+export class OperatorClient {
+  readonly #prisma: PrismaClient;
+
+  constructor(url: string) {
+    this.#prisma = connect(url, 'control-plane-operator', OPERATOR_CONNECTIONS_MAX);
+  }
+
+  /** A transaction that sees accounts of everybody and changes none. */
+  read<T>(work: (tx: OperatorTransaction) => Promise<T>): Promise<T> {
+    return this.withAccount('', work);
+  }
+
+  /** A transaction that may change one account. */
+  withAccount<T>(accountId: string, work: (tx: OperatorTransaction) => Promise<T>): Promise<T> {
+    return this.#prisma.$transaction(async (tx) => {
+      await tx.$executeRaw`SELECT set_config('app.account_id', ${accountId}, true)`;
+      return work(tx);
+    });
   }
 
   async ping(): Promise<void> {

@@ -21,7 +21,14 @@ let urls: Record<RoleKey, string>;
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'tensorloop-db-'));
   server = await startPostgres({ folder, durability: 'process' });
-  const passwords = { owner: 'o', controlApp: 'a', controlRelay: 'r', meteringApp: 'm', meteringIngest: 'i' };
+  const passwords = {
+    owner: 'o',
+    controlApp: 'a',
+    controlRelay: 'r',
+    controlOperator: 'p',
+    meteringApp: 'm',
+    meteringIngest: 'i',
+  };
   urls = await ensureRoles(server.url, { database: 'tensorloop', passwords });
   await migrate(urls.owner);
   client = new ControlClient(urls.controlApp);

@@ -13,7 +13,7 @@ export interface EmptyDatabase {
   close(): Promise<void>;
 }
 
-/** A PostgreSQL server of its own with one empty database and the five roles. */
+/** A PostgreSQL server of its own with one empty database and the six roles. */
 export async function startEmptyDatabase(): Promise<EmptyDatabase> {
   const folder = await mkdtemp(path.join(tmpdir(), 'tensorloop-db-'));
   const server = await startPostgres({ folder, durability: 'process' });
@@ -24,6 +24,7 @@ export async function startEmptyDatabase(): Promise<EmptyDatabase> {
       owner: password,
       controlApp: password,
       controlRelay: password,
+      controlOperator: password,
       meteringApp: password,
       meteringIngest: password,
     },

@@ -8,6 +8,8 @@ export const ROLE_NAMES = {
   controlApp: 'control_app',
   /** Control plane's relay: keys of all accounts, read only, to Redis. */
   controlRelay: 'control_relay',
+  /** Control plane's operators: accounts of everybody, without secrets, and the few columns that operators set. */
+  controlOperator: 'control_operator',
   /** Metering's readers, one account at a time. */
   meteringApp: 'metering_app',
   /** Metering's consumer: writes for all accounts. */
@@ -27,7 +29,7 @@ const SETUP_LOCK = 727_073_690;
 const CONNECT_TIMEOUT_MS = 10_000;
 
 /**
- * Creates what is missing of the five roles and the database, and sets the given passwords. Idempotent.
+ * Creates what is missing of the six roles and the database, and sets the given passwords. Idempotent.
  * Returns one connection URL per role. Roles are shared by all databases of a server, so calls for several databases of
  * one server must agree on the passwords.
  */

@@ -29,6 +29,7 @@ export function newRolePasswords(): SharedPostgres['passwords'] {
     owner: password(),
     controlApp: password(),
     controlRelay: password(),
+    controlOperator: password(),
     meteringApp: password(),
     meteringIngest: password(),
   };

@@ -28,6 +28,7 @@ async function spawnVictim(failPoints: string): Promise<string> {
       REDIS_URL: plane.redisServer.url,
       DATABASE_URL: config.DATABASE_URL,
       RELAY_DATABASE_URL: config.RELAY_DATABASE_URL,
+      OPERATOR_DATABASE_URL: config.OPERATOR_DATABASE_URL,
       KEY_PEPPER: PEPPER,
       GATEWAY_URL: config.GATEWAY_URL,
       FAIL_POINTS: failPoints,
