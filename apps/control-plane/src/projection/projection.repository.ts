@@ -3,7 +3,7 @@ import { RelayClient } from '@tensorloop/db/control-client';
 import type { ProjectedKey } from './projection.rules.js';
 import type { PendingProjection } from './projection.types.js';
 
-const WITH_ACCOUNT = { account: { include: { plan: true } } } as const;
+const WITH_ACCOUNT = { account: { include: { plan: true } }, project: true } as const;
 
 /** Keys of all accounts, read as role control_relay: the one place that looks across tenants. */
 @Injectable()
@@ -38,8 +38,14 @@ export class ProjectionRepository {
   }
 }
 
-type KeyRow = Omit<ProjectedKey, 'accountTag' | 'accountKind' | 'planModels' | 'dailyLimitNanoUsd'> & {
-  account: { tag: string; kind: string; dailyLimitNanoUsd: bigint | null; plan: { models: string[] } };
+type KeyRow = Omit<ProjectedKey, 'accountTag' | 'accountKind' | 'plan' | 'dailyLimitNanoUsd' | 'isAccountDisabled'> & {
+  account: {
+    tag: string;
+    kind: string;
+    dailyLimitNanoUsd: bigint | null;
+    disabledAt: Date | null;
+    plan: ProjectedKey['plan'];
+  };
 };
 
 function toProjectedKey({ account, ...key }: KeyRow): ProjectedKey {
@@ -47,7 +53,8 @@ function toProjectedKey({ account, ...key }: KeyRow): ProjectedKey {
     ...key,
     accountTag: account.tag,
     accountKind: account.kind,
-    planModels: account.plan.models,
+    isAccountDisabled: account.disabledAt !== null,
+    plan: account.plan,
     dailyLimitNanoUsd: account.dailyLimitNanoUsd,
   };
 }
