@@ -11,6 +11,12 @@ import type { PendingProjection } from './projection.types.js';
 /** How long the API waits for Redis to hold a change before it answers 503. */
 export const DELIVERY_WAIT_MS = 2_000;
 const DELIVERY_RETRY_MS = 100;
+/** The same for a change of many keys at once, such as another plan. */
+const DELIVERY_OF_MANY_WAIT_MS = 10_000;
+/** The relay's connections bound it anyway. */
+const DELIVERIES_AT_ONCE = 8;
+/** Changes of one request that are carried at the same time. */
+const DELIVERIES_AT_ONCE_MAX = 8;
 /** Outbox rows per round of the relay. */
 const DRAIN_BATCH_MAX = 100;
 
@@ -27,9 +33,9 @@ export class ProjectionService {
   ) {}
 
   /** True once Redis holds the change that `pending` announced; false when it did not within DELIVERY_WAIT_MS. The relay keeps trying. */
-  async deliver(pending: PendingProjection): Promise<boolean> {
+  async deliver(pending: PendingProjection, waitMs = DELIVERY_WAIT_MS): Promise<boolean> {
     failPoint('control-plane.after_outbox_commit');
-    const deadlineMs = performance.now() + DELIVERY_WAIT_MS;
+    const deadlineMs = performance.now() + waitMs;
     for (;;) {
       try {
         await this.project(pending);
@@ -47,6 +53,34 @@ export class ProjectionService {
         await sleep(DELIVERY_RETRY_MS);
       }
     }
+  }
+
+  /** True once Redis holds all of them. Gives up at the first that it does not take in time; the relay keeps trying. */
+  async deliverAll(pending: readonly PendingProjection[]): Promise<boolean> {
+    const deadlineMs = performance.now() + DELIVERY_OF_MANY_WAIT_MS;
+    for (let first = 0; first < pending.length; first += DELIVERIES_AT_ONCE) {
+      const waitMs = Math.min(DELIVERY_WAIT_MS, deadlineMs - performance.now());
+      const batch = pending.slice(first, first + DELIVERIES_AT_ONCE);
+      const delivered = await Promise.all(batch.map((row) => this.deliver(row, waitMs)));
+      if (!delivered.every(Boolean)) return false;
+    }
+    return true;
+  }
+
+  /**
+   * As `deliver`, for a change that concerns many keys: all are tried, DELIVERIES_AT_ONCE_MAX at a time, until one does not
+   * arrive. True once Redis holds them all.
+   */
+  async deliverAll(pending: readonly PendingProjection[]): Promise<boolean> {
+    const queue = [...pending];
+    let hasFailed = false;
+    const work = async () => {
+      for (let next = queue.shift(); next !== undefined && !hasFailed; next = queue.shift()) {
+        if (!(await this.deliver(next))) hasFailed = true;
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(DELIVERIES_AT_ONCE_MAX, pending.length) }, work));
+    return !hasFailed;
   }
 
   /** One round of the relay. Returns how many rows it delivered; rejects afterwards when some could not be. */
