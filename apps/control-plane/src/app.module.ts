@@ -1,9 +1,11 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { APP_FILTER, APP_INTERCEPTOR, APP_PIPE } from '@nestjs/core';
+import { EntityTagInterceptor } from '@tensorloop/nest-kit/entity-tag';
 import { HealthModule } from '@tensorloop/nest-kit/health';
 import { LoggingModule } from '@tensorloop/nest-kit/logging';
 import { MetricsModule } from '@tensorloop/nest-kit/metrics';
 import { NatsModule } from '@tensorloop/nest-kit/nats';
+import { PROBLEM_TYPE_BASE } from '@tensorloop/nest-kit/problem.filter';
 import { ResponseSchemaInterceptor, ValidationPipe } from '@tensorloop/nest-kit/validation';
 import { AccountsModule } from './accounts/accounts.module.js';
 import type { AppContext } from './app.js';
@@ -13,8 +15,11 @@ import { CLOCK } from './clock.js';
 import { CONFIG } from './config.js';
 import { DatabaseAwareFilter } from './database/database.filter.js';
 import { DatabaseModule } from './database/database.module.js';
+import { IdempotencyInterceptor } from './idempotency/idempotency.interceptor.js';
+import { IdempotencyModule } from './idempotency/idempotency.module.js';
 import { KeysModule } from './keys/keys.module.js';
 import { ModelsModule } from './models/models.module.js';
+import { PlansModule } from './plans/plans.module.js';
 import { ProjectionModule } from './projection/projection.module.js';
 import { SurfacesModule } from './surfaces/surfaces.module.js';
 import { TRACING } from './tracing.types.js';
@@ -39,10 +44,12 @@ export class AppModule {
         }),
         DatabaseModule,
         AuditModule,
+        IdempotencyModule,
         AuthModule,
         AccountsModule,
         KeysModule,
         ModelsModule,
+        PlansModule,
         UsageModule,
         ProjectionModule,
         SurfacesModule,
@@ -52,8 +59,12 @@ export class AppModule {
         { provide: CLOCK, useValue: clock },
         { provide: TRACING, useValue: tracing },
         { provide: APP_FILTER, useClass: DatabaseAwareFilter },
+        { provide: PROBLEM_TYPE_BASE, useValue: `${config.PUBLIC_URL}/api/docs/errors/` },
         { provide: APP_PIPE, useClass: ValidationPipe },
+        // From the outside in: what is answered is tagged as it is sent, and a repeated answer is cut to its schema as any other.
+        { provide: APP_INTERCEPTOR, useClass: EntityTagInterceptor },
         { provide: APP_INTERCEPTOR, useClass: ResponseSchemaInterceptor },
+        { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor },
       ],
       exports: [CONFIG, CLOCK, TRACING],
     };

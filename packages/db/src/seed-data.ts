@@ -16,7 +16,19 @@ const planSeedSchema = z.strictObject({
   budgetPerKeyUsdMax: usdSchema,
   rpmPerKeyMax: z.number().int().positive(),
   models: z.array(z.union([z.literal('*'), modelIdSchema])).min(1),
+  /** Per month, apart from usage. */
+  feeUsd: usdSchema,
+  /** Over all keys of an account; null = no limit of its own. */
+  rpmPerAccountMax: z.number().int().positive().nullable(),
+  /** Null = unlimited, here and below. */
+  knowledgeBasesMax: z.number().int().nonnegative().nullable(),
+  storageBytesMax: z
+    .string()
+    .regex(/^\d{1,18}$/)
+    .nullable(),
   isOffered: z.boolean(),
+  /** Fee and ceilings are agreed one by one. */
+  isCustom: z.boolean(),
 });
 
 const modelSeedSchema = z.strictObject({

@@ -36,7 +36,7 @@ export async function seed(ownerUrl: string, options: SeedOptions): Promise<void
   await client.connect();
   try {
     await client.query('BEGIN');
-    for (const plan of data.plans) await seedPlan(client, plan);
+    for (const [position, plan] of data.plans.entries()) await seedPlan(client, plan, position);
     const models = (await hasOwnCatalogue(client)) ? [] : data.models;
     for (const model of models) {
       await seedModel(client, model);
@@ -54,10 +54,12 @@ async function hasOwnCatalogue(client: pg.Client): Promise<boolean> {
   return rowCount === 1;
 }
 
-async function seedPlan(client: pg.Client, plan: SeedData['plans'][number]): Promise<void> {
+/** Plans are shown in the order of the file. */
+async function seedPlan(client: pg.Client, plan: SeedData['plans'][number], position: number): Promise<void> {
   await client.query(
-    `INSERT INTO control.plans (id, name, keys_max, budget_per_key_nano_usd_max, rpm_per_key_max, models, is_offered)
-     VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING`,
+    `INSERT INTO control.plans (id, name, keys_max, budget_per_key_nano_usd_max, rpm_per_key_max, models, fee_nano_usd,
+       rpm_per_account_max, knowledge_bases_max, storage_bytes_max, is_offered, is_custom, position)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (id) DO NOTHING`,
     [
       plan.id,
       plan.name,
@@ -65,7 +67,13 @@ async function seedPlan(client: pg.Client, plan: SeedData['plans'][number]): Pro
       parseUsd(plan.budgetPerKeyUsdMax).toString(),
       plan.rpmPerKeyMax,
       plan.models,
+      parseUsd(plan.feeUsd).toString(),
+      plan.rpmPerAccountMax,
+      plan.knowledgeBasesMax,
+      plan.storageBytesMax,
       plan.isOffered,
+      plan.isCustom,
+      position,
     ],
   );
 }

@@ -44,6 +44,8 @@ type KeyRow = Omit<ProjectedKey, 'accountTag' | 'accountKind' | 'plan' | 'dailyL
     kind: string;
     dailyLimitNanoUsd: bigint | null;
     disabledAt: Date | null;
+    /** Deletion was asked for: keys stop at once and come back if it is taken back. */
+    deleteAfter: Date | null;
     plan: ProjectedKey['plan'];
   };
 };
@@ -53,7 +55,7 @@ function toProjectedKey({ account, ...key }: KeyRow): ProjectedKey {
     ...key,
     accountTag: account.tag,
     accountKind: account.kind,
-    isAccountDisabled: account.disabledAt !== null,
+    isAccountDisabled: account.disabledAt !== null || account.deleteAfter !== null,
     plan: account.plan,
     dailyLimitNanoUsd: account.dailyLimitNanoUsd,
   };

@@ -11,10 +11,6 @@ import type { PendingProjection } from './projection.types.js';
 /** How long the API waits for Redis to hold a change before it answers 503. */
 export const DELIVERY_WAIT_MS = 2_000;
 const DELIVERY_RETRY_MS = 100;
-/** The same for a change of many keys at once, such as another plan. */
-const DELIVERY_OF_MANY_WAIT_MS = 10_000;
-/** The relay's connections bound it anyway. */
-const DELIVERIES_AT_ONCE = 8;
 /** Changes of one request that are carried at the same time. */
 const DELIVERIES_AT_ONCE_MAX = 8;
 /** Outbox rows per round of the relay. */
@@ -33,9 +29,9 @@ export class ProjectionService {
   ) {}
 
   /** True once Redis holds the change that `pending` announced; false when it did not within DELIVERY_WAIT_MS. The relay keeps trying. */
-  async deliver(pending: PendingProjection, waitMs = DELIVERY_WAIT_MS): Promise<boolean> {
+  async deliver(pending: PendingProjection): Promise<boolean> {
     failPoint('control-plane.after_outbox_commit');
-    const deadlineMs = performance.now() + waitMs;
+    const deadlineMs = performance.now() + DELIVERY_WAIT_MS;
     for (;;) {
       try {
         await this.project(pending);
@@ -53,18 +49,6 @@ export class ProjectionService {
         await sleep(DELIVERY_RETRY_MS);
       }
     }
-  }
-
-  /** True once Redis holds all of them. Gives up at the first that it does not take in time; the relay keeps trying. */
-  async deliverAll(pending: readonly PendingProjection[]): Promise<boolean> {
-    const deadlineMs = performance.now() + DELIVERY_OF_MANY_WAIT_MS;
-    for (let first = 0; first < pending.length; first += DELIVERIES_AT_ONCE) {
-      const waitMs = Math.min(DELIVERY_WAIT_MS, deadlineMs - performance.now());
-      const batch = pending.slice(first, first + DELIVERIES_AT_ONCE);
-      const delivered = await Promise.all(batch.map((row) => this.deliver(row, waitMs)));
-      if (!delivered.every(Boolean)) return false;
-    }
-    return true;
   }
 
   /**

@@ -1,0 +1,53 @@
+import { Body, Controller, Get, HttpCode, HttpStatus, Inject, Post, Put } from '@nestjs/common';
+import {
+  type PlanChange,
+  type PlanChoice,
+  planChangeSchema,
+  planChoiceSchema,
+  planListSchema,
+} from '@tensorloop/contracts/api/plans';
+import { Access, ResponseSchema } from '@tensorloop/nest-kit/access';
+import { CurrentPrincipal, Permit, type Principal } from '../access/principal.types.js';
+import { planProblems } from './plans.errors.js';
+import { PlansService } from './plans.service.js';
+
+const RETRY_HEADERS = { 'retry-after': '2' };
+
+@Controller('api')
+@Access('account')
+export class PlansController {
+  constructor(@Inject(PlansService) private readonly plans: PlansService) {}
+
+  @Get('plans')
+  @Permit('account:read')
+  @ResponseSchema(planListSchema)
+  async list(@CurrentPrincipal() { accountId }: Principal) {
+    return { data: await this.plans.listOffers(accountId) };
+  }
+
+  @Post('account/plan/preview')
+  @HttpCode(HttpStatus.OK)
+  @Permit('plan:write')
+  @ResponseSchema(planChangeSchema)
+  async preview(
+    @CurrentPrincipal() { accountId }: Principal,
+    @Body({ schema: planChoiceSchema }) { planId }: PlanChoice,
+  ): Promise<PlanChange> {
+    const result = await this.plans.preview(accountId, planId);
+    if (result.outcome === 'refused') throw planProblems[result.code]();
+    return result.change;
+  }
+
+  @Put('account/plan')
+  @Permit('plan:write')
+  @ResponseSchema(planChangeSchema)
+  async change(
+    @CurrentPrincipal() { accountId }: Principal,
+    @Body({ schema: planChoiceSchema }) { planId }: PlanChoice,
+  ): Promise<PlanChange> {
+    const result = await this.plans.change(accountId, planId);
+    if (result.outcome === 'refused') throw planProblems[result.code]();
+    if (result.outcome === 'not_in_force') throw planProblems.plan_not_in_force_yet({ headers: RETRY_HEADERS });
+    return result.change;
+  }
+}
