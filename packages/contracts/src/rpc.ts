@@ -123,3 +123,31 @@ export const usageSummaryGetReplySchema = z.union([
   rpcFailureSchema,
 ]);
 export type UsageSummaryGetReply = z.infer<typeof usageSummaryGetReplySchema>;
+
+/** Keys of one page of `/api/keys`. */
+export const KEY_USAGE_KEYS_MAX = 100;
+
+/**
+ * `metering.key-usage.list.v1`: what each key has spent, booked, in one of its windows, and when it was last used. A key that was
+ * never used, or is another account's, has spent "0" and `lastUsedAtMs` null.
+ */
+export const keyUsageListRequestSchema = z.object({
+  accountId: uuid7Schema,
+  keys: z
+    .array(z.object({ keyId: uuid7Schema, windowIndex: z.number().int().nonnegative().max(999_999) }))
+    .min(1)
+    .max(KEY_USAGE_KEYS_MAX),
+});
+export type KeyUsageListRequest = z.infer<typeof keyUsageListRequestSchema>;
+/** `lastUsedAtMs`: the latest admission that is booked, in any window. */
+export const keyUsageRowSchema = z.object({
+  keyId: uuid7Schema,
+  spentNanoUsd: nanoUsdAmountSchema,
+  lastUsedAtMs: unixMsSchema.nullable(),
+});
+export type KeyUsageRow = z.infer<typeof keyUsageRowSchema>;
+export const keyUsageListReplySchema = z.union([
+  z.object({ ok: z.literal(true), keys: z.array(keyUsageRowSchema), dataThroughMs: unixMsSchema }),
+  rpcFailureSchema,
+]);
+export type KeyUsageListReply = z.infer<typeof keyUsageListReplySchema>;

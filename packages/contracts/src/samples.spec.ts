@@ -41,6 +41,8 @@ const CONTRACTS: Record<string, z.ZodType> = {
   [`${subjects.RPC.meteringActivityList}.reply`]: rpc.activityListReplySchema,
   [`${subjects.RPC.meteringRefusalsList}.request`]: rpc.refusalsListRequestSchema,
   [`${subjects.RPC.meteringRefusalsList}.reply`]: rpc.refusalsListReplySchema,
+  [`${subjects.RPC.meteringKeyUsageList}.request`]: rpc.keyUsageListRequestSchema,
+  [`${subjects.RPC.meteringKeyUsageList}.reply`]: rpc.keyUsageListReplySchema,
   [`${subjects.RPC.meteringUsageSummaryGet}.request`]: rpc.usageSummaryGetRequestSchema,
   [`${subjects.RPC.meteringUsageSummaryGet}.reply`]: rpc.usageSummaryGetReplySchema,
 };

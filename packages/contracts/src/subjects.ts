@@ -34,4 +34,5 @@ export const RPC = {
   meteringUsageSummaryGet: 'metering.usage-summary.get.v1',
   meteringRefusalsList: 'metering.refusals.list.v1',
   meteringRequestGet: 'metering.request.get.v1',
+  meteringKeyUsageList: 'metering.key-usage.list.v1',
 } as const;

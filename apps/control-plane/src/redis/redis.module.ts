@@ -35,7 +35,7 @@ class RedisLifetime implements OnApplicationShutdown {
     { provide: AdmissionClient, inject: [Redis], useFactory: (redis: Redis) => new AdmissionClient(redis) },
     RedisLifetime,
   ],
-  exports: [AdmissionClient],
+  exports: [AdmissionClient, Redis],
 })
 export class RedisModule {}
 

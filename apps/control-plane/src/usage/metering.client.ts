@@ -3,6 +3,9 @@ import {
   type ActivityListRequest,
   activityListReplySchema,
   activityListRequestSchema,
+  type KeyUsageListRequest,
+  keyUsageListReplySchema,
+  keyUsageListRequestSchema,
   type RefusalsListRequest,
   refusalsListReplySchema,
   refusalsListRequestSchema,
@@ -14,6 +17,7 @@ import { RPC } from '@tensorloop/contracts/subjects';
 import { defineRpc, RpcClient } from '@tensorloop/nest-kit/rpc';
 
 const activityList = defineRpc(RPC.meteringActivityList, activityListRequestSchema, activityListReplySchema);
+const keyUsageList = defineRpc(RPC.meteringKeyUsageList, keyUsageListRequestSchema, keyUsageListReplySchema);
 const refusalsList = defineRpc(RPC.meteringRefusalsList, refusalsListRequestSchema, refusalsListReplySchema);
 const usageSummaryGet = defineRpc(RPC.meteringUsageSummaryGet, usageSummaryGetRequestSchema, usageSummaryGetReplySchema);
 
@@ -32,5 +36,9 @@ export class MeteringClient {
 
   getUsageSummary(request: UsageSummaryGetRequest, traceparent: string | undefined) {
     return this.rpc.call(usageSummaryGet, request, { traceparent });
+  }
+
+  listKeyUsage(request: KeyUsageListRequest) {
+    return this.rpc.call(keyUsageList, request);
   }
 }

@@ -1,6 +1,9 @@
 import { Inject, Injectable, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { RpcClient } from '@tensorloop/nest-kit/rpc';
 import { CONFIG, type Config } from '../config.js';
+import { RedisModule } from '../redis/redis.module.js';
+import { KeyUsageRepository } from './key-usage.repository.js';
+import { KeyUsageService } from './key-usage.service.js';
 import { MeteringClient } from './metering.client.js';
 import { UsageController } from './usage.controller.js';
 import { UsageService } from './usage.service.js';
@@ -15,6 +18,7 @@ class RpcLifetime implements OnApplicationShutdown {
 }
 
 @Module({
+  imports: [RedisModule],
   controllers: [UsageController],
   providers: [
     {
@@ -24,7 +28,10 @@ class RpcLifetime implements OnApplicationShutdown {
     },
     MeteringClient,
     UsageService,
+    KeyUsageRepository,
+    KeyUsageService,
     RpcLifetime,
   ],
+  exports: [KeyUsageService],
 })
 export class UsageModule {}

@@ -16,10 +16,12 @@ interface TotalRow {
 
 /** One version per batch and scope, however many calls of it the batch has. */
 const ADD = `
-  INSERT INTO metering.scope_totals AS s (account_id, scope, total_nano_usd, version)
-  SELECT account_id, scope, amount, 1 FROM unnest($1::uuid[], $2::text[], $3::bigint[]) AS t (account_id, scope, amount)
+  INSERT INTO metering.scope_totals AS s (account_id, scope, total_nano_usd, last_at, version)
+  SELECT account_id, scope, amount, to_timestamp(last_ms / 1000), 1
+  FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::float8[]) AS t (account_id, scope, amount, last_ms)
   ON CONFLICT (account_id, scope) DO UPDATE SET
     total_nano_usd = s.total_nano_usd + EXCLUDED.total_nano_usd,
+    last_at = greatest(s.last_at, EXCLUDED.last_at),
     version = s.version + 1
   RETURNING account_id, scope, total_nano_usd, limit_nano_usd, version`;
 
@@ -42,6 +44,7 @@ export class TotalsRepository {
       additions.map((addition) => addition.accountId),
       additions.map((addition) => addition.scope),
       additions.map((addition) => addition.amountNanoUsd.toString()),
+      additions.map((addition) => addition.lastAtMs),
     ];
     const { rows } = await tx.query<TotalRow>({ name: 'add_totals', text: ADD, values });
     return rows.map(toAccountScopeTotal);

@@ -6,6 +6,8 @@ import { type AccountScope, scopeKey } from './totals.types.js';
 /** What the calls of one batch add to a scope. */
 export interface ScopeAddition extends AccountScope {
   amountNanoUsd: NanoUsd;
+  /** The latest admission of them, Unix ms. */
+  lastAtMs: number;
 }
 
 /**
@@ -18,8 +20,12 @@ export function toScopeAdditions(calls: readonly PricedCall[]): ScopeAddition[] 
     for (const scope of scopesOf(event)) {
       const key = scopeKey({ accountId: event.accountId, scope });
       const addition = byScope.get(key);
-      if (addition) addition.amountNanoUsd += chargeNanoUsd;
-      else byScope.set(key, { accountId: event.accountId, scope, amountNanoUsd: chargeNanoUsd });
+      if (addition === undefined) {
+        byScope.set(key, { accountId: event.accountId, scope, amountNanoUsd: chargeNanoUsd, lastAtMs: event.admittedAtMs });
+        continue;
+      }
+      addition.amountNanoUsd += chargeNanoUsd;
+      addition.lastAtMs = Math.max(addition.lastAtMs, event.admittedAtMs);
     }
   }
   return [...byScope].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, addition]) => addition);

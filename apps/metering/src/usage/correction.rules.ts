@@ -23,8 +23,9 @@ export type FrozenCall = Pick<
 > & { isPrepaid: boolean };
 
 /** A row of usage, as far as it says what a second event of the same call is. */
-export interface BookedCall extends FrozenCall {
-  outcome: RequestCompleted['outcome'];
+export interface BookedCall
+  extends FrozenCall,
+    Pick<RequestCompleted, 'outcome' | 'latencyMs' | 'firstByteMs' | 'projectId' | 'tags'> {
   usage: Usage;
   chargeNanoUsd: NanoUsd;
   payloadHash: Buffer;
@@ -52,7 +53,8 @@ export function judgeCopy(booked: BookedCall, call: PricedCall): 'duplicate' | '
 
 /** The row as it is once the call has corrected it. */
 export function corrected(booked: BookedCall, { event, chargeNanoUsd, payloadHash }: PricedCall): BookedCall {
-  return { ...booked, outcome: event.outcome, usage: event.usage, chargeNanoUsd, payloadHash };
+  const { outcome, usage, latencyMs, firstByteMs } = event;
+  return { ...booked, outcome, usage, latencyMs, firstByteMs, chargeNanoUsd, payloadHash };
 }
 
 /** What the true end adds to what was booked, as a call of its own: dimension by dimension, some of it perhaps below 0. */
@@ -67,7 +69,7 @@ export function toDifference({ booked, call }: Correction, linesBooked: readonly
     event: { ...call.event, usage },
     lines: DIMENSIONS.flatMap((dimension) => differenceLine(find(linesBooked, dimension), find(call.lines, dimension))),
     chargeNanoUsd: call.chargeNanoUsd - booked.chargeNanoUsd,
-    corrects: { linesBooked: linesBooked.length },
+    corrects: { linesBooked: linesBooked.length, booked },
   };
 }
 

@@ -1,5 +1,6 @@
 import type { Endpoint } from '@tensorloop/contracts/endpoint';
 import type { Outcome } from '@tensorloop/contracts/request-completed';
+import type { Tags } from '@tensorloop/contracts/tags';
 import type { Usage } from '@tensorloop/contracts/usage';
 import type { BookedCall } from './correction.rules.js';
 
@@ -23,6 +24,10 @@ export interface BookedDbRow {
   charge_nano_usd: bigint;
   is_prepaid: boolean;
   payload_hash: Buffer;
+  latency_ms: number;
+  first_byte_ms: number | null;
+  project_id: string | null;
+  tags: Tags | null;
 }
 
 export function toBookedCall(row: BookedDbRow): BookedCall {
@@ -45,5 +50,9 @@ export function toBookedCall(row: BookedDbRow): BookedCall {
     chargeNanoUsd: row.charge_nano_usd,
     isPrepaid: row.is_prepaid,
     payloadHash: row.payload_hash,
+    latencyMs: row.latency_ms,
+    firstByteMs: row.first_byte_ms,
+    ...(row.project_id === null ? {} : { projectId: row.project_id }),
+    ...(row.tags === null ? {} : { tags: row.tags }),
   };
 }

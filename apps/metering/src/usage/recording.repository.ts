@@ -4,7 +4,7 @@ import { uuid7Day } from '@tensorloop/kernel/uuid7';
 import type { Tx } from '../database/database.types.js';
 import type { BookedCall, Correction } from './correction.rules.js';
 import { type BookedDbRow, toBookedCall } from './recording.dto.js';
-import type { PricedCall } from './usage.types.js';
+import { hasTags, isAttributed, type PricedCall } from './usage.types.js';
 
 type Encode = (calls: readonly PricedCall[]) => unknown;
 /** One place for a column's name, its array type and its values: the three cannot drift apart. */
@@ -48,25 +48,46 @@ const OTHER_COLUMNS: readonly Column[] = [
   ['payload_hash', 'bytea', (calls) => calls.map((call) => call.payloadHash)],
 ];
 
-const COLUMNS = [...FIXED_COLUMNS, ...OTHER_COLUMNS];
+/** Of batches in which some call has a project or tags; the others need not carry columns of NULLs. */
+const ATTRIBUTION_COLUMNS: readonly Column[] = [
+  ['project_id', 'uuid', (calls) => uuids(calls.map((call) => call.event.projectId ?? null))],
+  ['project_window_index', 'integer', (calls) => integers(calls.map((call) => call.event.projectWindowIndex ?? null))],
+  ['tags', 'jsonb', eventValues(jsonbs, (event) => (hasTags(event) ? JSON.stringify(event.tags) : 'null'))],
+];
+
 const namesOf = (columns: readonly Column[]) => columns.map(([name]) => name).join(', ');
 /** Parameters count from 1. */
 const FIXED = FIXED_COLUMNS.map(([, type], index) => `($${index + 1}::${type}[])[i]`).join(', ');
-const OTHERS = OTHER_COLUMNS.map(([, type], index) => `$${FIXED_COLUMNS.length + index + 1}::${type}[]`).join(', ');
 
 /**
  * Arrays of rows instead of one statement per row: a batch of 500 is one round trip. The ids are sent back only where not all
  * of them are new.
  */
-const INSERT_USAGE = `
+function insertUsage(name: string, others: readonly Column[]) {
+  const arrays = others.map(([, type], index) => `$${FIXED_COLUMNS.length + index + 1}::${type}[]`).join(', ');
+  // JSON's null stands for SQL's: an array of jsonb is sent without NULLs.
+  const values = others.map(([column, type]) => (type === 'jsonb' ? `nullif(${column}, 'null')` : column)).join(', ');
+  const text = `
   WITH inserted AS (
-    INSERT INTO metering.usage (usage_day, ${namesOf(COLUMNS)})
-    SELECT metering.uuid7_day(($1::uuid[])[i]), ${FIXED}, ${namesOf(OTHER_COLUMNS)}
-    FROM unnest(${OTHERS}) WITH ORDINALITY AS t (${namesOf(OTHER_COLUMNS)}, i)
+    INSERT INTO metering.usage (usage_day, ${namesOf(FIXED_COLUMNS)}, ${namesOf(others)})
+    SELECT metering.uuid7_day(($1::uuid[])[i]), ${FIXED}, ${values}
+    FROM unnest(${arrays}) WITH ORDINALITY AS t (${namesOf(others)}, i)
     ON CONFLICT DO NOTHING
     RETURNING request_id
   )
   SELECT CASE WHEN count(*) < cardinality($1::uuid[]) THEN coalesce(array_agg(request_id::text), '{}') END AS some FROM inserted`;
+  return { name, text, columns: [...FIXED_COLUMNS, ...others] };
+}
+
+const INSERT_USAGE = insertUsage('insert_usage', OTHER_COLUMNS);
+const INSERT_ATTRIBUTED_USAGE = insertUsage('insert_attributed_usage', [...OTHER_COLUMNS, ...ATTRIBUTION_COLUMNS]);
+
+/** For calls that have tags; those of calls that are booked already are there already. */
+const INSERT_TAGS = `
+  INSERT INTO metering.usage_tags (usage_day, account_id, name, value, request_id)
+  SELECT metering.uuid7_day(request_id), account_id, name, value, request_id
+  FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]) AS t (request_id, account_id, name, value)
+  ON CONFLICT DO NOTHING`;
 
 const SELECT_HASHES = `
   SELECT u.request_id, u.payload_hash
@@ -77,7 +98,8 @@ const SELECT_HASHES = `
 /** Locked in one order, and as they are once whoever held them has committed: what another replica corrected is seen. */
 const LOCK_BOOKED = `
   SELECT request_id, account_id, key_id, model, endpoint, gateway_id, is_stream, outcome, admitted_at, window_index,
-    window_start, billing_day::text, price_version_id, quantities, hold_nano_usd, charge_nano_usd, is_prepaid, payload_hash
+    window_start, billing_day::text, price_version_id, quantities, hold_nano_usd, charge_nano_usd, is_prepaid, payload_hash,
+    latency_ms, first_byte_ms, project_id, tags
   FROM metering.usage
   WHERE usage_day = ANY ($2::date[]) AND request_id = ANY ($1::uuid[])
   ORDER BY request_id
@@ -106,9 +128,25 @@ const CORRECT = `
 export class RecordingRepository {
   /** Inserts the calls that are not there yet and returns their ids. `calls` are sorted by id and each id occurs once. */
   async insert(tx: Tx, calls: readonly PricedCall[]): Promise<Set<string>> {
-    const values = COLUMNS.map(([, , encode]) => encode(calls));
-    const { rows } = await tx.query<{ some: string[] | null }>({ name: 'insert_usage', text: INSERT_USAGE, values });
+    const { name, text, columns } = calls.some(({ event }) => isAttributed(event)) ? INSERT_ATTRIBUTED_USAGE : INSERT_USAGE;
+    const values = columns.map(([, , encode]) => encode(calls));
+    const { rows } = await tx.query<{ some: string[] | null }>({ name, text, values });
     return new Set(rows[0]?.some ?? calls.map((call) => call.event.requestId));
+  }
+
+  /** Makes calls that were inserted in this transaction findable by their tags. */
+  async insertTags(tx: Tx, calls: readonly PricedCall[]): Promise<void> {
+    const tags = calls.flatMap(({ event }) =>
+      Object.entries(event.tags ?? {}).map(([name, value]) => ({ event, name, value })),
+    );
+    if (tags.length === 0) return;
+    const values = [
+      uuids(tags.map((tag) => tag.event.requestId)),
+      uuids(tags.map((tag) => tag.event.accountId)),
+      texts(tags.map((tag) => tag.name)),
+      texts(tags.map((tag) => tag.value)),
+    ];
+    await tx.query({ name: 'insert_usage_tags', text: INSERT_TAGS, values });
   }
 
   /**

@@ -32,6 +32,7 @@ export class RecordingService {
     const inserted = firsts.size === 0 ? new Set<string>() : await this.recordings.insert(tx, sortedById([...firsts.values()]));
     const isFresh = (call: PricedCall) => inserted.has(call.event.requestId) && firsts.get(call.event.requestId) === call;
     const fresh = calls.filter(isFresh);
+    await this.recordings.insertTags(tx, fresh);
     if (fresh.length === calls.length) return { fresh, duplicates: [], corrections: [], mismatches: [] };
     const others = calls.filter((call) => !isFresh(call));
     return { fresh, ...(await this.compare(tx, others)) };

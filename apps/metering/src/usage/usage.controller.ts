@@ -3,6 +3,8 @@ import { MessagePattern, Payload } from '@nestjs/microservices';
 import {
   activityListReplySchema,
   activityListRequestSchema,
+  keyUsageListReplySchema,
+  keyUsageListRequestSchema,
   requestGetReplySchema,
   requestGetRequestSchema,
   usageSummaryGetReplySchema,
@@ -14,6 +16,7 @@ import { RpcResponder } from '@tensorloop/nest-kit/rpc-responder';
 import { UsageService } from './usage.service.js';
 
 const activityList = defineRpc(RPC.meteringActivityList, activityListRequestSchema, activityListReplySchema);
+const keyUsageList = defineRpc(RPC.meteringKeyUsageList, keyUsageListRequestSchema, keyUsageListReplySchema);
 const requestGet = defineRpc(RPC.meteringRequestGet, requestGetRequestSchema, requestGetReplySchema);
 const usageSummaryGet = defineRpc(RPC.meteringUsageSummaryGet, usageSummaryGetRequestSchema, usageSummaryGetReplySchema);
 
@@ -32,6 +35,11 @@ export class UsageController {
   @MessagePattern(requestGet.pattern)
   getRequest(@Payload() payload: unknown) {
     return this.responder.answer(requestGet, payload, (request) => this.usage.getRequest(request));
+  }
+
+  @MessagePattern(keyUsageList.pattern)
+  listKeyUsage(@Payload() payload: unknown) {
+    return this.responder.answer(keyUsageList, payload, (request) => this.usage.listKeyUsage(request));
   }
 
   @MessagePattern(usageSummaryGet.pattern)

@@ -2,6 +2,8 @@ import { Inject, Injectable } from '@nestjs/common';
 import type {
   ActivityListReply,
   ActivityListRequest,
+  KeyUsageListReply,
+  KeyUsageListRequest,
   RequestGetReply,
   RequestGetRequest,
   UsageSummaryGetReply,
@@ -9,6 +11,7 @@ import type {
 } from '@tensorloop/contracts/rpc';
 import { CLOCK, type Clock } from '@tensorloop/nest-kit/clock';
 import { FreshnessService } from './freshness.service.js';
+import { KeyUsageRepository } from './key-usage.repository.js';
 import { UsageRepository } from './usage.repository.js';
 import { activitySpans, checkRange, NO_USAGE } from './usage.rules.js';
 
@@ -16,6 +19,7 @@ import { activitySpans, checkRange, NO_USAGE } from './usage.rules.js';
 export class UsageService {
   constructor(
     private readonly usage: UsageRepository,
+    private readonly keyUsage: KeyUsageRepository,
     private readonly freshness: FreshnessService,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
@@ -36,6 +40,11 @@ export class UsageService {
   async getRequest({ accountId, requestId }: RequestGetRequest): Promise<RequestGetReply> {
     const request = await this.usage.findRequest(accountId, requestId);
     return request === null ? { ok: true, found: false } : { ok: true, found: true, request };
+  }
+
+  async listKeyUsage({ accountId, keys }: KeyUsageListRequest): Promise<KeyUsageListReply> {
+    const dataThroughMs = await this.freshness.getDataThroughMs();
+    return { ok: true, keys: await this.keyUsage.list(accountId, keys), dataThroughMs };
   }
 
   async getSummary({ accountId, fromDay, toDay }: UsageSummaryGetRequest): Promise<UsageSummaryGetReply> {

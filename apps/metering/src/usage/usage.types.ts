@@ -1,4 +1,4 @@
-import type { RequestCompleted } from '@tensorloop/contracts/request-completed';
+import type { Outcome, RequestCompleted } from '@tensorloop/contracts/request-completed';
 import { BALANCE_SCOPE, dayScope, type Scope, windowScope } from '@tensorloop/contracts/settle-ack';
 import type { NanoUsd } from '@tensorloop/kernel/money';
 import type { ChargeLine } from '@tensorloop/pricing/charge';
@@ -15,7 +15,27 @@ export interface PricedCall {
    * Set where this is no call of its own but what comes on top of one that is booked: usage, lines and charge are differences,
    * and may be below 0 by dimension. Whoever sums adds it like any call, and counts it as none.
    */
-  corrects?: { linesBooked: number };
+  corrects?: {
+    linesBooked: number;
+    /** What the row said before: how it had ended and been attributed is taken back where that is counted. */
+    booked: Pick<RequestCompleted, 'outcome' | 'latencyMs' | 'firstByteMs' | 'projectId' | 'tags'>;
+  };
+}
+
+/** Calls that brought their client no answer, whoever is to blame. */
+export const FAILED_OUTCOMES = ['upstream_error', 'upstream_cut', 'gateway_died'] as const satisfies readonly Outcome[];
+
+export function isFailed(outcome: Outcome): boolean {
+  return (FAILED_OUTCOMES as readonly Outcome[]).includes(outcome);
+}
+
+export function hasTags({ tags }: Pick<RequestCompleted, 'tags'>): boolean {
+  return tags !== undefined && Object.keys(tags).length > 0;
+}
+
+/** Whether the call counts for a project or for tags, beside its key and model. */
+export function isAttributed(event: Pick<RequestCompleted, 'projectId' | 'tags'>): boolean {
+  return event.projectId !== undefined || hasTags(event);
 }
 
 /** The spending scopes a call counts toward, frozen at admission. */
