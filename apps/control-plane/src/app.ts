@@ -40,6 +40,8 @@ export async function buildApp(context: AppContext): Promise<NestExpressApplicat
     logger: new NestLogger(logger),
   });
   app.disable('x-powered-by');
+  // Weak tags, on refusals too; ours are made where the answer is (EntityTagInterceptor).
+  app.disable('etag');
   app.use(assignRequestId, keepRequestContext, observeRequests(context), setSecurityHeaders);
   app.use('/v1', inferenceSignpost(config.GATEWAY_URL));
   app.use('/api', apiGate({ publicUrl: config.PUBLIC_URL, gatewayUrl: config.GATEWAY_URL }));

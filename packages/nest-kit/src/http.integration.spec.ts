@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { ExpressAdapter } from '@nestjs/platform-express';
+import { ExpressAdapter, type NestExpressApplication } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { problemSchema } from '@tensorloop/contracts/dashboard-api';
 import { isUuid7 } from '@tensorloop/kernel/uuid7';
@@ -22,7 +22,7 @@ describe.each(Object.entries(ADAPTERS))('an app on %s', (name, createAdapter) =>
 
   beforeAll(async () => {
     app = await NestFactory.create(SampleModule, createAdapter(), { logger: false });
-    if (name === 'Express') app.use(assignRequestId);
+    if (name === 'Express') (app as NestExpressApplication).use(assignRequestId).disable('etag');
     await app.listen(0, '127.0.0.1');
     base = `http://127.0.0.1:${(app.getHttpServer().address() as AddressInfo).port}`;
   });
@@ -53,6 +53,40 @@ describe.each(Object.entries(ADAPTERS))('an app on %s', (name, createAdapter) =>
     it('hands on the parsed query, defaults included', async () => {
       expect(await (await get('/things')).json()).toEqual({ id: '50' });
       expect(await (await get('/things?limit=7')).json()).toEqual({ id: '7' });
+    });
+  });
+
+  describe('when the caller has an answer already', () => {
+    it('sends it again only when it is another', async () => {
+      const first = await get('/things?limit=7');
+      const entityTag = first.headers.get('etag') as string;
+      expect(entityTag).toMatch(/^"[\w-]{22}"$/);
+      const ask = (path: string) => fetch(base + path, { headers: { 'if-none-match': entityTag } });
+      const again = await ask('/things?limit=7');
+      expect([again.status, await again.text(), again.headers.get('etag')]).toEqual([304, '', entityTag]);
+      expect((await ask('/things?limit=8')).status).toBe(200);
+    });
+
+    it('changes what the caller saw, and nothing newer', async () => {
+      const patch = (name: string, ifMatch?: string) =>
+        fetch(`${base}/versioned`, {
+          method: 'PATCH',
+          body: JSON.stringify({ name }),
+          headers: { 'content-type': 'application/json', ...(ifMatch === undefined ? {} : { 'if-match': ifMatch }) },
+        });
+      const seen = (await get('/versioned')).headers.get('etag') as string;
+      const changed = await patch('second', seen);
+      expect([changed.status, changed.headers.get('etag')]).toEqual([200, expect.stringMatching(/^"2\./)]);
+      const refused = await patch('third', seen);
+      expect([refused.status, (await problemOf(refused)).code]).toEqual([412, 'precondition_failed']);
+      expect((await patch('third', changed.headers.get('etag') as string)).status).toBe(200);
+      expect((await patch('fourth')).status).toBe(200);
+      expect((await patch('fifth', 'third')).status).toBe(400);
+    });
+
+    it('tags neither refusals nor changes of what has no version', async () => {
+      expect((await get('/nothing')).headers.get('etag')).toBeNull();
+      expect((await post('/things', '{"name":"a"}')).headers.get('etag')).toBeNull();
     });
   });
 
@@ -180,6 +214,8 @@ describe.each(Object.entries(ADAPTERS))('an app on %s', (name, createAdapter) =>
       'GET /things',
       'GET /things/:id/mine',
       'GET /things/unfit',
+      'GET /versioned',
+      'PATCH /versioned',
       'POST /forgotten',
       'POST /things',
     ]);

@@ -1,4 +1,4 @@
-import { type ArgumentsHost, Catch, type ExceptionFilter, Inject, Injectable } from '@nestjs/common';
+import { type ArgumentsHost, Catch, type ExceptionFilter, Inject, Injectable, Optional } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { Problem } from '@tensorloop/contracts/dashboard-api';
 import type { Logger } from '@tensorloop/observability/logger';
@@ -8,7 +8,9 @@ import { requestIdOf } from './request-id.js';
 
 /** Media type of RFC 9457. */
 const PROBLEM_JSON = 'application/problem+json';
-const PROBLEM_TYPE_BASE = 'urn:tensorloop:problem:';
+/** Injection token of what a problem's code is appended to for its `type`: best the address of the pages about them. */
+export const PROBLEM_TYPE_BASE = Symbol('problem type base');
+const DEFAULT_TYPE_BASE = 'urn:tensorloop:problem:';
 
 /** Turns everything thrown on the way of a request into problem details (RFC 9457). Register as APP_FILTER. */
 @Catch()
@@ -17,6 +19,7 @@ export class ProblemFilter implements ExceptionFilter {
   constructor(
     @Inject(HttpAdapterHost) private readonly adapterHost: HttpAdapterHost,
     @Inject(LOGGER) private readonly logger: Logger,
+    @Optional() @Inject(PROBLEM_TYPE_BASE) private readonly typeBase: string = DEFAULT_TYPE_BASE,
   ) {}
 
   catch(error: unknown, host: ArgumentsHost): void {
@@ -31,7 +34,7 @@ export class ProblemFilter implements ExceptionFilter {
     adapter.setHeader(response, 'content-type', PROBLEM_JSON);
     adapter.setHeader(response, 'cache-control', 'no-store');
     for (const [name, value] of Object.entries(problem.headers)) adapter.setHeader(response, name, value);
-    adapter.reply(response, toBody(problem, requestId), problemStatus(problem.kind));
+    adapter.reply(response, this.toBody(problem, requestId), problemStatus(problem.kind));
   }
 
   private log(problem: ProblemError, requestId: string): void {
@@ -39,16 +42,16 @@ export class ProblemFilter implements ExceptionFilter {
     const err = problem.kind === 'internal' ? (problem.cause ?? problem) : undefined;
     this.logger[level]({ requestId, code: problem.code, err }, problem.detail);
   }
-}
 
-function toBody(problem: ProblemError, requestId: string): Problem {
-  return {
-    type: PROBLEM_TYPE_BASE + problem.code,
-    title: problemTitle(problem.kind),
-    status: problemStatus(problem.kind),
-    detail: problem.detail,
-    code: problem.code,
-    ...(problem.errors === undefined ? {} : { errors: problem.errors }),
-    requestId,
-  };
+  private toBody(problem: ProblemError, requestId: string): Problem {
+    return {
+      type: this.typeBase + problem.code,
+      title: problemTitle(problem.kind),
+      status: problemStatus(problem.kind),
+      detail: problem.detail,
+      code: problem.code,
+      ...(problem.errors === undefined ? {} : { errors: problem.errors }),
+      requestId,
+    };
+  }
 }

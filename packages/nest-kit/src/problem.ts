@@ -10,6 +10,8 @@ const KINDS = {
   method_not_allowed: { status: HttpStatus.METHOD_NOT_ALLOWED, title: 'Method not allowed', logLevel: 'debug' },
   conflict: { status: HttpStatus.CONFLICT, title: 'Conflict', logLevel: 'info' },
   too_large: { status: HttpStatus.PAYLOAD_TOO_LARGE, title: 'Too large', logLevel: 'info' },
+  precondition_failed: { status: HttpStatus.PRECONDITION_FAILED, title: 'Changed since it was read', logLevel: 'info' },
+  unprocessable: { status: HttpStatus.UNPROCESSABLE_ENTITY, title: 'Cannot be carried out', logLevel: 'info' },
   unsupported_media_type: { status: HttpStatus.UNSUPPORTED_MEDIA_TYPE, title: 'Unsupported media type', logLevel: 'debug' },
   limit_reached: { status: HttpStatus.UNPROCESSABLE_ENTITY, title: 'Limit reached', logLevel: 'info' },
   rate_limited: { status: HttpStatus.TOO_MANY_REQUESTS, title: 'Too many requests', logLevel: 'info' },
@@ -62,17 +64,33 @@ export class ProblemError extends Error {
   }
 }
 
-export type ProblemTable<Code extends string> = Readonly<Record<Code, (details?: ProblemDetails) => ProblemError>>;
+/** Makes the problem to throw. What it is can be read from it too, for the API's description. */
+export interface ProblemFactory {
+  (details?: ProblemDetails): ProblemError;
+  readonly code: string;
+  readonly definition: ProblemDefinition;
+}
+
+export type ProblemTable<Code extends string> = Readonly<Record<Code, ProblemFactory>>;
+
+/** Every problem of the process, in the order of the tables: there is a page about each. */
+const DEFINED: ProblemFactory[] = [];
+
+export function definedProblems(): readonly ProblemFactory[] {
+  return DEFINED;
+}
 
 /**
  * A feature's table of errors: `const problems = defineProblems({ key_not_found: { kind: 'not_found', text: '…' } })`,
  * then `throw problems.key_not_found()`.
  */
 export function defineProblems<Code extends string>(definitions: Record<Code, ProblemDefinition>): ProblemTable<Code> {
-  const entries = Object.entries<ProblemDefinition>(definitions).map(([code, definition]) => [
-    code,
-    (details?: ProblemDetails) => new ProblemError(code, definition, details),
-  ]);
+  const entries = Object.entries<ProblemDefinition>(definitions).map(([code, definition]) => {
+    const make = (details?: ProblemDetails) => new ProblemError(code, definition, details);
+    const factory: ProblemFactory = Object.assign(make, { code, definition });
+    DEFINED.push(factory);
+    return [code, factory];
+  });
   return Object.fromEntries(entries) as ProblemTable<Code>;
 }
 
@@ -85,6 +103,10 @@ export const generalProblems = defineProblems({
   method_not_allowed: { kind: 'method_not_allowed', text: 'This method is not supported here.' },
   body_too_large: { kind: 'too_large', text: 'The request body is too large.' },
   unsupported_media_type: { kind: 'unsupported_media_type', text: 'Send the body as application/json.' },
+  precondition_failed: {
+    kind: 'precondition_failed',
+    text: 'This has changed since you read it. Read it again, and repeat the change on what you find.',
+  },
   too_many_requests: { kind: 'rate_limited', text: 'Too many requests; try again later.' },
   unavailable: { kind: 'unavailable', text: 'This is temporarily unavailable; try again shortly.' },
   internal_error: { kind: 'internal', text: 'Something went wrong on our side.' },
@@ -102,7 +124,7 @@ export function problemLogLevel(kind: ProblemKind): 'debug' | 'info' | 'warn' | 
   return KINDS[kind].logLevel;
 }
 
-const GENERAL_BY_STATUS: ReadonlyMap<number, (details?: ProblemDetails) => ProblemError> = new Map([
+const GENERAL_BY_STATUS: ReadonlyMap<number, ProblemFactory> = new Map([
   [HttpStatus.BAD_REQUEST, generalProblems.invalid_request],
   [HttpStatus.UNAUTHORIZED, generalProblems.unauthenticated],
   [HttpStatus.FORBIDDEN, generalProblems.forbidden],

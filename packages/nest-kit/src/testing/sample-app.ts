@@ -1,10 +1,12 @@
-import { Body, Controller, Get, Inject, Module, Param, Post, Query } from '@nestjs/common';
+import { Body, Controller, Get, Inject, Module, Param, Patch, Post, Query } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR, APP_PIPE } from '@nestjs/core';
 import { createLogger } from '@tensorloop/observability/logger';
 import { createMetrics } from '@tensorloop/observability/metrics';
 import { z } from 'zod';
 import { Access, AccessGuard, RawResponse, ResponseSchema } from '../access.js';
+import { EntityTagInterceptor } from '../entity-tag.js';
 import { HealthModule } from '../health.js';
+import { IfMatch, requireVersion } from '../if-match.js';
 import { LOGGER, LoggingModule } from '../logging.js';
 import { MetricsModule } from '../metrics.js';
 import { ProblemFilter } from '../problem.filter.js';
@@ -56,6 +58,31 @@ export class ThingsController {
   }
 }
 
+const versionedSchema = z.object({ name: z.string(), version: z.number().int() });
+
+@Controller('versioned')
+@Access('public')
+export class VersionedController {
+  readonly thing = { name: 'first', version: 1 };
+
+  @Get()
+  @ResponseSchema(versionedSchema)
+  get(): unknown {
+    return this.thing;
+  }
+
+  @Patch()
+  @ResponseSchema(versionedSchema)
+  update(
+    @IfMatch() seen: number | null,
+    @Body({ schema: z.strictObject({ name: z.string() }) }) { name }: { name: string },
+  ): unknown {
+    requireVersion(this.thing.version, seen);
+    Object.assign(this.thing, { name, version: this.thing.version + 1 });
+    return this.thing;
+  }
+}
+
 @Controller('forgotten')
 export class ForgottenController {
   @Post()
@@ -78,10 +105,11 @@ class SampleGuard extends AccessGuard {
 
 @Module({
   imports: [LoggingModule.forRoot(logger), HealthModule, MetricsModule.forRoot(createMetrics('sample'))],
-  controllers: [ThingsController, ForgottenController],
+  controllers: [ThingsController, VersionedController, ForgottenController],
   providers: [
     { provide: APP_GUARD, useClass: SampleGuard },
     { provide: APP_PIPE, useClass: ValidationPipe },
+    { provide: APP_INTERCEPTOR, useClass: EntityTagInterceptor },
     { provide: APP_INTERCEPTOR, useClass: ResponseSchemaInterceptor },
     { provide: APP_FILTER, useClass: ProblemFilter },
   ],

@@ -1,0 +1,48 @@
+import { createHash } from 'node:crypto';
+import type { KnownRequest, RecordedAnswer } from './idempotency.types.js';
+
+const KEY = /^[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?$/;
+/** Levels of a body that count. */
+const LEVELS_MAX = 64;
+/** As long as an answer is remembered; a repetition that comes later is a new request. */
+export const REMEMBERED_MS = 24 * 3_600_000;
+/**
+ * A request that has recorded no answer by then was cut off, by the end of its process for instance. Longer than a request can
+ * take; and should one take longer all the same, it fails when it records its answer and with that its effect.
+ */
+export const RESERVATION_MS_MAX = 60_000;
+
+export function isIdempotencyKey(text: unknown): text is string {
+  return typeof text === 'string' && KEY.test(text);
+}
+
+/** Alike for bodies that say the same: the order of an object's fields does not count. */
+export function hashBody(body: unknown): string {
+  return createHash('sha256')
+    .update(JSON.stringify(sorted(body, LEVELS_MAX)) ?? '')
+    .digest('hex');
+}
+
+function sorted(value: unknown, levels: number): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  // A body this deep fits no schema: it will be refused, whatever else is in it.
+  if (levels === 0) return null;
+  if (Array.isArray(value)) return value.map((item) => sorted(item, levels - 1));
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(entries.map(([name, field]) => [name, sorted(field, levels - 1)]));
+}
+
+export type Verdict =
+  | { kind: 'replay'; answer: RecordedAnswer }
+  | { kind: 'other_body' }
+  | { kind: 'in_flight' }
+  /** What is known is over; the request may take its place. */
+  | { kind: 'over' };
+
+export function judge(known: KnownRequest, bodyHash: string, nowMs: number): Verdict {
+  const ageMs = nowMs - known.reservedAt.getTime();
+  if (ageMs >= REMEMBERED_MS) return { kind: 'over' };
+  if (known.bodyHash !== bodyHash) return { kind: 'other_body' };
+  if (known.answer !== null) return { kind: 'replay', answer: known.answer };
+  return ageMs >= RESERVATION_MS_MAX ? { kind: 'over' } : { kind: 'in_flight' };
+}

@@ -1,0 +1,54 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { HttpStatus, Injectable } from '@nestjs/common';
+import type { ControlTransaction } from '@tensorloop/db/control-client';
+import { idempotencyProblems } from './idempotency.errors.js';
+import { idOf, type Reservation } from './idempotency.types.js';
+
+const RETRY_HEADERS = { 'retry-after': '1' };
+
+interface Run {
+  reservation: Reservation;
+  hasRecorded: boolean;
+}
+
+/**
+ * Records the answer of a request with an Idempotency-Key in the transaction of its effect. Every route with `@Idempotent()`
+ * calls it; without that header it does nothing.
+ */
+@Injectable()
+export class IdempotencyTrail {
+  private readonly running = new AsyncLocalStorage<Run>();
+
+  /** Runs `work` as what the reservation is for. */
+  async follow<T>(reservation: Reservation, work: () => Promise<T>): Promise<{ result: T; hasRecorded: boolean }> {
+    const run = { reservation, hasRecorded: false };
+    const result = await this.running.run(run, work);
+    return { result, hasRecorded: run.hasRecorded };
+  }
+
+  /**
+   * `tx` is the transaction that makes the effect, `body` the answer to repeat. Never a secret in it: those who repeat a mint
+   * are told that it happened, not what it showed.
+   */
+  async record(tx: ControlTransaction, body: object, status: number = HttpStatus.CREATED): Promise<void> {
+    const run = this.running.getStore();
+    if (run === undefined) return;
+    const { reservation } = run;
+    const { count } = await tx.idempotentRequest.updateMany({
+      where: { ...idOf(reservation), createdAt: reservation.reservedAt },
+      // As JSON has it: what the column gives back later is what is answered.
+      data: { status, response: JSON.parse(JSON.stringify(body)) as object },
+    });
+    // Somebody took this request for dead and repeats it. Now that this one fails, it is.
+    if (count !== 1) throw idempotencyProblems.idempotency_in_flight({ headers: RETRY_HEADERS });
+    run.hasRecorded = true;
+  }
+
+  /** For an effect that is undone, in the transaction that does so: a repetition makes it anew. */
+  async withdraw(tx: ControlTransaction): Promise<void> {
+    const run = this.running.getStore();
+    if (run === undefined) return;
+    const { reservation } = run;
+    await tx.idempotentRequest.deleteMany({ where: { ...idOf(reservation), createdAt: reservation.reservedAt } });
+  }
+}
