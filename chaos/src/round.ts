@@ -13,7 +13,7 @@ import { Load } from './load/load.js';
 import { Payers } from './load/payers.js';
 import { Tenants } from './load/tenants.js';
 import { loadTrace } from './load/trace-rows.js';
-import { replayAdmissions, withGrantsGiven } from './oracle/admission-replay.js';
+import { replayAdmissions, SPENT_TWICE, withGrantsGiven } from './oracle/admission-replay.js';
 import { findingsOf } from './oracle/audit-findings.js';
 import { readBooks, readServed } from './oracle/books.js';
 import { checkClients } from './oracle/client-checks.js';
@@ -28,6 +28,7 @@ import type { RoundOptions, RoundReport } from './round.types.js';
 import { Installation } from './topology/installation.js';
 
 const JSON_INDENT = 2;
+const REDIS_RESTARTS = /Redis|power cut|restore/;
 
 /** One round: an installation of its own, load, faults, quiet, and the question whether everything adds up. */
 export async function runRound(options: RoundOptions): Promise<RoundReport> {
@@ -108,17 +109,19 @@ async function judge(installation: Installation, options: RoundOptions, ran: Ran
   const audit = await auditQuiet(installation, log);
   const quiescenceMs = Math.round(performance.now() - endedAtMs);
   writeFileSync(join(folder, 'audit.txt'), formatReport(audit));
-  const { calls: booked, quarantine, grantKeys } = await readBooks(installation.databaseUrls.owner);
+  const { calls: booked, quarantine, grantKeys, corrected } = await readBooks(installation.databaseUrls.owner);
   const served = await readServed(installation.oracleFile);
   const byId = new Map(booked.map((call) => [call.requestId, call]));
   const clients = load.records;
   const cuts = upstreamCuts(runner.outcomes);
   const fromAudit = findingsOf(audit, { clients, booked: byId, served, quarantine, cuts, ...facts });
   const limits = withGrantsGiven(tenants.limits, grantKeys);
+  const { standstills } = facts;
+  const admissions = replayAdmissions({ booked, served, limits, standstills, epochsEndedAtMs: epochEnds(runner.outcomes) });
   const violations: Violation[] = [
     ...checkClients({ clients, booked: byId }),
-    ...checkEstimates({ booked, served, clients, deaths: facts.deaths }),
-    ...replayAdmissions({ booked, served, limits }),
+    ...checkEstimates({ booked, served, clients, deaths: [...facts.deaths, ...facts.standstills] }),
+    ...admissions.filter(({ kind }) => kind !== SPENT_TWICE),
     ...fromAudit.violations,
   ];
   const count = (kind: string) => violations.filter((violation) => violation.kind === kind).length;
@@ -141,6 +144,8 @@ async function judge(installation: Installation, options: RoundOptions, ran: Ran
     chargedNanoUsd: booked.reduce((sum, { chargeNanoUsd }) => sum + chargeNanoUsd, 0n),
     servedForNobody: fromAudit.servedForNobody.length,
     lostOnTheWay: fromAudit.lostOnTheWay.length,
+    corrected,
+    spentTwice: admissions.filter(({ kind }) => kind === SPENT_TWICE).length,
     refusalCodes: countBy(clients.flatMap(({ code }) => code ?? [])),
     lost: count('lost'),
     doubled: count('doubled'),
@@ -150,6 +155,11 @@ async function judge(installation: Installation, options: RoundOptions, ran: Ran
     quiescenceMs,
     folder: null,
   };
+}
+
+/** When Redis lost what it knew, or came back as another process. */
+function epochEnds(outcomes: readonly FaultOutcome[]): number[] {
+  return outcomes.filter(({ plan }) => REDIS_RESTARTS.test(plan.kind)).map(({ injectedAtMs }) => injectedAtMs);
 }
 
 function problemsOf(outcomes: readonly FaultOutcome[]): string[] {

@@ -36,6 +36,10 @@ export interface RoundReport {
   chargedNanoUsd: bigint;
   servedForNobody: number;
   lostOnTheWay: number;
+  /** Limits passed by no more than what a fenced gateway had open when Redis was rebuilt without it. */
+  spentTwice: number;
+  /** Calls booked as estimates whose true end arrived afterwards. */
+  corrected: number;
   /** How often clients were refused with each code. */
   refusalCodes: Record<string, number>;
   lost: number;

@@ -18,6 +18,7 @@ const STEPS: Step[] = [
   ['kill NATS', 'nats', 1_000],
   ['blackhole network', 'gateway-2>redis', 1_000],
   ['fill disk of a journal', 'gateway-1', 1_500],
+  ['estimates before the truth', 'nats', 0],
   ['delete stream', 'nats', 0],
   ['skew clock of gateway', 'gateway-2', 0, { skewMs: -5_000 }],
   ['stop gateway', 'gateway-2', 1_500],

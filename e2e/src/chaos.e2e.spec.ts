@@ -27,7 +27,7 @@ beforeAll(async () => {
 }, ROUND_TIMEOUT_MS);
 afterAll(() => removeTestFolder(folder));
 
-describe('twenty faults in a minute, at two gateways and two meterings', () => {
+describe('twenty-one faults in a minute, at two gateways and two meterings', () => {
   it('lose no call, charge none twice, pass no limit, and leave every book exact', () => {
     const evidence = report.violations.length > 0 ? said.join('\n') : '';
     expect({ violations: report.violations, evidence }).toEqual({ violations: [], evidence: '' });

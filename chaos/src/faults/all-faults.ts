@@ -1,4 +1,5 @@
 import { DISK_FAULTS } from './disk-faults.js';
+import { estimatesFirst } from './estimates.js';
 import { FAIL_POINT_FAULTS } from './fail-points.js';
 import type { FaultKind } from './fault.types.js';
 import { HARSH_FAULTS } from './harsh-faults.js';
@@ -15,4 +16,5 @@ export const ALL_FAULTS: readonly FaultKind[] = [
   ...DISK_FAULTS,
   ...HARSH_FAULTS,
   poisonStream,
+  estimatesFirst,
 ];

@@ -1,8 +1,9 @@
-import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { isGone } from '@tensorloop/servers/pids';
 import { poll } from '@tensorloop/servers/poll';
 import { GATEWAYS, METERINGS, type ServiceName } from '../topology/parts.js';
 import { type FaultContext, FaultHadNoEffect, type FaultKind, type Heal } from './fault.types.js';
+import { readFrom } from './log-file.js';
 import { noteDeath, startAgain } from './restart.js';
 
 interface FailPoint {
@@ -69,10 +70,10 @@ const failPoint: FaultKind = {
 };
 
 async function restartDead(context: FaultContext, target: ServiceName): Promise<void> {
-  const death = noteDeath(context, target);
+  const isDead = noteDeath(context, target);
   await context.installation.part(target).kill();
-  death.gone();
-  await startAgain(context, target).finally(death.back);
+  isDead();
+  await startAgain(context, target);
 }
 
 interface Armed {
@@ -100,23 +101,10 @@ async function armed(context: FaultContext, target: ServiceName, { point, action
   if (action === 'error') return async () => undefined;
   // Who only stands still cuts nothing.
   if (action === 'stop') return async () => void process.kill(pid, 'SIGCONT');
-  const death = noteDeath(context, target);
+  const isDead = noteDeath(context, target);
   await poll(async () => isGone(pid), { timeoutMs: FIRE_TIMEOUT_MS, failure: `${target} did not end at ${point}` });
-  death.gone();
-  return () => startAgain(context, target).finally(death.back);
-}
-
-function readFrom(file: string, offset: number): string {
-  const size = statSync(file).size - offset;
-  if (size <= 0) return '';
-  const buffer = Buffer.alloc(size);
-  const descriptor = openSync(file, 'r');
-  try {
-    readSync(descriptor, buffer, 0, size, offset);
-  } finally {
-    closeSync(descriptor);
-  }
-  return buffer.toString('latin1');
+  isDead();
+  return () => startAgain(context, target);
 }
 
 /** From now on this gateway's clock is off; until another death of this kind sets it anew. */

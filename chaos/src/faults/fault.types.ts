@@ -61,15 +61,15 @@ export interface GatewayDeath {
   atMs: number;
   /** By when its process was gone for certain. */
   goneAtMs: number;
-  /** When it was back. */
-  backAtMs: number;
 }
 
-/** What to call when it is gone, and when it is back. */
-export interface DeathNote {
-  gone: () => void;
-  back: () => void;
+/** A gateway that stood still for longer than others wait for it: on waking it ends the calls it had open, as by its death. */
+export interface GatewayStandstill extends GatewayDeath {
+  wokenAtMs: number;
 }
+
+/** To be called once its process is gone. */
+export type DeathNote = () => void;
 
 /** A fault that was carried out and harmed nothing: a fail point that nobody passed. Listed, and counted nowhere. */
 export class FaultHadNoEffect extends Error {}
@@ -82,6 +82,7 @@ export interface Poisoned {
 
 export class RunFacts {
   readonly deaths: GatewayDeath[] = [];
+  readonly standstills: GatewayStandstill[] = [];
   /** By the hash of its payload. */
   readonly poison = new Map<string, Poisoned>();
   /** How often each was, as `point=action`. */
@@ -97,15 +98,20 @@ export class RunFacts {
 
   gatewayDies(gateway: string): DeathNote {
     const never = Number.POSITIVE_INFINITY;
-    const death = { gateway, atMs: Date.now(), goneAtMs: never, backAtMs: never };
+    const death = { gateway, atMs: Date.now(), goneAtMs: never };
     this.deaths.push(death);
-    const gone = () => {
-      death.goneAtMs = Math.min(death.goneAtMs, Date.now());
+    return () => {
+      death.goneAtMs = Date.now();
     };
-    const back = () => {
-      gone();
-      death.backAtMs = Date.now();
+  }
+
+  /** To be called once it has stopped; what it returns, at the instant before it wakes. */
+  gatewayStands(gateway: string): () => void {
+    const atMs = Date.now();
+    const standstill = { gateway, atMs, goneAtMs: atMs, wokenAtMs: Number.POSITIVE_INFINITY };
+    this.standstills.push(standstill);
+    return () => {
+      standstill.wokenAtMs = Date.now();
     };
-    return { gone, back };
   }
 }

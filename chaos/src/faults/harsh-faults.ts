@@ -22,13 +22,12 @@ function killTogether(kind: string, parts: readonly PartName[], weight: number):
     draw: (random) => ({ target: parts.join('+'), holdMs: random.between(0, 3_000), detail: {} }),
     locks: () => [...parts],
     inject: async (context) => {
-      const deaths = parts.map((name) => noteDeath(context, name));
+      const areGone = parts.map((name) => noteDeath(context, name));
       await Promise.all(parts.map((name) => context.installation.part(name).kill()));
-      for (const death of deaths) death.gone();
+      for (const isGone of areGone) isGone();
       return async () => {
         // Nobody waits for anybody, as after a power cut.
         const outcomes = await Promise.allSettled(parts.map((name) => startAgain(context, name)));
-        for (const death of deaths) death.back();
         const failure = outcomes.find((outcome) => outcome.status === 'rejected');
         if (failure) throw failure.reason;
       };
@@ -49,21 +48,21 @@ function killTwice(kind: string, parts: readonly ServiceName[], weight: number):
     locks: ({ target }) => [target],
     inject: async (context, { target, detail }) => {
       const name = target as ServiceName;
-      const first = noteDeath(context, name);
+      const isGone = noteDeath(context, name);
       await context.installation.part(name).kill();
-      first.gone();
+      isGone();
       return async () => {
         const start = context.installation
           .part(name)
           .restart()
           .catch(() => undefined);
         const pid = await spawned(context.installation.part(name).port);
-        first.back();
         if (pid !== null) await delay(Number(detail.againAfterMs));
-        const second = noteDeath(context, name);
+        const isGoneAgain = noteDeath(context, name);
         const isKilled = pid !== null && killQuietly(pid);
         await start;
-        await startAgain(context, name).finally(second.back);
+        isGoneAgain();
+        await startAgain(context, name);
         if (!isKilled) throw new FaultHadNoEffect('it did not die a second time');
       };
     },

@@ -1,7 +1,10 @@
+import { statSync } from 'node:fs';
 import { isGone } from '@tensorloop/servers/pids';
+import { poll } from '@tensorloop/servers/poll';
 import { GATEWAYS, METERINGS, type PartName, SERVICES } from '../topology/parts.js';
 import { signalTree } from '../topology/process-tree.js';
 import type { FaultKind } from './fault.types.js';
+import { readFrom } from './log-file.js';
 import { noteDeath, startAgain } from './restart.js';
 
 type Group = 'gateway' | 'metering' | 'control plane' | 'NATS' | 'Redis' | 'PostgreSQL';
@@ -42,10 +45,10 @@ function kill(group: Group, weight: number): FaultKind {
     weight,
     holdMs: DOWN_MS,
     inject: async (context, { target }) => {
-      const death = noteDeath(context, target);
+      const isDead = noteDeath(context, target);
       await context.installation.part(target as PartName).kill();
-      death.gone();
-      return () => startAgain(context, target as PartName).finally(death.back);
+      isDead();
+      return () => startAgain(context, target as PartName);
     },
   });
 }
@@ -56,10 +59,10 @@ function end(group: Group, weight: number): FaultKind {
     weight,
     holdMs: DOWN_MS,
     inject: async (context, { target }) => {
-      const death = noteDeath(context, target);
+      const isDead = noteDeath(context, target);
       await context.installation.part(target as PartName).stop();
-      death.gone();
-      return () => startAgain(context, target as PartName).finally(death.back);
+      isDead();
+      return () => startAgain(context, target as PartName);
     },
   });
 }
@@ -79,6 +82,33 @@ function still(group: Group, weight: number): FaultKind {
     },
   });
 }
+
+/** What a gateway says once it has ended its open calls. */
+const FENCED_LINE = 'stood still for longer';
+const WAKE_MS_MAX = 5_000;
+
+/** For longer than others wait: they may rebuild accounts without it, and it has to end what it had open when it wakes. */
+const standPastFence: FaultKind = {
+  ...partFault('stop', 'gateway', {
+    weight: 3,
+    holdMs: { min: 35_000, max: 45_000 },
+    inject: async (context, { target }) => {
+      const { pid, logFile } = context.installation.part(target as PartName);
+      const logFrom = statSync(logFile).size;
+      signalTree(pid, 'SIGSTOP');
+      const wakes = context.facts.gatewayStands(target);
+      return async () => {
+        wakes();
+        signalTree(pid, 'SIGCONT');
+        await poll(async () => readFrom(logFile, logFrom).includes(FENCED_LINE), {
+          timeoutMs: WAKE_MS_MAX,
+          failure: 'it did not end its open calls',
+        }).catch(() => context.log(`FINDING: ${target} did not notice that it had stood still`));
+      };
+    },
+  }),
+  kind: 'stop gateway past its fence',
+};
 
 /** PostgreSQL's own "immediate shutdown": every backend quits on the spot, recovery at the next start. */
 const quitPostgres = partFault('quit', 'PostgreSQL', {
@@ -108,6 +138,7 @@ export const PROCESS_FAULTS: readonly FaultKind[] = [
   still('Redis', 5),
   still('PostgreSQL', 4),
   quitPostgres,
+  standPastFence,
 ];
 
 /** Everything that could have been left standing or dead runs again. */

@@ -18,5 +18,5 @@ export async function startAgain({ installation, log }: FaultContext, name: Part
 
 /** Notes a gateway's death for the checks, which ask whose calls may be estimates. */
 export function noteDeath({ facts }: FaultContext, name: string): DeathNote {
-  return isGateway(name) ? facts.gatewayDies(name) : { gone: () => undefined, back: () => undefined };
+  return isGateway(name) ? facts.gatewayDies(name) : () => undefined;
 }

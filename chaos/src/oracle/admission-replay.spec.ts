@@ -45,6 +45,25 @@ describe('admissions repeated in their order', () => {
     expect(overshoots([first, second], keyOf(160n))).toBe(0);
   });
 
+  it('what a gateway had open that others gave up may be spent twice after a rebuild, up to its holds and not after it is back', () => {
+    const standstills = [{ gateway: 'gateway-1', atMs: T0 + 500, goneAtMs: T0 + 500, wokenAtMs: T0 + 40_500 }];
+    const replay = (admittedAtMs: number, limit: bigint, epochsEndedAtMs = [T0 + 20_000]) => {
+      const calls = [call(0, 1_000), call(admittedAtMs, 10, { gatewayId: 'gateway-2' })];
+      return replayAdmissions({
+        booked: calls.map(({ row }) => row),
+        served: byId(...calls.map(({ at }) => at)),
+        limits: keyOf(limit),
+        standstills,
+        epochsEndedAtMs,
+      }).map(({ kind }) => kind);
+    };
+    expect(replay(35_000, 159n)).toEqual(['spent twice']);
+    expect(replay(35_000, 59n)).toEqual(['overshoot']);
+    expect(replay(20_000, 159n)).toEqual(['overshoot']);
+    expect(replay(60_000, 159n)).toEqual(['overshoot']);
+    expect(replay(35_000, 159n, [])).toEqual(['overshoot']);
+  });
+
   it('windows of a key are apart', () => {
     expect(overshoots([call(0, 10), call(1_000, 10, { windowIndex: 1 })], keyOf(100n))).toBe(0);
   });

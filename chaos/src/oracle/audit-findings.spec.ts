@@ -10,7 +10,7 @@ const missing = reportWith({
   name: MISSING,
   differences: [{ check: MISSING, subject: `call ${id}`, expected: 'one usage row', actual: 'none' }],
 });
-const death = { gateway: 'gateway-1', atMs: T0 + 50, goneAtMs: T0 + 60, backAtMs: T0 + 2_000 };
+const death = { gateway: 'gateway-1', atMs: T0 + 50, goneAtMs: T0 + 60 };
 const unanswered = client({ requestId: null, status: null, headAtMs: null, bytes: 0, ending: 'unreachable' });
 const kinds = (report: typeof missing, context = CALM) => findingsOf(report, context).violations.map(({ kind }) => kind);
 
@@ -31,7 +31,7 @@ describe('findings of the audit', () => {
     const context = { ...CALM, served: byId(served(id)), deaths: [death], clients: [unanswered] };
     expect(findingsOf(missing, context)).toEqual({ violations: [], servedForNobody: [id], lostOnTheWay: [] });
     expect(kinds(missing, { ...context, deaths: [] })).toEqual([MISSING]);
-    const at = (atMs: number) => ({ ...death, atMs, goneAtMs: atMs + 10, backAtMs: atMs + 9_000 });
+    const at = (atMs: number) => ({ ...death, atMs, goneAtMs: atMs + 10 });
     expect(kinds(missing, { ...context, deaths: [at(T0 + 601)] })).toEqual([MISSING]);
     expect(kinds(missing, { ...context, deaths: [at(T0 - 1_000)] })).toEqual([MISSING]);
     expect(kinds(missing, { ...context, deaths: [{ ...death, gateway: 'gateway-2' }] })).toEqual([MISSING]);

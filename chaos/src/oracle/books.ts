@@ -77,6 +77,8 @@ export interface Books {
   quarantine: QuarantinedEvent[];
   /** Idempotency keys of the credits that were truly given. */
   grantKeys: ReadonlySet<string>;
+  /** Calls whose estimate was corrected. */
+  corrected: number;
 }
 
 export async function readBooks(ownerUrl: string): Promise<Books> {
@@ -88,7 +90,9 @@ export async function readBooks(ownerUrl: string): Promise<Books> {
       `SELECT encode(sha256(payload), 'hex') AS hash, reason, request_id FROM metering.quarantine`,
     );
     const grants = await client.query<{ idempotency_key: string }>('SELECT idempotency_key FROM metering.grants');
+    const corrections = await client.query<{ count: number }>('SELECT count(*)::integer AS count FROM metering.corrections');
     return {
+      corrected: corrections.rows[0]?.count ?? 0,
       calls: usage.rows.map(toBookedCall),
       quarantine: quarantine.rows.map(({ hash, reason, request_id }) => ({ hash, reason, requestId: request_id })),
       grantKeys: new Set(grants.rows.map(({ idempotency_key }) => idempotency_key)),

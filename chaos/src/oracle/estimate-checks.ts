@@ -7,13 +7,14 @@ export interface EstimateInputs {
   booked: readonly BookedCall[];
   served: ReadonlyMap<string, ServedCall>;
   clients: readonly ClientRecord[];
+  /** With the standstills after which a gateway ended its open calls. */
   deaths: readonly GatewayDeath[];
 }
 
 /** Clocks that two processes read of one machine, and the time between a signal and its effect. */
 const CLOCK_MARGIN_MS = 500;
-/** The gateway's `DRAIN_MS`, which the installation leaves at its default, less what its clock may be off. */
-const DRAIN_MS_MIN = 14_000;
+/** The gateway's `DRAIN_MS_MAX`; no answer here is as long as its bound in bytes. A gateway that stood still ends such a call as its own. */
+const DRAIN_MS_MIN = 119_000;
 /**
  * A stream notes what it has passed on every 2 s (the gateway's `PROGRESS_MS`), and the note waits for the next write of
  * the journal. What had been flowing for longer when its gateway died cannot have cost nothing.

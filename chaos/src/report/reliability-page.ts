@@ -25,7 +25,7 @@ export function generatedPart(report: ChaosReport): string {
   return [
     '',
     `${faultsTotal} faults over ${minutes} minutes in ${report.rounds.length} rounds (seeds ${seed} to ${seed + report.rounds.length - 1}), ${calls} calls, ${booked} admitted and booked (${estimated} of them estimated):`,
-    `**${lost} lost, ${doubled} doubled, ${overshoot} overshot, ${violations} violations in all.** ${sum((round) => round.servedForNobody)} calls were served for nobody, ${sum((round) => round.lostOnTheWay)} lost between provider and gateway by a cut of ours.`,
+    `**${lost} lost, ${doubled} doubled, ${overshoot} overshot, ${violations} violations in all.** ${sum((round) => round.servedForNobody)} calls were served for nobody, ${sum((round) => round.lostOnTheWay)} lost between provider and gateway by a cut of ours; ${sum((round) => round.corrected)} estimates were corrected by their true end; ${sum((round) => round.spentTwice)} limits were passed by a fenced gateway's open calls.`,
     `Again: \`${report.command}\``,
     '',
     formatAvailability(report.availability),

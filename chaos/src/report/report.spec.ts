@@ -139,6 +139,8 @@ describe('what is said at the end', () => {
     chargedNanoUsd: 5n,
     servedForNobody: 0,
     lostOnTheWay: 0,
+    spentTwice: 0,
+    corrected: 0,
     refusalCodes: { budget_held: 1, daily_limit_reached: 1, insufficient_balance: 1 },
     lost: 1,
     doubled: 0,

@@ -82,6 +82,8 @@ function formatRound(round: RoundReport): string {
     `${round.booked} booked (${round.estimated} estimated)`,
     `${round.servedForNobody} served for nobody`,
     `${round.lostOnTheWay} lost on the way`,
+    `${round.spentTwice} limits passed by a fenced gateway's open calls`,
+    `${round.corrected} estimates corrected`,
     `quiet after ${(round.quiescenceMs / MS_PER_SECOND).toFixed(1)} s`,
   ];
   const lines = [`round ${round.seed}: ${counts.join(', ')}`];

@@ -24,6 +24,8 @@ import type { TotalsLookup, TotalsWanted } from './totals-lookup.js';
  */
 export const ROUNDS_MAX = 7;
 const RETRY_SECONDS = 1;
+/** Far above any deadline for Redis, and below what fences a gateway. */
+const ADMISSION_MS_MAX = 20_000;
 
 export interface KeyIdentity {
   accountTag: string;
@@ -183,10 +185,13 @@ export class AdmissionGate {
     const { inFlight, recent, clock, writes } = this.parts;
     const { accountTag } = ask.key;
     inFlight.enter(accountTag);
+    const askedAtMs = performance.now();
     try {
       const result = await this.runScript(ask, quote);
       clock.note(result.admitted ? result.admittedAtMs : result.nowMs);
       if (!result.admitted) return { refusal: result };
+      // An answer out of the time before this process stood still: the hold may be gone with an epoch that others rebuilt.
+      if (performance.now() - askedAtMs > ADMISSION_MS_MAX) throw new Error('the admission is too old');
       recent.note(accountTag, result.keyId, result.admittedAtMs);
       if (result.tokens !== null) recent.noteTokens(accountTag, result.keyId, result.tokens.counted);
       return { call: onAdmitted(result, quote) };

@@ -39,6 +39,7 @@ const TABLE = {
   account_busy: { status: 503, type: 'service_unavailable_error' },
   overloaded: { status: 503, type: 'service_unavailable_error' },
   shutting_down: { status: 503, type: 'service_unavailable_error' },
+  gateway_interrupted: { status: 503, type: 'service_unavailable_error' },
   journal_full: { status: 503, type: 'service_unavailable_error' },
   no_upstream: { status: 503, type: 'service_unavailable_error' },
   upstream_saturated: { status: 503, type: 'service_unavailable_error' },

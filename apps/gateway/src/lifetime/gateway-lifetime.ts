@@ -19,6 +19,7 @@ import type { RedisWrites } from '../settlement/redis-writes.service.js';
 import type { Shipper } from '../settlement/shipper.service.js';
 import type { Upstream } from '../upstreams/upstream.types.js';
 import type { TokenEstimator } from '../usage/token-estimator.service.js';
+import type { Standstill } from './standstill.js';
 
 /** After the last call has ended, settle-acks are waited for this long: a journal that is empty lets the gateway sign off. */
 export const ACKS_WAIT_MS = 2_000;
@@ -56,6 +57,7 @@ export interface GatewayLifetimeParts {
   writes: RedisWrites;
   shipper: Shipper;
   drain: CallDrain;
+  standstill: Standstill;
   ticker: Ticker;
   upstream: Upstream;
   estimator: TokenEstimator;
@@ -73,6 +75,7 @@ export class GatewayLifetime implements OnApplicationBootstrap, BeforeApplicatio
     await clockIsKnown;
     await this.parts.boot.run();
     this.parts.capacity.recovered();
+    this.parts.standstill.start();
     const { recent, clock } = this.parts;
     this.housekeeping = setInterval(() => recent.forget(clock.nowMs()), HOUSEKEEPING_MS);
     this.housekeeping.unref();
@@ -127,8 +130,9 @@ export class GatewayLifetime implements OnApplicationBootstrap, BeforeApplicatio
 
   /** Before the HTTP server closes: it would wait for open streams without a deadline. */
   async beforeApplicationShutdown(): Promise<void> {
-    const { drain, journal, shipper, writes, nats, boot, reassertions, ownerless } = this.parts;
+    const { drain, journal, shipper, writes, nats, boot, reassertions, ownerless, standstill } = this.parts;
     boot.stop();
+    standstill.stop();
     ownerless.stop();
     reassertions.stop();
     await drain.drain();

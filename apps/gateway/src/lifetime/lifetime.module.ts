@@ -19,6 +19,7 @@ import { ModelStore } from '../models/model-store.service.js';
 import { ModelsModule } from '../models/models.module.js';
 import { CallDrain } from '../proxy/call-drain.service.js';
 import { Capacity } from '../proxy/capacity.service.js';
+import { OpenCalls } from '../proxy/open-calls.service.js';
 import { ProxyModule } from '../proxy/proxy.module.js';
 import { Ticker } from '../proxy/ticker.service.js';
 import { BootRecovery } from '../recovery/boot-recovery.service.js';
@@ -34,6 +35,7 @@ import { ProviderUpstream } from '../upstreams/provider-upstream.service.js';
 import { UpstreamsModule } from '../upstreams/upstreams.module.js';
 import { TokenEstimator } from '../usage/token-estimator.service.js';
 import { GatewayLifetime } from './gateway-lifetime.js';
+import { Standstill } from './standstill.js';
 import { TakenId } from './taken-id.js';
 
 type WiringTuple = [
@@ -57,6 +59,7 @@ type ServingTuple = [
   RedisWrites,
   Shipper,
   CallDrain,
+  Standstill,
   Ticker,
   ProviderUpstream,
   TokenEstimator,
@@ -88,6 +91,18 @@ type LifetimeTuple = [...StateTuple, ...RecoveryTuple, ...ServingTuple];
       },
     },
     {
+      provide: Standstill,
+      inject: [OpenCalls, LOGGER],
+      useFactory: (openCalls: OpenCalls, logger: Logger) => {
+        const onFenced = (stoodMs: number, calls: number) =>
+          logger.error(
+            { stoodMs, calls },
+            'this gateway stood still for longer than others wait for it; its open calls were ended',
+          );
+        return new Standstill({ openCalls, onFenced });
+      },
+    },
+    {
       provide: GatewayLifetime,
       inject: [
         JournalHome,
@@ -108,13 +123,14 @@ type LifetimeTuple = [...StateTuple, ...RecoveryTuple, ...ServingTuple];
         RedisWrites,
         Shipper,
         CallDrain,
+        Standstill,
         Ticker,
         ProviderUpstream,
         TokenEstimator,
       ],
       useFactory: (...[home, journal, disk, capacity, boot, nats, link, rpc, ...rest]: LifetimeTuple) => {
         const [reassertions, ownerless, admission, takenId, ...serving] = rest;
-        const [redis, recent, clock, writes, shipper, drain, ticker, upstream, estimator] = serving;
+        const [redis, recent, clock, writes, shipper, drain, standstill, ticker, upstream, estimator] = serving;
         return new GatewayLifetime({
           home,
           journal,
@@ -135,6 +151,7 @@ type LifetimeTuple = [...StateTuple, ...RecoveryTuple, ...ServingTuple];
           writes,
           shipper,
           drain,
+          standstill,
           ticker,
           upstream,
           estimator,

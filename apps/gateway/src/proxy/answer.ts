@@ -59,8 +59,8 @@ export abstract class Answer implements RoutedAnswer, Ticking {
     protected readonly call: OpenCall,
     protected readonly context: AnswerContext,
   ) {
-    call.endNow = () =>
-      this.exitWith('gateway_ending', unavailable('shutting_down', 'The gateway is shutting down.', SHUTDOWN_RETRY_SECONDS));
+    call.endNow = (error = unavailable('shutting_down', 'The gateway is shutting down.', SHUTDOWN_RETRY_SECONDS)) =>
+      this.exitWith('gateway_ending', error);
     const { res } = call.options;
     // `close` of the response: that of the request fires as soon as the body has been read.
     res.on('close', () => {

@@ -3,6 +3,7 @@ import type { Deployment } from '@tensorloop/contracts/model-catalogue';
 import { ATTEMPTS_MAX, type Attempt } from '@tensorloop/contracts/request-completed';
 import { failPoint } from '@tensorloop/nest-kit/fail-points';
 import type { TraceSpan, Tracing } from '@tensorloop/observability/tracing';
+import type { ApiError } from '../errors/api-error.types.js';
 import type { ErrorSkin } from '../errors/error-skin.types.js';
 import type { AcceptedRecord } from '../journal/journal.types.js';
 import type { UpstreamFailure } from '../upstreams/upstream.types.js';
@@ -39,8 +40,8 @@ export class OpenCall {
   readonly startedAtMs = performance.now();
   firstByteMs: number | null = null;
   isDurable = false;
-  /** Ends the call at once; set by the answer that serves it. */
-  endNow: () => Promise<void> = () => Promise.resolve();
+  /** Ends the call at once, by a shutdown if nothing else is said; set by the answer that serves it. */
+  endNow: (error?: ApiError) => Promise<void> = () => Promise.resolve();
   private attemptStartedAtMs = 0;
   private deployment: Deployment | null = null;
   private attemptSpan: TraceSpan | null = null;
