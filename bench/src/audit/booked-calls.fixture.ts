@@ -171,9 +171,9 @@ async function writeUsage(owner: BookOwner, call: BookedCall, window: { index: n
   await owner.database.query(
     `INSERT INTO metering.usage (usage_day, request_id, account_id, key_id, model, endpoint, gateway_id, is_stream, outcome, http_status, is_estimated,
        admitted_at, completed_at, window_index, window_start, billing_day, price_version_id, quantities, hold_nano_usd, charge_nano_usd, overrun_nano_usd,
-       latency_ms, attempts, payload_hash)
+       latency_ms, attempts, payload_hash, project_id, tags)
      VALUES (metering.uuid7_day($1), $1, $2, $3, $4, $15, 'gw', false, $5, 200, $6,
-       to_timestamp($7::float8 / 1000), to_timestamp($7::float8 / 1000), $8, to_timestamp($9::float8 / 1000), $10, $11, $12, $13, $14, 0, 1, '[]', '\\x00')`,
+       to_timestamp($7::float8 / 1000), to_timestamp($7::float8 / 1000), $8, to_timestamp($9::float8 / 1000), $10, $11, $12, $13, $14, 0, 1, '[]', '\\x00', $3, '{"team": "search"}')`,
     [
       call.requestId,
       owner.accountId,
@@ -233,17 +233,31 @@ async function writeSums(
   { database, accountId, keyId }: BookOwner,
   sums: { windowIndex: number; day: string; total: bigint },
 ): Promise<void> {
+  await writeRollups(database, { table: 'hourly_rollups', columns: 'key_id, model' });
+  await writeRollups(database, { table: 'model_rollups', columns: 'model' });
+  await writeRollups(database, { table: 'attribution_rollups', columns: 'dimension, value' });
+  // Every call took 1 ms.
+  await database.query('UPDATE metering.model_rollups SET latency_00 = requests');
   await database.query(
-    `INSERT INTO metering.hourly_rollups
-     SELECT account_id, date_trunc('hour', admitted_at, 'UTC'), key_id, model, count(*),
-            sum(coalesce((quantities ->> 'input')::bigint, 0) + coalesce((quantities ->> 'input_cache_read')::bigint, 0)),
-            sum(coalesce((quantities ->> 'output')::bigint, 0) + coalesce((quantities ->> 'output_reasoning')::bigint, 0)), sum(charge_nano_usd)
-       FROM metering.usage GROUP BY 1, 2, 3, 4`,
+    `INSERT INTO metering.usage_tags SELECT usage_day, account_id, 'team', 'search', request_id FROM metering.usage`,
   );
-  await database.query('INSERT INTO metering.scope_totals VALUES ($1, $2, $3, 1), ($1, $4, $3, 1)', [
-    accountId,
-    `window:${keyId}:${sums.windowIndex}`,
-    sums.total,
-    `day:${sums.day}`,
-  ]);
+  await database.query(
+    `INSERT INTO metering.scope_totals (account_id, scope, total_nano_usd, version, last_at)
+     SELECT $1, scope, $3, 1, (SELECT max(admitted_at) FROM metering.usage) FROM unnest(ARRAY[$2, $4]) AS scope`,
+    [accountId, `window:${keyId}:${sums.windowIndex}`, sums.total, `day:${sums.day}`],
+  );
+}
+
+/** Project and tag are the same for all calls (the project is named by the key's id): two rows of attributions an hour. */
+async function writeRollups(database: TestDatabase, { table, columns }: { table: string; columns: string }): Promise<void> {
+  await database.query(
+    `INSERT INTO metering.${table} (account_id, hour, ${columns}, requests, failed, input_tokens, output_tokens, charge_nano_usd)
+     SELECT account_id, date_trunc('hour', admitted_at, 'UTC') AS hour, ${columns}, count(*),
+            count(*) FILTER (WHERE outcome IN ('upstream_error', 'upstream_cut', 'gateway_died')),
+            sum(coalesce((quantities ->> 'input')::bigint, 0) + coalesce((quantities ->> 'input_cache_read')::bigint, 0)),
+            sum(coalesce((quantities ->> 'output')::bigint, 0) + coalesce((quantities ->> 'output_reasoning')::bigint, 0)),
+            sum(charge_nano_usd)
+       FROM metering.usage ${table === 'attribution_rollups' ? `, LATERAL (VALUES ('project', key_id::text), ('tag:team', 'search')) AS a (dimension, value)` : ''}
+      GROUP BY account_id, hour, ${columns}`,
+  );
 }

@@ -1,5 +1,5 @@
-import { DIMENSIONS } from '@tensorloop/contracts/usage';
 import type { CheckResult } from './audit.types.js';
+import { ROLLUP_CHECKS } from './rollup-checks.js';
 import type { SnapshotClient } from './snapshot.js';
 import { runSqlCheck, type SqlCheck } from './sql-check.js';
 
@@ -16,14 +16,6 @@ const HALF_EVEN = `(floor(${EXACT}) + CASE
 /** A corrected call has several lines of a dimension, of which one may be negative: together they are rounded once. */
 const DIMENSION_SUMS = `SELECT usage_day, request_id, dimension, unit_price, sum(quantity) AS quantity, sum(amount_nano_usd) AS amount
   FROM metering.charges GROUP BY 1, 2, 3, 4`;
-
-function sideTokens(side: 'input' | 'output'): string {
-  return DIMENSIONS.filter((dimension) => dimension.startsWith(side))
-    .map((dimension) => `coalesce((quantities ->> '${dimension}')::bigint, 0)`)
-    .join(' + ');
-}
-
-const HOUR = `account_id, date_trunc('hour', admitted_at, 'UTC') AS hour, key_id, model`;
 
 /** Entries of what calls cost: owed by a metered account, drawn from what a prepaid one had paid in (grants are credits). */
 const SPENT = `(ledger_account = 'receivable' OR (ledger_account = 'prepaid' AND amount_nano_usd > 0))`;
@@ -128,18 +120,7 @@ const CHECKS: SqlCheck[] = [
                   WHERE ${SPENT} GROUP BY 1) e USING (account_id)
       WHERE coalesce(u.amount, 0) <> coalesce(e.amount, 0)`,
   },
-  {
-    name: 'rollups: every hour = its calls',
-    population: 'SELECT count(*) FROM metering.hourly_rollups',
-    violations: `SELECT 'account ' || account_id || ' hour ' || hour || ' key ' || key_id || ' model ' || model AS subject,
-             coalesce(u.sums, 'nothing') AS expected, coalesce(r.sums, 'nothing') AS actual
-      FROM (SELECT ${HOUR}, concat_ws(' ', count(*), 'calls', sum(${sideTokens('input')}), 'in', sum(${sideTokens('output')}), 'out', sum(charge_nano_usd), 'nano-USD') AS sums
-              FROM metering.usage GROUP BY 1, 2, 3, 4) u
-      FULL JOIN (SELECT account_id, hour, key_id, model,
-                        concat_ws(' ', requests, 'calls', input_tokens, 'in', output_tokens, 'out', charge_nano_usd, 'nano-USD') AS sums
-                   FROM metering.hourly_rollups) r USING (account_id, hour, key_id, model)
-      WHERE u.sums IS DISTINCT FROM r.sums`,
-  },
+  ...ROLLUP_CHECKS,
   {
     name: 'totals: window = its calls',
     population: `SELECT count(*) FROM metering.scope_totals WHERE scope LIKE 'window:%'`,

@@ -109,6 +109,46 @@ const PLANTED: [what: string, plant: () => unknown, ...checks: string[]][] = [
     'rollups: every hour = its calls',
   ],
   [
+    'a failed call that no rollup counts as failed',
+    sql('UPDATE metering.hourly_rollups SET failed = failed - 1 WHERE failed > 0'),
+    'rollups: every hour = its calls',
+  ],
+  [
+    'one nano-dollar in the rollup of a model',
+    sql(`UPDATE metering.model_rollups SET charge_nano_usd = charge_nano_usd + 1 WHERE model = 'llama-3.3-70b'`),
+    'rollups: every hour of a model = its calls',
+  ],
+  [
+    'one nano-dollar in the rollup of a tag',
+    sql(`UPDATE metering.attribution_rollups SET charge_nano_usd = charge_nano_usd + 1 WHERE dimension = 'tag:team'`),
+    'rollups: every hour of a project or tag = its calls',
+  ],
+  [
+    'a project without its rollup',
+    sql(`DELETE FROM metering.attribution_rollups WHERE dimension = 'project'`),
+    'rollups: every hour of a project or tag = its calls',
+  ],
+  [
+    'a call counted at another latency',
+    sql(`UPDATE metering.model_rollups SET latency_00 = latency_00 - 1, latency_40 = 1 WHERE model = 'llama-3.3-70b'`),
+    'rollups: latency histograms = their calls',
+  ],
+  [
+    'a first byte that nobody got',
+    sql(`UPDATE metering.model_rollups SET first_byte_10 = 1 WHERE model = 'llama-3.3-70b'`),
+    'rollups: first byte histograms = their calls',
+  ],
+  [
+    'a call that its tag does not find',
+    () => installation.database.query('DELETE FROM metering.usage_tags WHERE request_id = $1', [call(0).requestId]),
+    'tags: what finds a call = what the call says',
+  ],
+  [
+    'a key that was used later than its last call',
+    sql(`UPDATE metering.scope_totals SET last_at = last_at + interval '1 second' WHERE scope LIKE 'window:%'`),
+    'keys: last use = the latest call of the window',
+  ],
+  [
     'one nano-dollar in a window total',
     sql(`UPDATE metering.scope_totals SET total_nano_usd = total_nano_usd + 1 WHERE scope LIKE 'window:%'`),
     'totals: window = its calls',

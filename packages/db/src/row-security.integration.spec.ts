@@ -18,6 +18,9 @@ const METERING_TABLES = [
   'ledger_transactions',
   'ledger_entries',
   'hourly_rollups',
+  'model_rollups',
+  'attribution_rollups',
+  'usage_tags',
   'scope_totals',
   'grants',
   'refusals',
@@ -104,6 +107,15 @@ async function insertUsage(ingest: pg.Client, accountId: string, keyId: string):
     `INSERT INTO metering.hourly_rollups VALUES ($1, date_trunc('hour', now()), $2, 'gpt-4o-mini', 1, 5, 0, 5)`,
     [accountId, keyId],
   );
+  await ingest.query(
+    `INSERT INTO metering.model_rollups VALUES ($1, date_trunc('hour', now()), 'gpt-4o-mini', 1, 0, 5, 0, 5)`,
+    [accountId],
+  );
+  await ingest.query(
+    `INSERT INTO metering.attribution_rollups VALUES ($1, 'tag:t', date_trunc('hour', now()), 'v', 1, 0, 5, 0, 5)`,
+    [accountId],
+  );
+  await ingest.query(`INSERT INTO metering.usage_tags VALUES ($1, $2, 't', 'v', $3)`, [day, accountId, requestId]);
   await ingest.query(`INSERT INTO metering.scope_totals VALUES ($1, $2, 5, 1)`, [accountId, `day:${day}`]);
   await ingest.query(
     `INSERT INTO metering.grants (account_id, id, kind, amount_nano_usd, note, idempotency_key, ledger_transaction_id)
@@ -268,6 +280,6 @@ describe('partitions', () => {
     const { rows } = await (await database.connect('owner')).query(
       "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname LIKE '%20260203' ORDER BY 1",
     );
-    expect(rows).toEqual([{ relname: 'charges_20260203' }, { relname: 'usage_20260203' }]);
+    expect(rows.map((row) => row.relname)).toEqual(['charges_20260203', 'usage_20260203', 'usage_tags_20260203']);
   });
 });

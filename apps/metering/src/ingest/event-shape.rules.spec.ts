@@ -8,7 +8,7 @@ import { hashEvent, textOfAnyFields } from './event-hash.rules.js';
 import { isPlainEvent } from './event-shape.rules.js';
 
 const RUNS = 3_000;
-const FIELDS = [...Object.keys(newEvent()), 'isPrepaid', 'region', '__proto__'];
+const FIELDS = [...Object.keys(newEvent()), 'isPrepaid', 'projectId', 'projectWindowIndex', 'tags', 'region', '__proto__'];
 const ATTEMPT_FIELDS = [...Object.keys(newEvent().attempts[0] as object), 'region'];
 const LONG = 129;
 
@@ -22,6 +22,9 @@ const value = fc.oneof(
     { input: 1e9 + 1 },
     { input: -1 },
     { tokens: 1 },
+    { team: 'search' },
+    { Team: 'search' },
+    JSON.parse('{"__proto__": "x"}'),
     Array(ATTEMPTS_MAX + 1).fill({}),
   ),
   fc.uuid({ version: 7 }),
@@ -49,6 +52,16 @@ describe('the shortcut past the schema', () => {
   it('is taken by ordinary events, prepaid ones too', () => {
     expect(isPlainEvent(newEvent())).toBe(true);
     expect(isPlainEvent({ ...newEvent(), isPrepaid: true, firstByteMs: null, attempts: [] })).toBe(true);
+  });
+
+  it('is taken by events with a project and tags', () => {
+    const projectId = newEvent().requestId;
+    expect(isPlainEvent({ ...newEvent(), projectId, projectWindowIndex: 0, projectWindowStartMs: 1, tags: { a: 'b' } })).toBe(
+      true,
+    );
+    expect(isPlainEvent({ ...newEvent(), tags: { a: 'b' } })).toBe(true);
+    expect(isPlainEvent({ ...newEvent(), tags: { A: 'b' } })).toBe(false);
+    expect(isPlainEvent({ ...newEvent(), projectId: 'x' })).toBe(false);
   });
 
   it('lets nothing through that the schema refuses or reads otherwise', () => {

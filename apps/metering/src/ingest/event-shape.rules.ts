@@ -1,5 +1,6 @@
 import { ENDPOINTS } from '@tensorloop/contracts/endpoint';
 import { ATTEMPTS_MAX, OUTCOMES, type RequestCompleted } from '@tensorloop/contracts/request-completed';
+import { tagsSchema } from '@tensorloop/contracts/tags';
 import { DIMENSIONS } from '@tensorloop/contracts/usage';
 import { isUuid7 } from '@tensorloop/kernel/uuid7';
 
@@ -27,9 +28,27 @@ type Fields = Record<string, unknown>;
 export function isPlainEvent(json: unknown): json is RequestCompleted {
   if (!isObject(json) || !hasIdentity(json) || !hasTimes(json) || !hasResult(json)) return false;
   if (json.isPrepaid !== undefined && json.isPrepaid !== true) return false;
-  if (Object.keys(json).length !== EVENT_FIELDS + (json.isPrepaid === true ? 1 : 0)) return false;
+  if (Object.keys(json).length !== EVENT_FIELDS + (json.isPrepaid === true ? 1 : 0) + attributions(json)) return false;
   const { usage, attempts } = json;
   return isUsage(usage) && Array.isArray(attempts) && attempts.length <= ATTEMPTS_MAX && attempts.every(isAttempt);
+}
+
+/** How many of the fields of projects and tags an event has. Those that the schema would leave out make the sum wrong. */
+function attributions(event: Fields): number {
+  const { projectId, projectWindowIndex, projectWindowStartMs, tags } = event;
+  if (projectId === undefined && tags === undefined) return 0;
+  let fields = 0;
+  if (isId(projectId)) fields += 1;
+  if (isCount(projectWindowIndex)) fields += 1;
+  if (isCount(projectWindowStartMs)) fields += 1;
+  if (tags !== undefined && areTags(tags)) fields += 1;
+  return fields;
+}
+
+/** A name that the schema skips (`__proto__`) is a reason to ask the schema. */
+function areTags(tags: unknown): boolean {
+  const parsed = tagsSchema.safeParse(tags);
+  return parsed.success && Object.keys(parsed.data).length === Object.keys(tags as object).length;
 }
 
 function hasIdentity(event: Fields): boolean {
