@@ -1,7 +1,10 @@
 import { Global, Module } from '@nestjs/common';
+import { AuditController } from './audit.controller.js';
+import { AuditRepository } from './audit.repository.js';
+import { AuditService } from './audit.service.js';
 import { AuditTrail } from './audit.trail.js';
 
 /** Global: whatever writes, tells. */
 @Global()
-@Module({ providers: [AuditTrail], exports: [AuditTrail] })
+@Module({ controllers: [AuditController], providers: [AuditTrail, AuditService, AuditRepository], exports: [AuditTrail] })
 export class AuditModule {}

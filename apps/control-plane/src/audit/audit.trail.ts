@@ -13,7 +13,7 @@ export class AuditTrail {
    * `tx` must be a transaction of the event's account. Call it last: from here to the commit other writers of the account
    * wait, so that its chain of entries has no forks.
    */
-  async append(tx: ControlTransaction, event: AuditEvent): Promise<void> {
+  async append(tx: Pick<ControlTransaction, '$queryRaw'>, event: AuditEvent): Promise<void> {
     const { accountId, action, subject, details = {} } = event;
     const [actor, origin] = [JSON.stringify(event.actor ?? caller()), JSON.stringify(currentOrigin())];
     const occurredAt = new Date(this.clock());

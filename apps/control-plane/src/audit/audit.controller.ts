@@ -1,0 +1,94 @@
+import { pipeline } from 'node:stream/promises';
+import { Controller, Get, Inject, Query, Res } from '@nestjs/common';
+import {
+  type AuditExportQuery,
+  type AuditListQuery,
+  type AuditPage,
+  type AuditVerification,
+  type AuditVerificationQuery,
+  auditExportQuerySchema,
+  auditListQuerySchema,
+  auditPageSchema,
+  auditVerificationQuerySchema,
+  auditVerificationSchema,
+} from '@tensorloop/contracts/api/audit';
+import { Access, RawResponse, ResponseSchema } from '@tensorloop/nest-kit/access';
+import { LOGGER } from '@tensorloop/nest-kit/logging';
+import type { Logger } from '@tensorloop/observability/logger';
+import type { Response } from 'express';
+import { CurrentPrincipal, Permit, type Principal } from '../access/principal.types.js';
+import { auditProblems } from './audit.errors.js';
+import { parseCursor } from './audit.rules.js';
+import { AuditService } from './audit.service.js';
+
+const MEDIA_TYPES = { ndjson: 'application/x-ndjson; charset=utf-8', csv: 'text/csv; charset=utf-8' } as const;
+/** Exports and verifications of this process at once: each is long work for the database. */
+const LONG_READS_MAX = 4;
+const RETRY_HEADERS = { 'retry-after': '5' };
+/** A client that takes nothing for so long is gone. */
+const EXPORT_STALL_MS = 60_000;
+
+@Controller('api/audit')
+@Access('account')
+@Permit('audit:read')
+export class AuditController {
+  private longReads = 0;
+
+  constructor(
+    @Inject(AuditService) private readonly audit: AuditService,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
+
+  /** Who did what from where, newest first. */
+  @Get()
+  @ResponseSchema(auditPageSchema)
+  list(
+    @CurrentPrincipal() { accountId }: Principal,
+    @Query({ schema: auditListQuerySchema }) query: AuditListQuery,
+  ): Promise<AuditPage> {
+    const { cursor, limit, ...filter } = query;
+    const before = cursor === undefined ? null : parseCursor(cursor);
+    if (cursor !== undefined && before === null) throw auditProblems.audit_cursor_invalid();
+    return this.audit.list(accountId, filter, { before, limit });
+  }
+
+  /** All of it, oldest first, with the hashes: what is needed to verify the chain without this installation. */
+  @Get('export')
+  @RawResponse('NDJSON or CSV, streamed')
+  async export(
+    @CurrentPrincipal() { accountId }: Principal,
+    @Query({ schema: auditExportQuerySchema }) query: AuditExportQuery,
+    @Res() res: Response,
+  ): Promise<void> {
+    const { format, ...filter } = query;
+    await this.onePerSlot(async () => {
+      const pieces = await this.audit.export(accountId, filter, format);
+      res.setHeader('content-type', MEDIA_TYPES[format]);
+      res.setHeader('content-disposition', `attachment; filename="audit-log.${format}"`);
+      res.setTimeout(EXPORT_STALL_MS, () => res.destroy());
+      // A failure breaks the connection off, so that nobody takes half a log for a whole one.
+      await pipeline(pieces, res).catch((err: unknown) => this.logger.warn({ err }, 'the export of an audit log ended early'));
+    });
+  }
+
+  /** Whether the log is as it was written. */
+  @Get('verification')
+  @ResponseSchema(auditVerificationSchema)
+  verify(
+    @CurrentPrincipal() { accountId }: Principal,
+    @Query({ schema: auditVerificationQuerySchema }) { sequence, hash }: AuditVerificationQuery,
+  ): Promise<AuditVerification> {
+    const noted = sequence === undefined || hash === undefined ? null : { sequence, hash };
+    return this.onePerSlot(() => this.audit.verify(accountId, noted));
+  }
+
+  private async onePerSlot<Result>(work: () => Promise<Result>): Promise<Result> {
+    if (this.longReads >= LONG_READS_MAX) throw auditProblems.audit_busy({ headers: RETRY_HEADERS });
+    this.longReads++;
+    try {
+      return await work();
+    } finally {
+      this.longReads--;
+    }
+  }
+}
