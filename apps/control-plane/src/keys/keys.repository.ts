@@ -1,46 +1,99 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { ControlClient, type ControlTransaction } from '@tensorloop/db/control-client';
-import { uuid7 } from '@tensorloop/kernel/uuid7';
+import { AuditTrail } from '../audit/audit.trail.js';
+import { IdempotencyTrail } from '../idempotency/idempotency.trail.js';
 import { type PlanCeilings, toCeilings } from '../plans/plans.types.js';
 import type { PendingProjection } from '../projection/projection.types.js';
-import type { NewKey, StoredKey } from './keys.types.js';
+import { announceKey, type KeyRow, toStoredKey, WITH_PROJECT } from './key-row.repository.js';
+import type { KeyFilter, StoredKey } from './keys.types.js';
+import { type LockedAccount, lockAccount } from './locked-account.repository.js';
 
-/** Newest first, and no more than this at once: active keys are bounded by the plan, inactive ones by nothing. */
-const LIST_MAX = 1_000;
+/** Projects and members that a dialog for minting offers. */
+const OPTIONS_MAX = 200;
 
-/** An account while its row is locked: what is read here stays true until the transaction ends. */
-export interface LockedAccount {
-  tag: string;
+/** What a dialog for minting shows of an account, at one instant. */
+export interface MintView {
   plan: PlanCeilings;
-  countActiveKeys(nowMs: number): Promise<number>;
-  /** The key and the outbox row that announces it, in one transaction. */
-  insertKey(key: NewKey): Promise<{ key: StoredKey; pending: PendingProjection }>;
+  rpmPerAccountMax: number | null;
+  activeKeys: number;
+  minted: { count: number; oldestMs: number | null };
+  projects: { id: string; name: string }[];
+  owners: { userId: string; email: string }[];
+}
+
+export interface KeyPageRows {
+  keys: StoredKey[];
+  hasMore: boolean;
+  plan: PlanCeilings;
 }
 
 @Injectable()
 export class KeysRepository {
-  constructor(@Inject(ControlClient) private readonly control: ControlClient) {}
+  constructor(
+    @Inject(ControlClient) private readonly control: ControlClient,
+    @Inject(AuditTrail) private readonly audit: AuditTrail,
+    @Inject(IdempotencyTrail) private readonly answers: IdempotencyTrail,
+  ) {}
 
-  /** Runs `work` while no other mint of this account can: parallel mints queue on the account's row. */
+  /** Runs `work` while no other mint or change of this account can: parallel ones queue on the account's row. */
   withLockedAccount<T>(accountId: string, work: (account: LockedAccount) => Promise<T>): Promise<T> {
+    return this.control.withAccount(accountId, async (tx) => work(await lockAccount(tx, accountId, { audit: this.audit, answers: this.answers })));
+  }
+
+  /** Newest first. */
+  async listKeys(accountId: string, filter: KeyFilter): Promise<KeyPageRows> {
+    const { includesInactive, nowMs, projectId, tag, before, limit } = filter;
+    const where = {
+      accountId,
+      ...(includesInactive ? {} : { revokedAt: null, expiresAt: { gt: new Date(nowMs) } }),
+      ...(projectId === null ? {} : { projectId }),
+      ...(tag === null ? {} : { tags: { path: [tag.name], equals: tag.value } }),
+      ...(before === null ? {} : { id: { lt: before } }),
+    };
     return this.control.withAccount(accountId, async (tx) => {
-      await tx.$queryRaw`SELECT FROM control.accounts WHERE id = ${accountId}::uuid FOR NO KEY UPDATE`;
-      const account = await tx.account.findUniqueOrThrow({ where: { id: accountId }, include: { plan: true } });
-      return work({
-        tag: account.tag,
-        plan: toCeilings(account.plan),
-        countActiveKeys: (nowMs) => tx.key.count({ where: { accountId, revokedAt: null, expiresAt: { gt: new Date(nowMs) } } }),
-        insertKey: (key) => insertKey(tx, accountId, key),
-      });
+      const rows = await tx.key.findMany({ where, orderBy: { id: 'desc' }, take: limit + 1, include: WITH_PROJECT });
+      const keys = await withOwners(tx, rows.slice(0, limit));
+      return { keys, hasMore: rows.length > limit, plan: await planOf(tx, accountId) };
     });
   }
 
-  async listKeys(accountId: string, filter: { includesInactive: boolean; nowMs: number }): Promise<StoredKey[]> {
-    const active = filter.includesInactive ? {} : { revokedAt: null, expiresAt: { gt: new Date(filter.nowMs) } };
-    const rows = await this.control.withAccount(accountId, (tx) =>
-      tx.key.findMany({ where: { accountId, ...active }, orderBy: { id: 'desc' }, take: LIST_MAX }),
-    );
-    return rows.map(toStoredKey);
+  async findKey(accountId: string, keyId: string): Promise<{ key: StoredKey; plan: PlanCeilings } | null> {
+    return this.control.withAccount(accountId, async (tx) => {
+      const row = await tx.key.findUnique({ where: { accountId_id: { accountId, id: keyId } }, include: WITH_PROJECT });
+      if (row === null) return null;
+      const [key] = await withOwners(tx, [row]);
+      return { key: key as StoredKey, plan: await planOf(tx, accountId) };
+    });
+  }
+
+  getMintView(accountId: string, { nowMs, hourMs }: { nowMs: number; hourMs: number }): Promise<MintView> {
+    return this.control.withAccount(accountId, async (tx) => {
+      const { plan } = await tx.account.findUniqueOrThrow({ where: { id: accountId }, include: { plan: true } });
+      const minted = await tx.key.aggregate({
+        where: { accountId, mintedAt: { gt: new Date(nowMs - hourMs) } },
+        _count: true,
+        _min: { mintedAt: true },
+      });
+      const members = await tx.membership.findMany({
+        where: { accountId },
+        orderBy: { createdAt: 'asc' },
+        take: OPTIONS_MAX,
+        select: { user: { select: { id: true, email: true } } },
+      });
+      return {
+        plan: toCeilings(plan),
+        rpmPerAccountMax: plan.rpmPerAccountMax,
+        activeKeys: await tx.key.count({ where: { accountId, revokedAt: null, expiresAt: { gt: new Date(nowMs) } } }),
+        minted: { count: minted._count, oldestMs: minted._min.mintedAt?.getTime() ?? null },
+        projects: await tx.project.findMany({
+          where: { accountId, archivedAt: null },
+          orderBy: { name: 'asc' },
+          take: OPTIONS_MAX,
+          select: { id: true, name: true },
+        }),
+        owners: members.map(({ user }) => ({ userId: user.id, email: user.email })),
+      };
+    });
   }
 
   /**
@@ -48,54 +101,44 @@ export class KeysRepository {
    * its instant and is announced again, so that a caller who saw 503 can repeat the call until gateways know.
    */
   revokeKey(accountId: string, keyId: string, nowMs: number): Promise<PendingProjection | null> {
-    return this.control.withAccount(accountId, async (tx) => {
+    return this.control.withAccount(accountId, (tx) => this.revokeWithin(tx, { accountId, keyId, nowMs }));
+  }
+
+  /** Revokes a key that nobody has seen the text of. A repetition of the request mints another one. */
+  async undoMint(accountId: string, keyId: string, nowMs: number): Promise<void> {
+    await this.control.withAccount(accountId, async (tx) => {
+      await this.answers.withdraw(tx);
+      await this.revokeWithin(tx, { accountId, keyId, nowMs });
+    });
+  }
+
+  private async revokeWithin(
+    tx: ControlTransaction,
+    { accountId, keyId, nowMs }: { accountId: string; keyId: string; nowMs: number },
+  ): Promise<PendingProjection | null> {
       const key = await tx.key.findUnique({ where: { accountId_id: { accountId, id: keyId } } });
       if (key === null) return null;
-      await tx.key.updateMany({
+      const { count } = await tx.key.updateMany({
         where: { accountId, id: keyId, revokedAt: null },
         data: { revokedAt: new Date(nowMs), version: { increment: 1 } },
       });
-      return announce(tx, accountId, keyId);
-    });
+      const pending = await announceKey(tx, accountId, keyId);
+      const subject = { kind: 'key', id: keyId };
+      if (count > 0) await this.audit.append(tx, { accountId, action: 'key.revoked', subject, details: { name: key.name } });
+      return pending;
   }
 }
 
-async function insertKey(
-  tx: ControlTransaction,
-  accountId: string,
-  key: NewKey,
-): Promise<{ key: StoredKey; pending: PendingProjection }> {
-  const { mintedAtMs, expiresAtMs, ...fields } = key;
-  const row = await tx.key.create({
-    data: { ...fields, accountId, mintedAt: new Date(mintedAtMs), expiresAt: new Date(expiresAtMs) },
-  });
-  return { key: toStoredKey(row), pending: await announce(tx, accountId, key.id) };
+async function planOf(tx: ControlTransaction, accountId: string): Promise<PlanCeilings> {
+  const { plan } = await tx.account.findUniqueOrThrow({ where: { id: accountId }, select: { plan: true } });
+  return toCeilings(plan);
 }
 
-async function announce(tx: ControlTransaction, accountId: string, keyId: string): Promise<PendingProjection> {
-  const outboxId = uuid7();
-  await tx.keyProjectionOutbox.create({ data: { id: outboxId, accountId, keyId } });
-  return { outboxId, accountId, keyId };
-}
-
-interface KeyRow extends Omit<StoredKey, 'mintedAtMs' | 'expiresAtMs' | 'revokedAtMs'> {
-  mintedAt: Date;
-  expiresAt: Date;
-  revokedAt: Date | null;
-}
-
-function toStoredKey(row: KeyRow): StoredKey {
-  const { id, name, preview, models, budgetNanoUsd, rpm, version } = row;
-  return {
-    id,
-    name,
-    preview,
-    models,
-    budgetNanoUsd,
-    rpm,
-    version,
-    mintedAtMs: row.mintedAt.getTime(),
-    expiresAtMs: row.expiresAt.getTime(),
-    revokedAtMs: row.revokedAt?.getTime() ?? null,
-  };
+/** Only addresses of members can be read here, so whoever has left is named by the id alone. */
+async function withOwners(tx: ControlTransaction, rows: readonly KeyRow[]): Promise<StoredKey[]> {
+  const ids = [...new Set(rows.flatMap(({ ownerUserId }) => ownerUserId ?? []))];
+  const users =
+    ids.length === 0 ? [] : await tx.user.findMany({ where: { id: { in: ids } }, select: { id: true, email: true } });
+  const emails = new Map(users.map(({ id, email }) => [id, email]));
+  return rows.map((row) => toStoredKey(row, emails));
 }

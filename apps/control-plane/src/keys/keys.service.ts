@@ -1,30 +1,26 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { Key, KeyCreate, KeyCreated } from '@tensorloop/contracts/dashboard-api';
-import { newKeyText } from '@tensorloop/kernel/key-text';
-import { uuid7 } from '@tensorloop/kernel/uuid7';
+import type { KeyDetail, KeyListQuery, KeyMintOptions, KeyPage, KeyPatch } from '@tensorloop/contracts/api/keys';
+import { requireVersion } from '@tensorloop/nest-kit/if-match';
 import { CLOCK, type Clock } from '../clock.js';
-import { CONFIG, type Config } from '../config.js';
 import { ModelsService } from '../models/models.service.js';
+import { cutToPlan, type PlanCeilings } from '../plans/plans.types.js';
 import { ProjectionService } from '../projection/projection.service.js';
-import type { PendingProjection } from '../projection/projection.types.js';
-import { toKey, toKeyCreated } from './keys.dto.js';
-import { KeysRepository, type LockedAccount } from './keys.repository.js';
-import { hashKeyText, mintTerms, previewOf, refuseAnotherKey } from './keys.rules.js';
-import type { MintRefusal, StoredKey } from './keys.types.js';
+import { KeyUsageService } from '../usage/key-usage.service.js';
+import type { KeyUsage } from '../usage/key-usage.types.js';
+import { toKey, toKeyPage, toMintOptions } from './keys.dto.js';
+import { KeysRepository } from './keys.repository.js';
+import { keyChange, MINT_HOUR_MS, refuseInactive } from './keys.rules.js';
+import type { KeyRefusal, StoredKey } from './keys.types.js';
+import type { AnnouncedKey, LockedAccount } from './locked-account.repository.js';
+import { refusePlacing } from './placing.js';
 
-export type MintResult =
-  | { outcome: 'minted'; key: KeyCreated }
-  | { outcome: 'refused'; refusal: MintRefusal }
-  | { outcome: 'not_active' };
+export type PatchResult =
+  | { outcome: 'changed'; key: KeyDetail }
+  | { outcome: 'refused'; refusal: KeyRefusal }
+  | { outcome: 'not_found' | 'not_active' };
 export type RevokeResult = 'revoked' | 'not_found' | 'not_active';
 
-interface MintRequest {
-  accountId: string;
-  userId: string;
-  key: KeyCreate;
-}
-
-type Insertion = { refusal: MintRefusal } | { keyText: string; key: StoredKey; pending: PendingProjection };
+type Update = { refusal: KeyRefusal } | (AnnouncedKey & { plan: PlanCeilings });
 
 @Injectable()
 export class KeysService {
@@ -32,31 +28,46 @@ export class KeysService {
     @Inject(KeysRepository) private readonly repository: KeysRepository,
     @Inject(ModelsService) private readonly models: ModelsService,
     @Inject(ProjectionService) private readonly projection: ProjectionService,
-    @Inject(CONFIG) private readonly config: Config,
+    @Inject(KeyUsageService) private readonly usage: KeyUsageService,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
-  /**
-   * Mints within the plan's ceilings (spec TL-2, TL-3). Answers `minted` only once Redis holds the key, so that the
-   * first call with it works. Otherwise its text was shown to nobody, so the key is revoked: it would take up one of the
-   * plan's keys and could never be used.
-   */
-  async mint(request: MintRequest): Promise<MintResult> {
-    const known = await this.models.listIds();
-    const inserted = await this.repository.withLockedAccount(request.accountId, (account) =>
-      this.insert(account, request, known),
-    );
-    if ('refusal' in inserted) return { outcome: 'refused', refusal: inserted.refusal };
-    const { key, keyText, pending } = inserted;
-    if (await this.projection.deliver(pending)) return { outcome: 'minted', key: toKeyCreated(key, keyText, this.clock()) };
-    await this.repository.revokeKey(request.accountId, key.id, this.clock());
-    return { outcome: 'not_active' };
+  /** Everything that a dialog for minting shows, so that it asks once. */
+  async getMintOptions(accountId: string): Promise<KeyMintOptions> {
+    const nowMs = this.clock();
+    const [known, view] = await Promise.all([
+      this.models.listIds(),
+      this.repository.getMintView(accountId, { nowMs, hourMs: MINT_HOUR_MS }),
+    ]);
+    return toMintOptions(view, known, nowMs);
   }
 
-  async list(accountId: string, includesInactive: boolean): Promise<Key[]> {
+  /** Newest first. What keys have spent is null where nobody can say; the list itself needs the database alone. */
+  async list(accountId: string, query: KeyListQuery, before: string | null): Promise<KeyPage> {
     const nowMs = this.clock();
-    const keys = await this.repository.listKeys(accountId, { includesInactive, nowMs });
-    return keys.map((key) => toKey(key, nowMs));
+    const { keys, hasMore, plan } = await this.repository.listKeys(accountId, {
+      includesInactive: query.include === 'inactive',
+      nowMs,
+      projectId: query.project ?? null,
+      tag: query.tag ?? null,
+      before,
+      limit: query.limit,
+    });
+    return toKeyPage(await this.show(accountId, keys, plan), hasMore);
+  }
+
+  async find(accountId: string, keyId: string): Promise<KeyDetail | null> {
+    const found = await this.repository.findKey(accountId, keyId);
+    return found === null ? null : this.showOne(accountId, found.key, found.plan);
+  }
+
+  /** `changed` once every gateway goes by it at its next call: lowered limits and another project bind there and then. */
+  async change(accountId: string, keyId: string, request: KeyPatch & { seenVersion: number | null }): Promise<PatchResult> {
+    const updated = await this.repository.withLockedAccount(accountId, (account) => this.update(account, keyId, request));
+    if (updated === null) return { outcome: 'not_found' };
+    if ('refusal' in updated) return { outcome: 'refused', refusal: updated.refusal };
+    if (!(await this.projection.deliver(updated.pending))) return { outcome: 'not_active' };
+    return { outcome: 'changed', key: await this.showOne(accountId, updated.key, updated.plan) };
   }
 
   /** `revoked` once Redis holds the revocation: the key is refused on the very next call. */
@@ -66,21 +77,33 @@ export class KeysService {
     return (await this.projection.deliver(pending)) ? 'revoked' : 'not_active';
   }
 
-  private async insert(account: LockedAccount, request: MintRequest, known: ReadonlySet<string>): Promise<Insertion> {
-    const nowMs = this.clock();
-    const result = mintTerms(request.key, account.plan, { known, nowMs });
+  private async update(
+    account: LockedAccount,
+    keyId: string,
+    { seenVersion, ...request }: KeyPatch & { seenVersion: number | null },
+  ): Promise<Update | null> {
+    const key = await account.findKey(keyId);
+    if (key === null) return null;
+    requireVersion(key.version, seenVersion);
+    const inactive = refuseInactive(key, this.clock());
+    if (inactive !== null) return { refusal: inactive };
+    const result = keyChange(request, account.plan);
     if (!result.ok) return { refusal: result.refusal };
-    const refusal = refuseAnotherKey(await account.countActiveKeys(nowMs), account.plan);
+    const refusal = await refusePlacing(account, result.change);
     if (refusal !== null) return { refusal };
-    const keyText = newKeyText(account.tag);
-    const inserted = await account.insertKey({
-      ...result.terms,
-      id: uuid7(nowMs),
-      name: request.key.name,
-      preview: previewOf(keyText),
-      keyHash: hashKeyText(keyText, this.config.KEY_PEPPER),
-      createdBy: request.userId,
-    });
-    return { ...inserted, keyText };
+    return { ...(await account.updateKey(key, result.change)), plan: account.plan };
+  }
+
+  private async show(accountId: string, keys: readonly StoredKey[], plan: PlanCeilings): Promise<KeyDetail[]> {
+    const nowMs = this.clock();
+    // By the budget that gateways go by.
+    const budgeted = keys.map((key) => ({ ...key, budgetNanoUsd: cutToPlan(key, plan).budgetNanoUsd }));
+    const usages = await this.usage.forKeys(accountId, budgeted);
+    return keys.map((key) => toKey({ key, plan, nowMs, usage: usages.get(key.id) as KeyUsage }));
+  }
+
+  private async showOne(accountId: string, key: StoredKey, plan: PlanCeilings): Promise<KeyDetail> {
+    const [shown] = await this.show(accountId, [key], plan);
+    return shown as KeyDetail;
   }
 }

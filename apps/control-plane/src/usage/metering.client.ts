@@ -9,6 +9,9 @@ import {
   type RefusalsListRequest,
   refusalsListReplySchema,
   refusalsListRequestSchema,
+  type TotalsGetRequest,
+  totalsGetReplySchema,
+  totalsGetRequestSchema,
   type UsageSummaryGetRequest,
   usageSummaryGetReplySchema,
   usageSummaryGetRequestSchema,
@@ -19,6 +22,7 @@ import { defineRpc, RpcClient } from '@tensorloop/nest-kit/rpc';
 const activityList = defineRpc(RPC.meteringActivityList, activityListRequestSchema, activityListReplySchema);
 const keyUsageList = defineRpc(RPC.meteringKeyUsageList, keyUsageListRequestSchema, keyUsageListReplySchema);
 const refusalsList = defineRpc(RPC.meteringRefusalsList, refusalsListRequestSchema, refusalsListReplySchema);
+const totalsGet = defineRpc(RPC.meteringTotalsGet, totalsGetRequestSchema, totalsGetReplySchema);
 const usageSummaryGet = defineRpc(RPC.meteringUsageSummaryGet, usageSummaryGetRequestSchema, usageSummaryGetReplySchema);
 
 /** Metering's tables are metering's: usage is asked for, never read. */
@@ -36,6 +40,10 @@ export class MeteringClient {
 
   getUsageSummary(request: UsageSummaryGetRequest, traceparent: string | undefined) {
     return this.rpc.call(usageSummaryGet, request, { traceparent });
+  }
+
+  getTotals(request: TotalsGetRequest) {
+    return this.rpc.call(totalsGet, request);
   }
 
   listKeyUsage(request: KeyUsageListRequest) {

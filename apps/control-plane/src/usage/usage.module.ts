@@ -5,6 +5,7 @@ import { RedisModule } from '../redis/redis.module.js';
 import { KeyUsageRepository } from './key-usage.repository.js';
 import { KeyUsageService } from './key-usage.service.js';
 import { MeteringClient } from './metering.client.js';
+import { ScopeSpendingService } from './scope-spending.service.js';
 import { UsageController } from './usage.controller.js';
 import { UsageService } from './usage.service.js';
 
@@ -30,8 +31,9 @@ class RpcLifetime implements OnApplicationShutdown {
     UsageService,
     KeyUsageRepository,
     KeyUsageService,
+    ScopeSpendingService,
     RpcLifetime,
   ],
-  exports: [KeyUsageService],
+  exports: [KeyUsageService, ScopeSpendingService],
 })
 export class UsageModule {}

@@ -46,6 +46,8 @@ const spendingShape = {
 };
 
 export const keyDetailSchema = keySchema.extend({
+  /** Grows by one with every change: what If-Match is compared with. */
+  version: z.number().int(),
   budgetNanoUsd: nanoUsdAmountSchema,
   revokedAt: instantSchema.nullable(),
   /** What gateways go by: the key's own terms, cut to what the plan allows now. */
@@ -67,8 +69,8 @@ export const keyDetailSchema = keySchema.extend({
 });
 export type KeyDetail = z.infer<typeof keyDetailSchema>;
 
-/** The only answer that ever carries the plaintext. */
-export const keyMintedSchema = keyDetailSchema.extend({ key: z.string() });
+/** The only answer that ever carries the plaintext; repeated for its Idempotency-Key it carries null. */
+export const keyMintedSchema = keyDetailSchema.extend({ key: z.string().nullable() });
 export type KeyMinted = z.infer<typeof keyMintedSchema>;
 
 export const keyPageSchema = z.object({

@@ -26,6 +26,8 @@ export type ProjectPatch = z.infer<typeof projectPatchSchema>;
 
 export const projectSchema = z.object({
   id: uuid7Schema,
+  /** Grows by one with every change: what If-Match is compared with. */
+  version: z.number().int(),
   name: z.string(),
   status: z.enum(['active', 'archived']),
   createdAt: instantSchema,
