@@ -20,7 +20,12 @@ export const keyProjectReplySchema = z.union([z.object({ ok: z.literal(true), fo
 export type KeyProjectReply = z.infer<typeof keyProjectReplySchema>;
 
 /** `metering.totals.get.v1`: committed totals. A scope without a row is answered with total "0", version 0. */
-export const totalsGetRequestSchema = z.object({ accountId: uuid7Schema, scopes: z.array(scopeSchema).min(1).max(100) });
+export const totalsGetRequestSchema = z.object({
+  accountId: uuid7Schema,
+  scopes: z.array(scopeSchema).min(1).max(100),
+  /** With the account's other scopes that were charged lately, a bounded number: they are going to be asked for. */
+  isWithRecent: z.boolean().optional(),
+});
 export type TotalsGetRequest = z.infer<typeof totalsGetRequestSchema>;
 export const totalsGetReplySchema = z.union([
   z.object({ ok: z.literal(true), totals: z.array(scopeTotalSchema) }),

@@ -6,8 +6,14 @@ import { defineRpc, type RpcClient } from '@tensorloop/nest-kit/rpc';
 
 /** A spent balance is looked up no more often than this, per account: a credit takes effect within it. */
 export const BALANCE_LOOKUP_MS = 1_000;
-/** Accounts whose last lookup is remembered; beyond it the longest forgotten one may be asked about again at once. */
-export const BALANCE_LOOKUPS_MAX = 10_000;
+/** Accounts whose last lookups are remembered; beyond it the longest forgotten one may be asked about again at once. */
+export const LOOKUPS_MAX = 10_000;
+
+/**
+ * With the first total that Redis lacks of an account, all those that its other keys will need are fetched too, no more often than
+ * this. After Redis was lost a key's first call would else need metering, and its database, perhaps minutes later.
+ */
+export const RECENT_LOOKUP_MS = 10_000;
 
 const totalsGet = defineRpc(RPC.meteringTotalsGet, totalsGetRequestSchema, totalsGetReplySchema);
 
@@ -24,6 +30,8 @@ export class TotalsLookup {
   private readonly running = new Map<string, Promise<number | null>>();
   /** Account tag → when its balance was last asked for. Oldest first. */
   private readonly balanceAskedMs = new Map<string, number>();
+  /** Account tag → when its recent scopes were last asked for. */
+  private readonly recentAskedMs = new Map<string, number>();
 
   constructor(
     private readonly rpc: Pick<RpcClient, 'call'>,
@@ -41,13 +49,7 @@ export class TotalsLookup {
     const whole = { ...wanted, scopes: [BALANCE_SCOPE] };
     // Calls that are refused while the question is on its way wait for the same answer.
     if (this.running.has(nameOf(whole))) return ((await this.seedOnce(whole)) ?? 0) > 0;
-    const now = performance.now();
-    if (now - (this.balanceAskedMs.get(accountTag) ?? Number.NEGATIVE_INFINITY) < BALANCE_LOOKUP_MS) return false;
-    this.balanceAskedMs.delete(accountTag);
-    if (this.balanceAskedMs.size >= BALANCE_LOOKUPS_MAX) {
-      this.balanceAskedMs.delete(this.balanceAskedMs.keys().next().value as string);
-    }
-    this.balanceAskedMs.set(accountTag, now);
+    if (!isDue(this.balanceAskedMs, accountTag, BALANCE_LOOKUP_MS)) return false;
     return ((await this.seedOnce(whole)) ?? 0) > 0;
   }
 
@@ -62,14 +64,31 @@ export class TotalsLookup {
   }
 
   private async fetch({ accountTag, accountId, scopes, askedAtMs }: TotalsWanted): Promise<number | null> {
-    const reply = await this.rpc.call(totalsGet, { accountId, scopes });
-    if (!reply.ok) return null;
+    // News of a balance are counted, and others must not be counted with them.
+    const isWithRecent = !scopes.includes(BALANCE_SCOPE) && isDue(this.recentAskedMs, accountTag, RECENT_LOOKUP_MS);
+    const reply = await this.rpc.call(totalsGet, { accountId, scopes, ...(isWithRecent ? { isWithRecent } : {}) });
+    if (!reply.ok) {
+      // Nothing was fetched: the next question asks for all of it again.
+      if (isWithRecent) this.recentAskedMs.delete(accountTag);
+      return null;
+    }
     try {
       return await this.admission.seedTotals(accountTag, reply.totals, askedAtMs);
     } catch {
       return null;
     }
   }
+}
+
+/** True at most once in `intervalMs` for each account, and noted as now. */
+function isDue(askedMs: Map<string, number>, accountTag: string, intervalMs: number): boolean {
+  const now = performance.now();
+  if (now - (askedMs.get(accountTag) ?? Number.NEGATIVE_INFINITY) < intervalMs) return false;
+  // Set anew, so that the first one is the longest forgotten.
+  askedMs.delete(accountTag);
+  if (askedMs.size >= LOOKUPS_MAX) askedMs.delete(askedMs.keys().next().value as string);
+  askedMs.set(accountTag, now);
+  return true;
 }
 
 function nameOf({ accountTag, scopes }: Pick<TotalsWanted, 'accountTag' | 'scopes'>): string {

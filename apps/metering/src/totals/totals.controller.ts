@@ -22,8 +22,10 @@ export class TotalsController {
 
   @MessagePattern(totalsGet.pattern)
   get(@Payload() payload: unknown) {
-    return this.responder.answer(totalsGet, payload, async ({ accountId, scopes }) =>
-      this.config.REPLAYING === 'true' ? REPLAYING : { ok: true as const, totals: await this.totals.get(accountId, scopes) },
+    return this.responder.answer(totalsGet, payload, async ({ accountId, scopes, isWithRecent }) =>
+      this.config.REPLAYING === 'true'
+        ? REPLAYING
+        : { ok: true as const, totals: await this.totals.get(accountId, scopes, isWithRecent === true) },
     );
   }
 }

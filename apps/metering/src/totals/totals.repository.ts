@@ -34,6 +34,12 @@ const LIST_OF_ACCOUNT = `
   SELECT account_id, scope, total_nano_usd, limit_nano_usd, version FROM metering.scope_totals
   WHERE account_id = $1 AND scope = ANY ($2::text[])`;
 
+const LIST_WITH_RECENT = `
+  SELECT account_id, scope, total_nano_usd, limit_nano_usd, version FROM metering.scope_totals
+  WHERE account_id = $1 AND (scope = ANY ($2::text[]) OR last_at >= now() - interval '2 days')
+  ORDER BY (scope = ANY ($2::text[])) DESC, last_at DESC NULLS LAST
+  LIMIT $3`;
+
 @Injectable()
 export class TotalsRepository {
   constructor(@Inject(READ_POOL) private readonly pool: Pool) {}
@@ -63,6 +69,14 @@ export class TotalsRepository {
   async list(accountId: string, scopes: readonly Scope[]): Promise<ScopeTotal[]> {
     return withAccount(this.pool, accountId, async (tx) => {
       const { rows } = await tx.query<TotalRow>(LIST_OF_ACCOUNT, [accountId, scopes]);
+      return rows.map(toScopeTotal);
+    });
+  }
+
+  /** As above, and further scopes of the account that were charged in the last two days, up to `limit` in all. */
+  async listWithRecent(accountId: string, scopes: readonly Scope[], limit: number): Promise<ScopeTotal[]> {
+    return withAccount(this.pool, accountId, async (tx) => {
+      const { rows } = await tx.query<TotalRow>(LIST_WITH_RECENT, [accountId, scopes, limit]);
       return rows.map(toScopeTotal);
     });
   }

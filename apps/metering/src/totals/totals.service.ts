@@ -6,6 +6,9 @@ import { TotalsRepository } from './totals.repository.js';
 import { toScopeAdditions, withMissingScopes } from './totals.rules.js';
 import { type AccountScope, type AccountScopeTotal, scopeKey } from './totals.types.js';
 
+/** Scopes of an account that are answered with those asked for: its keys of late, and some. */
+export const RECENT_SCOPES_MAX = 500;
+
 @Injectable()
 export class TotalsService {
   constructor(private readonly totals: TotalsRepository) {}
@@ -22,8 +25,11 @@ export class TotalsService {
     return [...raised, ...(await this.totals.listMany(tx, [...missing.values()]))];
   }
 
-  /** Committed totals of one account's scopes, each answered even when it has no row. */
-  async get(accountId: string, scopes: readonly Scope[]): Promise<ScopeTotal[]> {
-    return withMissingScopes(scopes, await this.totals.list(accountId, scopes));
+  /** Committed totals of one account's scopes, each answered even when it has no row; if asked for, with others of late. */
+  async get(accountId: string, scopes: readonly Scope[], isWithRecent = false): Promise<ScopeTotal[]> {
+    if (!isWithRecent) return withMissingScopes(scopes, await this.totals.list(accountId, scopes));
+    const totals = await this.totals.listWithRecent(accountId, scopes, RECENT_SCOPES_MAX);
+    const asked = new Set(scopes);
+    return [...withMissingScopes(scopes, totals), ...totals.filter(({ scope }) => !asked.has(scope))];
   }
 }

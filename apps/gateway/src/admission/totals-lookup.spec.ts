@@ -1,0 +1,65 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import type { AdmissionClient } from '@tensorloop/admission/admission-client';
+import type { TotalsGetRequest } from '@tensorloop/contracts/rpc';
+import { dayScope, type Scope, type ScopeTotal, windowScope } from '@tensorloop/contracts/settle-ack';
+import { uuid7 } from '@tensorloop/kernel/uuid7';
+import { TotalsLookup } from './totals-lookup.js';
+
+const ACCOUNT = uuid7();
+const WINDOW = windowScope(uuid7(), 0);
+const OTHER_WINDOW = windowScope(uuid7(), 0);
+const total = (scope: Scope): ScopeTotal => ({ scope, totalNanoUsd: '7', version: 1 });
+
+let asked: TotalsGetRequest[];
+let seeded: Scope[];
+let isAway: boolean;
+let lookup: TotalsLookup;
+
+beforeEach(() => {
+  asked = [];
+  seeded = [];
+  isAway = false;
+  const call = async (_contract: unknown, request: TotalsGetRequest) => {
+    asked.push(request);
+    if (isAway) return { ok: false, code: 'rpc_timeout', message: '' };
+    const scopes = [...request.scopes, ...(request.isWithRecent ? [OTHER_WINDOW] : [])];
+    return { ok: true, totals: scopes.map((scope) => total(scope as Scope)) };
+  };
+  const seedTotals = async (_tag: string, totals: readonly ScopeTotal[]) => {
+    seeded.push(...totals.map(({ scope }) => scope));
+    return totals.length;
+  };
+  lookup = new TotalsLookup({ call: call as never }, { seedTotals } as unknown as AdmissionClient);
+});
+
+const seed = (accountTag: string, ...scopes: Scope[]) =>
+  lookup.seed({ accountTag, accountId: ACCOUNT, scopes, askedAtMs: Date.now() });
+
+describe('totals that Redis lacks', () => {
+  it('come with those that other keys of the account will need, so that none of these has to ask', async () => {
+    expect(await seed('account1', WINDOW)).toBe(true);
+    expect(asked[0]?.isWithRecent).toBe(true);
+    expect(seeded).toEqual([WINDOW, OTHER_WINDOW]);
+  });
+
+  it('come alone for a while then, and again with the others for another account', async () => {
+    await seed('account1', WINDOW);
+    await seed('account1', dayScope('2026-11-21'));
+    await seed('account2', WINDOW);
+    expect(asked.map(({ isWithRecent }) => isWithRecent)).toEqual([true, undefined, true]);
+  });
+
+  it('that metering did not tell are unknown, and asked for whole the next time', async () => {
+    isAway = true;
+    expect(await seed('account1', WINDOW)).toBe(false);
+    expect(seeded).toEqual([]);
+    isAway = false;
+    expect(await seed('account1', WINDOW)).toBe(true);
+    expect(asked.map(({ isWithRecent }) => isWithRecent)).toEqual([true, true]);
+  });
+
+  it('of a balance come alone: their news are counted', async () => {
+    await lookup.learnBalance({ accountTag: 'account1', accountId: ACCOUNT, askedAtMs: Date.now() });
+    expect(asked).toEqual([{ accountId: ACCOUNT, scopes: ['balance'] }]);
+  });
+});

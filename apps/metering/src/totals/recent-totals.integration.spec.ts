@@ -1,0 +1,62 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { totalsGetReplySchema, totalsGetRequestSchema } from '@tensorloop/contracts/rpc';
+import { dayScope, type Scope, windowScope } from '@tensorloop/contracts/settle-ack';
+import { RPC } from '@tensorloop/contracts/subjects';
+import { DAY_MS } from '@tensorloop/kernel/budget-window';
+import { uuid7 } from '@tensorloop/kernel/uuid7';
+import { defineRpc, RpcClient } from '@tensorloop/nest-kit/rpc';
+import { waitUntil } from '@tensorloop/testing/wait-until';
+import { newEvent, newTenant } from '../testing/events.js';
+import { publish, type RunningMetering, SettledEars, startMetering, startWorld, type World } from '../testing/world.js';
+
+const SETUP_TIMEOUT_MS = 60_000;
+const totalsGet = defineRpc(RPC.meteringTotalsGet, totalsGetRequestSchema, totalsGetReplySchema);
+
+let world: World;
+let metering: RunningMetering;
+let client: RpcClient;
+let ears: SettledEars;
+
+beforeAll(async () => {
+  world = await startWorld();
+  ears = new SettledEars(world, 'gateway-1');
+  client = new RpcClient({ url: world.nats.url, name: 'test' });
+  metering = await startMetering(world);
+}, SETUP_TIMEOUT_MS);
+afterAll(async () => {
+  await client?.close();
+  await metering?.app.close();
+  await world?.stop();
+});
+
+describe('totals asked for with those of late', () => {
+  it('are those of the account’s keys of the last days, each once, and of nobody else', async () => {
+    const tenant = { ...newTenant(), mintedAtMs: Date.now() - 10 * DAY_MS };
+    const [first, second, old] = [tenant, { ...tenant, keyId: uuid7() }, { ...tenant, keyId: uuid7() }];
+    const events = [
+      newEvent({ tenant: first }),
+      newEvent({ tenant: second }),
+      newEvent({ tenant: old, admittedAtMs: Date.now() - 5 * DAY_MS }),
+      newEvent(),
+    ];
+    await publish(world, ...events);
+    await waitUntil(() => events.every((event) => ears.has(event.requestId)), { what: 'every settle-ack' });
+    const unused = windowScope(uuid7(), 0);
+    const asked: Scope[] = [unused, windowScope(first.keyId, 0)];
+    const reply = await client.call(totalsGet, { accountId: tenant.accountId, scopes: asked, isWithRecent: true });
+    const totals = reply.ok ? reply.totals : [];
+    expect(totals.slice(0, 2).map(({ scope, version }) => [scope, version])).toEqual([
+      [unused, 0],
+      [windowScope(first.keyId, 0), 1],
+    ]);
+    const [firstEvent, secondEvent] = events as [(typeof events)[0], (typeof events)[0]];
+    expect(new Map(totals.slice(2).map(({ scope, totalNanoUsd }) => [scope, totalNanoUsd]))).toEqual(
+      new Map([
+        [windowScope(second.keyId, 0), secondEvent.chargeNanoUsd],
+        [dayScope(firstEvent.day), String(BigInt(firstEvent.chargeNanoUsd) + BigInt(secondEvent.chargeNanoUsd))],
+      ]),
+    );
+    const alone = await client.call(totalsGet, { accountId: tenant.accountId, scopes: asked });
+    expect(alone.ok && alone.totals.map(({ scope }) => scope)).toEqual(asked);
+  });
+});
