@@ -1,7 +1,24 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { type Role, roleSchema } from '@tensorloop/contracts/dashboard-api';
-import { ControlClient } from '@tensorloop/db/control-client';
+import { ControlClient, type ControlTransaction } from '@tensorloop/db/control-client';
+import { isUniqueViolation } from '@tensorloop/db/database-errors';
+import { announceActiveKeys, listUndeliveredKeys } from '@tensorloop/db/key-announcements';
+import { AuditTrail } from '../audit/audit.trail.js';
 import { type PlanCeilings, toCeilings } from '../plans/plans.types.js';
+import type { PendingProjection } from '../projection/projection.types.js';
+import { type AccountOfUser, FIRST_PLAN_ID, type StoredAccount } from './accounts.types.js';
+
+const STORED = {
+  id: true,
+  tag: true,
+  name: true,
+  planId: true,
+  kind: true,
+  createdAt: true,
+  deleteAfter: true,
+  disabledAt: true,
+  version: true,
+} as const;
 
 export interface Member {
   userId: string;
@@ -12,9 +29,29 @@ export interface Member {
   plan: PlanCeilings;
 }
 
+export interface NewAccount {
+  accountId: string;
+  tag: string;
+  name: string;
+  userId: string;
+}
+
+/** An account while its row is locked: nothing is minted and no plan changed meanwhile. */
+export interface LockedAccount {
+  account: StoredAccount;
+  rename(name: string): Promise<StoredAccount>;
+  /** Sets or takes back the instant of deletion. Every active key is announced: none works while it is set. */
+  setDeletion(deleteAfter: Date | null): Promise<{ account: StoredAccount; pending: PendingProjection[] }>;
+  /** Changes of its keys that Redis may not hold yet. */
+  listUndelivered(): Promise<PendingProjection[]>;
+}
+
 @Injectable()
 export class AccountsRepository {
-  constructor(@Inject(ControlClient) private readonly control: ControlClient) {}
+  constructor(
+    @Inject(ControlClient) private readonly control: ControlClient,
+    @Inject(AuditTrail) private readonly audit: AuditTrail,
+  ) {}
 
   async getMember(accountId: string, userId: string): Promise<Member> {
     const membership = await this.control.withAccount(accountId, (tx) =>
@@ -26,5 +63,80 @@ export class AccountsRepository {
     const { user, account } = membership;
     const role = roleSchema.parse(membership.role);
     return { userId, email: user.email, accountId, accountName: account.name, role, plan: toCeilings(account.plan) };
+  }
+
+  getAccount(accountId: string): Promise<StoredAccount> {
+    return this.control.withAccount(accountId, (tx) =>
+      tx.account.findUniqueOrThrow({ where: { id: accountId }, select: STORED }),
+    );
+  }
+
+  /** Accounts of a user in the order of their ids. */
+  async listAccounts(userId: string, page: { after: string | undefined; limit: number }): Promise<AccountOfUser[]> {
+    const after = page.after === undefined ? {} : { accountId: { gt: page.after } };
+    const rows = await this.control.withUser(userId, (tx) =>
+      tx.membership.findMany({
+        where: { userId, ...after },
+        orderBy: { accountId: 'asc' },
+        take: page.limit,
+        include: { account: { select: STORED } },
+      }),
+    );
+    return rows.map(({ account, role }) => ({ ...account, role: roleSchema.parse(role) }));
+  }
+
+  /**
+   * Account, membership of its owner and audit entry, all or none. `decide` sees how many accounts the user has while no
+   * other can be created for the user; what it returns other than null is the refusal. False when the tag is taken.
+   */
+  async createAccount<Refusal>(
+    { accountId, tag, name, userId }: NewAccount,
+    decide: (counts: { owned: number; total: number }) => Refusal | null,
+  ): Promise<Refusal | StoredAccount | false> {
+    try {
+      return await this.control.within({ accountId, userId }, async (tx) => {
+        await tx.$queryRaw`SELECT FROM control.users WHERE id = ${userId}::uuid FOR NO KEY UPDATE`;
+        const roles = await tx.membership.findMany({ where: { userId }, select: { role: true } });
+        const refusal = decide({ owned: roles.filter(({ role }) => role === 'owner').length, total: roles.length });
+        if (refusal !== null) return refusal;
+        const data = { id: accountId, tag, name, planId: FIRST_PLAN_ID };
+        const account = await tx.account.create({ data, select: STORED });
+        await tx.membership.create({ data: { accountId, userId, role: 'owner' satisfies Role } });
+        await this.append(tx, accountId, 'account.created', { name });
+        return account;
+      });
+    } catch (err) {
+      if (isUniqueViolation(err)) return false;
+      throw err;
+    }
+  }
+
+  withLockedAccount<T>(accountId: string, nowMs: number, work: (locked: LockedAccount) => Promise<T>): Promise<T> {
+    return this.control.withAccount(accountId, async (tx) => {
+      await tx.$queryRaw`SELECT FROM control.accounts WHERE id = ${accountId}::uuid FOR NO KEY UPDATE`;
+      const account = await tx.account.findUniqueOrThrow({ where: { id: accountId }, select: STORED });
+      const update = (data: { name?: string; deleteAfter?: Date | null }) =>
+        tx.account.update({ where: { id: accountId }, data: { ...data, version: { increment: 1 } }, select: STORED });
+      return work({
+        account,
+        rename: async (name) => {
+          const renamed = await update({ name });
+          await this.append(tx, accountId, 'account.renamed', { from: account.name, to: name });
+          return renamed;
+        },
+        setDeletion: async (deleteAfter) => {
+          const changed = await update({ deleteAfter });
+          const pending = await announceActiveKeys(tx, accountId, new Date(nowMs));
+          const action = deleteAfter === null ? 'account.restored' : 'account.deletion_requested';
+          await this.append(tx, accountId, action, deleteAfter === null ? {} : { deleteAfter: deleteAfter.toISOString() });
+          return { account: changed, pending };
+        },
+        listUndelivered: () => listUndeliveredKeys(tx, accountId),
+      });
+    });
+  }
+
+  private append(tx: ControlTransaction, accountId: string, action: string, details: Record<string, unknown>): Promise<void> {
+    return this.audit.append(tx, { accountId, action, subject: { kind: 'account', id: accountId }, details });
   }
 }

@@ -7,6 +7,7 @@ import {
   planListSchema,
 } from '@tensorloop/contracts/api/plans';
 import { Access, ResponseSchema } from '@tensorloop/nest-kit/access';
+import { Problems, Summary } from '@tensorloop/nest-kit/operation';
 import { CurrentPrincipal, Permit, type Principal } from '../access/principal.types.js';
 import { planProblems } from './plans.errors.js';
 import { PlansService } from './plans.service.js';
@@ -20,6 +21,7 @@ export class PlansController {
 
   @Get('plans')
   @Permit('account:read')
+  @Summary('List the plans, with ceilings, fees and which one the account has')
   @ResponseSchema(planListSchema)
   async list(@CurrentPrincipal() { accountId }: Principal) {
     return { data: await this.plans.listOffers(accountId) };
@@ -28,6 +30,8 @@ export class PlansController {
   @Post('account/plan/preview')
   @HttpCode(HttpStatus.OK)
   @Permit('plan:write')
+  @Summary('What a change of plan would cut')
+  @Problems(planProblems.plan_unknown, planProblems.plan_by_agreement, planProblems.account_not_active)
   @ResponseSchema(planChangeSchema)
   async preview(
     @CurrentPrincipal() { accountId }: Principal,
@@ -40,6 +44,13 @@ export class PlansController {
 
   @Put('account/plan')
   @Permit('plan:write')
+  @Summary('Change the plan; it is in force on every gateway once this answers')
+  @Problems(
+    planProblems.plan_unknown,
+    planProblems.plan_by_agreement,
+    planProblems.account_not_active,
+    planProblems.plan_not_in_force_yet,
+  )
   @ResponseSchema(planChangeSchema)
   async change(
     @CurrentPrincipal() { accountId }: Principal,

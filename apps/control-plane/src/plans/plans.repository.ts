@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { PlanChange } from '@tensorloop/contracts/api/plans';
 import { ControlClient, type ControlTransaction } from '@tensorloop/db/control-client';
-import { uuid7 } from '@tensorloop/kernel/uuid7';
+import { announceActiveKeys, listUndeliveredKeys } from '@tensorloop/db/key-announcements';
 import { AuditTrail } from '../audit/audit.trail.js';
 import type { PendingProjection } from '../projection/projection.types.js';
 import type { PlannedKey, PlanTerms } from './plans.rules.js';
@@ -52,14 +52,16 @@ export class PlansRepository {
       return work({
         ...account,
         setPlan: async (change) => {
-          const pending = await setPlan(tx, accountId, { planId: change.to.id, nowMs });
+          const data = { planId: change.to.id, version: { increment: 1 } };
+          await tx.account.update({ where: { id: accountId }, data, select: { id: true } });
+          const pending = await announceActiveKeys(tx, accountId, new Date(nowMs));
           const { from, to, keysActive, keysSurplus } = change;
           const details = { from: from.id, to: to.id, keysActive, keysSurplus, keysCut: change.keys.length };
           const subject = { kind: 'account', id: accountId };
           await this.audit.append(tx, { accountId, action: 'account.plan_changed', subject, details });
           return pending;
         },
-        listUndelivered: () => listUndelivered(tx, accountId),
+        listUndelivered: () => listUndeliveredKeys(tx, accountId),
       });
     });
   }
@@ -80,25 +82,4 @@ async function open(tx: ControlTransaction, accountId: string, nowMs: number): P
         select: { id: true, name: true, preview: true, models: true, budgetNanoUsd: true, rpm: true },
       }),
   };
-}
-
-/** Every active key gets a new version with the plan, in one transaction: Redis never holds a mix for longer than that. */
-async function setPlan(
-  tx: ControlTransaction,
-  accountId: string,
-  { planId, nowMs }: { planId: string; nowMs: number },
-): Promise<PendingProjection[]> {
-  await tx.account.update({ where: { id: accountId }, data: { planId, version: { increment: 1 } }, select: { id: true } });
-  const active = { accountId, revokedAt: null, expiresAt: { gt: new Date(nowMs) } };
-  const keys = await tx.key.findMany({ where: active, take: KEYS_MAX, select: { id: true } });
-  const keyIds = keys.map(({ id }) => id);
-  await tx.key.updateMany({ where: { accountId, id: { in: keyIds } }, data: { version: { increment: 1 } } });
-  const rows = keyIds.map((keyId) => ({ id: uuid7(), accountId, keyId }));
-  await tx.keyProjectionOutbox.createMany({ data: rows });
-  return rows.map(({ id, keyId }) => ({ outboxId: id, accountId, keyId }));
-}
-
-async function listUndelivered(tx: ControlTransaction, accountId: string): Promise<PendingProjection[]> {
-  const rows = await tx.keyProjectionOutbox.findMany({ where: { accountId }, orderBy: { id: 'asc' }, take: KEYS_MAX });
-  return rows.map(({ id, keyId }) => ({ outboxId: id, accountId, keyId }));
 }

@@ -1,0 +1,126 @@
+import { createHmac } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { ACCOUNTS_OWNED_MAX, type Account, type AccountMembership } from '@tensorloop/contracts/api/accounts';
+import type { Page } from '@tensorloop/contracts/api/pages';
+import type { Problem } from '@tensorloop/contracts/dashboard-api';
+import { parseKeyText } from '@tensorloop/kernel/key-text';
+import {
+  PEPPER,
+  START_TIMEOUT_MS,
+  startControlPlane,
+  type TestBrowser,
+  type TestControlPlane,
+} from '../control-plane.fixture.js';
+import { addMember, auditedActions } from '../members/members.fixture.js';
+
+const DAY_MS = 86_400_000;
+
+let plane: TestControlPlane;
+beforeAll(async () => {
+  plane = await startControlPlane();
+}, START_TIMEOUT_MS);
+afterAll(() => plane.close());
+
+function create(browser: TestBrowser, name = 'Second') {
+  return browser.send<Account & Omit<Problem, 'status'>>('POST', '/api/accounts', { body: { name } });
+}
+
+function list(browser: TestBrowser, query = '') {
+  return browser.send<Page<AccountMembership>>('GET', `/api/accounts${query}`);
+}
+
+async function isRevokedInRedis(keyText: string): Promise<boolean> {
+  const hash = createHmac('sha256', PEPPER).update(keyText).digest('hex');
+  return (await plane.redis.hget(`tl:{${parseKeyText(keyText)?.accountTag}}:key:${hash}`, 'revoked')) === '1';
+}
+
+describe('accounts of a person (TL-1)', () => {
+  it('are listed with role and which one the session acts for, page by page', async () => {
+    const { browser, me } = await plane.signUp();
+    const { status, body } = await create(browser);
+    expect([status, body.name, body.planId, body.status, body.version]).toEqual([201, 'Second', 'free', 'active', 1]);
+    const { data } = (await list(browser)).body;
+    expect(data.map(({ id, role, isCurrent }) => [id, role, isCurrent])).toEqual([
+      [me.account.id, 'owner', true],
+      [body.id, 'owner', false],
+    ]);
+    const first = (await list(browser, '?limit=1')).body;
+    expect([first.data.length, first.hasMore]).toEqual([1, true]);
+    const second = (await list(browser, `?limit=1&cursor=${first.nextCursor}`)).body;
+    expect([second.data[0]?.id, second.hasMore, second.nextCursor]).toEqual([body.id, false, null]);
+    expect(await auditedActions(plane, body.id)).toEqual(['account.created']);
+  });
+
+  it('are bounded, however many are asked for at once', async () => {
+    const { browser } = await plane.signUp();
+    const answers = await Promise.all(Array.from({ length: ACCOUNTS_OWNED_MAX + 3 }, () => create(browser)));
+    expect(answers.filter(({ status }) => status === 201)).toHaveLength(ACCOUNTS_OWNED_MAX - 1);
+    expect(new Set(answers.filter(({ status }) => status !== 201).map(({ body }) => body.code))).toEqual(
+      new Set(['accounts_owned_limit_reached']),
+    );
+  }, 30_000);
+
+  it('are not those of others', async () => {
+    const [one, other] = [await plane.signUp(), await plane.signUp()];
+    expect((await list(one.browser)).text).not.toContain(other.me.account.id);
+  });
+});
+
+describe('the name of an account', () => {
+  it('is changed by those who may, against the version that they saw, and told in the audit log', async () => {
+    const { browser, me } = await plane.signUp();
+    const seen = await browser.send<Account>('GET', '/api/account');
+    const headers = { 'if-match': seen.headers.get('etag') as string };
+    const renamed = await browser.send<Account>('PATCH', '/api/account', { body: { name: 'Works' }, headers });
+    expect([renamed.status, renamed.body.name, renamed.body.version]).toEqual([200, 'Works', 2]);
+    const late = await browser.send('PATCH', '/api/account', { body: { name: 'Late' }, headers });
+    expect(late.status).toBe(412);
+    expect((await auditedActions(plane, me.account.id)).filter((action) => action === 'account.renamed')).toHaveLength(1);
+    const viewer = await addMember(plane, me.account.id, 'viewer');
+    expect((await viewer.browser.send('PATCH', '/api/account', { body: { name: 'Mine' } })).status).toBe(403);
+    expect((await viewer.browser.send<Account>('GET', '/api/account')).body.name).toBe('Works');
+  });
+});
+
+describe('deleting an account', () => {
+  it('stops its keys at once, keeps everything for the grace, and taking it back makes them work again', async () => {
+    const { browser, me } = await plane.signUp();
+    const { key } = (await browser.mint()).body;
+    const asked = await browser.send<Account>('DELETE', '/api/account');
+    expect([asked.status, asked.body.status]).toEqual([200, 'deleting']);
+    const graceMs = Date.parse(asked.body.deleteAfter as string) - Date.now();
+    expect(Math.round(graceMs / DAY_MS)).toBe(14);
+    expect(await isRevokedInRedis(key)).toBe(true);
+    expect((await browser.mint()).status).toBe(409);
+    const restored = await browser.send<Account>('POST', '/api/account/restore');
+    expect([restored.status, restored.body.status, restored.body.deleteAfter]).toEqual([200, 'active', null]);
+    expect(await isRevokedInRedis(key)).toBe(false);
+    expect((await browser.mint()).status).toBe(201);
+    const actions = await auditedActions(plane, me.account.id);
+    expect(actions).toEqual(expect.arrayContaining(['account.deletion_requested', 'account.restored']));
+  });
+
+  it('asked for twice is asked for once: the grace does not begin again', async () => {
+    const { browser } = await plane.signUp();
+    const first = await browser.send<Account>('DELETE', '/api/account');
+    const second = await browser.send<Account>('DELETE', '/api/account');
+    expect(second.body).toEqual(first.body);
+  });
+
+  it('is for owners alone', async () => {
+    const { me } = await plane.signUp();
+    const admin = await addMember(plane, me.account.id, 'admin');
+    expect((await admin.browser.send('DELETE', '/api/account')).body.code).toBe('role_insufficient');
+  });
+
+  it('is saved while Redis is away, and answered with 503 until the keys have stopped', async () => {
+    const { browser } = await plane.signUp();
+    const { key } = (await browser.mint()).body;
+    await plane.redisServer.server.kill();
+    const refused = await browser.send('DELETE', '/api/account');
+    expect([refused.status, refused.body.code]).toEqual([503, 'deletion_not_in_force_yet']);
+    await plane.redisServer.server.restart();
+    expect((await browser.send('DELETE', '/api/account')).status).toBe(200);
+    expect(await isRevokedInRedis(key)).toBe(true);
+  }, 30_000);
+});
