@@ -29,15 +29,23 @@ export function newAccountTag(): string {
 
 /** A fresh key text for the account. The only copy: store its HMAC, show it once. */
 export function newKeyText(accountTag: string): string {
-  const secret = encodeBase62(globalThis.crypto.getRandomValues(new Uint8Array(32)), SECRET_LENGTH);
-  const body = accountTag + secret;
-  return KEY_PREFIX + body + checksum(body);
+  return KEY_PREFIX + newCredentialBody(accountTag);
 }
 
 /** The account tag of a well-formed key, or null when prefix, length, alphabet or checksum is wrong. */
 export function parseKeyText(text: string): { accountTag: string } | null {
-  if (!WHOLE_KEY.test(text)) return null;
-  const body = text.slice(KEY_PREFIX.length, KEY_PREFIX.length + BODY_LENGTH);
-  if (checksum(body) !== text.slice(KEY_PREFIX.length + BODY_LENGTH)) return null;
-  return { accountTag: body.slice(0, ACCOUNT_TAG_LENGTH) };
+  return WHOLE_KEY.test(text) ? parseCredentialBody(text.slice(KEY_PREFIX.length)) : null;
+}
+
+/** What follows the prefix of every credential of an account: its tag, a fresh secret and the checksum of both. */
+export function newCredentialBody(accountTag: string): string {
+  const secret = encodeBase62(globalThis.crypto.getRandomValues(new Uint8Array(32)), SECRET_LENGTH);
+  const body = accountTag + secret;
+  return body + checksum(body);
+}
+
+/** The account tag in front of a credential's body of the right length and alphabet, or null when the checksum is wrong. */
+export function parseCredentialBody(text: string): { accountTag: string } | null {
+  const body = text.slice(0, BODY_LENGTH);
+  return checksum(body) === text.slice(BODY_LENGTH) ? { accountTag: body.slice(0, ACCOUNT_TAG_LENGTH) } : null;
 }

@@ -1,0 +1,19 @@
+import { TOKENS_PER_ACCOUNT_MAX } from '@tensorloop/contracts/api/tokens';
+import { defineProblems } from '@tensorloop/nest-kit/problem';
+
+export const tokenProblems = defineProblems({
+  token_not_found: { kind: 'not_found', text: 'There is no such management token.' },
+  token_role_above_own: { kind: 'limit_reached', text: 'A management token can do no more than whoever creates it.' },
+  token_limit_reached: {
+    kind: 'conflict',
+    text: `An account has at most ${TOKENS_PER_ACCOUNT_MAX} management tokens that work. Revoke one before creating another.`,
+  },
+  token_above_role: {
+    kind: 'forbidden',
+    text: 'This management token can do more than your role; an owner or admin can revoke it.',
+  },
+  account_not_active: {
+    kind: 'conflict',
+    text: 'The account is disabled or about to be deleted; no tokens are created in it.',
+  },
+});

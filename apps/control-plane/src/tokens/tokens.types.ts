@@ -1,0 +1,32 @@
+import type { Role } from '@tensorloop/contracts/dashboard-api';
+
+export interface StoredToken {
+  id: string;
+  accountId: string;
+  name: string;
+  preview: string;
+  role: Role;
+  createdBy: string;
+  createdAt: Date;
+  expiresAt: Date;
+  lastUsedAt: Date | null;
+  revokedAt: Date | null;
+}
+
+/** The member who made a token, as the member is now. Null = no member any more. */
+export interface TokenCreator {
+  email: string;
+  role: Role;
+  isDisabled: boolean;
+}
+
+export interface NewToken {
+  id: string;
+  tokenHash: string;
+  name: string;
+  preview: string;
+  role: Role;
+  createdBy: string;
+  createdAt: Date;
+  expiresAt: Date;
+}
