@@ -19,6 +19,7 @@ import { IdempotencyInterceptor } from './idempotency/idempotency.interceptor.js
 import { IdempotencyModule } from './idempotency/idempotency.module.js';
 import { KeysModule } from './keys/keys.module.js';
 import { ModelsModule } from './models/models.module.js';
+import { OperatorsModule } from './operators/operators.module.js';
 import { PlansModule } from './plans/plans.module.js';
 import { ProjectionModule } from './projection/projection.module.js';
 import { SurfacesModule } from './surfaces/surfaces.module.js';
@@ -52,6 +53,7 @@ export class AppModule {
         PlansModule,
         UsageModule,
         ProjectionModule,
+        OperatorsModule,
         SurfacesModule,
       ],
       providers: [

@@ -14,6 +14,7 @@ import {
 } from '@tensorloop/contracts/api/audit';
 import { Access, RawResponse, ResponseSchema } from '@tensorloop/nest-kit/access';
 import { LOGGER } from '@tensorloop/nest-kit/logging';
+import { Problems, Summary } from '@tensorloop/nest-kit/operation';
 import type { Logger } from '@tensorloop/observability/logger';
 import type { Response } from 'express';
 import { CurrentPrincipal, Permit, type Principal } from '../access/principal.types.js';
@@ -41,6 +42,8 @@ export class AuditController {
 
   /** Who did what from where, newest first. */
   @Get()
+  @Summary('List who did what from where, newest first')
+  @Problems(auditProblems.audit_cursor_invalid)
   @ResponseSchema(auditPageSchema)
   list(
     @CurrentPrincipal() { accountId }: Principal,
@@ -54,7 +57,9 @@ export class AuditController {
 
   /** All of it, oldest first, with the hashes: what is needed to verify the chain without this installation. */
   @Get('export')
-  @RawResponse('NDJSON or CSV, streamed')
+  @Summary('Export the audit log, oldest first, with what is needed to verify it elsewhere')
+  @Problems(auditProblems.audit_busy)
+  @RawResponse('NDJSON or CSV, streamed', MEDIA_TYPES.ndjson)
   async export(
     @CurrentPrincipal() { accountId }: Principal,
     @Query({ schema: auditExportQuerySchema }) query: AuditExportQuery,
@@ -73,6 +78,8 @@ export class AuditController {
 
   /** Whether the log is as it was written. */
   @Get('verification')
+  @Summary('Verify that the audit log is as it was written')
+  @Problems(auditProblems.audit_busy)
   @ResponseSchema(auditVerificationSchema)
   verify(
     @CurrentPrincipal() { accountId }: Principal,

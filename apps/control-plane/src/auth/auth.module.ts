@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import { AccountsModule } from '../accounts/accounts.module.js';
 import { CONFIG, type Config } from '../config.js';
+import { OperatorAccessModule } from '../operators/operator-access.module.js';
 import { AuthController } from './auth.controller.js';
 import { AuthRepository } from './auth.repository.js';
 import { AuthService } from './auth.service.js';
@@ -11,7 +12,7 @@ import { SessionCookie } from './session-cookie.js';
 import { SignInThrottle } from './sign-in-throttle.js';
 
 @Module({
-  imports: [AccountsModule],
+  imports: [AccountsModule, OperatorAccessModule],
   controllers: [AuthController],
   providers: [
     AuthService,

@@ -4,9 +4,12 @@ import type { Request } from 'express';
 import { isPermitted, type Permission } from '../access/permission.types.js';
 import { PERMISSION_METADATA, setPrincipal } from '../access/principal.types.js';
 import { rememberPrincipal } from '../access/request-context.types.js';
+import { OperatorAccessService } from '../operators/operator-access.service.js';
 import { authProblems } from './auth.errors.js';
 import { AuthService } from './auth.service.js';
 import { SessionCookie } from './session-cookie.js';
+
+const READING_METHODS = new Set(['GET', 'HEAD']);
 
 /** Denies by default. `session` and `account` take a live session of a member; a route's `@Permit` narrows them. */
 @Injectable()
@@ -14,16 +17,22 @@ export class SessionGuard extends AccessGuard {
   constructor(
     @Inject(AuthService) private readonly auth: AuthService,
     @Inject(SessionCookie) private readonly cookie: SessionCookie,
+    @Inject(OperatorAccessService) private readonly operators: OperatorAccessService,
   ) {
     super();
   }
 
   protected async authenticate(level: Exclude<AccessLevel, 'public'>, context: ExecutionContext): Promise<boolean> {
     // Inference keys open nothing here (spec TL-6).
-    if (level !== 'session' && level !== 'account') return false;
+    if (level !== 'session' && level !== 'account' && level !== 'operator') return false;
     const request = context.switchToHttp().getRequest<Request>();
     const token = this.cookie.read(request);
     const principal = token === null ? null : await this.auth.authenticate(token);
+    if (level === 'operator') {
+      const isChange = !READING_METHODS.has(request.method);
+      const refusal = await this.operators.findRefusal(principal, isChange);
+      if (refusal !== null) throw refusal;
+    }
     if (principal === null) throw authProblems.session_missing();
     const permission = readDeclared<Permission>(PERMISSION_METADATA, context.getHandler(), context.getClass());
     if (permission !== undefined && !isPermitted(principal.role, permission)) throw authProblems.role_insufficient();

@@ -1,0 +1,16 @@
+import { Module } from '@nestjs/common';
+import { ProjectionModule } from '../projection/projection.module.js';
+import { AccountUsageClient } from './account-usage.client.js';
+import { GatewaysClient } from './gateways.client.js';
+import { InstallationController } from './installation.controller.js';
+import { InstallationService } from './installation.service.js';
+import { OperatorsController } from './operators.controller.js';
+import { OperatorsRepository } from './operators.repository.js';
+import { OperatorsService } from './operators.service.js';
+
+@Module({
+  imports: [ProjectionModule],
+  controllers: [OperatorsController, InstallationController],
+  providers: [OperatorsService, InstallationService, OperatorsRepository, AccountUsageClient, GatewaysClient],
+})
+export class OperatorsModule {}
