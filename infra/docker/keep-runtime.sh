@@ -7,7 +7,9 @@ folder=$1
 for app in apps/*; do
   [ "$app" = "$folder" ] || rm -rf "$app"
 done
-rm -rf .git .turbo bench docs e2e "$folder/src"
+rm -rf .git .turbo bench e2e "$folder/src"
+# The pages about problems are served; the rest of the documentation is read elsewhere.
+find docs -mindepth 1 -maxdepth 1 ! -name errors -exec rm -rf {} +
 [ "$folder" = scripts ] || rm -rf scripts
 # A package that no install linked is used by nobody here.
 for package in packages/*; do

@@ -19,9 +19,11 @@ import { IdempotencyInterceptor } from './idempotency/idempotency.interceptor.js
 import { IdempotencyModule } from './idempotency/idempotency.module.js';
 import { KeysModule } from './keys/keys.module.js';
 import { ModelsModule } from './models/models.module.js';
+import { OpenApiModule } from './openapi/openapi.module.js';
 import { OperatorsModule } from './operators/operators.module.js';
 import { PlansModule } from './plans/plans.module.js';
 import { ProjectionModule } from './projection/projection.module.js';
+import { ProjectsModule } from './projects/projects.module.js';
 import { SurfacesModule } from './surfaces/surfaces.module.js';
 import { TRACING } from './tracing.types.js';
 import { UsageModule } from './usage/usage.module.js';
@@ -49,11 +51,13 @@ export class AppModule {
         AuthModule,
         AccountsModule,
         KeysModule,
+        ProjectsModule,
         ModelsModule,
         PlansModule,
         UsageModule,
         ProjectionModule,
         OperatorsModule,
+        OpenApiModule,
         SurfacesModule,
       ],
       providers: [

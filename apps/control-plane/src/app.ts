@@ -9,7 +9,6 @@ import { rpcServerOptions } from '@tensorloop/nest-kit/rpc';
 import type { Logger } from '@tensorloop/observability/logger';
 import type { Metrics } from '@tensorloop/observability/metrics';
 import type { Tracing } from '@tensorloop/observability/tracing';
-import type { NextFunction, Request, Response } from 'express';
 import { keepRequestContext } from './access/request-context.js';
 import { AppModule } from './app.module.js';
 import { apiGate } from './auth/api-gate.js';
@@ -17,6 +16,7 @@ import type { Clock } from './clock.js';
 import type { Config } from './config.js';
 import { inferenceSignpost } from './surfaces/inference-signpost.js';
 import { observeRequests } from './surfaces/request-observer.js';
+import { setSecurityHeaders } from './surfaces/security-headers.js';
 
 /** The largest body is a key with 200 model ids. */
 const BODY_BYTES_MAX = 64 * 1024;
@@ -42,7 +42,7 @@ export async function buildApp(context: AppContext): Promise<NestExpressApplicat
   app.disable('x-powered-by');
   // Weak tags, on refusals too; ours are made where the answer is (EntityTagInterceptor).
   app.disable('etag');
-  app.use(assignRequestId, keepRequestContext, observeRequests(context), setSecurityHeaders);
+  app.use(assignRequestId, keepRequestContext, observeRequests(context), setSecurityHeaders(config.PUBLIC_URL));
   app.use('/v1', inferenceSignpost(config.GATEWAY_URL));
   app.use('/api', apiGate({ publicUrl: config.PUBLIC_URL, gatewayUrl: config.GATEWAY_URL }));
   app.useBodyParser('json', { limit: BODY_BYTES_MAX });
@@ -68,13 +68,6 @@ export async function startApp(app: NestExpressApplication, { config, logger }: 
     (err: unknown) => logger.error({ err }, 'gateways cannot be answered'),
   );
   return url;
-}
-
-function setSecurityHeaders(_req: Request, res: Response, next: NextFunction): void {
-  res.setHeader('x-content-type-options', 'nosniff');
-  res.setHeader('referrer-policy', 'no-referrer');
-  res.setHeader('content-security-policy', "default-src 'none'; frame-ancestors 'none'");
-  next();
 }
 
 function boundRequests(server: Server): void {

@@ -1,0 +1,63 @@
+import { problemSchema } from '@tensorloop/contracts/dashboard-api';
+import { describeRoutes } from '@tensorloop/nest-kit/openapi/document';
+import type { OpenApiDocument } from '@tensorloop/nest-kit/openapi/openapi.types';
+import type { DeclaredRoute } from '@tensorloop/nest-kit/routes';
+import { schemaNames } from './openapi.names.js';
+import { traitsOf } from './openapi.traits.js';
+
+const API = '/api/';
+const VERSION = '1.0.0';
+const SESSION_COOKIE = 'tl_session';
+
+const DESCRIPTION = `Everything an account does outside the inference call. The inference API itself is on another host, under \`/v1\`.
+
+**Who calls.** A browser signs in and carries a session cookie; a script sends \`Authorization: Bearer tlm_…\`, a management token. Inference keys (\`tl_…\`) open nothing here.
+
+**Refusals** are problem details (RFC 9457). Switch on \`code\`, which is stable; \`type\` is the address of a page about it; \`errors\` points at fields; \`requestId\` is what to quote when asking for help.
+
+**Lists** are pages: \`{ data, hasMore, nextCursor }\`. Give \`nextCursor\` back as \`cursor\`. A page has at most 100 items unless the route says otherwise.
+
+**Reads** carry a strong \`ETag\`; \`If-None-Match\` saves the body. **Changes** of what shows a \`version\` take \`If-Match\` with such a tag, so that nobody overwrites what they have not seen; without it the last change wins.
+
+**Repeating.** Routes that make something take \`Idempotency-Key\`. After 429 and 503 wait for \`Retry-After\`.
+
+**Values.** Instants are ISO 8601 in UTC. Money is decimal USD as text, and exact in \`…NanoUsd\` (1e-9 USD). Fields may be added to answers at any time: ignore those you do not know. Unknown fields in requests are refused.`;
+
+const HEADERS = {
+  'X-Request-Id': { description: 'What to quote when asking for help.', schema: { type: 'string', format: 'uuid' } },
+  ETag: {
+    description: 'Strong. `"<version>.<hash>"` where the answer shows a version, else `"<hash>"`.',
+    schema: { type: 'string' },
+  },
+  'Retry-After': { description: 'Seconds to wait before the request is repeated.', schema: { type: 'integer', minimum: 0 } },
+  'Idempotency-Replayed': {
+    description:
+      '`true` when this answer repeats that of an earlier request with the same Idempotency-Key. It shows no secret.',
+    schema: { type: 'string', const: 'true' },
+  },
+  Location: { description: 'Where to go on.', schema: { type: 'string' } },
+};
+
+/** The document of the routes under /api. `baseUrl` is where the API is reached. */
+export function describeApi(routes: readonly DeclaredRoute[], baseUrl: string): OpenApiDocument {
+  const cookie = baseUrl.startsWith('https://') ? `__Host-${SESSION_COOKIE}` : SESSION_COOKIE;
+  const described = routes.filter(({ path }) => path.startsWith(API));
+  return describeRoutes(described, {
+    info: { title: 'TensorLoop API', version: VERSION, description: DESCRIPTION },
+    serverUrl: baseUrl,
+    names: schemaNames(),
+    securitySchemes: {
+      session: { type: 'apiKey', in: 'cookie', name: cookie, description: 'The session of a person who has signed in.' },
+      managementToken: {
+        type: 'http',
+        scheme: 'bearer',
+        bearerFormat: 'tlm_…',
+        description: 'For scripts, with a role of its own.',
+      },
+    },
+    headers: HEADERS,
+    commonHeaders: ['X-Request-Id'],
+    problemSchema,
+    traitsOf,
+  });
+}

@@ -1,0 +1,69 @@
+import { IDEMPOTENT_METADATA } from '@tensorloop/nest-kit/idempotent';
+import { IF_MATCH_METADATA } from '@tensorloop/nest-kit/if-match';
+import type { RouteTraits } from '@tensorloop/nest-kit/openapi/openapi.types';
+import { definedProblems, type ProblemFactory } from '@tensorloop/nest-kit/problem';
+import type { DeclaredRoute } from '@tensorloop/nest-kit/routes';
+import { PERMISSION_METADATA } from '../access/principal.types.js';
+
+const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+/** What a caller may have to present, by the route's `@Access`; any one of them will do. */
+const SECURITY: Record<string, readonly string[]> = {
+  public: [],
+  session: ['session'],
+  account: ['session', 'managementToken'],
+  operator: ['session'],
+};
+
+/** Problems that no route declares by itself, by what about a route makes them possible. Codes are unique in a process. */
+const CODES = {
+  always: ['wrong_surface', 'unavailable'],
+  input: ['invalid_request'],
+  change: ['invalid_request', 'cross_site_request', 'json_expected', 'unsupported_media_type', 'body_too_large'],
+  authenticated: ['session_missing'],
+  permitted: ['role_insufficient'],
+  idempotent: ['idempotency_key_invalid', 'idempotency_key_reused', 'idempotency_in_flight'],
+  ifMatch: ['precondition_failed', 'invalid_request'],
+} as const;
+
+const IDEMPOTENCY_HEADER = {
+  name: 'Idempotency-Key',
+  description:
+    'Any text that is new for a new request, best a random UUID. Requests with the same one have their effect once: repeat a request whose answer was lost, for 24 hours.',
+  schema: { type: 'string', minLength: 1, maxLength: 255 },
+};
+
+export function traitsOf(route: DeclaredRoute): RouteTraits {
+  const isIdempotent = route.read<boolean>(IDEMPOTENT_METADATA) === true;
+  return {
+    tag: tagOf(route.path),
+    security: SECURITY[route.access ?? ''] ?? [],
+    problems: codesOf(route, isIdempotent).map(problemOf),
+    headers: isIdempotent ? [IDEMPOTENCY_HEADER] : [],
+    responseHeaders: isIdempotent ? ['Idempotency-Replayed'] : [],
+  };
+}
+
+/** "keys" of "/api/keys/:id" */
+function tagOf(path: string): string {
+  return (path.split('/')[2] ?? 'api').replace(/\..*$/, '');
+}
+
+function codesOf(route: DeclaredRoute, isIdempotent: boolean): string[] {
+  const takesInput = [route.body, route.query, route.params].some((input) => input !== 'none');
+  return [
+    ...CODES.always,
+    ...(takesInput ? CODES.input : []),
+    ...(SAFE_METHODS.has(route.method) ? [] : CODES.change),
+    ...(route.access === 'public' ? [] : CODES.authenticated),
+    ...(route.read(PERMISSION_METADATA) === undefined && route.access !== 'operator' ? [] : CODES.permitted),
+    ...(isIdempotent ? CODES.idempotent : []),
+    ...(route.read(IF_MATCH_METADATA) === true ? CODES.ifMatch : []),
+  ];
+}
+
+function problemOf(code: string): ProblemFactory {
+  const problem = definedProblems().find((defined) => defined.code === code);
+  if (problem === undefined) throw new Error(`no table of problems has ${code}`);
+  return problem;
+}

@@ -1,0 +1,152 @@
+import { IF_MATCH_METADATA } from '../if-match.js';
+import { PROBLEMS_METADATA, SUMMARY_METADATA } from '../operation.js';
+import { type ProblemFactory, problemStatus, problemTitle } from '../problem.js';
+import type { DeclaredRoute } from '../routes.js';
+import type { HeaderParameter, OpenApiOptions, RouteTraits } from './openapi.types.js';
+import type { JsonSchema, SchemaComponents } from './schema-components.js';
+
+const NO_CONTENT = 204;
+const REDIRECT_MIN = 300;
+const JSON_TYPE = 'application/json';
+const PROBLEM_TYPE = 'application/problem+json';
+const IF_NONE_MATCH_TEXT = 'The answer that the caller has, by its ETag. 304 when it would be the same.';
+
+/** One operation of the document from what its route declares. */
+export class OperationBuilder {
+  constructor(
+    private readonly options: OpenApiOptions,
+    private readonly components: SchemaComponents,
+  ) {}
+
+  build(route: DeclaredRoute): JsonSchema {
+    const traits = this.options.traitsOf(route);
+    const body = this.requestBody(route);
+    return {
+      operationId: operationId(route),
+      tags: [traits.tag],
+      summary: route.read<string>(SUMMARY_METADATA) ?? '',
+      security: traits.security.map((name) => ({ [name]: [] })),
+      parameters: this.parameters(route, traits),
+      ...(body === null ? {} : { requestBody: body }),
+      responses: this.responses(route, traits),
+    };
+  }
+
+  private parameters(route: DeclaredRoute, traits: RouteTraits): JsonSchema[] {
+    const headers = [...traits.headers, ...ownHeaders(route)];
+    return [
+      ...this.fields(route.schemas.params).map((field) => ({ ...field, in: 'path', required: true })),
+      ...this.fields(route.schemas.query).map((field) => ({ ...field, in: 'query' })),
+      ...headers.map((header) => ({ ...header, in: 'header', required: false })),
+    ];
+  }
+
+  private fields(inputs: DeclaredRoute['schemas']['query']): JsonSchema[] {
+    return inputs.flatMap(({ name, schema }) => {
+      const converted =
+        name === undefined ? this.components.convertInline(schema, 'input') : this.components.convert(schema, 'input');
+      if (name !== undefined) return [{ name, required: true, schema: converted }];
+      const required = (converted.required ?? []) as string[];
+      return Object.entries((converted.properties ?? {}) as Record<string, JsonSchema>).map(
+        ([field, { description, ...rest }]) => ({
+          name: field,
+          required: required.includes(field),
+          ...(description === undefined ? {} : { description }),
+          schema: rest,
+        }),
+      );
+    });
+  }
+
+  private requestBody(route: DeclaredRoute): JsonSchema | null {
+    const [body] = route.schemas.body;
+    if (body === undefined) return null;
+    const schema = this.components.convert(body.schema, 'input');
+    return { required: !body.schema.safeParse(undefined).success, content: { [JSON_TYPE]: { schema } } };
+  }
+
+  private responses(route: DeclaredRoute, traits: RouteTraits): JsonSchema {
+    const responses: [status: number, response: JsonSchema][] = [[route.status, this.success(route, traits)]];
+    if (isTagged(route)) responses.push([304, { description: 'Nothing has changed.', headers: this.headerRefs(['ETag']) }]);
+    const problems = [...(route.read<ProblemFactory[]>(PROBLEMS_METADATA) ?? []), ...traits.problems];
+    for (const status of new Set(problems.map(({ definition }) => problemStatus(definition.kind)))) {
+      responses.push([status, this.refusal(problems.filter(({ definition }) => problemStatus(definition.kind) === status))]);
+    }
+    return Object.fromEntries(responses.sort(([a], [b]) => a - b).map(([status, response]) => [String(status), response]));
+  }
+
+  private success(route: DeclaredRoute, traits: RouteTraits): JsonSchema {
+    const { response, status } = route;
+    const schema = response !== undefined && 'schema' in response ? this.components.convert(response.schema, 'output') : null;
+    const isVersioned =
+      schema !== null &&
+      response !== undefined &&
+      'schema' in response &&
+      hasVersion(this.components.convertInline(response.schema, 'output'));
+    const headers = [
+      ...traits.responseHeaders,
+      ...(isTagged(route) || isVersioned ? ['ETag'] : []),
+      ...(status >= REDIRECT_MIN ? ['Location'] : []),
+    ];
+    const mediaType =
+      schema !== null ? JSON_TYPE : response !== undefined && 'raw' in response ? response.mediaType : undefined;
+    const content =
+      mediaType === undefined || status === NO_CONTENT
+        ? {}
+        : { content: { [mediaType]: { schema: schema ?? { type: 'string' } } } };
+    return { description: describeSuccess(status), headers: this.headerRefs(headers), ...content };
+  }
+
+  private refusal(problems: ProblemFactory[]): JsonSchema {
+    const codes = [...new Map(problems.map((problem) => [problem.code, problem])).values()];
+    const kind = (codes[0] as ProblemFactory).definition.kind;
+    const isRetryable = codes.some(({ definition }) => ['rate_limited', 'unavailable'].includes(definition.kind));
+    const schema = {
+      allOf: [this.components.convert(this.options.problemSchema, 'output')],
+      properties: { code: { enum: codes.map(({ code }) => code) } },
+    };
+    return {
+      description: `${problemTitle(kind)}. ${codes.map(({ code, definition }) => `\`${code}\`: ${definition.text}`).join(' ')}`,
+      headers: this.headerRefs(isRetryable ? ['Retry-After'] : []),
+      content: { [PROBLEM_TYPE]: { schema } },
+    };
+  }
+
+  private headerRefs(names: readonly string[]): JsonSchema {
+    const all = [...this.options.commonHeaders, ...names];
+    return Object.fromEntries(all.map((name) => [name, { $ref: `#/components/headers/${name}` }]));
+  }
+}
+
+/** "keysCreate" of KeysController.create: the noun first, so that a client's methods stand together. */
+export function operationId({ handler }: DeclaredRoute): string {
+  const [controller = '', name = ''] = handler.split('.');
+  const noun = controller.replace(/Controller$/, '');
+  return `${noun.charAt(0).toLowerCase()}${noun.slice(1)}${name.charAt(0).toUpperCase()}${name.slice(1)}`;
+}
+
+function isTagged({ method, response }: DeclaredRoute): boolean {
+  return method === 'GET' && response !== undefined && 'schema' in response;
+}
+
+function hasVersion(schema: JsonSchema): boolean {
+  return Object.hasOwn((schema.properties ?? {}) as object, 'version');
+}
+
+function ownHeaders(route: DeclaredRoute): HeaderParameter[] {
+  const text = { type: 'string' };
+  const headers: HeaderParameter[] = [];
+  if (isTagged(route)) headers.push({ name: 'If-None-Match', description: IF_NONE_MATCH_TEXT, schema: text });
+  if (route.read<boolean>(IF_MATCH_METADATA)) {
+    const description =
+      'The ETag of an answer that showed what is changed. 412 when it has been changed since; without it the change is made all the same.';
+    headers.push({ name: 'If-Match', description, schema: text });
+  }
+  return headers;
+}
+
+function describeSuccess(status: number): string {
+  if (status === NO_CONTENT) return 'Done.';
+  if (status >= REDIRECT_MIN) return 'Go on there.';
+  return status === 201 ? 'Made.' : 'The answer.';
+}
