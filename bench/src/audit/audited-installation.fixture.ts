@@ -82,6 +82,7 @@ export class AuditedInstallation {
     const installation = new AuditedInstallation(servers, database, calls);
     await bookCalls(installation, calls);
     writeFileSync(installation.oracleFile, calls.map((call) => oracleLine(call)).join(''));
+    await installation.writeAuditLog();
     await installation.fillRedis();
     await installation.listen();
     return installation;
@@ -120,6 +121,15 @@ export class AuditedInstallation {
   }
 
   private subscriptions: { unsubscribe(): void }[] = [];
+
+  private async writeAuditLog(): Promise<void> {
+    await this.database.query(
+      `WITH of AS MATERIALIZED (SELECT set_config('app.account_id', $1::text, false))
+       SELECT control.append_audit($1::uuid, now(), '{"kind": "system", "label": "spec"}', 'key.minted', '{"kind": "key", "id": "k"}',
+         jsonb_build_object('n', n), '{}') FROM of, generate_series(1, 3) AS n`,
+      [this.accountId],
+    );
+  }
 
   private async fillRedis(): Promise<void> {
     const totals = await this.database.query<{ scope: string; total: string; version: string }>(

@@ -289,6 +289,22 @@ const PLANTED: [what: string, plant: () => unknown, ...checks: string[]][] = [
     },
     'usage = activity',
   ],
+  [
+    'a word in an audit log',
+    sql("UPDATE control.audit_entries SET action = 'key.revoked' WHERE sequence = 2"),
+    'audit log: every chain is as it was written',
+  ],
+  [
+    'an entry gone from an audit log',
+    sql('DELETE FROM control.audit_entries WHERE sequence = 2'),
+    'audit log: every chain is as it was written',
+  ],
+  [
+    'the end of an audit log gone',
+    sql('DELETE FROM control.audit_entries WHERE sequence > 1'),
+    'audit log: every chain is as it was written',
+  ],
+  ['an audit log gone as a whole', sql('DELETE FROM control.audit_entries'), 'audit log: every chain is as it was written'],
 ];
 
 function falsifyRedis(field: string): Promise<unknown> {

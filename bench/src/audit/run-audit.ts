@@ -4,6 +4,7 @@ import pg from 'pg';
 import { addActivity, dashboardPages, rpcPages } from './activity-checks.js';
 import type { AuditReport, CheckResult, SourceName } from './audit.types.js';
 import { AuditUnavailable } from './audit.types.js';
+import { checkAuditLogs } from './audit-log-checks.js';
 import type { AuditOptions } from './audit-options.js';
 import { CheckRecorder } from './check-result.js';
 import { compareSources } from './compare-sources.rules.js';
@@ -74,6 +75,7 @@ async function auditBooks(
   }
   options.onProgress('comparing the books with each other');
   checks.push(...(await checkLedger(database)));
+  checks.push(await checkAuditLogs(database));
   const session = options.session ? await DashboardSession.signIn(options.session) : null;
   const sessionAccount = session ? await session.accountId() : null;
   for (const { id } of await readAccounts(database)) {
