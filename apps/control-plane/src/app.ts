@@ -40,6 +40,8 @@ export async function buildApp(context: AppContext): Promise<NestExpressApplicat
     logger: new NestLogger(logger),
   });
   app.disable('x-powered-by');
+  // Whoever is named may say for whom it speaks; from anybody else the header is a client's fancy, and limits count by it.
+  if (config.TRUSTED_PROXIES.length > 0) app.set('trust proxy', config.TRUSTED_PROXIES);
   // Weak tags, on refusals too; ours are made where the answer is (EntityTagInterceptor).
   app.disable('etag');
   app.use(assignRequestId, keepRequestContext, observeRequests(context), setSecurityHeaders(config.PUBLIC_URL));

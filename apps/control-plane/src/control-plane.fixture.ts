@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { Writable } from 'node:stream';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { KeyCreated, Me, Problem } from '@tensorloop/contracts/dashboard-api';
@@ -22,20 +22,36 @@ export interface Answer<Body> {
   text: string;
 }
 
-/** A browser without a page: keeps the session cookie. */
+const OCTET_VALUES = 256;
+
+/** A browser without a page: keeps cookies, and comes from a network of its own, so that limits count each by itself. */
 export class TestBrowser {
-  cookie: string | null = null;
+  /** As the proxy in front tells it: the service trusts loopback here. */
+  address = `10.${randomInt(OCTET_VALUES)}.${randomInt(OCTET_VALUES)}.7`;
+  private readonly cookies = new Map<string, string>();
   constructor(readonly url: string) {}
+
+  /** The Cookie header, or null. Set it to that of another browser to be a copy of it. */
+  get cookie(): string | null {
+    return this.cookies.size === 0 ? null : [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; ');
+  }
+
+  set cookie(header: string | null) {
+    this.cookies.clear();
+    for (const pair of header?.split('; ') ?? []) this.keep(pair);
+  }
 
   async send<Body = Problem>(
     method: string,
     path: string,
-    options: { body?: unknown; headers?: Record<string, string> } = {},
+    options: { body?: unknown; headers?: Record<string, string>; redirect?: 'manual' } = {},
   ): Promise<Answer<Body>> {
     const response = await fetch(this.url + path, {
       method,
+      redirect: options.redirect ?? 'follow',
       headers: {
         ...(options.body === undefined ? {} : { 'content-type': 'application/json' }),
+        'x-forwarded-for': this.address,
         ...(this.cookie === null ? {} : { cookie: this.cookie }),
         ...options.headers,
       },
@@ -43,11 +59,17 @@ export class TestBrowser {
         ? {}
         : { body: typeof options.body === 'string' ? options.body : JSON.stringify(options.body) }),
     });
-    const [cookie] = response.headers.getSetCookie();
-    if (cookie !== undefined) this.cookie = cookie.split(';')[0] ?? null;
+    for (const line of response.headers.getSetCookie()) this.keep(line.split(';')[0] as string);
     const text = await response.text();
     const isJson = /[/+]json\b/.test(response.headers.get('content-type') ?? '');
     return { status: response.status, headers: response.headers, text, body: (isJson ? JSON.parse(text) : undefined) as Body };
+  }
+
+  /** One that was cleared is set to nothing. */
+  private keep(pair: string): void {
+    const [name = '', value = ''] = pair.split('=');
+    if (value === '') this.cookies.delete(name);
+    else this.cookies.set(name, value);
   }
 
   mint(key: Record<string, unknown> = {}): Promise<Answer<KeyCreated & Omit<Problem, 'status'>>> {
@@ -93,6 +115,7 @@ export async function startControlPlane(settings: Record<string, string> = {}): 
     REDIS_URL: redisServer.url,
     KEY_PEPPER: PEPPER,
     GATEWAY_URL,
+    TRUSTED_PROXIES: 'loopback',
     ...settings,
   });
   const logLines: string[] = [];

@@ -1,77 +1,90 @@
-import { Body, Controller, HttpCode, HttpStatus, Inject, Post, Req, Res } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, HttpStatus, Inject, Post, Req, Res } from '@nestjs/common';
+import {
+  type AuthMethods,
+  authMethodsSchema,
+  PASSWORD_LENGTH_AIMED,
+  PASSWORD_LENGTH_MAX,
+  PASSWORD_LENGTH_MIN,
+  type SignUpAnswer,
+  signUpAnswerSchema,
+} from '@tensorloop/contracts/api/auth';
 import { type Credentials, credentialsSchema, type Me, meSchema } from '@tensorloop/contracts/dashboard-api';
 import { Access, RawResponse, ResponseSchema } from '@tensorloop/nest-kit/access';
+import { Problems, Summary } from '@tensorloop/nest-kit/operation';
 import type { Request, Response } from 'express';
-import { AccountsService } from '../accounts/accounts.service.js';
+import { CONFIG, type Config } from '../config.js';
+import { MAIL_FEATURES } from '../mail/mail.service.js';
 import { authProblems } from './auth.errors.js';
-import { AuthService, type SignedIn, type SignInRequest } from './auth.service.js';
-import { PasswordHasherBusyError } from './password-hasher.js';
-import { SessionCookie } from './session-cookie.js';
-import { SignInThrottledError } from './sign-in-throttle.js';
-
-const MS_PER_SECOND = 1_000;
-const BUSY_HEADERS = { 'retry-after': '1' };
+import { AuthService } from './auth.service.js';
+import { BrowserSession } from './browser-session.js';
 
 @Controller('api/auth')
 @Access('public')
 export class AuthController {
   constructor(
     @Inject(AuthService) private readonly auth: AuthService,
-    @Inject(AccountsService) private readonly accounts: AccountsService,
-    @Inject(SessionCookie) private readonly cookie: SessionCookie,
+    @Inject(BrowserSession) private readonly session: BrowserSession,
+    @Inject(CONFIG) private readonly config: Config,
   ) {}
 
+  @Get('methods')
+  @Summary('List the ways to sign in that there are')
+  @ResponseSchema(authMethodsSchema)
+  methods(): AuthMethods {
+    const hasMail = this.config.SMTP_URL !== undefined;
+    return {
+      password: { lengthMin: PASSWORD_LENGTH_MIN, lengthAimed: PASSWORD_LENGTH_AIMED, lengthMax: PASSWORD_LENGTH_MAX },
+      google: { isAvailable: this.config.GOOGLE_CLIENT_ID !== undefined },
+      code: { isAvailable: hasMail },
+      mail: { isAvailable: hasMail, disables: hasMail ? [] : [...MAIL_FEATURES] },
+    };
+  }
+
+  /** 202 and a mail where mail is configured, whoever has the address; else 201 and a session. */
   @Post('sign-up')
-  @ResponseSchema(meSchema)
+  @Summary('Sign up')
+  @Problems(
+    authProblems.email_unavailable,
+    authProblems.password_too_common,
+    authProblems.password_guessable,
+    authProblems.password_length,
+    authProblems.mail_unavailable,
+    authProblems.sign_in_busy,
+  )
+  @ResponseSchema(signUpAnswerSchema)
   async signUp(
     @Body({ schema: credentialsSchema }) body: Credentials,
     @Req() req: Request,
     @Res({ passthrough: true }) res: Response,
-  ): Promise<Me> {
-    const signedIn = await this.auth.signUp(this.toRequest(body, req)).catch(refuseWhenBusy);
-    if (signedIn === null) throw authProblems.email_unavailable();
-    return this.answer(res, signedIn);
+  ): Promise<SignUpAnswer> {
+    const result = await this.auth.signUp({ ...body, previousToken: this.session.read(req) });
+    if (result.outcome === 'taken') throw authProblems.email_unavailable();
+    if (result.outcome === 'signed_in') return this.session.answer(res, result.signedIn);
+    res.status(HttpStatus.ACCEPTED);
+    return { status: 'mail_sent' };
   }
 
   @Post('sign-in')
   @HttpCode(HttpStatus.OK)
+  @Summary('Sign in with a password')
+  @Problems(authProblems.credentials_wrong, authProblems.sign_in_busy)
   @ResponseSchema(meSchema)
   async signIn(
     @Body({ schema: credentialsSchema }) body: Credentials,
     @Req() req: Request,
     @Res({ passthrough: true }) res: Response,
   ): Promise<Me> {
-    const signedIn = await this.auth.signIn(this.toRequest(body, req)).catch(refuseWhenThrottled).catch(refuseWhenBusy);
+    const signedIn = await this.auth.signIn({ ...body, previousToken: this.session.read(req) });
     if (signedIn === null) throw authProblems.credentials_wrong();
-    return this.answer(res, signedIn);
+    return this.session.answer(res, signedIn);
   }
 
   /** Succeeds without a session too: afterwards there is none. */
   @Post('sign-out')
   @HttpCode(HttpStatus.NO_CONTENT)
+  @Summary('Sign out')
   @RawResponse('no content')
   async signOut(@Req() req: Request, @Res({ passthrough: true }) res: Response): Promise<void> {
-    await this.auth.signOut(this.cookie.read(req));
-    this.cookie.clear(res);
+    await this.session.end(req, res);
   }
-
-  private toRequest(body: Credentials, req: Request): SignInRequest {
-    return { ...body, userAgent: req.headers['user-agent'] ?? '', previousToken: this.cookie.read(req) };
-  }
-
-  private answer(res: Response, { token, userId, accountId }: SignedIn): Promise<Me> {
-    this.cookie.write(res, token);
-    return this.accounts.getMe(accountId, userId);
-  }
-}
-
-function refuseWhenThrottled(err: unknown): never {
-  if (!(err instanceof SignInThrottledError)) throw err;
-  const seconds = Math.ceil(err.retryAfterMs / MS_PER_SECOND);
-  throw authProblems.sign_in_throttled({ headers: { 'retry-after': String(seconds) } });
-}
-
-function refuseWhenBusy(err: unknown): never {
-  if (err instanceof PasswordHasherBusyError) throw authProblems.sign_in_busy({ headers: BUSY_HEADERS });
-  throw err;
 }

@@ -1,108 +1,80 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Credentials } from '@tensorloop/contracts/dashboard-api';
-import { newAccountTag } from '@tensorloop/kernel/key-text';
-import { uuid7 } from '@tensorloop/kernel/uuid7';
-import type { Principal } from '../access/principal.types.js';
-import { CLOCK, type Clock } from '../clock.js';
-import { AuthRepository, type NewSession, type UserRow } from './auth.repository.js';
-import { PasswordHasher } from './password-hasher.js';
-import { isSessionLive, newSessionTimes, newSessionToken, sessionTokenHash, touchedIdleExpiry } from './session.rules.js';
-import { SignInThrottle } from './sign-in-throttle.js';
+import { SessionsService } from '../sessions/sessions.service.js';
+import type { SignedIn } from '../sessions/sessions.types.js';
+import { ThrottleService } from '../throttle/throttle.service.js';
+import { UsersService } from '../users/users.service.js';
+import type { User } from '../users/users.types.js';
+import { answerAfter } from './answer-time.js';
+import { AuthMailService } from './auth-mail.service.js';
+import { PasswordChecks } from './password-checks.js';
 
-/** The plan of a fresh account. */
-const SIGN_UP_PLAN_ID = 'free';
-/** Two accounts draw the same tag of 62^8 once in a blue moon; then another is drawn. */
-const TAG_ATTEMPTS_MAX = 3;
-const SESSIONS_PER_USER_MAX = 50;
-const USER_AGENT_LENGTH_MAX = 256;
-
-export interface SignedIn {
-  /** For the cookie; nothing else ever sees it. */
-  token: string;
-  userId: string;
-  accountId: string;
-}
+/** Longer than a sign-up takes in peace: the password's hash, a transaction, and a mail into the queue. */
+export const SIGN_UP_MS_MIN = 200;
 
 export interface SignInRequest extends Credentials {
-  userAgent: string;
   /** Token of the session the browser had until now; it ends with this sign-in. */
   previousToken: string | null;
 }
 
+export type SignUpResult = { outcome: 'signed_in'; signedIn: SignedIn } | { outcome: 'mail_sent' } | { outcome: 'taken' };
+
 @Injectable()
 export class AuthService {
   constructor(
-    @Inject(AuthRepository) private readonly repository: AuthRepository,
-    @Inject(PasswordHasher) private readonly passwords: PasswordHasher,
-    @Inject(SignInThrottle) private readonly throttle: SignInThrottle,
-    @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(UsersService) private readonly users: UsersService,
+    @Inject(SessionsService) private readonly sessions: SessionsService,
+    @Inject(PasswordChecks) private readonly passwords: PasswordChecks,
+    @Inject(ThrottleService) private readonly throttle: ThrottleService,
+    @Inject(AuthMailService) private readonly mails: AuthMailService,
   ) {}
 
-  /** Null when the address cannot be used. Takes the time of a hash either way. */
-  async signUp(request: SignInRequest): Promise<SignedIn | null> {
-    const { email } = request;
-    const passwordHash = await this.passwords.create(request.password);
-    for (let attempt = 0; attempt < TAG_ATTEMPTS_MAX; attempt++) {
-      if ((await this.repository.findUserByEmail(email)) !== null) return null;
-      const { token, session } = this.newSession(request.userAgent);
-      const [userId, accountId] = [uuid7(this.clock()), uuid7(this.clock())];
-      const name = email.slice(0, email.indexOf('@'));
-      const account = { accountId, tag: newAccountTag(), name, planId: SIGN_UP_PLAN_ID, userId, email, passwordHash, session };
-      if (await this.repository.createAccount(account)) {
-        await this.endSession(request.previousToken);
-        return { token, userId, accountId };
-      }
+  /**
+   * Where mail is configured the result is the same whoever has the address, and the mail says what happened; nobody is
+   * signed in before the address is proven. Without mail nothing can be proven: the new user is signed in at once, and a
+   * taken address has to be said.
+   */
+  async signUp({ email, password, previousToken }: SignInRequest): Promise<SignUpResult> {
+    this.passwords.require(password, email);
+    if (this.mails.isConfigured) {
+      await this.throttle.takeMail(email);
+      return answerAfter(SIGN_UP_MS_MIN, async () => {
+        await this.createUser(email, password);
+        await this.mails.send('sign_up', { email });
+        return { outcome: 'mail_sent' };
+      });
     }
-    return null;
+    const user = await this.createUser(email, password);
+    if (user === null) return { outcome: 'taken' };
+    const signedIn = await this.sessions.begin(user, { method: 'password', previousToken });
+    return signedIn === null ? { outcome: 'taken' } : { outcome: 'signed_in', signedIn };
   }
 
-  /** Null for an unknown address and for a wrong password, after the same work. Throws SignInThrottledError after too many. */
-  async signIn(request: SignInRequest): Promise<SignedIn | null> {
-    const user = await this.throttle.attempt(request.email, () => this.checkPassword(request));
-    if (user === null) return null;
-    const accountId = await this.repository.findFirstAccountId(user.id);
-    if (accountId === null) return null;
-    const { token, session } = this.newSession(request.userAgent);
-    await this.endSession(request.previousToken);
-    await this.repository.pruneSessions(user.id, new Date(this.clock()), SESSIONS_PER_USER_MAX - 1);
-    await this.repository.createSession(accountId, user.id, session);
-    return { token, userId: user.id, accountId };
+  /**
+   * Null for an unknown address, a wrong password, a disabled user and an address that is not confirmed though it could be,
+   * after the same work. Throws sign_in_throttled after too many.
+   */
+  async signIn({ email, password, previousToken }: SignInRequest): Promise<SignedIn | null> {
+    const user = await this.throttle.attempt(email, () => this.check(email, password));
+    return user === null ? null : this.sessions.begin(user, { method: 'password', previousToken });
   }
 
-  async signOut(token: string | null): Promise<void> {
-    await this.endSession(token);
+  private async createUser(email: string, password: string): Promise<User | null> {
+    // Hashed for a taken address too: the time of it must not be missing there.
+    const passwordHash = await this.passwords.hash(password);
+    return this.users.create({ email, passwordHash, isVerified: false });
   }
 
-  /** Who holds the token, or null when the session is over or its user has left the account. */
-  async authenticate(token: string): Promise<Principal | null> {
-    const tokenHash = sessionTokenHash(token);
-    const session = await this.repository.findSession(tokenHash);
-    const nowMs = this.clock();
-    if (session === null || !isSessionLive(session, nowMs)) return null;
-    const member = await this.repository.findMember(session.accountId, session.userId);
-    if (member === null) return null;
-    const idleExpiresAt = touchedIdleExpiry(session, nowMs);
-    if (idleExpiresAt !== null) await this.repository.touchSession(tokenHash, new Date(nowMs), idleExpiresAt);
-    const { userId, accountId, id: credentialId } = session;
-    return { kind: 'session', userId, accountId, credentialId, label: member.email, ...member };
-  }
-
-  private async checkPassword({ email, password }: Credentials): Promise<UserRow | null> {
-    const user = await this.repository.findUserByEmail(email);
+  private async check(email: string, password: string): Promise<User | null> {
+    const user = await this.users.findByEmail(email);
     const isRight = await this.passwords.matches(user?.passwordHash ?? null, password);
-    return isRight ? user : null;
-  }
-
-  private async endSession(token: string | null): Promise<void> {
-    if (token !== null) await this.repository.revokeSession(sessionTokenHash(token), new Date(this.clock()));
-  }
-
-  private newSession(userAgent: string): { token: string; session: NewSession } {
-    const token = newSessionToken();
-    const times = newSessionTimes(this.clock());
-    return {
-      token,
-      session: { tokenHash: sessionTokenHash(token), userAgent: userAgent.slice(0, USER_AGENT_LENGTH_MAX), times },
-    };
+    if (!isRight || user === null || user.isDisabled) return null;
+    if (user.isVerified || !this.mails.isConfigured) return user;
+    // Said by mail and not in the answer: after a sign-up it would tell whether the address was taken before.
+    this.throttle.takeMail(email).then(
+      () => this.mails.sendIfPossible('verify_email', { email }),
+      () => undefined,
+    );
+    return null;
   }
 }

@@ -5,9 +5,9 @@ import { isPermitted, type Permission } from '../access/permission.types.js';
 import { PERMISSION_METADATA, setPrincipal } from '../access/principal.types.js';
 import { rememberPrincipal } from '../access/request-context.types.js';
 import { OperatorAccessService } from '../operators/operator-access.service.js';
+import { CookiesService } from '../cookies/cookies.service.js';
+import { SessionsService } from '../sessions/sessions.service.js';
 import { authProblems } from './auth.errors.js';
-import { AuthService } from './auth.service.js';
-import { SessionCookie } from './session-cookie.js';
 
 const READING_METHODS = new Set(['GET', 'HEAD']);
 
@@ -15,8 +15,8 @@ const READING_METHODS = new Set(['GET', 'HEAD']);
 @Injectable()
 export class SessionGuard extends AccessGuard {
   constructor(
-    @Inject(AuthService) private readonly auth: AuthService,
-    @Inject(SessionCookie) private readonly cookie: SessionCookie,
+    @Inject(SessionsService) private readonly sessions: SessionsService,
+    @Inject(CookiesService) private readonly cookies: CookiesService,
     @Inject(OperatorAccessService) private readonly operators: OperatorAccessService,
   ) {
     super();
@@ -26,8 +26,7 @@ export class SessionGuard extends AccessGuard {
     // Inference keys open nothing here (spec TL-6).
     if (level !== 'session' && level !== 'account' && level !== 'operator') return false;
     const request = context.switchToHttp().getRequest<Request>();
-    const token = this.cookie.read(request);
-    const principal = token === null ? null : await this.auth.authenticate(token);
+    const principal = await this.sessions.authenticate(this.cookies.read(request, 'session'));
     if (level === 'operator') {
       const isChange = !READING_METHODS.has(request.method);
       const refusal = await this.operators.findRefusal(principal, isChange);

@@ -5,6 +5,8 @@ export const SESSION_IDLE_MS = 7 * DAY_MS;
 export const SESSION_ABSOLUTE_MS = 30 * DAY_MS;
 /** A session's last use is written down at most this often: a row update per request would buy nothing. */
 export const SESSION_TOUCH_INTERVAL_MS = 5 * 60_000;
+/** A sign-in that is older proves too little to change how its user signs in: the browser may have been left open. */
+export const SESSION_RECENT_MS = 15 * 60_000;
 const TOKEN_BYTES = 32;
 /** 32 bytes in base64url. */
 const TOKEN = /^[A-Za-z0-9_-]{43}$/;
@@ -46,4 +48,8 @@ export function isSessionLive(session: SessionTimes, nowMs: number): boolean {
 export function touchedIdleExpiry(session: SessionTimes, nowMs: number): Date | null {
   if (nowMs - session.lastSeenAt.getTime() < SESSION_TOUCH_INTERVAL_MS) return null;
   return new Date(Math.min(nowMs + SESSION_IDLE_MS, session.absoluteExpiresAt.getTime()));
+}
+
+export function isRecentSignIn(createdAt: Date, nowMs: number): boolean {
+  return nowMs - createdAt.getTime() <= SESSION_RECENT_MS;
 }

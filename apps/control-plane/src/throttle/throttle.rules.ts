@@ -1,0 +1,56 @@
+import { createHash } from 'node:crypto';
+
+const MINUTE_MS = 60_000;
+
+export interface Limit {
+  max: number;
+  windowMs: number;
+}
+
+/**
+ * Bounds of everything that takes or hands out a credential. All are windows that begin with their first event and end by
+ * themselves: nothing locks anybody out for good. An account is an address, whether or not somebody has it, so that a
+ * refusal tells nothing; a network is the /24 (IPv4) or /48 (IPv6) of the client.
+ */
+export const LIMITS = {
+  /** Nobody mistypes a password that often. */
+  failuresByAccount: { max: 20, windowMs: 10 * MINUTE_MS },
+  /** An office behind one address mistypes more, and still does not try one password on a thousand addresses. */
+  failuresByNetwork: { max: 200, windowMs: 10 * MINUTE_MS },
+  /** All requests to credential endpoints, whatever comes of them. */
+  requestsByNetwork: { max: 300, windowMs: MINUTE_MS },
+  /** Nobody's mailbox is flooded, and the guesses at codes are bounded: five for each. */
+  mailsByAccount: { max: 5, windowMs: 15 * MINUTE_MS },
+  mailsByNetwork: { max: 60, windowMs: 15 * MINUTE_MS },
+} as const satisfies Record<string, Limit>;
+export type LimitName = keyof typeof LIMITS;
+
+/** One limit and whom it is counted for. */
+export interface Count {
+  limit: LimitName;
+  subject: string;
+}
+
+/** A window as it is kept. */
+export interface Window {
+  count: number;
+  endsMs: number;
+}
+
+/** Addresses are hashed: what is counted in Redis names nobody. The braces keep all in one slot of a Redis Cluster. */
+export function counterKey({ limit, subject }: Count): string {
+  const digest = createHash('sha256').update(`${limit}\n${subject}`).digest('base64url');
+  return `tl:{credentials}:${limit}:${digest}`;
+}
+
+/** How long until one more is admitted; 0 = now. */
+export function waitMs(window: Window | undefined, limit: Limit, nowMs: number): number {
+  if (window === undefined || nowMs >= window.endsMs || window.count < limit.max) return 0;
+  // Never more than a whole window, whatever the clock of the replica was that began it.
+  return Math.min(window.endsMs - nowMs, limit.windowMs);
+}
+
+export function counted(window: Window | undefined, limit: Limit, nowMs: number): Window {
+  if (window === undefined || nowMs >= window.endsMs) return { count: 1, endsMs: nowMs + limit.windowMs };
+  return { count: window.count + 1, endsMs: window.endsMs };
+}

@@ -1,0 +1,138 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { Role } from '@tensorloop/contracts/dashboard-api';
+import { ControlClient, type ControlTransaction } from '@tensorloop/db/control-client';
+import { isUniqueViolation } from '@tensorloop/db/database-errors';
+import { AuditTrail } from '../audit/audit.trail.js';
+import type { AuditEvent } from '../audit/audit.types.js';
+import type { Identity, User } from './users.types.js';
+
+/** Whose rows a change is about, and the account that its audit entry belongs to: null when the user has none left. */
+export interface Owner {
+  userId: string;
+  accountId: string | null;
+}
+
+export interface NewAccount {
+  accountId: string;
+  tag: string;
+  name: string;
+  planId: string;
+  userId: string;
+  email: string;
+  passwordHash: string | null;
+  emailVerifiedAt: Date | null;
+  identity: Identity | null;
+}
+
+export interface UserChange {
+  /** Absent = stays as it is. */
+  passwordHash?: string | null;
+  emailVerifiedAt?: Date;
+  /** Sessions that end with the change: all, or all but one. */
+  endsSessions?: { now: Date; keptId: string | null };
+  /** Management tokens of the user in this account that end with it. */
+  endsTokens?: { now: Date };
+  addsIdentity?: Identity;
+}
+
+const COLUMNS = { id: true, email: true, passwordHash: true, emailVerifiedAt: true, disabledAt: true } as const;
+
+/** Every transaction names whom it is about: row-level security shows nothing else. */
+@Injectable()
+export class UsersRepository {
+  constructor(
+    @Inject(ControlClient) private readonly control: ControlClient,
+    @Inject(AuditTrail) private readonly audit: AuditTrail,
+  ) {}
+
+  /** User, personal account and membership, all or none. False when the address, the tag or the identity is taken. */
+  async createAccount(account: NewAccount, event: AuditEvent): Promise<boolean> {
+    const { accountId, userId, email, passwordHash, emailVerifiedAt, identity } = account;
+    try {
+      await this.control.within({ accountId, userId }, async (tx) => {
+        await tx.user.create({ data: { id: userId, email, passwordHash, emailVerifiedAt } });
+        await tx.account.create({ data: { id: accountId, tag: account.tag, name: account.name, planId: account.planId } });
+        await tx.membership.create({ data: { accountId, userId, role: 'owner' satisfies Role } });
+        if (identity !== null) await tx.identity.create({ data: { ...identity, userId } });
+        await this.audit.append(tx, event);
+      });
+      return true;
+    } catch (err) {
+      if (isUniqueViolation(err)) return false;
+      throw err;
+    }
+  }
+
+  async findByEmail(email: string): Promise<User | null> {
+    return toUser(
+      await this.control.within({ email }, (tx) => tx.user.findUnique({ where: { email }, select: COLUMNS })),
+    );
+  }
+
+  async findById(id: string): Promise<User | null> {
+    return toUser(await this.control.withUser(id, (tx) => tx.user.findUnique({ where: { id }, select: COLUMNS })));
+  }
+
+  async findIdByIdentity({ issuer, subject }: Pick<Identity, 'issuer' | 'subject'>): Promise<string | null> {
+    const row = await this.control.within({ identity: `${issuer} ${subject}` }, (tx) =>
+      tx.identity.findUnique({ where: { issuer_subject: { issuer, subject } }, select: { userId: true } }),
+    );
+    return row?.userId ?? null;
+  }
+
+  /** The account the user joined first. */
+  async findFirstAccountId(userId: string): Promise<string | null> {
+    const membership = await this.control.withUser(userId, (tx) =>
+      tx.membership.findFirst({ where: { userId }, orderBy: [{ createdAt: 'asc' }, { accountId: 'asc' }] }),
+    );
+    return membership?.accountId ?? null;
+  }
+
+  /** False when the identity belongs to somebody already. */
+  async update({ userId, accountId }: Owner, change: UserChange, event: Omit<AuditEvent, 'accountId'>): Promise<boolean> {
+    const { passwordHash, emailVerifiedAt, addsIdentity } = change;
+    const data = {
+      ...(passwordHash === undefined ? {} : { passwordHash }),
+      ...(emailVerifiedAt === undefined ? {} : { emailVerifiedAt }),
+    };
+    try {
+      await this.control.within(accountId === null ? { userId } : { userId, accountId }, async (tx) => {
+        if (Object.keys(data).length > 0) await tx.user.updateMany({ where: { id: userId }, data });
+        if (addsIdentity !== undefined) await tx.identity.create({ data: { ...addsIdentity, userId } });
+        await endCredentials(tx, { userId, accountId }, change);
+        if (accountId !== null) await this.audit.append(tx, { ...event, accountId });
+      });
+      return true;
+    } catch (err) {
+      if (isUniqueViolation(err)) return false;
+      throw err;
+    }
+  }
+}
+
+async function endCredentials(tx: ControlTransaction, { userId, accountId }: Owner, change: UserChange): Promise<void> {
+  const { endsSessions, endsTokens } = change;
+  if (endsSessions !== undefined) {
+    const { now, keptId } = endsSessions;
+    const where = { userId, revokedAt: null, ...(keptId === null ? {} : { id: { not: keptId } }) };
+    await tx.session.updateMany({ where, data: { revokedAt: now } });
+  }
+  if (endsTokens !== undefined && accountId !== null) {
+    const where = { accountId, createdBy: userId, revokedAt: null };
+    await tx.managementToken.updateMany({ where, data: { revokedAt: endsTokens.now } });
+  }
+}
+
+interface UserRow {
+  id: string;
+  email: string;
+  passwordHash: string | null;
+  emailVerifiedAt: Date | null;
+  disabledAt: Date | null;
+}
+
+function toUser(row: UserRow | null): User | null {
+  if (row === null) return null;
+  const { id, email, passwordHash, emailVerifiedAt, disabledAt } = row;
+  return { id, email, passwordHash, isVerified: emailVerifiedAt !== null, isDisabled: disabledAt !== null };
+}

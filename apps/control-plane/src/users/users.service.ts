@@ -1,0 +1,111 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { newAccountTag } from '@tensorloop/kernel/key-text';
+import { uuid7 } from '@tensorloop/kernel/uuid7';
+import type { AuditActor } from '../audit/audit.types.js';
+import { CLOCK, type Clock } from '../clock.js';
+import { type UserChange, UsersRepository } from './users.repository.js';
+import type { AddressProof, Identity, NewUser, User } from './users.types.js';
+
+/** The plan of a fresh account. */
+const SIGN_UP_PLAN_ID = 'free';
+/** Two accounts draw the same tag of 62^8 once in a blue moon; then another is drawn. */
+const TAG_ATTEMPTS_MAX = 3;
+const ACCOUNT_NAME_LENGTH_MAX = 100;
+
+/** Who can sign in, and how. */
+@Injectable()
+export class UsersService {
+  constructor(
+    @Inject(UsersRepository) private readonly repository: UsersRepository,
+    @Inject(CLOCK) private readonly clock: Clock,
+  ) {}
+
+  /** A user with a personal account. Null when the address or the identity is taken. */
+  async create({ email, passwordHash, isVerified, identity }: NewUser): Promise<User | null> {
+    for (let attempt = 0; attempt < TAG_ATTEMPTS_MAX; attempt++) {
+      if ((await this.findByEmail(email)) !== null) return null;
+      const [userId, accountId] = [uuid7(this.clock()), uuid7(this.clock())];
+      const account = {
+        accountId,
+        tag: newAccountTag(),
+        name: email.slice(0, email.indexOf('@')).slice(0, ACCOUNT_NAME_LENGTH_MAX),
+        planId: SIGN_UP_PLAN_ID,
+        userId,
+        email,
+        passwordHash,
+        emailVerifiedAt: isVerified ? this.now() : null,
+        identity: identity ?? null,
+      };
+      const actor: AuditActor = { kind: 'user', id: userId, label: email };
+      const details = { method: identity === undefined ? 'password' : 'google' };
+      const event = { accountId, action: 'user.signed_up', subject: { kind: 'user', id: userId }, details, actor };
+      if (await this.repository.createAccount(account, event))
+        return { id: userId, email, passwordHash, isVerified, isDisabled: false };
+    }
+    return null;
+  }
+
+  findByEmail(email: string): Promise<User | null> {
+    return this.repository.findByEmail(email);
+  }
+
+  findById(userId: string): Promise<User | null> {
+    return this.repository.findById(userId);
+  }
+
+  async findByIdentity(identity: Pick<Identity, 'issuer' | 'subject'>): Promise<User | null> {
+    const userId = await this.repository.findIdByIdentity(identity);
+    return userId === null ? null : this.findById(userId);
+  }
+
+  /**
+   * Somebody proved to have the address of this user. Where that had not been done before, whoever signed up with it may
+   * have been somebody else: the password and all that was opened with it ends, lest they share what is its owner's now.
+   */
+  async claimAddress(user: User, proof: AddressProof, more: UserChange = {}): Promise<boolean> {
+    const now = this.now();
+    const change: UserChange = user.isVerified
+      ? more
+      : { passwordHash: null, emailVerifiedAt: now, endsSessions: { now, keptId: null }, endsTokens: { now }, ...more };
+    if (Object.keys(change).length === 0) return true;
+    const action = more.addsIdentity === undefined ? 'user.email_verified' : 'user.identity_linked';
+    return this.update(user, change, { action, details: { proof } });
+  }
+
+  /** The user had a part in it: signed in, or typed the password. Nothing ends. */
+  async verifyEmail(user: User): Promise<void> {
+    const change = { emailVerifiedAt: this.now() };
+    await this.update(user, change, { action: 'user.email_verified', details: { proof: 'mail' } });
+  }
+
+  /** False when the identity belongs to somebody already. */
+  linkIdentity(user: User, identity: Identity, accountId: string): Promise<boolean> {
+    const details = { issuer: identity.issuer };
+    return this.update(user, { addsIdentity: identity }, { action: 'user.identity_linked', details, accountId });
+  }
+
+  /** Ends the user's sessions but the one that is named. */
+  async setPassword(user: User, passwordHash: string, session: { keptId: string; accountId: string } | null): Promise<void> {
+    const now = this.now();
+    // Without a session it was reset by mail, which proves the address.
+    const proven = session === null && !user.isVerified ? { emailVerifiedAt: now, endsTokens: { now } } : {};
+    const change = { passwordHash, endsSessions: { now, keptId: session?.keptId ?? null }, ...proven };
+    const action = session === null ? 'user.password_reset' : 'user.password_changed';
+    await this.update(user, change, { action, details: {}, ...(session === null ? {} : { accountId: session.accountId }) });
+  }
+
+  private async update(
+    { id, email }: User,
+    change: UserChange,
+    told: { action: string; details: Record<string, unknown>; accountId?: string },
+  ): Promise<boolean> {
+    const accountId = told.accountId ?? (await this.repository.findFirstAccountId(id));
+    const actor: AuditActor = { kind: 'user', id, label: email };
+    const event = { action: told.action, details: told.details, subject: { kind: 'user', id }, actor };
+    return this.repository.update({ userId: id, accountId }, change, event);
+  }
+
+  private now(): Date {
+    return new Date(this.clock());
+  }
+}
