@@ -4,6 +4,7 @@ import { nanoUsdAmountSchema } from './nano-usd.js';
 import { attemptSchema, outcomeSchema } from './request-completed.js';
 import { refusalSchema } from './request-refused.js';
 import { scopeSchema, scopeTotalSchema } from './settle-ack.js';
+import { tagNameSchema, tagsSchema, tagValueSchema } from './tags.js';
 import { dimensionSchema, usageSchema } from './usage.js';
 
 /**
@@ -48,18 +49,31 @@ export const activityRowSchema = z.object({
   chargeNanoUsd: nanoUsdAmountSchema,
   latencyMs: z.number().nonnegative(),
   firstByteMs: z.number().nonnegative().nullable(),
+  projectId: uuid7Schema.optional(),
+  tags: tagsSchema.optional(),
 });
 export type ActivityRow = z.infer<typeof activityRowSchema>;
 
 export const ACTIVITY_PAGE_MAX = 200;
 
-/** `metering.activity.list.v1`: newest first by request id. `before` = the last id of the previous page. */
+/** `failed`: no answer came. `estimated`: we counted the usage, whatever became of the call. */
+export const ACTIVITY_STATUSES = ['succeeded', 'failed', 'estimated'] as const;
+export type ActivityStatus = (typeof ACTIVITY_STATUSES)[number];
+
+/** `metering.activity.list.v1`: newest first by request id. `before` = the last id of the previous page. Filters are all to hold. */
 export const activityListRequestSchema = z.object({
   accountId: uuid7Schema,
   before: uuid7Schema.nullable(),
   limit: z.number().int().min(1).max(ACTIVITY_PAGE_MAX),
   keyId: uuid7Schema.nullable(),
   model: modelIdSchema.nullable(),
+  status: z.enum(ACTIVITY_STATUSES).optional(),
+  /** Of admission: from, included, and to, excluded. */
+  fromMs: unixMsSchema.optional(),
+  toMs: unixMsSchema.optional(),
+  projectId: uuid7Schema.optional(),
+  tag: z.object({ name: tagNameSchema, value: tagValueSchema }).optional(),
+  requestId: uuid7Schema.optional(),
 });
 export type ActivityListRequest = z.infer<typeof activityListRequestSchema>;
 export const activityListReplySchema = z.union([

@@ -12,6 +12,7 @@ import { requestRefusedSchema } from './request-refused.js';
 import * as rpc from './rpc.js';
 import { gatewaySettledSchema } from './settle-ack.js';
 import * as subjects from './subjects.js';
+import * as series from './usage-series.js';
 
 const SAMPLES = path.join(import.meta.dirname, '../samples');
 
@@ -43,6 +44,8 @@ const CONTRACTS: Record<string, z.ZodType> = {
   [`${subjects.RPC.meteringRefusalsList}.reply`]: rpc.refusalsListReplySchema,
   [`${subjects.RPC.meteringKeyUsageList}.request`]: rpc.keyUsageListRequestSchema,
   [`${subjects.RPC.meteringKeyUsageList}.reply`]: rpc.keyUsageListReplySchema,
+  [`${subjects.RPC.meteringUsageSeriesGet}.request`]: series.usageSeriesGetRequestSchema,
+  [`${subjects.RPC.meteringUsageSeriesGet}.reply`]: series.usageSeriesGetReplySchema,
   [`${subjects.RPC.meteringUsageSummaryGet}.request`]: rpc.usageSummaryGetRequestSchema,
   [`${subjects.RPC.meteringUsageSummaryGet}.reply`]: rpc.usageSummaryGetReplySchema,
 };

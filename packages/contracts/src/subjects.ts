@@ -31,6 +31,7 @@ export const RPC = {
   controlKeyProject: 'control.key.project.v1',
   meteringTotalsGet: 'metering.totals.get.v1',
   meteringActivityList: 'metering.activity.list.v1',
+  meteringUsageSeriesGet: 'metering.usage-series.get.v1',
   meteringUsageSummaryGet: 'metering.usage-summary.get.v1',
   meteringRefusalsList: 'metering.refusals.list.v1',
   meteringRequestGet: 'metering.request.get.v1',

@@ -21,7 +21,8 @@ CREATE TABLE metering.usage_tags (
   name       text NOT NULL,
   value      text NOT NULL,
   request_id uuid NOT NULL,
-  PRIMARY KEY (usage_day, account_id, name, value, request_id),
+  -- In this order, so that a page is read newest first over any days.
+  PRIMARY KEY (account_id, name, value, request_id, usage_day),
   CHECK (usage_day = metering.uuid7_day(request_id))
 ) PARTITION BY RANGE (usage_day);
 

@@ -11,13 +11,16 @@ import {
   usageSummaryGetRequestSchema,
 } from '@tensorloop/contracts/rpc';
 import { RPC } from '@tensorloop/contracts/subjects';
+import { usageSeriesGetReplySchema, usageSeriesGetRequestSchema } from '@tensorloop/contracts/usage-series';
 import { defineRpc } from '@tensorloop/nest-kit/rpc';
 import { RpcResponder } from '@tensorloop/nest-kit/rpc-responder';
+import { SeriesService } from './series.service.js';
 import { UsageService } from './usage.service.js';
 
 const activityList = defineRpc(RPC.meteringActivityList, activityListRequestSchema, activityListReplySchema);
 const keyUsageList = defineRpc(RPC.meteringKeyUsageList, keyUsageListRequestSchema, keyUsageListReplySchema);
 const requestGet = defineRpc(RPC.meteringRequestGet, requestGetRequestSchema, requestGetReplySchema);
+const usageSeriesGet = defineRpc(RPC.meteringUsageSeriesGet, usageSeriesGetRequestSchema, usageSeriesGetReplySchema);
 const usageSummaryGet = defineRpc(RPC.meteringUsageSummaryGet, usageSummaryGetRequestSchema, usageSummaryGetReplySchema);
 
 @Controller()
@@ -25,6 +28,7 @@ export class UsageController {
   constructor(
     @Inject(RpcResponder) private readonly responder: RpcResponder,
     private readonly usage: UsageService,
+    private readonly series: SeriesService,
   ) {}
 
   @MessagePattern(activityList.pattern)
@@ -40,6 +44,11 @@ export class UsageController {
   @MessagePattern(keyUsageList.pattern)
   listKeyUsage(@Payload() payload: unknown) {
     return this.responder.answer(keyUsageList, payload, (request) => this.usage.listKeyUsage(request));
+  }
+
+  @MessagePattern(usageSeriesGet.pattern)
+  getSeries(@Payload() payload: unknown) {
+    return this.responder.answer(usageSeriesGet, payload, (request) => this.series.get(request));
   }
 
   @MessagePattern(usageSummaryGet.pattern)

@@ -1,5 +1,6 @@
 import type { Attempt, Outcome } from '@tensorloop/contracts/request-completed';
 import type { ActivityRow, BookedRequest, UsageSum } from '@tensorloop/contracts/rpc';
+import type { Tags } from '@tensorloop/contracts/tags';
 import type { Dimension, Usage } from '@tensorloop/contracts/usage';
 import { formatDecimal, parseDecimal } from '@tensorloop/kernel/money';
 
@@ -20,6 +21,8 @@ export interface ActivityDbRow {
   charge_nano_usd: bigint;
   latency_ms: number;
   first_byte_ms: number | null;
+  project_id: string | null;
+  tags: Tags | null;
 }
 
 /** As above, with what only the view of one call shows. */
@@ -65,6 +68,8 @@ export function toActivityRow(row: ActivityDbRow): ActivityRow {
     chargeNanoUsd: row.charge_nano_usd.toString(),
     latencyMs: row.latency_ms,
     firstByteMs: row.first_byte_ms,
+    ...(row.project_id === null ? {} : { projectId: row.project_id }),
+    ...(row.tags === null ? {} : { tags: row.tags }),
   };
 }
 

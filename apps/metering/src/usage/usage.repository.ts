@@ -1,15 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type {
-  ActivityListRequest,
-  ActivityRow,
-  BookedRequest,
-  UsageSum,
-  UsageSummaryGetRequest,
-} from '@tensorloop/contracts/rpc';
+import type { ActivityRow, BookedRequest, UsageSum, UsageSummaryGetRequest } from '@tensorloop/contracts/rpc';
 import { withAccount } from '@tensorloop/db/metering-pool';
 import { uuid7Day } from '@tensorloop/kernel/uuid7';
 import type { Pool } from 'pg';
 import { READ_POOL } from '../database/database.types.js';
+import { type ActivityFilter, activityQuery } from './activity-query.rules.js';
 import {
   type ActivityDbRow,
   type BookedDbRow,
@@ -19,28 +14,19 @@ import {
   toBookedRequest,
   toUsageSum,
 } from './usage.dto.js';
-import type { DaySpan } from './usage.rules.js';
+import { activitySpans } from './usage.rules.js';
 
-export interface ActivityQuery extends Omit<ActivityListRequest, 'accountId'> {
-  /** Newest first; the next one is looked through only while rows are missing. */
-  spans: readonly DaySpan[];
+export interface ActivityQuery extends ActivityFilter {
+  limit: number;
+  nowMs: number;
 }
 
-const LIST_ACTIVITY = `
-  SELECT request_id, admitted_at, key_id, model, endpoint, is_stream, outcome, http_status, is_estimated, quantities,
-    charge_nano_usd, latency_ms, first_byte_ms
-  FROM metering.usage
-  WHERE account_id = $1
-    AND usage_day BETWEEN $2::date AND $3::date
-    AND ($4::uuid IS NULL OR request_id < $4)
-    AND ($5::uuid IS NULL OR key_id = $5)
-    AND ($6::text IS NULL OR model = $6)
-  ORDER BY request_id DESC
-  LIMIT $7`;
+/** Hours are full, so this is not after the first call. */
+const FIRST_HOUR = 'SELECT min(hour) AS first FROM metering.hourly_rollups WHERE account_id = $1';
 
 const FIND_REQUEST = `
   SELECT request_id, admitted_at, key_id, model, endpoint, is_stream, outcome, http_status, is_estimated, quantities,
-    charge_nano_usd, latency_ms, first_byte_ms, completed_at, attempts
+    charge_nano_usd, latency_ms, first_byte_ms, project_id, tags, completed_at, attempts
   FROM metering.usage
   WHERE account_id = $1 AND usage_day = $2::date AND request_id = $3`;
 
@@ -81,15 +67,17 @@ export interface UsageSummary {
 export class UsageRepository {
   constructor(@Inject(READ_POOL) private readonly pool: Pool) {}
 
-  /** Up to `limit` calls, newest id first. */
-  async listActivity(accountId: string, query: ActivityQuery): Promise<ActivityRow[]> {
+  /** Up to `limit` calls, newest id first, by spans of days that begin where the account's calls do. */
+  async listActivity(accountId: string, { limit, nowMs, ...filter }: ActivityQuery): Promise<ActivityRow[]> {
     return withAccount(this.pool, accountId, async (tx) => {
+      const { rows: firsts } = await tx.query<{ first: Date | null }>(FIRST_HOUR, [accountId]);
+      const spans = activitySpans({ ...filter, firstAtMs: firsts[0]?.first?.getTime() ?? null }, nowMs);
       const found: ActivityRow[] = [];
-      for (const { fromDay, toDay } of query.spans) {
-        const values = [accountId, fromDay, toDay, query.before, query.keyId, query.model, query.limit - found.length];
-        const { rows } = await tx.query<ActivityDbRow>(LIST_ACTIVITY, values);
+      for (const span of spans) {
+        const { text, values } = activityQuery(accountId, filter, { ...span, limit: limit - found.length });
+        const { rows } = await tx.query<ActivityDbRow>(text, values);
         found.push(...rows.map(toActivityRow));
-        if (found.length === query.limit) break;
+        if (found.length === limit) break;
       }
       return found;
     });

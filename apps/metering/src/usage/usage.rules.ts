@@ -16,17 +16,28 @@ export interface DaySpan {
   toDay: string;
 }
 
+/** What bounds the days of a page. */
+export interface SpanBounds {
+  before: string | null;
+  /** The account's first call that is booked; null = it has none. */
+  firstAtMs: number | null;
+  fromMs?: number | undefined;
+  toMs?: number | undefined;
+}
+
 /**
  * Spans of days to look through for the page before `before`, newest first: 8 days, then 32, 128 … down to the first day
  * there can be. Bounding the day keeps every query away from the partitions it cannot need; pages are nearly always
- * filled by the first span.
+ * filled by the first span. Days are those of ids, and an id may be a day off its admission, or ahead of our clock.
  */
-export function activitySpans(before: string | null, nowMs: number): DaySpan[] {
-  // An id may be a day ahead of our clock.
-  let toMs = Math.min(before === null ? Number.POSITIVE_INFINITY : uuid7Time(before), nowMs + DAY_MS);
+export function activitySpans({ before, firstAtMs, ...range }: SpanBounds, nowMs: number): DaySpan[] {
+  if (firstAtMs === null) return [];
+  const beforeMs = before === null ? Number.POSITIVE_INFINITY : uuid7Time(before);
+  let toMs = Math.min(beforeMs, nowMs + DAY_MS, (range.toMs ?? Number.POSITIVE_INFINITY) + DAY_MS);
+  const firstMs = Math.max(FIRST_DAY_MS, startOfDay(firstAtMs - DAY_MS), startOfDay((range.fromMs ?? 0) - DAY_MS));
   const spans: DaySpan[] = [];
-  for (let days = SPAN_DAYS_FIRST; toMs >= FIRST_DAY_MS; days *= SPAN_GROWTH) {
-    const fromMs = Math.max(FIRST_DAY_MS, toMs - (days - 1) * DAY_MS);
+  for (let days = SPAN_DAYS_FIRST; toMs >= firstMs; days *= SPAN_GROWTH) {
+    const fromMs = Math.max(firstMs, toMs - (days - 1) * DAY_MS);
     spans.push({ fromDay: utcDay(fromMs), toDay: utcDay(toMs) });
     toMs = fromMs - DAY_MS;
   }
@@ -39,6 +50,10 @@ export function checkRange({ fromDay, toDay }: Pick<UsageSummaryGetRequest, 'fro
   if (fromDay > toDay) return 'fromDay must not be after toDay';
   const days = (Date.parse(toDay) - Date.parse(fromDay)) / DAY_MS + 1;
   return days > SUMMARY_DAYS_MAX ? `at most ${SUMMARY_DAYS_MAX} days can be asked for at once` : null;
+}
+
+function startOfDay(ms: number): number {
+  return ms - (ms % DAY_MS);
 }
 
 function isRealDay(day: string): boolean {

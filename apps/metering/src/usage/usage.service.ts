@@ -13,7 +13,7 @@ import { CLOCK, type Clock } from '@tensorloop/nest-kit/clock';
 import { FreshnessService } from './freshness.service.js';
 import { KeyUsageRepository } from './key-usage.repository.js';
 import { UsageRepository } from './usage.repository.js';
-import { activitySpans, checkRange, NO_USAGE } from './usage.rules.js';
+import { checkRange, NO_USAGE } from './usage.rules.js';
 
 @Injectable()
 export class UsageService {
@@ -31,7 +31,7 @@ export class UsageService {
     const rows = await this.usage.listActivity(accountId, {
       ...filter,
       limit: limit + 1,
-      spans: activitySpans(filter.before, this.clock()),
+      nowMs: this.clock(),
     });
     return { ok: true, rows: rows.slice(0, limit), hasMore: rows.length > limit, dataThroughMs };
   }
