@@ -4,7 +4,11 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 
 /** How long what a mail carries can be used. */
-export const MAIL_TOKEN_TTL_MS = { verify_email: 24 * HOUR_MS, reset_password: 30 * MINUTE_MS, sign_in_code: 10 * MINUTE_MS } as const;
+export const MAIL_TOKEN_TTL_MS = {
+  verify_email: 24 * HOUR_MS,
+  reset_password: 30 * MINUTE_MS,
+  sign_in_code: 10 * MINUTE_MS,
+} as const;
 export type MailTokenPurpose = keyof typeof MAIL_TOKEN_TTL_MS;
 
 const NOT_YOU = 'If you did not ask for this, do nothing: without this mail nobody gets further.';

@@ -30,12 +30,7 @@ export class EmailController {
   @Post()
   @HttpCode(HttpStatus.OK)
   @Summary('Confirm the address of a sign-up and sign in')
-  @Problems(
-    authProblems.link_expired,
-    authProblems.password_needed,
-    authProblems.credentials_wrong,
-    authProblems.sign_in_busy,
-  )
+  @Problems(authProblems.link_expired, authProblems.password_needed, authProblems.credentials_wrong, authProblems.sign_in_busy)
   @ResponseSchema(meSchema)
   async verify(
     @Body({ schema: verifyEmailSchema }) body: VerifyEmail,

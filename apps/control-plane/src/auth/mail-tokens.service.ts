@@ -35,7 +35,11 @@ export class MailTokensService {
   async createCode(user: User, code: { tokenHash: string; codeHash: string; requestedAtMs: number }): Promise<void> {
     const { tokenHash, codeHash, requestedAtMs } = code;
     const fields = { tokenHash, purpose: 'sign_in_code', email: user.email, codeHash } as const;
-    await this.repository.create(user.id, { ...fields, ...this.times('sign_in_code', requestedAtMs) }, { replacesOthers: false });
+    await this.repository.create(
+      user.id,
+      { ...fields, ...this.times('sign_in_code', requestedAtMs) },
+      { replacesOthers: false },
+    );
   }
 
   find(token: string, purpose: MailTokenPurpose): Promise<MailToken | null> {

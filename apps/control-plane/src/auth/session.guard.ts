@@ -4,8 +4,8 @@ import type { Request } from 'express';
 import { isPermitted, type Permission } from '../access/permission.types.js';
 import { PERMISSION_METADATA, setPrincipal } from '../access/principal.types.js';
 import { rememberPrincipal } from '../access/request-context.types.js';
-import { OperatorAccessService } from '../operators/operator-access.service.js';
 import { CookiesService } from '../cookies/cookies.service.js';
+import { OperatorAccessService } from '../operators/operator-access.service.js';
 import { SessionsService } from '../sessions/sessions.service.js';
 import { authProblems } from './auth.errors.js';
 

@@ -81,7 +81,12 @@ export class SessionsRepository {
   /** Most recently used first. */
   list(userId: string, now: Date, limit: number): Promise<SessionRow[]> {
     return this.control.withUser(userId, (tx) =>
-      tx.session.findMany({ where: liveOf(userId, now), orderBy: [{ lastSeenAt: 'desc' }, { id: 'asc' }], take: limit, select: COLUMNS }),
+      tx.session.findMany({
+        where: liveOf(userId, now),
+        orderBy: [{ lastSeenAt: 'desc' }, { id: 'asc' }],
+        take: limit,
+        select: COLUMNS,
+      }),
     );
   }
 

@@ -83,7 +83,11 @@ export class SessionsService {
    * The same session under a new token, for whenever what it may do changes: another account, another password. Write the
    * token into the cookie; the old one opens nothing from now on. Null when the session is over.
    */
-  async rotate({ userId, credentialId, accountId }: Pick<Principal, 'userId' | 'credentialId' | 'accountId'>): Promise<string | null> {
+  async rotate({
+    userId,
+    credentialId,
+    accountId,
+  }: Pick<Principal, 'userId' | 'credentialId' | 'accountId'>): Promise<string | null> {
     const token = newSessionToken();
     const change = { tokenHash: sessionTokenHash(token), now: new Date(this.clock()) };
     return (await this.repository.replaceToken({ userId, accountId }, credentialId, change)) ? token : null;

@@ -64,9 +64,7 @@ export class UsersRepository {
   }
 
   async findByEmail(email: string): Promise<User | null> {
-    return toUser(
-      await this.control.within({ email }, (tx) => tx.user.findUnique({ where: { email }, select: COLUMNS })),
-    );
+    return toUser(await this.control.within({ email }, (tx) => tx.user.findUnique({ where: { email }, select: COLUMNS })));
   }
 
   async findById(id: string): Promise<User | null> {
