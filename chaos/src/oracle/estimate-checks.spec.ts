@@ -44,6 +44,19 @@ describe('what may be an estimate, and what may cost anything', () => {
     expect(count({ ...cut, recordedAtMs: T0 + 12_000 }, { at: gone, seen, deaths: [later] })).toBe(1);
   });
 
+  it('an answer that was still being counted when its gateway died is shown by the client that waited for it', () => {
+    const later = { ...death, atMs: T0 + 1_300, goneAtMs: T0 + 1_310 };
+    const told = (seen: Partial<ClientRecord>) => ({
+      at: { isUsageSent: false },
+      seen: { requestId: null, status: null, bytes: 0, ending: 'unreachable' as const, endedAtMs: T0 + 1_305, ...seen },
+      deaths: [later],
+    });
+    expect(count({ ...cut, chargeNanoUsd: 0n }, told({}))).toBe(0);
+    expect(count({ ...cut, chargeNanoUsd: 0n }, told({ keyId: uuid7(T0) }))).toBe(1);
+    expect(count({ ...cut, chargeNanoUsd: 0n }, told({ gateway: 'gateway-2' }))).toBe(1);
+    expect(count({ ...cut, chargeNanoUsd: 0n }, told({ endedAtMs: T0 + 300 }))).toBe(1);
+  });
+
   it.each(['cut', 'error'] as const)(
     'what the provider itself ended with %s is free, whatever the client did',
     (lastOutcome) => {

@@ -1,6 +1,7 @@
 import type { GatewayDeath } from '../faults/fault.types.js';
 import type { ClientRecord } from '../load/client-record.js';
 import type { BookedCall, ServedCall } from './books.js';
+import { isClientOf } from './excuses.js';
 import type { Violation } from './violation.js';
 
 export interface EstimateInputs {
@@ -22,12 +23,15 @@ const DRAIN_MS_MIN = 119_000;
 const PROGRESS_MS_MAX = 2_000 + 1_000;
 /** What the provider waits before its first piece, at most, is less than this. */
 const FIRST_PIECE_MS_MAX = 500;
+/** From a client's sending to the provider's being asked. */
+const ADMITTED_MS_MAX = 2_000;
 
 /** Which rows may be estimates, and what may be charged at all where the provider did not end its answer in order. */
 export function checkEstimates({ booked, served, clients, deaths }: EstimateInputs): Violation[] {
   const clientOf = new Map(
     clients.flatMap((client) => (client.requestId === null ? [] : [[client.requestId, client] as const])),
   );
+  const waiting = new Set(clients.filter(({ requestId }) => requestId === null));
   const violations: Violation[] = [];
   for (const row of booked) {
     const demand = (isMet: boolean, expected: string, actual: string) => {
@@ -41,7 +45,7 @@ export function checkEstimates({ booked, served, clients, deaths }: EstimateInpu
       `${row.overrunNanoUsd} beyond the hold`,
     );
     if (row.outcome === 'gateway_died') {
-      const openUntilMs = openUntil(row, at, clientOf.get(row.requestId));
+      const openUntilMs = openUntil(row, at, clientOf.get(row.requestId) ?? takeWaiting(waiting, row, at));
       const death = deaths.find((one) => isCutBy(one, row, openUntilMs));
       demand(death !== undefined, `charged in full: ${row.gatewayId} did not die while the call was open`, text);
       if (death && at)
@@ -66,6 +70,21 @@ function mayBeCounted(row: BookedCall, at: ServedCall | undefined): boolean {
 }
 
 const lastedMs = ({ firstStartedAtMs, lastEndedAtMs }: ServedCall) => lastEndedAtMs - firstStartedAtMs;
+
+/**
+ * Who got no head knows no id. An answer without usage is whole at its gateway long before its client has it: what it comes to
+ * is counted first, and the first count waits for the tokenizer to be loaded. Each client waits for one call only.
+ */
+function takeWaiting(waiting: Set<ClientRecord>, row: BookedCall, at: ServedCall | undefined): ClientRecord | undefined {
+  if (!at) return undefined;
+  for (const client of waiting) {
+    const isItsKey = client.gateway === row.gatewayId && client.keyId === row.keyId;
+    if (!isItsKey || !isClientOf(client, at) || client.sentAtMs < at.firstStartedAtMs - ADMITTED_MS_MAX) continue;
+    waiting.delete(client);
+    return client;
+  }
+  return undefined;
+}
 
 /** The last instant at which somebody saw the call open; where nobody did, the books have to say. */
 function openUntil(row: BookedCall, at: ServedCall | undefined, client: ClientRecord | undefined): number {

@@ -73,7 +73,7 @@ export class WaitingClients {
   }
 }
 
-function isClientOf(client: ClientRecord, at: ServedCall): boolean {
+export function isClientOf(client: ClientRecord, at: ServedCall): boolean {
   return (
     client.model === at.model &&
     client.stream === at.isStream &&
