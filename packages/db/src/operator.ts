@@ -1,31 +1,6 @@
 import { parseUsd } from '@tensorloop/kernel/money';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
-import pg from 'pg';
-
-const CONNECT_TIMEOUT_MS = 10_000;
-const STATEMENT_TIMEOUT_MS = 30_000;
-
-export class OperatorError extends Error {
-  override name = 'OperatorError';
-}
-
-/** Runs `work` in one transaction with the owner's credentials. */
-async function asOwner(ownerUrl: string, work: (client: pg.Client) => Promise<void>): Promise<void> {
-  const client = new pg.Client({
-    connectionString: ownerUrl,
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    statement_timeout: STATEMENT_TIMEOUT_MS,
-  });
-  await client.connect();
-  try {
-    await client.query('BEGIN');
-    await work(client);
-    await client.query('COMMIT');
-  } finally {
-    // An open transaction ends with its connection.
-    await client.end();
-  }
-}
+import { appendAudit, asOwner, lockAccount, OperatorError, reprojectKeys } from './owner-connection.js';
 
 /**
  * Moves an account to another plan, as an operator with the owner's credentials. Every key that is not revoked gets a new
@@ -35,7 +10,10 @@ export async function setAccountPlan(ownerUrl: string, accountId: string, planId
   await asOwner(ownerUrl, async (client) => {
     const { rowCount: plans } = await client.query('SELECT FROM control.plans WHERE id = $1', [planId]);
     if (plans === 0) throw new OperatorError(`there is no plan ${planId}`);
-    await changeAccount(client, 'UPDATE control.accounts SET plan_id = $2 WHERE id = $1', [accountId, planId]);
+    const { planId: from } = await lockAccount(client, accountId);
+    await client.query('UPDATE control.accounts SET plan_id = $2, version = version + 1 WHERE id = $1', [accountId, planId]);
+    await reprojectKeys(client, accountId);
+    await appendAudit(client, accountId, { action: 'account.plan_changed', details: { from, to: planId } });
   });
 }
 
@@ -43,17 +21,24 @@ export type AccountKind = 'metered' | 'prepaid';
 
 /** Makes an account prepaid (its calls need a balance) or metered. It binds at the next admission of each of its keys. */
 export async function setAccountKind(ownerUrl: string, accountId: string, kind: AccountKind): Promise<void> {
-  await asOwner(ownerUrl, (client) =>
-    changeAccount(client, 'UPDATE control.accounts SET kind = $2 WHERE id = $1', [accountId, kind]),
-  );
+  await asOwner(ownerUrl, async (client) => {
+    await lockAccount(client, accountId);
+    await client.query('UPDATE control.accounts SET kind = $2, version = version + 1 WHERE id = $1', [accountId, kind]);
+    await reprojectKeys(client, accountId);
+    await appendAudit(client, accountId, { action: 'account.kind_changed', details: { kind } });
+  });
 }
 
 /** Limits what an account may spend per UTC day; `usd` null = no limit. */
 export async function setDailyLimit(ownerUrl: string, accountId: string, usd: string | null): Promise<void> {
   const limit = usd === null ? null : parseUsd(usd).toString();
-  await asOwner(ownerUrl, (client) =>
-    changeAccount(client, 'UPDATE control.accounts SET daily_limit_nano_usd = $2 WHERE id = $1', [accountId, limit]),
-  );
+  await asOwner(ownerUrl, async (client) => {
+    await lockAccount(client, accountId);
+    const update = 'UPDATE control.accounts SET daily_limit_nano_usd = $2, version = version + 1 WHERE id = $1';
+    await client.query(update, [accountId, limit]);
+    await reprojectKeys(client, accountId);
+    await appendAudit(client, accountId, { action: 'account.daily_limit_changed', details: { dailyLimitUsd: usd } });
+  });
 }
 
 export interface KeyLimits {
@@ -66,12 +51,40 @@ export interface KeyLimits {
 /** Limits the tokens per minute and the calls in flight of each of an account's keys. */
 export async function setKeyLimits(ownerUrl: string, accountId: string, { tpm, parallelMax }: KeyLimits): Promise<void> {
   await asOwner(ownerUrl, async (client) => {
-    await client.query('UPDATE control.keys SET tpm = $2, parallel_max = $3 WHERE account_id = $1', [
-      accountId,
-      tpm,
-      parallelMax,
-    ]);
+    await lockAccount(client, accountId);
+    const update = 'UPDATE control.keys SET tpm = $2, parallel_max = $3 WHERE account_id = $1';
+    await client.query(update, [accountId, tpm, parallelMax]);
     await reprojectKeys(client, accountId);
+    await appendAudit(client, accountId, { action: 'account.key_limits_changed', details: { tpm, parallelMax } });
+  });
+}
+
+/** Disables an account, whose keys then work nowhere and which mints none, or enables it again. Returns how many keys that concerns. */
+export function setAccountDisabled(
+  ownerUrl: string,
+  accountId: string,
+  { isDisabled, reason }: { isDisabled: boolean; reason: string },
+): Promise<number> {
+  return asOwner(ownerUrl, async (client) => {
+    await lockAccount(client, accountId);
+    const disabledAt = isDisabled ? 'coalesce(disabled_at, now())' : 'NULL';
+    await client.query(`UPDATE control.accounts SET disabled_at = ${disabledAt}, version = version + 1 WHERE id = $1`, [
+      accountId,
+    ]);
+    const keysAnnounced = await reprojectKeys(client, accountId);
+    const action = isDisabled ? 'account.disabled' : 'account.enabled';
+    await appendAudit(client, accountId, { action, details: { reason, keysAnnounced } });
+    return keysAnnounced;
+  });
+}
+
+/** Tells gateways of the account's keys again. Returns of how many. */
+export function reprojectAccount(ownerUrl: string, accountId: string): Promise<number> {
+  return asOwner(ownerUrl, async (client) => {
+    await lockAccount(client, accountId);
+    const keysAnnounced = await reprojectKeys(client, accountId);
+    await appendAudit(client, accountId, { action: 'account.keys_reprojected', details: { keysAnnounced } });
+    return keysAnnounced;
   });
 }
 
@@ -88,11 +101,11 @@ export interface Credit {
  * Grants an account credit: the grant, its ledger transaction and the raised balance are one transaction. Gateways learn of it
  * with the account's next settle-ack, or when they ask because the balance that they know is spent.
  */
-export async function grantCredit(ownerUrl: string, accountId: string, credit: Credit): Promise<void> {
+export async function grantCredit(ownerUrl: string, accountId: string, credit: Credit): Promise<'granted' | 'known'> {
   const amount = parseUsd(credit.usd);
   if (amount <= 0n) throw new OperatorError('a credit is above 0');
   const [grantId, transactionId] = [uuid7(), uuid7()];
-  await asOwner(ownerUrl, async (client) => {
+  return asOwner(ownerUrl, async (client) => {
     const { rowCount: accounts } = await client.query('SELECT FROM control.accounts WHERE id = $1', [accountId]);
     if (accounts === 0) throw new OperatorError(`there is no account ${accountId}`);
     const key = credit.idempotencyKey ?? grantId;
@@ -102,7 +115,7 @@ export async function grantCredit(ownerUrl: string, accountId: string, credit: C
       accountId,
       key,
     ]);
-    if (known.rowCount !== 0) return;
+    if (known.rowCount !== 0) return 'known';
     await client.query("INSERT INTO metering.ledger_transactions (account_id, id, kind) VALUES ($1, $2, 'grant')", [
       accountId,
       transactionId,
@@ -118,6 +131,13 @@ export async function grantCredit(ownerUrl: string, accountId: string, credit: C
       [accountId, grantId, amount.toString(), credit.note, key, transactionId],
     );
     await client.query(RAISE_BALANCE, [accountId, amount.toString()]);
+    const subject = { kind: 'grant', id: grantId };
+    await appendAudit(client, accountId, {
+      action: 'balance.granted',
+      subject,
+      details: { usd: credit.usd, note: credit.note },
+    });
+    return 'granted';
   });
 }
 
@@ -127,21 +147,3 @@ const RAISE_BALANCE = `
   VALUES ($1, 'balance', 0, $2, 1)
   ON CONFLICT (account_id, scope) DO UPDATE SET
     limit_nano_usd = coalesce(s.limit_nano_usd, 0) + EXCLUDED.limit_nano_usd, version = s.version + 1`;
-
-/** Changes an account's row, and projects its keys again, which carry what admission needs of it. */
-async function changeAccount(client: pg.Client, update: string, values: [accountId: string, value: unknown]): Promise<void> {
-  const { rowCount } = await client.query(update, values);
-  if (rowCount === 0) throw new OperatorError(`there is no account ${values[0]}`);
-  await reprojectKeys(client, values[0]);
-}
-
-async function reprojectKeys(client: pg.Client, accountId: string): Promise<void> {
-  const { rows } = await client.query<{ id: string }>(
-    'UPDATE control.keys SET version = version + 1 WHERE account_id = $1 AND revoked_at IS NULL RETURNING id',
-    [accountId],
-  );
-  await client.query(
-    'INSERT INTO control.key_projection_outbox (id, account_id, key_id) SELECT o, $1, k FROM unnest($2::uuid[], $3::uuid[]) AS t (o, k)',
-    [accountId, rows.map(() => uuid7()), rows.map((row) => row.id)],
-  );
-}

@@ -1,0 +1,154 @@
+import { uuid7 } from '@tensorloop/kernel/uuid7';
+import type pg from 'pg';
+import { appendAudit, asOwner, OperatorError } from './owner-connection.js';
+
+/** What the operator's commands ask of the whole installation, with the owner's credentials. */
+
+/** An address belongs to few accounts; more than this is not worth naming. */
+const ACCOUNTS_NAMED_MAX = 20;
+const ACCOUNTS_LISTED_MAX = 200;
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+export interface AccountLine {
+  id: string;
+  name: string;
+  planId: string;
+  status: 'active' | 'deleting' | 'disabled';
+  members: string[];
+  keysActive: number;
+}
+
+const ACCOUNT_LINES = `
+  SELECT a.id, a.name, a.plan_id AS "planId",
+    CASE WHEN a.disabled_at IS NOT NULL THEN 'disabled' WHEN a.delete_after IS NOT NULL THEN 'deleting' ELSE 'active' END AS status,
+    array(SELECT u.email FROM control.memberships m JOIN control.users u ON u.id = m.user_id WHERE m.account_id = a.id ORDER BY 1 LIMIT 5) AS members,
+    (SELECT count(*)::int FROM control.keys k WHERE k.account_id = a.id AND k.revoked_at IS NULL AND k.expires_at > now()) AS "keysActive"
+  FROM control.accounts a`;
+
+/** The accounts, newest first; with a text only those whose name, id or a member's address has it. */
+export function listAccounts(ownerUrl: string, search: string): Promise<AccountLine[]> {
+  return asOwner(ownerUrl, async (client) => {
+    const { rows } = await client.query<AccountLine>(
+      `${ACCOUNT_LINES} WHERE $1 = '' OR strpos(lower(a.name), lower($1)) > 0 OR a.id::text = $1 OR EXISTS (
+         SELECT FROM control.memberships m JOIN control.users u ON u.id = m.user_id
+         WHERE m.account_id = a.id AND strpos(u.email, lower($1)) > 0)
+       ORDER BY a.id DESC LIMIT ${ACCOUNTS_LISTED_MAX}`,
+      [search],
+    );
+    return rows;
+  });
+}
+
+/** The account of this id, or the one account that this address belongs to. Throws where there is none, or more than one. */
+export function findAccountId(ownerUrl: string, idOrEmail: string): Promise<string> {
+  return asOwner(ownerUrl, async (client) => {
+    const condition = UUID.test(idOrEmail)
+      ? 'a.id = $1'
+      : 'a.id IN (SELECT m.account_id FROM control.memberships m JOIN control.users u ON u.id = m.user_id WHERE u.email = lower($1))';
+    const { rows } = await client.query<AccountLine>(`${ACCOUNT_LINES} WHERE ${condition} LIMIT ${ACCOUNTS_NAMED_MAX}`, [
+      idOrEmail,
+    ]);
+    const [account, ...others] = rows;
+    if (account === undefined) throw new OperatorError(`there is no account ${idOrEmail}`);
+    if (others.length === 0) return account.id;
+    const named = rows.map(({ id, name }) => `  ${id}  ${name}`).join('\n');
+    throw new OperatorError(`${idOrEmail} belongs to several accounts; name one by its id:\n${named}`);
+  });
+}
+
+/** Makes a user an operator. False when the user is one already. */
+export function createOperator(ownerUrl: string, email: string): Promise<boolean> {
+  return asOwner(ownerUrl, async (client) => {
+    const userId = await getUserId(client, email);
+    const { rowCount } = await client.query('INSERT INTO control.operators (user_id) VALUES ($1) ON CONFLICT DO NOTHING', [
+      userId,
+    ]);
+    if (rowCount === 1) await tellAccounts(client, userId, 'operator.created');
+    return rowCount === 1;
+  });
+}
+
+/** False when the user was none. */
+export function removeOperator(ownerUrl: string, email: string): Promise<boolean> {
+  return asOwner(ownerUrl, async (client) => {
+    const userId = await getUserId(client, email);
+    const { rowCount } = await client.query('DELETE FROM control.operators WHERE user_id = $1', [userId]);
+    if (rowCount === 1) await tellAccounts(client, userId, 'operator.removed');
+    return rowCount === 1;
+  });
+}
+
+export function listOperators(ownerUrl: string): Promise<{ email: string; since: Date }[]> {
+  return asOwner(ownerUrl, async (client) => {
+    const { rows } = await client.query<{ email: string; since: Date }>(
+      'SELECT u.email, o.created_at AS since FROM control.operators o JOIN control.users u ON u.id = o.user_id ORDER BY o.created_at',
+    );
+    return rows;
+  });
+}
+
+async function getUserId(client: pg.Client, email: string): Promise<string> {
+  const { rows } = await client.query<{ id: string }>('SELECT id FROM control.users WHERE email = lower($1)', [email]);
+  const [user] = rows;
+  if (user === undefined) throw new OperatorError(`nobody has signed up as ${email}; do that first, then repeat the command`);
+  return user.id;
+}
+
+/** Operators have no log of their own: it is told where the user is a member, the first account included. */
+async function tellAccounts(client: pg.Client, userId: string, action: string): Promise<void> {
+  const { rows } = await client.query<{ id: string }>(
+    'SELECT account_id AS id FROM control.memberships WHERE user_id = $1 ORDER BY account_id',
+    [userId],
+  );
+  // In order of ids: two commands at once take the locks of logs in the same order.
+  for (const { id } of rows) await appendAudit(client, id, { action, subject: { kind: 'user', id: userId }, details: {} });
+}
+
+/** Tells gateways of every account's keys again, account by account. Returns of how many. */
+export function reprojectAll(ownerUrl: string): Promise<number> {
+  return asOwner(ownerUrl, async (client) => {
+    const { rows } = await client.query<{ accountId: string; id: string }>(
+      'UPDATE control.keys SET version = version + 1 WHERE revoked_at IS NULL RETURNING account_id AS "accountId", id',
+    );
+    await client.query(
+      'INSERT INTO control.key_projection_outbox (id, account_id, key_id) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[])',
+      [rows.map(() => uuid7()), rows.map(({ accountId }) => accountId), rows.map(({ id }) => id)],
+    );
+    return rows.length;
+  });
+}
+
+/** Changes of keys that gateways were not told of yet; of one account or of all. */
+export function countUndelivered(ownerUrl: string, accountId: string | null): Promise<number> {
+  return asOwner(ownerUrl, async (client) => {
+    const { rows } = await client.query<{ count: number }>(
+      'SELECT count(*)::int FROM control.key_projection_outbox WHERE $1::uuid IS NULL OR account_id = $1',
+      [accountId],
+    );
+    return rows[0]?.count ?? 0;
+  });
+}
+
+export interface VerifiedLog {
+  accountId: string;
+  entries: number;
+  head: { sequence: number; hash: string };
+  problems: string[];
+}
+
+/** The audit log of one account, or of all, verified from beginning to end. */
+export function verifyAuditLogs(ownerUrl: string, accountId: string | null): Promise<VerifiedLog[]> {
+  return asOwner(ownerUrl, async (client) => {
+    // A log of millions takes longer than any statement of a service may.
+    await client.query('SET LOCAL statement_timeout = 0');
+    const { rows } = await client.query<VerifiedLog>(
+      `SELECT a.id AS "accountId", v.checked::int AS entries,
+         json_build_object('sequence', v.last_sequence, 'hash', v.last_hash) AS head,
+         array(SELECT p ->> 'detail' FROM jsonb_array_elements(v.problems) AS p) AS problems
+       FROM (SELECT account_id AS id FROM control.audit_heads UNION SELECT account_id FROM control.audit_entries) AS a
+       CROSS JOIN LATERAL control.verify_audit(a.id) AS v WHERE $1::uuid IS NULL OR a.id = $1 ORDER BY a.id`,
+      [accountId],
+    );
+    return rows;
+  });
+}
