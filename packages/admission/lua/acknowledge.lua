@@ -45,8 +45,8 @@ if firstId <= #ARGV then
     local id = ARGV[firstId + index - 1]
     if entry and not seen[id] then
       local state, amount, window, day, tail = readEntry(entry)
-      local marks = marksOf(tail)
-      changeScopes(state == 'h' and 'held' or 'settled', -amount, window, day, marks)
+      local marks, project = marksOf(tail)
+      changeScopes(state == 'h' and 'held' or 'settled', -amount, window, day, marks, project)
       if state == 'h' then endFlight(window, marks) end
       seen[id] = true
       gone[#gone + 1] = id

@@ -10,22 +10,28 @@
 --       4 hold at worst   5 least hold that makes sense (equal to 4 when the output cannot be clamped)
 --       6, 7 the interval [from, to) in which the price that both holds were computed with applies; 7 is '' when open
 --       8 tokens at worst   9 tokens when the output is cut as far as it can be (equal to 8 when it cannot)   10 gateway id
--- Returns { the server's time in ms, periods, answers }.
+-- Returns { the server's time in ms, periods, answers, refused }.
+--   Refused lists those keys of refused calls that are in a project or have tags: keyId, project id ('' = none), tags.
 --   A period is what admitted calls of one key have in common:
---       keyId, accountId, window index, window start, day, rpm limit, budget limit, day limit (-1 = none)
+--       keyId, accountId, window index, window start, day, rpm limit, budget limit, day limit (-1 = none); and if the key has one
+--       of them: account rpm limit (-1 = none), tags, and if it is in a project: its id, window index, window start, budget
+--       (-1 = none)
 --   The answer to an admitted call begins with the number of its period, from 1 on:
 --       period, admitted at, hold, rpm left, rpm reset ms, spent, held, day spent, day held; and if the key or its account has
 --       one of them: balance limit (-1 = metered), spent, held, token limit (-1 = none), left, counted,
---       parallel limit (-1 = none), calls in flight
+--       parallel limit (-1 = none), calls in flight, account rpm left, project spent, project held
 --   That to a refused one with the reason:
 --       unknown_epoch, unknown_key
 --       key_revoked, key_expired, model_not_allowed, price_moved, pending_full   keyId, accountId
 --       unknown_scope      keyId, accountId, scope, ...
---       rate_limited       keyId, accountId, limit, retry after ms, reset ms
+--       rate_limited, account_rate_limited
+--                          keyId, accountId, limit, retry after ms, reset ms
 --       parallel_limited   keyId, accountId, limit, calls in flight
 --       tokens_limited     keyId, accountId, limit, used, asked, retry after ms (-1 = it never fits), reset ms
 --       budget_exceeded, budget_held, daily_limit_reached, daily_limit_held, insufficient_balance, balance_held
 --                          keyId, accountId, limit, spent, held, reset ms
+--       project_budget_exceeded, project_budget_held
+--                          the same, and the name of the project
 --
 -- Invariant: after it, total + settled + held <= limit holds in every scope in which it held before. A refusal writes
 -- nothing that counts (stale entries leave the token log). The balance is a scope whose limit lies beside its total, because
@@ -44,7 +50,7 @@ local prefix, periods, answers = ARGV[1], {}, {}
 local account = redis.call('HMGET', KEYS[1], 'epoch', 'epochOpenedMs')
 if account[1] ~= ARGV[2] then
   for at = FIRST_CALL, #ARGV, CALL_FIELDS do answers[#answers + 1] = { 'unknown_epoch' } end
-  return { now, periods, answers }
+  return { now, periods, answers, {} }
 end
 local openedMs = tonumber(account[2])
 
@@ -119,11 +125,17 @@ local function keyOf(hash, model)
   if key then return key end
   local name = prefix .. 'key:' .. hash
   local fields = redis.call('HMGET', name, 'keyId', 'accountId', 'revoked', 'expiresAtMs', 'mintedAtMs', 'budget', 'rpm',
-    'dailyLimit', 'kind', 'tpm', 'parallel', 'm:*', 'm:' .. model)
+    'dailyLimit', 'kind', 'tpm', 'parallel', 'm:*', 'm:' .. model, 'more')
   key = { name = name, id = fields[1], accountId = fields[2], isRevoked = fields[3] == '1', expiresMs = tonumber(fields[4]),
     mintedMs = tonumber(fields[5]), budget = tonumber(fields[6]), rpm = tonumber(fields[7]),
     dayLimit = tonumber(fields[8]) or -1, isPrepaid = fields[9] == 'prepaid', tpm = tonumber(fields[10]),
     parallel = tonumber(fields[11]), isAnyModelAllowed = fields[12], models = { [model] = fields[13] } }
+  -- What few keys have is read only for those.
+  if fields[14] then
+    local more = redis.call('HMGET', name, 'accountRpm', 'tags', 'projectId', 'projectStart', 'projectBudget')
+    key.hasMore, key.accountRpm, key.tags = true, tonumber(more[1]), more[2] or ''
+    if more[3] then key.project = { id = more[3], startMs = tonumber(more[4]), budget = tonumber(more[5]) } end
+  end
   keys[hash] = key
   return key
 end
@@ -145,12 +157,23 @@ local function openPeriod(key)
   local day = scopeOf('day:' .. dateOf(dayStart / DAY_MS), dayStart, dayEnd)
   key.window, key.day, key.scopes = window, day, { window, day }
   key.limits = { { scope = window, limit = key.budget, spentOut = 'budget_exceeded', heldOut = 'budget_held', endMs = windowEnd } }
+  local project = key.project
+  if project then
+    project.index = math.max(0, math.floor((now - project.startMs) / WINDOW_MS))
+    local began = project.startMs + project.index * WINDOW_MS
+    project.scope = scopeOf('project:' .. project.id .. ':' .. string.format('%d', project.index), began, began + WINDOW_MS)
+    key.scopes[3] = project.scope
+    if project.budget then
+      key.limits[2] = { scope = project.scope, limit = project.budget, spentOut = 'project_budget_exceeded',
+        heldOut = 'project_budget_held', endMs = began + WINDOW_MS, isProject = true }
+    end
+  end
   if key.dayLimit >= 0 then
-    key.limits[2] = { scope = day, limit = key.dayLimit, spentOut = 'daily_limit_reached', heldOut = 'daily_limit_held', endMs = dayEnd }
+    key.limits[#key.limits + 1] = { scope = day, limit = key.dayLimit, spentOut = 'daily_limit_reached', heldOut = 'daily_limit_held', endMs = dayEnd }
   end
   if key.isPrepaid then
     local balance = balanceScope()
-    key.scopes[3] = balance
+    key.balance, key.scopes[#key.scopes + 1] = balance, balance
     key.limits[#key.limits + 1] =
       { scope = balance, limit = balance.limit, spentOut = 'insufficient_balance', heldOut = 'balance_held', endMs = now }
   end
@@ -170,11 +193,10 @@ end
 -- The log of the key's last minute. In the first minute of an epoch it is what gateways say they admitted before it was lost: a
 -- count per key, taken as if all of it were still in the window until a minute after it was reported. Too strict, never too
 -- generous. The release before kept a log of another kind; what it counted counts until a minute after it is found.
-local function rateLogOf(key)
-  if key.rate then return key.rate end
-  local log = openRateLog(prefix .. 'rate:' .. key.id, now)
+local function readRateLog(id)
+  local log = openRateLog(prefix .. 'rate:' .. id, now)
   if log.sum == 0 and not log.isPast then
-    local before = redis.call('ZCOUNT', prefix .. 'rpm:' .. key.id, '(' .. textOf(now - RATE_MS), '+inf')
+    local before = redis.call('ZCOUNT', prefix .. 'rpm:' .. id, '(' .. textOf(now - RATE_MS), '+inf')
     if before > 0 then
       restartRateLog(log, before, now)
       writeRateLog(log, now)
@@ -183,21 +205,32 @@ local function rateLogOf(key)
     restartRateLog(log, rateUsed(log), now)
     writeRateLog(log, now)
   end
-  log.lost, log.lostKey = 0, prefix .. 'rpmlost:' .. key.id
+  log.lost, log.lostKey = 0, prefix .. 'rpmlost:' .. id
   if now - openedMs < RATE_MS then
     for _, count in ipairs(redis.call('HVALS', log.lostKey)) do log.lost = log.lost + tonumber(count) end
   end
-  key.rate = log
   return log
 end
 
-local function rateRefusal(key, log)
+local function rateLogOf(key)
+  key.rate = key.rate or readRateLog(key.id)
+  return key.rate
+end
+
+-- The same over all keys of the account whose plan limits it: one log for all of them.
+local accountRate
+local function accountRateLog()
+  accountRate = accountRate or readRateLog('account')
+  return accountRate
+end
+
+local function rateRefusal(key, log, limit, reason)
   local counted = rateUsed(log)
   local retryMs = log.lost > 0 and math.max(0, redis.call('PTTL', log.lostKey)) or 0
   local resetMs = retryMs
   if counted > 0 then resetMs = math.max(resetMs, rateEndsAtMs(log, now) - now) end
-  if counted >= key.rpm then retryMs = math.max(retryMs, rateLeavesAtMs(log, key.rpm, now) - now) end
-  return { 'rate_limited', key.id, key.accountId, key.rpm, retryMs, resetMs }
+  if counted >= limit then retryMs = math.max(retryMs, rateLeavesAtMs(log, limit, now) - now) end
+  return { reason, key.id, key.accountId, limit, retryMs, resetMs }
 end
 
 -- Calls of the key in flight: those of a window that has just ended are among them.
@@ -257,9 +290,18 @@ local function logTokens(key, id, text)
   redis.call('PEXPIRE', sumKey, RATE_MS)
 end
 
-local function newPeriod(key, index, day)
-  periods[#periods + 1] =
+local function newPeriod(key, index, day, projectIndex)
+  local period =
     { key.id, key.accountId, index, key.mintedMs + index * WINDOW_MS, string.sub(day.name, 5), key.rpm, key.budget, key.dayLimit }
+  if key.hasMore then
+    period[9], period[10] = key.accountRpm or -1, key.tags
+    if projectIndex then
+      local project = key.project
+      period[11], period[12], period[13] = project.id, projectIndex, project.startMs + projectIndex * WINDOW_MS
+      period[14] = project.budget or -1
+    end
+  end
+  periods[#periods + 1] = period
   return #periods
 end
 
@@ -268,26 +310,35 @@ local function admission(key, call)
   local reply = { call.period, call.at, call.hold, math.max(0, key.rpm - call.rpmUsed), RATE_MS, window.spent, window.held,
     day.spent, day.held }
   if extra then
-    local balance = extra.balance
+    local balance, project = extra.balance, extra.project
     for _, value in ipairs({ balance and balance.limit or -1, balance and balance.spent or 0, balance and balance.held or 0,
       extra.tokens and key.tpm or -1, extra.tokens and math.max(0, key.tpm - extra.tokensUsed) or 0, extra.tokens or 0,
-      extra.calls and key.parallel or -1, extra.calls or 0 }) do reply[#reply + 1] = value end
+      extra.calls and key.parallel or -1, extra.calls or 0,
+      key.accountRpm and math.max(0, key.accountRpm - rateUsed(accountRateLog()) - accountRate.lost) or 0,
+      project and project.spent or 0, project and project.held or 0 }) do reply[#reply + 1] = value end
   end
   return reply
 end
 
 -- The answer that was given before.
 local function admittedBefore(key, entry)
-  local windowName, dayName, admittedMs, held, marks =
-    string.match(entry, '^%a|%d+|([^|]+)|([^|]+)|[^|]+|(%d+)|(%d+)|?(%w*)$')
-  local index, extra = tonumber(string.match(windowName, '%d+$')), nil
-  if marks ~= '' then
+  local _, _, windowName, dayName, tail = readEntry(entry)
+  local admittedMs, held = string.match(tail, '^[^|]+|(%d+)|(%d+)')
+  local marks, projectName = marksOf(tail)
+  local index, extra, projectIndex = tonumber(string.match(windowName, '%d+$')), nil, nil
+  -- A key that was put elsewhere in between answers without the project: its start is not known here any more.
+  if key.project and projectName and string.find(projectName, key.project.id, 1, true) then
+    projectIndex = tonumber(string.match(projectName, '%d+$'))
+  end
+  if marks or key.hasMore then
+    marks = marks or ''
     extra = { balance = string.find(marks, 'b', 1, true) and balanceScope(),
       calls = key.parallel and string.find(marks, 'c', 1, true) and callsInFlight(key, index),
-      tokens = key.tpm and tonumber(string.match(marks, 't(%d+)')), tokensUsed = key.tpm and loggedTokens(key) }
+      tokens = key.tpm and tonumber(string.match(marks, 't(%d+)')), tokensUsed = key.tpm and loggedTokens(key),
+      project = projectIndex and scopeOf(projectName, 0) }
   end
   local day = scopeOf(dayName, 0)
-  return admission(key, { period = newPeriod(key, index, day), at = tonumber(admittedMs), hold = tonumber(held),
+  return admission(key, { period = newPeriod(key, index, day, projectIndex), at = tonumber(admittedMs), hold = tonumber(held),
     window = scopeOf(windowName, 0), day = day, rpmUsed = rateUsed(rateLogOf(key)), extra = extra })
 end
 
@@ -303,7 +354,9 @@ local function grantOf(key, grant, least)
     grant = math.min(grant, limit - scope.spent - scope.held)
     if grant < least then
       local reason = limit - scope.spent < least and entry.spentOut or entry.heldOut
-      return nil, { reason, key.id, key.accountId, limit, scope.spent, scope.held, entry.endMs - now }
+      local refusal = { reason, key.id, key.accountId, limit, scope.spent, scope.held, entry.endMs - now }
+      if entry.isProject then refusal[8] = redis.call('HGET', key.name, 'projectName') or key.project.id end
+      return nil, refusal
     end
   end
   return grant
@@ -329,9 +382,15 @@ local function admit(at)
 
   -- Exact rolling minute: an entry counts while it is less than 60 s old, and a refused call leaves none.
   local log = rateLogOf(key)
-  if rateUsed(log) + log.lost >= key.rpm then return rateRefusal(key, log) end
+  if rateUsed(log) + log.lost >= key.rpm then return rateRefusal(key, log, key.rpm, 'rate_limited') end
+  local allKeys = key.accountRpm and accountRateLog()
+  if allKeys and rateUsed(allKeys) + allKeys.lost >= key.accountRpm then
+    return rateRefusal(key, allKeys, key.accountRpm, 'account_rate_limited')
+  end
   local extra
-  if key.isPrepaid or key.parallel or key.tpm then extra = { balance = key.scopes[3] } end
+  if key.isPrepaid or key.parallel or key.tpm or key.hasMore then
+    extra = { balance = key.balance, project = key.project and key.project.scope }
+  end
   if key.parallel then
     extra.calls = callsInFlight(key, key.index)
     if extra.calls >= key.parallel then
@@ -348,6 +407,7 @@ local function admit(at)
 
   for _, scope in ipairs(key.scopes) do hold(scope, grant) end
   log.added, openCount = log.added + 1, openCount + 1
+  if allKeys then allKeys.added = allKeys.added + 1 end
   local entry = string.format('h|%.0f|%s|%s|%s|%.0f|%.0f', grant, key.window.name, key.day.name, ARGV[at + 9], now, grant)
   if extra then
     local marks = (key.isPrepaid and 'b' or '') .. (key.parallel and 'c' or '')
@@ -360,18 +420,29 @@ local function admit(at)
       marks = marks .. 't' .. text
       logTokens(key, id, text)
     end
-    entry = entry .. '|' .. marks
+    if marks ~= '' then entry = entry .. '|' .. marks end
+    if key.project then entry = entry .. '|' .. key.project.scope.name end
   end
   known[id], write[#write + 1], write[#write + 2] = entry, id, entry
-  key.period = key.period or newPeriod(key, key.index, key.day)
+  key.period = key.period or newPeriod(key, key.index, key.day, key.project and key.project.index)
   return admission(key, { period = key.period, at = now, hold = grant, window = key.window, day = key.day,
     rpmUsed = rateUsed(log) + log.lost, extra = extra })
 end
 
-for at = FIRST_CALL, #ARGV, CALL_FIELDS do answers[#answers + 1] = admit(at) end
+local refused = {}
+for at = FIRST_CALL, #ARGV, CALL_FIELDS do
+  local answer = admit(at)
+  answers[#answers + 1] = answer
+  local key = keys[ARGV[at + 1]]
+  if key.hasMore and type(answer[1]) == 'string' and not key.isRefused then
+    key.isRefused = true
+    refused[#refused + 1] = { key.id, key.project and key.project.id or '', key.tags }
+  end
+end
 if #write > 2 then redis.call(unpack(write)) end
 for _, scope in ipairs(usedScopes) do writeScope(scope) end
 for _, key in pairs(keys) do
   if key.rate then writeRateLog(key.rate, now) end
 end
-return { now, periods, answers }
+if accountRate then writeRateLog(accountRate, now) end
+return { now, periods, answers, refused }

@@ -1,7 +1,8 @@
 -- What an entry of the open hash says: the beginning of every script that reads them.
 --
 -- state|amount|window scope|day scope|gateway id|admitted at ms|hold, and |marks where the call counts in more: b the
--- account's balance, c its key's calls in flight, t<n> its key's tokens. An entry without marks counts in no more than two.
+-- account's balance, c its key's calls in flight, t<n> its key's tokens; and last |project scope where its key is in a project.
+-- An entry without them counts in no more than two.
 
 -- Returns state, amount, window, day and the rest of the text from the gateway id on.
 local function readEntry(entry)
@@ -9,8 +10,12 @@ local function readEntry(entry)
   return state, tonumber(amount), window, day, tail
 end
 
--- Returns the marks, or nil.
-local function marksOf(tail) return string.match(tail, '|(%a%w*)$') end
+-- Returns the marks, or nil, and the project's scope, or nil.
+local function marksOf(tail)
+  local at = string.find(tail, '|project:', 1, true)
+  if not at then return string.match(tail, '|(%a%w*)$') end
+  return string.match(string.sub(tail, 1, at - 1), '|(%a%w*)$'), string.sub(tail, at + 1)
+end
 
 -- What calls add to scopes, or take from them, gathered so that each scope is read and written once for all of them.
 local changes, changedScopes = {}, {}
@@ -25,9 +30,10 @@ local function changeScope(scope, field, amount)
 end
 
 -- An amount in every scope that the entry counts in.
-local function changeScopes(field, amount, window, day, marks)
+local function changeScopes(field, amount, window, day, marks, project)
   changeScope(window, field, amount)
   changeScope(day, field, amount)
+  if project then changeScope(project, field, amount) end
   if marks and string.find(marks, 'b', 1, true) then changeScope('balance', field, amount) end
 end
 

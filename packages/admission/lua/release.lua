@@ -12,8 +12,8 @@ if not entry then return { 'missing', 0 } end
 local state, amount, window, day, tail = readEntry(entry)
 if state ~= 'h' then return { 'already_settled', amount } end
 
-local marks = marksOf(tail)
-changeScopes('held', -amount, window, day, marks)
+local marks, project = marksOf(tail)
+changeScopes('held', -amount, window, day, marks, project)
 endFlight(window, marks)
 if marks then
   local counted, keyId = string.match(marks, 't(%d+)'), string.match(window, '^window:([^:]+)')

@@ -37,9 +37,9 @@ for index, id in ipairs(ids) do
       outcome, amount = SETTLED, math.min(wanted, held)
       excess = wanted - amount
       settledNow[id] = amount
-      local marks = marksOf(tail)
-      changeScopes('held', -held, window, day, marks)
-      changeScopes('settled', amount, window, day, marks)
+      local marks, project = marksOf(tail)
+      changeScopes('held', -held, window, day, marks, project)
+      changeScopes('settled', amount, window, day, marks, project)
       endFlight(window, marks)
       local counted = marks and string.match(marks, 't(%d+)')
       if counted and used ~= '' and used ~= counted then correctTokens(id, window, tail, counted, used) end

@@ -1,4 +1,5 @@
 import type { Scope } from '@tensorloop/contracts/settle-ack';
+import type { Tags } from '@tensorloop/contracts/tags';
 import type { NanoUsd } from '@tensorloop/kernel/money';
 
 /** One call that asks to be admitted. */
@@ -57,10 +58,36 @@ export interface Admission {
   tokens: { limit: number; remaining: number; resetMs: number; counted: number } | null;
   /** The key's calls in flight, this one included; null without such a limit. */
   parallel: { limit: number; inFlight: number } | null;
+  /** Requests of all keys of the account in a rolling minute; null without such a limit. */
+  accountRpm: { limit: number; remaining: number; resetMs: number } | null;
+  /** Of the project that the key is in; null where it is in none. */
+  project: AdmittedProject | null;
+  /** The key's; null = none. */
+  tags: Tags | null;
+}
+
+/** Frozen at admission, as the key's own window is. */
+export interface ProjectWindow {
+  id: string;
+  windowIndex: number;
+  windowStartMs: number;
+}
+
+export interface AdmittedProject extends ProjectWindow {
+  /** Its budget, this call's hold included; null where none caps it. */
+  budget: LimitState | null;
+}
+
+/** Whom a refused call is attributed to, as its key says. */
+export interface Attribution {
+  projectId?: string;
+  tags?: Tags;
 }
 
 /** Why a call was not admitted. `nowMs` is Redis TIME. */
-export type Refusal =
+export type Refusal = RefusalReason & { attribution?: Attribution };
+
+type RefusalReason =
   /** This Redis process does not hold the account's state (flushed, restarted, new account): rebuild it, answer 503 meanwhile. */
   | { admitted: false; reason: 'unknown_epoch'; nowMs: number }
   /** No projection of this key: ask the control plane once. */
@@ -80,7 +107,8 @@ export type Refusal =
   | { admitted: false; reason: 'unknown_scope'; nowMs: number; keyId: string; accountId: string; scopes: Scope[] }
   | {
       admitted: false;
-      reason: 'rate_limited';
+      /** `account_…`: of all keys of the account together. */
+      reason: 'rate_limited' | 'account_rate_limited';
       nowMs: number;
       keyId: string;
       accountId: string;
@@ -127,6 +155,16 @@ export type Refusal =
       accountId: string;
       limit: LimitState;
       resetMs: number;
+    }
+  | {
+      admitted: false;
+      reason: 'project_budget_exceeded' | 'project_budget_held';
+      nowMs: number;
+      keyId: string;
+      accountId: string;
+      limit: LimitState;
+      resetMs: number;
+      projectName: string;
     };
 export type AdmitResult = Admission | Refusal;
 
@@ -154,6 +192,8 @@ export interface PendingEntry {
   isPrepaid?: boolean;
   /** It was admitted under a cap on the key's calls in flight and counts there while held. */
   isParallelCounted?: boolean;
+  /** It counts in this window of its key's project as well. */
+  project?: ProjectWindow;
 }
 
 /** What one gateway re-asserts of one account. */
@@ -184,6 +224,8 @@ export interface OpenEntry {
   gatewayId: string;
   admittedAtMs: number;
   holdNanoUsd: NanoUsd;
+  /** Null: its key was in no project. */
+  projectScope: Scope | null;
   isPrepaid: boolean;
   isParallelCounted: boolean;
   /** What it counts against the key's token limit until it is settled; null without one. */

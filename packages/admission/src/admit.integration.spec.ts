@@ -35,6 +35,9 @@ describe('an admitted call', () => {
       balance: null,
       tokens: null,
       parallel: null,
+      accountRpm: null,
+      project: null,
+      tags: null,
     });
   });
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { KeyProjection } from '@tensorloop/contracts/key-projection';
+import { uuid7 } from '@tensorloop/kernel/uuid7';
 import fc from 'fast-check';
 import { type AdmissionBench, callOf, keyAt, openAccount, openBench, startOfDay } from '../test/fixture.js';
 import type { AdmitRequest, AdmitResult } from './admission.types.js';
@@ -15,6 +16,7 @@ beforeAll(async () => {
 afterAll(() => bench.close());
 
 type Changes = Partial<KeyProjection>;
+const PROJECT = { id: uuid7(), name: 'p', createdAtMs: NOW };
 
 /** An account with two keys whose limits are near. */
 async function accountWith(changes: [Changes, Changes]): Promise<[KeyProjection, KeyProjection]> {
@@ -26,9 +28,14 @@ async function accountWith(changes: [Changes, Changes]): Promise<[KeyProjection,
   return [first, second];
 }
 
+function withoutProjectId(result: AdmitResult) {
+  if (!result.admitted) return { attribution: result.attribution === undefined };
+  return { project: result.project === null ? null : { ...result.project, id: null } };
+}
+
 /** What an answer says, apart from whose it is. */
 function sayings(results: AdmitResult[]) {
-  return results.map((result) => ({ ...result, keyId: null, accountId: null }));
+  return results.map((result) => ({ ...result, keyId: null, accountId: null, ...withoutProjectId(result) }));
 }
 
 const call = fc.record({
@@ -45,57 +52,71 @@ const limits = fc.record({
   parallelMax: fc.option(fc.integer({ min: 1, max: 12 })),
   tpm: fc.option(fc.integer({ min: 1, max: 300 })),
 });
+/** Of both keys: their account's, and their project's. */
+const shared = fc.record({
+  accountRpm: fc.option(fc.integer({ min: 1, max: 15 }), { nil: undefined }),
+  projectBudget: fc.option(fc.bigInt(500n, 6_000n), { nil: undefined }),
+});
 
 describe('calls that come in one turn', () => {
   it('get the answers, and leave the state, that they would one after the other', async () => {
     const spending = fc.array(call, { minLength: 1, maxLength: 25 });
     await fc.assert(
-      fc.asyncProperty(spending, fc.tuple(limits, limits), async (calls, [one, other]) => {
-        const daily = { dailyLimitNanoUsd: '4000' };
-        const twins = [
-          await accountWith([
-            { ...one, ...daily },
-            { ...other, ...daily },
-          ]),
-        ];
-        twins.push(
-          await accountWith([
-            { ...one, ...daily },
-            { ...other, ...daily },
-          ]),
-        );
-        const [together, apart] = twins.map((keys) => {
-          const requests: AdmitRequest[] = [];
-          for (const { key, worst, leastShare, tokens, model, again } of calls) {
-            const earlier = requests[again];
-            const asked = callOf(keys[key as 0 | 1], {
-              model,
-              holdNanoUsd: worst,
-              holdMinNanoUsd: worst / BigInt(leastShare),
-              tokens: { worst: tokens, least: tokens },
-            });
-            // Some ask again for a call that is on its way.
-            requests.push(earlier === undefined || again > 2 ? asked : earlier);
-          }
-          return requests;
-        }) as [AdmitRequest[], AdmitRequest[]];
-        const results = await Promise.all(together.map((request) => bench.client.admit(request)));
-        const expected: AdmitResult[] = [];
-        for (const request of apart) expected.push(await bench.client.admit(request));
-        expect(sayings(results)).toEqual(sayings(expected));
-        const [here, there] = await Promise.all(
-          [together, apart].map(async ([first]) => {
-            const { scopes, open } = await bench.view.inspect((first as AdmitRequest).accountTag);
-            const sums = scopes.map(({ scope, ...state }) => ({ ...state, kind: scope.split(':')[0] }));
-            return {
-              sums: sums.map((sum) => JSON.stringify(sum, text)).sort(),
-              open: open.map(({ holdNanoUsd }) => holdNanoUsd),
-            };
-          }),
-        );
-        expect(here?.sums).toEqual(there?.sums);
-        expect(here?.open.toSorted(byAmount)).toEqual(there?.open.toSorted(byAmount));
-      }),
+      fc.asyncProperty(
+        spending,
+        fc.tuple(limits, limits),
+        shared,
+        async (calls, [one, other], { accountRpm, projectBudget }) => {
+          const daily = {
+            dailyLimitNanoUsd: '4000',
+            ...(accountRpm === undefined ? {} : { accountRpm }),
+            ...(projectBudget === undefined ? {} : { project: { ...PROJECT, budgetNanoUsd: String(projectBudget) } }),
+          };
+          const twins = [
+            await accountWith([
+              { ...one, ...daily },
+              { ...other, ...daily },
+            ]),
+          ];
+          twins.push(
+            await accountWith([
+              { ...one, ...daily },
+              { ...other, ...daily },
+            ]),
+          );
+          const [together, apart] = twins.map((keys) => {
+            const requests: AdmitRequest[] = [];
+            for (const { key, worst, leastShare, tokens, model, again } of calls) {
+              const earlier = requests[again];
+              const asked = callOf(keys[key as 0 | 1], {
+                model,
+                holdNanoUsd: worst,
+                holdMinNanoUsd: worst / BigInt(leastShare),
+                tokens: { worst: tokens, least: tokens },
+              });
+              // Some ask again for a call that is on its way.
+              requests.push(earlier === undefined || again > 2 ? asked : earlier);
+            }
+            return requests;
+          }) as [AdmitRequest[], AdmitRequest[]];
+          const results = await Promise.all(together.map((request) => bench.client.admit(request)));
+          const expected: AdmitResult[] = [];
+          for (const request of apart) expected.push(await bench.client.admit(request));
+          expect(sayings(results)).toEqual(sayings(expected));
+          const [here, there] = await Promise.all(
+            [together, apart].map(async ([first]) => {
+              const { scopes, open } = await bench.view.inspect((first as AdmitRequest).accountTag);
+              const sums = scopes.map(({ scope, ...state }) => ({ ...state, kind: scope.split(':')[0] }));
+              return {
+                sums: sums.map((sum) => JSON.stringify(sum, text)).sort(),
+                open: open.map(({ holdNanoUsd }) => holdNanoUsd),
+              };
+            }),
+          );
+          expect(here?.sums).toEqual(there?.sums);
+          expect(here?.open.toSorted(byAmount)).toEqual(there?.open.toSorted(byAmount));
+        },
+      ),
       { numRuns: 60 },
     );
   }, 60_000);

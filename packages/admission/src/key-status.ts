@@ -1,9 +1,9 @@
-import { BALANCE_SCOPE, dayScope, type Scope, windowScope } from '@tensorloop/contracts/settle-ack';
+import { BALANCE_SCOPE, dayScope, projectScope, type Scope, windowScope } from '@tensorloop/contracts/settle-ack';
 import { type BudgetWindow, budgetWindow, DAY_MS, utcDay } from '@tensorloop/kernel/budget-window';
 import type { Redis } from 'ioredis';
 import type { LimitState } from './admission.types.js';
 import { RPM_WINDOW_MS } from './recent-admissions.js';
-import { accountKey, keyPrefix, projectionKey, rateKey, scopeKey } from './redis-keys.js';
+import { ALL_KEYS, accountKey, keyPrefix, projectionKey, rateKey, scopeKey } from './redis-keys.js';
 import { scriptText } from './scripts.js';
 
 /** What a key may do, and how much of it is used at one instant. */
@@ -21,6 +21,17 @@ export interface KeyStatus {
   budget: LimitState;
   daily: LimitState | null;
   balance: LimitState | null;
+  /** Of all keys of the account together. */
+  accountRpm: { limit: number; used: number } | null;
+  project: ProjectStatus | null;
+}
+
+export interface ProjectStatus {
+  id: string;
+  name: string;
+  window: BudgetWindow;
+  /** Null: no budget caps it. */
+  budget: LimitState | null;
 }
 
 export type KeyStatusResult =
@@ -32,10 +43,12 @@ interface Names {
   window: Scope;
   windowBefore: Scope | null;
   day: Scope;
+  project: Scope | null;
 }
 
 type Row = (string | null)[];
 const KEY_FIELDS = ['keyId', 'kind', 'mintedAtMs', 'expiresAtMs', 'budget', 'rpm', 'dailyLimit', 'tpm', 'parallel'] as const;
+const MORE_FIELDS = ['accountRpm', 'projectId', 'projectName', 'projectStart', 'projectBudget'] as const;
 const SCOPE_FIELDS = ['total', 'version', 'settled', 'held', 'limit', 'calls'] as const;
 
 const RATE_USED = scriptText('rate-used', ['rate-log']);
@@ -46,19 +59,24 @@ export async function readKeyStatus(
   { accountTag, keyHash }: { accountTag: string; keyHash: string },
   nowMs: number,
 ): Promise<KeyStatusResult> {
-  const key = await redis.hmget(projectionKey(accountTag, keyHash), ...KEY_FIELDS);
-  const [keyId, kind, minted, expires, budget, rpm, daily, tpm, parallel] = key;
+  const key = await redis.hmget(projectionKey(accountTag, keyHash), ...KEY_FIELDS, ...MORE_FIELDS);
+  const [keyId, kind, minted, expires, budget, rpm, daily, tpm, parallel, accountRpm, ...ofProject] = key;
   if (!keyId || !minted || !budget) return { known: false, scopes: [] };
   const window = budgetWindow(Number(minted), nowMs);
+  const project = projectAt(ofProject, nowMs);
   const names: Names = {
     window: windowScope(keyId, window.index),
     windowBefore: window.index === 0 ? null : windowScope(keyId, window.index - 1),
     day: dayScope(utcDay(nowMs)),
+    project: project?.scope ?? null,
   };
   const read = await readUse(redis, { accountTag, keyId, names }, nowMs);
   const dayStartMs = nowMs - (nowMs % DAY_MS);
   const scopes: [Scope, Row, number | null, string | null | undefined][] = [
     [names.window, read.window, window.startMs, budget],
+    ...(project?.budget
+      ? [[project.scope, read.project, project.window.startMs, project.budget] as [Scope, Row, number, string]]
+      : []),
     ...(daily ? [[names.day, read.day, dayStartMs, daily] as [Scope, Row, number, string]] : []),
     ...(kind === 'prepaid' ? [[BALANCE_SCOPE, read.balance, null, read.balance[4]] as [Scope, Row, null, string | null]] : []),
   ];
@@ -82,8 +100,17 @@ export async function readKeyStatus(
       budget: states.get(names.window) as LimitState,
       daily: states.get(names.day) ?? null,
       balance: states.get(BALANCE_SCOPE) ?? null,
+      accountRpm: accountRpm ? { limit: Number(accountRpm), used: read.callsOfAccount } : null,
+      project:
+        project === null ? null : { ...project.about, window: project.window, budget: states.get(project.scope) ?? null },
     },
   };
+}
+
+function projectAt([id, name, start, budget]: (string | null)[], nowMs: number) {
+  if (!id || !start) return null;
+  const window = budgetWindow(Number(start), nowMs);
+  return { about: { id, name: name ?? '' }, window, budget, scope: projectScope(id, window.index) };
 }
 
 /** Null when unknown: by the rule of admit.lua, a total is zero only where the scope began within this epoch. */
@@ -118,13 +145,15 @@ async function readUse(
     .hget(accountKey(accountTag), 'epochOpenedMs')
     .eval(RATE_USED, 1, rateKey(accountTag, keyId), nowMs)
     .zrangebyscore(`${prefix}tpm:${keyId}`, since, '+inf')
+    .hmget(scopeKey(accountTag, names.project ?? names.window), ...SCOPE_FIELDS)
+    .eval(RATE_USED, 1, rateKey(accountTag, ALL_KEYS), nowMs)
     .exec();
   if (replies === null) throw new Error('Redis gave no answer to a transaction');
-  const [window, before, day, balance, openedMs, calls, tokenLog] = replies.map(([error, value]) => {
+  const [window, before, day, balance, openedMs, calls, tokenLog, project, callsOfAccount] = replies.map(([error, value]) => {
     if (error) throw error;
     return value;
-  }) as [Row, Row, Row, Row, string | null, number, string[]];
+  }) as [Row, Row, Row, Row, string | null, number, string[], Row, number];
   const tokens = tokenLog.reduce((sum, member) => sum + Number(member.slice(member.lastIndexOf('|') + 1)), 0);
   const inFlight = Number(window[5] ?? '0') + (names.windowBefore === null ? 0 : Number(before[0] ?? '0'));
-  return { window, day, balance, openedMs: Number(openedMs), calls, tokens, inFlight };
+  return { window, day, balance, project, openedMs: Number(openedMs), calls, callsOfAccount, tokens, inFlight };
 }

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { KeyProjection } from '@tensorloop/contracts/key-projection';
-import { BALANCE_SCOPE } from '@tensorloop/contracts/settle-ack';
 import { DAY_MS } from '@tensorloop/kernel/budget-window';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import fc from 'fast-check';
@@ -12,7 +11,8 @@ import { CLOCK_MARGIN_MS } from './clock-margin.js';
 const NOW = startOfDay(Date.parse('2026-11-21T10:00:00Z'));
 const BUDGET = 10_000n;
 const DAILY = 6_000n;
-const KINDS = ['metered', 'prepaid'] as const;
+const PROJECT_BUDGET = 8_000n;
+const KINDS = ['a metered', 'a prepaid', "a project's"] as const;
 /** Calls of the prepaid key that may be in flight at once; never reached, so that the count alone is compared. */
 const PARALLEL_MAX = 1_000;
 
@@ -71,9 +71,16 @@ class Play {
   private readonly sent: Settlement[] = [];
   private now = NOW;
 
-  constructor(accountKind: (typeof KINDS)[number]) {
+  constructor(kind: (typeof KINDS)[number]) {
+    const accountKind = kind === 'a prepaid' ? 'prepaid' : 'metered';
+    const project = { id: uuid7(), name: 'p', createdAtMs: NOW, budgetNanoUsd: String(PROJECT_BUDGET) };
     const limits = { budgetNanoUsd: String(BUDGET), dailyLimitNanoUsd: String(DAILY), rpm: 10_000 };
-    this.key = keyAt(NOW, { ...limits, accountKind, parallelMax: accountKind === 'prepaid' ? PARALLEL_MAX : null });
+    this.key = keyAt(NOW, {
+      ...limits,
+      accountKind,
+      parallelMax: accountKind === 'prepaid' ? PARALLEL_MAX : null,
+      ...(kind === "a project's" ? { project, accountRpm: 10_000, tags: { team: 'search' } } : {}),
+    });
     this.model = new MoneyModel(this.key);
   }
 
@@ -160,7 +167,13 @@ class Play {
       windowIndex: 0,
       windowStartMs: NOW,
       day: dayScope.slice(4),
+      ...(entry.projectScope === null ? {} : { project: this.projectWindow(entry.projectScope) }),
     };
+  }
+
+  private projectWindow(scope: string): NonNullable<PendingEntry['project']> {
+    const [, id, index] = scope.split(':');
+    return { id: id as string, windowIndex: Number(index), windowStartMs: NOW };
   }
 
   private async deliver(settlement: Settlement | undefined): Promise<void> {
@@ -205,7 +218,8 @@ class Play {
         settledNanoUsd: this.model.pendingIn(scope, 'settled'),
       });
       const truth = this.model.truth(scope);
-      const limit = scope.startsWith('window') ? BUDGET : scope === BALANCE_SCOPE ? this.model.granted : DAILY;
+      const limits = { window: BUDGET, project: PROJECT_BUDGET, day: DAILY, balance: this.model.granted };
+      const limit = limits[scope.split(':')[0] as keyof typeof limits];
       expect(truth).toBeLessThanOrEqual(limit);
       const isUnknown = totalNanoUsd === null && this.model.known.get(scope)?.total === null;
       if (!isUnknown) expect((totalNanoUsd ?? 0n) + settledNanoUsd + heldNanoUsd).toBeGreaterThanOrEqual(truth);
@@ -230,11 +244,11 @@ class Play {
 
 describe('money in Redis', () => {
   it.each(KINDS)(
-    'equals a plain model through any order of admissions, settlements, releases, repeats, grants, late acknowledgements and losses of Redis, for a %s account',
-    async (accountKind) => {
+    'equals a plain model through any order of admissions, settlements, releases, repeats, grants, late acknowledgements and losses of Redis, for %s key',
+    async (kind) => {
       await fc.assert(
         fc.asyncProperty(steps, async (sequence) => {
-          const play = new Play(accountKind);
+          const play = new Play(kind);
           await play.begin();
           for (const step of sequence) {
             await play.step(step);

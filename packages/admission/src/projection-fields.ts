@@ -21,6 +21,22 @@ export function projectionFields(projection: KeyProjection): string[] {
   if (projection.accountKind !== 'metered') fields.kind = projection.accountKind;
   if (projection.tpm !== null) fields.tpm = String(projection.tpm);
   if (projection.parallelMax !== null) fields.parallel = String(projection.parallelMax);
+  const more = moreFields(projection);
+  // One field says whether there are any, so that most keys are not asked for each of them.
+  if (Object.keys(more).length > 0) Object.assign(fields, { more: '1' }, more);
   for (const model of projection.models) fields[`m:${model}`] = '1';
   return Object.entries(fields).flat();
+}
+
+function moreFields({ accountRpm, project, tags }: KeyProjection): Record<string, string> {
+  return {
+    ...(accountRpm === undefined ? {} : { accountRpm: String(accountRpm) }),
+    ...(tags === undefined ? {} : { tags: JSON.stringify(tags) }),
+    ...(project === undefined ? {} : projectFields(project)),
+  };
+}
+
+function projectFields({ id, name, createdAtMs, budgetNanoUsd }: NonNullable<KeyProjection['project']>) {
+  const budget = budgetNanoUsd === null ? {} : { projectBudget: scriptAmount(BigInt(budgetNanoUsd), "the project's budget") };
+  return { projectId: id, projectName: name, projectStart: String(createdAtMs), ...budget };
 }

@@ -15,6 +15,9 @@ export const scopeKey = (tag: string, scope: string): string => `${keyPrefix(tag
 /** A key's admissions of the last minute. */
 export const rateKey = (tag: string, keyId: string): string => `${keyPrefix(tag)}rate:${keyId}`;
 
+/** Stands for a key's id where all keys of the account are counted together. */
+export const ALL_KEYS = 'account';
+
 /** Glob for SCAN that finds one key per account, and the way back from such a key to the tag. */
 export const ACCOUNT_KEY_GLOB = 'tl:{*}:account';
 export function tagOfAccountKey(key: string): string {

@@ -1,5 +1,12 @@
 import type { KeyProjection } from '@tensorloop/contracts/key-projection';
-import { BALANCE_SCOPE, dayScope, type Scope, type ScopeTotal, windowScope } from '@tensorloop/contracts/settle-ack';
+import {
+  BALANCE_SCOPE,
+  dayScope,
+  projectScope,
+  type Scope,
+  type ScopeTotal,
+  windowScope,
+} from '@tensorloop/contracts/settle-ack';
 import { utcDay } from '@tensorloop/kernel/budget-window';
 
 interface Pending {
@@ -18,11 +25,13 @@ export interface Settlement {
   totals: ScopeTotal[];
 }
 
-const REASONS = [
-  ['budget_exceeded', 'budget_held'],
-  ['daily_limit_reached', 'daily_limit_held'],
-  ['insufficient_balance', 'balance_held'],
-];
+const REASONS: Record<string, [spent: string, held: string]> = {
+  window: ['budget_exceeded', 'budget_held'],
+  project: ['project_budget_exceeded', 'project_budget_held'],
+  day: ['daily_limit_reached', 'daily_limit_held'],
+  balance: ['insufficient_balance', 'balance_held'],
+};
+const kindOf = (scope: Scope) => scope.split(':')[0] as string;
 
 /**
  * Admission and metering as plain sums, written without looking at the scripts' way of doing it: Redis' view (`pending`,
@@ -46,7 +55,9 @@ export class MoneyModel {
   }
 
   scopesAt(nowMs: number): Scope[] {
-    return [windowScope(this.key.keyId, 0), dayScope(utcDay(nowMs)), ...(this.isPrepaid ? [BALANCE_SCOPE] : [])];
+    const { keyId, project } = this.key;
+    const ofProject = project === undefined ? [] : [projectScope(project.id, 0)];
+    return [windowScope(keyId, 0), ...ofProject, dayScope(utcDay(nowMs)), ...(this.isPrepaid ? [BALANCE_SCOPE] : [])];
   }
 
   /** An operator grants; the version of the balance rises although nothing was spent. */
@@ -77,21 +88,30 @@ export class MoneyModel {
   /** The outcome that admission must have, and the hold. */
   admit(id: string, nowMs: number, { worst, least }: { worst: bigint; least: bigint }): { reason: string; hold: bigint } {
     const scopes = this.scopesAt(nowMs);
-    const granted = this.known.get(BALANCE_SCOPE)?.limit ?? 0n;
-    const limits = [BigInt(this.key.budgetNanoUsd), BigInt(this.key.dailyLimitNanoUsd as string), granted];
     if (scopes.some((scope) => this.known.get(scope)?.total === null)) return { reason: 'unknown_scope', hold: 0n };
     let hold = worst;
-    for (const [index, scope] of scopes.entries()) {
-      const limit = limits[index] as bigint;
+    for (const scope of scopes) {
+      const limit = this.limitOf(scope);
       const left = limit - this.spent(scope);
       const free = left - this.pendingIn(scope, 'held');
       if (free < hold) hold = free;
       if (hold >= least) continue;
-      const [spent, held] = REASONS[index] as [string, string];
+      const [spent, held] = REASONS[kindOf(scope)] as [string, string];
       return { reason: left < least ? spent : held, hold: 0n };
     }
     this.pending.set(id, { state: 'held', amount: hold, scopes });
     return { reason: 'admitted', hold };
+  }
+
+  private limitOf(scope: Scope): bigint {
+    const { budgetNanoUsd, dailyLimitNanoUsd, project } = this.key;
+    if (scope === BALANCE_SCOPE) return this.known.get(BALANCE_SCOPE)?.limit ?? 0n;
+    const limits: Record<string, string | null | undefined> = {
+      window: budgetNanoUsd,
+      day: dailyLimitNanoUsd,
+      project: project?.budgetNanoUsd,
+    };
+    return BigInt(limits[kindOf(scope)] as string);
   }
 
   settle(id: string, amount: bigint): string {

@@ -17,8 +17,11 @@ export type FinalRefusal = Extract<
       | 'model_not_allowed'
       | 'pending_full'
       | 'rate_limited'
+      | 'account_rate_limited'
       | 'budget_exceeded'
       | 'budget_held'
+      | 'project_budget_exceeded'
+      | 'project_budget_held'
       | 'daily_limit_reached'
       | 'daily_limit_held'
       | 'insufficient_balance'
@@ -86,7 +89,10 @@ export function extraLimitHeaders({ balance, daily, tokens }: Admission): Record
   };
 }
 
-function rateLimited(refusal: Extract<FinalRefusal, { reason: 'rate_limited' }>): ApiError {
+/** Who has made as many requests as it may, in words (spec TL-5, TS-7). */
+const WHOSE_RATE = { rate_limited: 'This key', account_rate_limited: 'All keys of this account together' } as const;
+
+function rateLimited(refusal: Extract<FinalRefusal, { retryAfterMs: number; remaining: 0 }>): ApiError {
   const headers = {
     ...retryHeaders(refusal.retryAfterMs),
     'x-ratelimit-limit-requests': String(refusal.limit),
@@ -95,7 +101,7 @@ function rateLimited(refusal: Extract<FinalRefusal, { reason: 'rate_limited' }>)
   };
   return apiError(
     'rate_limit_exceeded',
-    `This key may make ${refusal.limit} requests in any 60 seconds. Try again in ${goDuration(refusal.retryAfterMs)}.`,
+    `${WHOSE_RATE[refusal.reason]} may make ${refusal.limit} requests in any 60 seconds. Try again in ${goDuration(refusal.retryAfterMs)}.`,
     { headers },
   );
 }
@@ -174,6 +180,14 @@ function limitReached(refusal: MoneyRefusal, quote: Quote): ApiError {
       const message = `The prepaid balance of this account is spent or too small for this call. Add credit to go on.${fitting(quote, limit)}`;
       return apiError('insufficient_balance', message, { headers: { ...noRetry, ...balanceHeaders(limit) } });
     }
+    case 'project_budget_exceeded': {
+      const message = `The budget of the project "${refusal.projectName}" (${amount} per 30 days) is spent or too small for this call; it resets at ${resetAt}.${fitting(quote, limit)}`;
+      return apiError('insufficient_quota', message, { headers: noRetry });
+    }
+    case 'project_budget_held': {
+      const message = `What is left of the budget of the project "${refusal.projectName}" is held by calls in flight. Try again when they have ended.${fitting(quote, limit)}`;
+      return apiError('budget_held', message, { headers: retryHeaders(HELD_RETRY_MS) });
+    }
     default:
       return moneyHeld({ ...refusal, reason }, quote);
   }
@@ -181,8 +195,8 @@ function limitReached(refusal: MoneyRefusal, quote: Quote): ApiError {
 
 /** The answer to a refused call (spec TL-3, TL-4, TL-5, TL-8, TS-4), with whose it was. */
 export function refusalError(refusal: FinalRefusal, quote: Quote, model: string): ApiError {
-  const { accountId, keyId } = refusal;
-  return { ...answerTo(refusal, quote, model), caller: { accountId, keyId, model } };
+  const { accountId, keyId, attribution } = refusal;
+  return { ...answerTo(refusal, quote, model), caller: { accountId, keyId, model, ...attribution } };
 }
 
 function answerTo(refusal: FinalRefusal, quote: Quote, model: string): ApiError {
@@ -200,6 +214,7 @@ function answerTo(refusal: FinalRefusal, quote: Quote, model: string): ApiError 
         BUSY_RETRY_SECONDS,
       );
     case 'rate_limited':
+    case 'account_rate_limited':
       return rateLimited(refusal);
     case 'parallel_limited':
       return parallelLimited(refusal);

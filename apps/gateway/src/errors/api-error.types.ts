@@ -1,4 +1,5 @@
 import type { OpenAiError } from '@tensorloop/contracts/openai-error';
+import type { Tags } from '@tensorloop/contracts/tags';
 
 /**
  * Every refusal the inference surface can give, in one table: status and `error.type` follow from the code, so that two
@@ -61,6 +62,9 @@ export interface RefusedCaller {
   keyId: string;
   /** As the client named it; null where the body could not be read. */
   model: string | null;
+  /** What the call would have been attributed to. */
+  projectId?: string;
+  tags?: Tags;
 }
 
 /** A refusal ready to be sent: an expected outcome, so a value and never thrown. */

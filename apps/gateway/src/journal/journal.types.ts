@@ -20,6 +20,10 @@ export type AcceptedRecord = Pick<
   | 'priceVersionId'
   | 'holdNanoUsd'
   | 'isPrepaid'
+  | 'projectId'
+  | 'projectWindowIndex'
+  | 'projectWindowStartMs'
+  | 'tags'
 > & {
   /** It counts among its key's calls in flight, because that number is limited. */
   isParallelCounted?: true;

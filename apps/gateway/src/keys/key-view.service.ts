@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { FoundKey, LimitState } from '@tensorloop/admission/admission.types';
-import { type KeyStatus, readKeyStatus } from '@tensorloop/admission/key-status';
+import { type KeyStatus, type ProjectStatus, readKeyStatus } from '@tensorloop/admission/key-status';
 import { formatUsd } from '@tensorloop/kernel/money';
 import type { Redis } from 'ioredis';
 import type { AdmissionGate, KeyIdentity } from '../admission/admission-gate.service.js';
@@ -75,8 +75,14 @@ function rate({ limit, used }: { limit: number; used: number }) {
   return { limit, used, remaining: Math.max(0, limit - used), window_seconds: RATE_WINDOW_SECONDS };
 }
 
+function projectView({ id, name, window, budget }: ProjectStatus) {
+  const limits =
+    budget === null ? null : { ...money(budget), window_start: instant(window.startMs), resets_at: instant(window.endMs) };
+  return { id, name, budget: limits };
+}
+
 function toView(status: KeyStatus, models: string[]) {
-  const { window, daily, balance, tokens, parallel } = status;
+  const { window, daily, balance, tokens, parallel, accountRpm, project } = status;
   return {
     object: 'key',
     id: status.keyId,
@@ -85,10 +91,12 @@ function toView(status: KeyStatus, models: string[]) {
     expires_at: instant(status.expiresAtMs),
     models,
     requests_per_minute: rate(status.rpm),
+    account_requests_per_minute: accountRpm === null ? null : rate(accountRpm),
     tokens_per_minute: tokens === null ? null : rate(tokens),
     parallel_calls: parallel === null ? null : { limit: parallel.limit, in_flight: parallel.inFlight },
     budget: { ...money(status.budget), window_start: instant(window.startMs), resets_at: instant(window.endMs) },
     daily_limit: daily === null ? null : { ...money(daily), resets_at: instant(status.dayEndMs) },
     balance: balance === null ? null : money(balance, 'granted_usd'),
+    project: project === null ? null : projectView(project),
   };
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Admission } from '@tensorloop/admission/admission.types';
+import type { Tags } from '@tensorloop/contracts/tags';
 import { WINDOW_MS } from '@tensorloop/kernel/budget-window';
 import { failPoint } from '@tensorloop/nest-kit/fail-points';
 import type { Tracing } from '@tensorloop/observability/tracing';
@@ -8,6 +9,7 @@ import { admissionMarks } from '../admission/admission-marks.service.js';
 import { type ExactQuoteParts, exactQuote } from '../admission/exact-quote.service.js';
 import { affordableTokens, type Quote, quoteCall } from '../admission/quote.service.js';
 import { budgetHeaders, extraLimitHeaders, goDuration } from '../admission/refusals.service.js';
+import { mergeTags, readTagsHeader } from '../attribution/tags-header.service.js';
 import type { KeyHasher } from '../auth/key-hasher.service.js';
 import { refuseDeep } from '../body/json-body.types.js';
 import { type ApiError, isApiError } from '../errors/api-error.types.js';
@@ -64,6 +66,8 @@ interface Asking extends Arrival {
   key: KeyIdentity;
   request: InferenceRequest;
   target: Target;
+  /** Tags that the call itself names. */
+  callTags: Tags | null;
 }
 
 /** The data path of every call, from the bearer to the hand-over to its answer. What differs is in its endpoint. */
@@ -102,12 +106,14 @@ export class InferenceCalls {
     const bearer = endpoint.readKey(req.headers);
     if (isApiError(bearer)) return bearer;
     const key = { accountTag: bearer.accountTag, keyHash: hasher.hash(bearer.keyText) };
+    const callTags = readTagsHeader(req.headers);
+    if (isApiError(callTags)) return targets.afterKeyCheck(key, () => callTags);
     const request = mediaProblem(req.headers, endpoint.bodyKind) ?? refuseDeep(() => endpoint.read(body, req.headers));
     if (isApiError(request)) return targets.afterKeyCheck(key, () => request);
     const target = await targets.find(endpoint, request.model, key);
     if (isApiError(target)) return target;
     const { model } = target;
-    const asking: Asking = { ...arrival, key, request, target };
+    const asking: Asking = { ...arrival, key, request, target, callTags };
     const call = await gate.admit(
       {
         key,
@@ -118,7 +124,7 @@ export class InferenceCalls {
       },
       (admission, quote) => this.open(asking, admission, quote),
     );
-    if (isApiError(call)) return call;
+    if (isApiError(call)) return attributed(call, callTags);
     this.parts.onAdmitted((performance.now() - arrivedAtMs) / MS_PER_SECOND);
     dispatch(this.parts, call, asking);
     return null;
@@ -170,17 +176,25 @@ export class InferenceCalls {
       holdNanoUsd: admission.holdNanoUsd.toString(),
       promptBytes: asking.body.length,
       price: quote.price,
-      ...admissionMarks(admission),
+      ...admissionMarks(admission, asking.callTags),
     };
   }
 }
 
+/** A refused call says as well what it would have been attributed to. */
+function attributed(error: ApiError, callTags: Tags | null): ApiError {
+  if (callTags === null || error.caller === undefined) return error;
+  return { ...error, caller: { ...error.caller, tags: mergeTags(error.caller.tags, callTags) ?? {} } };
+}
+
 function admissionHeaders(admission: Admission, clamp: number | null): Record<string, string> {
-  const { rpm, budget, windowStartMs } = admission;
+  const { rpm, accountRpm, budget, windowStartMs } = admission;
+  // The limit that is nearer: of the key, or of all keys of the account.
+  const { limit, remaining, resetMs } = accountRpm !== null && accountRpm.remaining < rpm.remaining ? accountRpm : rpm;
   return {
-    'x-ratelimit-limit-requests': String(rpm.limit),
-    'x-ratelimit-remaining-requests': String(rpm.remaining),
-    'x-ratelimit-reset-requests': goDuration(rpm.resetMs),
+    'x-ratelimit-limit-requests': String(limit),
+    'x-ratelimit-remaining-requests': String(remaining),
+    'x-ratelimit-reset-requests': goDuration(resetMs),
     ...budgetHeaders(budget, windowStartMs + WINDOW_MS),
     ...extraLimitHeaders(admission),
     ...(clamp === null ? {} : { 'x-tensorloop-max-tokens-clamped': String(clamp) }),

@@ -51,7 +51,17 @@ function pendingEntry({ accepted, completed }: JournalEntry): PendingEntry {
     admittedAtMs,
     isPrepaid: accepted.isPrepaid === true,
     isParallelCounted: accepted.isParallelCounted === true,
+    ...pendingProject(accepted),
   };
+}
+
+function pendingProject({
+  projectId: id,
+  projectWindowIndex: windowIndex,
+  projectWindowStartMs: windowStartMs,
+}: JournalEntry['accepted']): Pick<PendingEntry, 'project'> {
+  if (id === undefined || windowIndex === undefined || windowStartMs === undefined) return {};
+  return { project: { id, windowIndex, windowStartMs } };
 }
 
 /**

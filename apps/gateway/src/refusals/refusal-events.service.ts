@@ -43,7 +43,7 @@ export class RefusalEvents implements BeforeApplicationShutdown {
 
   note(error: ApiError, { requestId, endpoint }: RefusedCall): void {
     if (error.caller === undefined) return;
-    const { accountId, keyId } = error.caller;
+    const { accountId, keyId, projectId, tags } = error.caller;
     const code = (error.body.error.code ?? 'refused').slice(0, CODE_LENGTH_MAX);
     const kind = { keyId, code, endpoint, model: refusedModel(error.caller.model ?? '') };
     const nowMs = this.parts.nowMs();
@@ -55,10 +55,21 @@ export class RefusalEvents implements BeforeApplicationShutdown {
       known.count += 1;
       known.requestId = requestId;
       known.lastAtMs = nowMs;
+      known.projectId = projectId;
+      known.tags = tags;
     } else if (this.gathered.size >= REFUSALS_PER_MESSAGE_MAX) this.parts.onDropped(1);
     else {
       const times = { firstAtMs: nowMs, lastAtMs: nowMs };
-      this.gathered.set(nameOf(kind), { requestId, accountId, ...kind, httpStatus: error.status, count: 1, ...times });
+      this.gathered.set(nameOf(kind), {
+        requestId,
+        accountId,
+        ...kind,
+        httpStatus: error.status,
+        count: 1,
+        ...times,
+        projectId,
+        tags,
+      });
       if (kind.model !== '') this.named.set(keyId, named + 1);
       this.timer ??= setTimeout(() => this.tell(), TELL_INTERVAL_MS).unref();
     }
