@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { daySchema, modelIdSchema, uuid7Schema } from './identity.js';
 import { nanoUsdAmountSchema, usdSchema } from './nano-usd.js';
 import { OUTCOMES } from './request-completed.js';
+import { tagsSchema } from './tags.js';
 import { usageSchema } from './usage.js';
 
 /** Requests and answers of `/api/*`. Instants are ISO 8601 in UTC; money is both exact nano-USD and decimal USD. */
@@ -84,16 +85,6 @@ export type KeyCreated = z.infer<typeof keyCreatedSchema>;
 
 export const keyListSchema = z.object({ data: z.array(keySchema) });
 
-export const activityQuerySchema = z.strictObject({
-  cursor: z.string().max(200).optional(),
-  limit: z.coerce.number().int().min(1).max(200).default(50),
-  keyId: uuid7Schema.optional(),
-  model: modelIdSchema.optional(),
-  /** Calls that were admitted, or those that were not; the two are never in one page. */
-  status: z.enum(['admitted', 'refused']).default('admitted'),
-});
-export type ActivityQuery = z.infer<typeof activityQuerySchema>;
-
 export const activityItemSchema = z.object({
   requestId: uuid7Schema,
   time: instantSchema,
@@ -111,6 +102,9 @@ export const activityItemSchema = z.object({
   firstByteMs: z.number().nullable(),
   /** Of refused calls: why, and how often within the moment that the row stands for. The id is that of the last of them. */
   refusal: z.object({ code: z.string(), count: z.number().int().positive(), firstTime: instantSchema }).optional(),
+  /** To what the call is attributed; absent = to no project, to no tag. */
+  projectId: uuid7Schema.optional(),
+  tags: tagsSchema.optional(),
 });
 export const activityPageSchema = z.object({
   data: z.array(activityItemSchema),

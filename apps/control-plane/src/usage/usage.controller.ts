@@ -1,20 +1,19 @@
 import { Controller, Get, Inject, Query } from '@nestjs/common';
 import {
-  type ActivityPage,
-  type ActivityQuery,
-  activityPageSchema,
-  activityQuerySchema,
-  type UsageSummary,
-  usageSummaryQuerySchema,
-  usageSummarySchema,
-} from '@tensorloop/contracts/dashboard-api';
+  type UsageSeries,
+  type UsageSeriesQuery,
+  usageSeriesQuerySchema,
+  usageSeriesSchema,
+} from '@tensorloop/contracts/api/usage';
+import { type UsageSummary, usageSummaryQuerySchema, usageSummarySchema } from '@tensorloop/contracts/dashboard-api';
 import { Access, ResponseSchema } from '@tensorloop/nest-kit/access';
+import { Problems, Summary } from '@tensorloop/nest-kit/operation';
 import type { z } from 'zod';
 import { CurrentPrincipal, Permit, type Principal } from '../access/principal.types.js';
 import { CLOCK, type Clock } from '../clock.js';
 import { Traceparent } from '../tracing.types.js';
 import { usageProblems } from './usage.errors.js';
-import { dayRange, parseCursor } from './usage.rules.js';
+import { dayRange } from './usage.rules.js';
 import { UsageService } from './usage.service.js';
 
 const RETRY_HEADERS = { 'retry-after': '5' };
@@ -28,20 +27,25 @@ export class UsageController {
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
-  /** One row per call, newest first (spec TL-10). */
-  @Get('activity')
-  @ResponseSchema(activityPageSchema)
-  async listActivity(
+  /** Sums in a time zone, with as many days before beside them. */
+  @Get('usage/series')
+  @Summary('Sum calls by day, hour, model, key, project or tag, in a time zone')
+  @Problems(
+    usageProblems.days_invalid,
+    usageProblems.time_zone_invalid,
+    usageProblems.filter_unsupported,
+    usageProblems.usage_unavailable,
+  )
+  @ResponseSchema(usageSeriesSchema)
+  async getSeries(
     @CurrentPrincipal() { accountId }: Principal,
-    @Query({ schema: activityQuerySchema }) query: ActivityQuery,
+    @Query({ schema: usageSeriesQuerySchema }) query: UsageSeriesQuery,
     @Traceparent() traceparent: string | undefined,
-  ): Promise<ActivityPage> {
-    const { cursor, ...filter } = query;
-    const before = cursor === undefined ? null : parseCursor(cursor);
-    if (cursor !== undefined && before === null) throw usageProblems.cursor_invalid();
-    const page = await this.usage.listActivity({ accountId, traceparent }, { ...filter, before });
-    if (page === null) throw usageProblems.usage_unavailable({ headers: RETRY_HEADERS });
-    return page;
+  ): Promise<UsageSeries> {
+    const result = await this.usage.getSeries({ accountId, traceparent }, query);
+    if ('refusal' in result) throw usageProblems[result.refusal]({ detail: result.detail });
+    if (result.series === null) throw usageProblems.usage_unavailable({ headers: RETRY_HEADERS });
+    return result.series;
   }
 
   @Get('usage/summary')

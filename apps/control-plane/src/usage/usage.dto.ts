@@ -1,3 +1,4 @@
+import type { UsageSeries } from '@tensorloop/contracts/api/usage';
 import type { ActivityPage, UsageSummary } from '@tensorloop/contracts/dashboard-api';
 import type {
   ActivityListReply,
@@ -7,12 +8,14 @@ import type {
   UsageSum,
   UsageSummaryGetReply,
 } from '@tensorloop/contracts/rpc';
+import type { UsageSeriesGetReply, UsageSeriesGetRequest } from '@tensorloop/contracts/usage-series';
 import { formatUsd } from '@tensorloop/kernel/money';
 import { toCursor } from './usage.rules.js';
 
 type ActivityListed = Extract<ActivityListReply, { ok: true }>;
 type RefusalsListed = Extract<RefusalsListReply, { ok: true }>;
 type ActivityItem = ActivityPage['data'][number];
+type SeriesSummed = Extract<UsageSeriesGetReply, { ok: true }>;
 type UsageSummed = Extract<UsageSummaryGetReply, { ok: true }>;
 
 export function toActivityPage(reply: ActivityListed): ActivityPage {
@@ -34,7 +37,7 @@ function toPage(reply: Pick<ActivityListed, 'hasMore' | 'dataThroughMs'>, data: 
   };
 }
 
-function toActivityItem({ admittedAtMs, chargeNanoUsd, ...row }: ActivityRow): ActivityItem {
+export function toActivityItem({ admittedAtMs, chargeNanoUsd, ...row }: ActivityRow): ActivityItem {
   return { ...row, time: new Date(admittedAtMs).toISOString(), ...toCost(chargeNanoUsd) };
 }
 
@@ -69,6 +72,33 @@ function toSum<Sum extends UsageSum>({ chargeNanoUsd, ...sum }: Sum) {
 }
 
 /** Exact, twice: whole nano-USD for machines, decimal USD for people. */
-function toCost(chargeNanoUsd: string): { costNanoUsd: string; costUsd: string } {
+export function toCost(chargeNanoUsd: string): { costNanoUsd: string; costUsd: string } {
   return { costNanoUsd: chargeNanoUsd, costUsd: formatUsd(BigInt(chargeNanoUsd)) };
+}
+
+export function toUsageSeries(request: UsageSeriesGetRequest, reply: SeriesSummed): UsageSeries {
+  const { groupBy, tagName, timeZone } = request;
+  const { previous } = reply;
+  return {
+    groupBy: tagName === null ? groupBy : `tag:${tagName}`,
+    timeZone,
+    ...toPeriod(reply.period),
+    total: toSum(reply.total),
+    latency: reply.latency,
+    data: reply.groups.map(toGroup),
+    others: reply.others === null ? null : toSum(reply.others),
+    previous: { ...toPeriod(previous), total: toSum(previous.total), data: previous.groups.map(toGroup) },
+    dataThrough: new Date(reply.dataThroughMs).toISOString(),
+  };
+}
+
+function toPeriod({ fromDay, toDay, startMs, endMs }: SeriesSummed['period']) {
+  return { from: fromDay, to: toDay, start: new Date(startMs).toISOString(), end: new Date(endMs).toISOString() };
+}
+
+function toGroup<Group extends UsageSum & { startMs?: number | undefined }>({ startMs, ...group }: Group) {
+  return {
+    ...toSum(group as Omit<Group, 'startMs'> & UsageSum),
+    ...(startMs === undefined ? {} : { start: new Date(startMs).toISOString() }),
+  };
 }

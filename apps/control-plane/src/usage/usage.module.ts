@@ -2,6 +2,8 @@ import { Inject, Injectable, Module, type OnApplicationShutdown } from '@nestjs/
 import { RpcClient } from '@tensorloop/nest-kit/rpc';
 import { CONFIG, type Config } from '../config.js';
 import { RedisModule } from '../redis/redis.module.js';
+import { ActivityController } from './activity.controller.js';
+import { ActivityService } from './activity.service.js';
 import { KeyUsageRepository } from './key-usage.repository.js';
 import { KeyUsageService } from './key-usage.service.js';
 import { MeteringClient } from './metering.client.js';
@@ -20,7 +22,7 @@ class RpcLifetime implements OnApplicationShutdown {
 
 @Module({
   imports: [RedisModule],
-  controllers: [UsageController],
+  controllers: [UsageController, ActivityController],
   providers: [
     {
       provide: RpcClient,
@@ -29,6 +31,7 @@ class RpcLifetime implements OnApplicationShutdown {
     },
     MeteringClient,
     UsageService,
+    ActivityService,
     KeyUsageRepository,
     KeyUsageService,
     ScopeSpendingService,

@@ -1,3 +1,4 @@
+import type { UsageSeriesQuery } from '@tensorloop/contracts/api/usage';
 import { isUuid7 } from '@tensorloop/kernel/uuid7';
 
 const DAY_MS = 86_400_000;
@@ -36,6 +37,33 @@ export function dayRange(query: { from?: string | undefined; to?: string | undef
   if (fromMs < 0) return { ok: false, pointer: '/from', message: FIRST_DAY_MESSAGE };
   if (toMs - fromMs >= DAYS_MAX * DAY_MS) return { ok: false, pointer: '/from', message: `at most ${DAYS_MAX} days at once` };
   return { ok: true, from: toDay(fromMs), to: toDay(toMs) };
+}
+
+/** Days in a series when none are asked for, and of hours. */
+const SERIES_DAYS_DEFAULT = 30;
+const SERIES_HOUR_DAYS_DEFAULT = 2;
+
+/** The days of a series in its time zone; those that are left out end with today. Null when there is no such time zone. */
+export function seriesDays(
+  { from, to, timeZone, groupBy }: Pick<UsageSeriesQuery, 'from' | 'to' | 'timeZone' | 'groupBy'>,
+  nowMs: number,
+): { fromDay: string; toDay: string } | null {
+  const toDayAsked = to ?? localDay(nowMs, timeZone);
+  if (toDayAsked === null) return null;
+  if (from !== undefined) return { fromDay: from, toDay: toDayAsked };
+  const days = groupBy.groupBy === 'hour' ? SERIES_HOUR_DAYS_DEFAULT : SERIES_DAYS_DEFAULT;
+  const toMs = parseDay(toDayAsked);
+  // A day that does not exist is metering's to refuse.
+  return { fromDay: toMs === null ? toDayAsked : toDay(toMs - (days - 1) * DAY_MS), toDay: toDayAsked };
+}
+
+function localDay(nowMs: number, timeZone: string): string | null {
+  try {
+    // Swedes write dates as ISO 8601 does.
+    return new Intl.DateTimeFormat('sv-SE', { timeZone }).format(nowMs);
+  } catch {
+    return null;
+  }
 }
 
 function startOfDay(nowMs: number): number {

@@ -1,11 +1,26 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { ActivityPage, ActivityQuery, UsageSummary } from '@tensorloop/contracts/dashboard-api';
+import type { UsageSeries, UsageSeriesQuery } from '@tensorloop/contracts/api/usage';
+import type { UsageSummary } from '@tensorloop/contracts/dashboard-api';
 import type { RpcFailure } from '@tensorloop/contracts/rpc';
 import { LOGGER } from '@tensorloop/nest-kit/logging';
 import type { Logger } from '@tensorloop/observability/logger';
+import { CLOCK, type Clock } from '../clock.js';
 import { MeteringClient } from './metering.client.js';
-import { toActivityPage, toRefusalsPage, toUsageSummary } from './usage.dto.js';
+import { toUsageSeries, toUsageSummary } from './usage.dto.js';
+import { seriesDays } from './usage.rules.js';
 import type { UsageCaller } from './usage.types.js';
+
+/** What metering finds wrong with a question, by the problem that says so. */
+const SERIES_REFUSALS: Record<string, 'days_invalid' | 'time_zone_invalid' | 'filter_unsupported' | undefined> = {
+  invalid_range: 'days_invalid',
+  invalid_time_zone: 'time_zone_invalid',
+  time_zone_unsupported: 'time_zone_invalid',
+  filter_unsupported: 'filter_unsupported',
+};
+
+export type SeriesResult =
+  | { series: UsageSeries | null }
+  | { refusal: 'days_invalid' | 'time_zone_invalid' | 'filter_unsupported'; detail: string };
 
 /** What metering answered, or null when it gave no answer. */
 @Injectable()
@@ -13,25 +28,25 @@ export class UsageService {
   constructor(
     @Inject(MeteringClient) private readonly metering: MeteringClient,
     @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(CLOCK) private readonly clock: Clock,
   ) {}
-
-  async listActivity(
-    { accountId, traceparent }: UsageCaller,
-    query: Omit<ActivityQuery, 'cursor'> & { before: string | null },
-  ): Promise<ActivityPage | null> {
-    const { before, limit, keyId = null, model = null, status } = query;
-    const request = { accountId, before, limit, keyId, model };
-    if (status === 'refused') {
-      const refusals = await this.metering.listRefusals(request, traceparent);
-      return refusals.ok ? toRefusalsPage(refusals) : this.report(refusals);
-    }
-    const reply = await this.metering.listActivity(request, traceparent);
-    return reply.ok ? toActivityPage(reply) : this.report(reply);
-  }
 
   async getSummary({ accountId, traceparent }: UsageCaller, days: { from: string; to: string }): Promise<UsageSummary | null> {
     const reply = await this.metering.getUsageSummary({ accountId, fromDay: days.from, toDay: days.to }, traceparent);
     return reply.ok ? toUsageSummary(days, reply) : this.report(reply);
+  }
+
+  /** What is wrong with the question comes back as a refusal. */
+  async getSeries({ accountId, traceparent }: UsageCaller, query: UsageSeriesQuery): Promise<SeriesResult> {
+    const { keyId = null, model = null, timeZone } = query;
+    const days = seriesDays(query, this.clock());
+    if (days === null) return { refusal: 'time_zone_invalid', detail: `There is no time zone ${timeZone}.` };
+    const request = { accountId, ...query.groupBy, ...days, timeZone, keyId, model };
+    const reply = await this.metering.getUsageSeries(request, traceparent);
+    if (reply.ok) return { series: toUsageSeries(request, reply) };
+    const refusal = SERIES_REFUSALS[reply.code];
+    if (refusal !== undefined) return { refusal, detail: `${reply.message[0]?.toUpperCase()}${reply.message.slice(1)}.` };
+    return { series: this.report(reply) };
   }
 
   private report({ code, message }: RpcFailure): null {

@@ -1,0 +1,106 @@
+import { pipeline } from 'node:stream/promises';
+import { Controller, Get, Inject, Param, Query, Res } from '@nestjs/common';
+import {
+  type ActivityDetail,
+  type ActivityFilter,
+  type ActivityListQuery,
+  activityDetailSchema,
+  activityFilterSchema,
+  activityListQuerySchema,
+} from '@tensorloop/contracts/api/activity';
+import { type ActivityPage, activityPageSchema } from '@tensorloop/contracts/dashboard-api';
+import { Access, RawResponse, ResponseSchema } from '@tensorloop/nest-kit/access';
+import { LOGGER } from '@tensorloop/nest-kit/logging';
+import { Problems, Summary } from '@tensorloop/nest-kit/operation';
+import type { Logger } from '@tensorloop/observability/logger';
+import type { Response } from 'express';
+import { CurrentPrincipal, Permit, type Principal } from '../access/principal.types.js';
+import { Traceparent } from '../tracing.types.js';
+import { type ActivityParams, activityParamsSchema } from './activity.dto.js';
+import { ActivityService } from './activity.service.js';
+import { usageProblems } from './usage.errors.js';
+import { parseCursor } from './usage.rules.js';
+
+const RETRY_HEADERS = { 'retry-after': '5' };
+const CSV = 'text/csv; charset=utf-8; header=present';
+/** Exports of this process at once: each keeps metering busy for as long as it lasts. */
+const EXPORTS_MAX = 4;
+/** A client that takes nothing for so long is gone. */
+const EXPORT_STALL_MS = 60_000;
+
+@Controller('api/activity')
+@Access('account')
+@Permit('usage:read')
+export class ActivityController {
+  private exports = 0;
+
+  constructor(
+    @Inject(ActivityService) private readonly activity: ActivityService,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
+
+  /** One row per call, newest first (spec TL-10). */
+  @Get()
+  @Summary('List calls, newest first, refused and failed ones too')
+  @Problems(usageProblems.cursor_invalid, usageProblems.time_range_invalid, usageProblems.usage_unavailable)
+  @ResponseSchema(activityPageSchema)
+  async list(
+    @CurrentPrincipal() { accountId }: Principal,
+    @Query({ schema: activityListQuerySchema }) query: ActivityListQuery,
+    @Traceparent() traceparent: string | undefined,
+  ): Promise<ActivityPage> {
+    const { cursor, ...filter } = query;
+    const before = cursor === undefined ? null : parseCursor(cursor);
+    if (cursor !== undefined && before === null) throw usageProblems.cursor_invalid();
+    checkRange(filter);
+    const page = await this.activity.list({ accountId, traceparent }, { ...filter, before });
+    if (page === null) throw usageProblems.usage_unavailable({ headers: RETRY_HEADERS });
+    return page;
+  }
+
+  /** A file that is not all of it breaks off, or says so in its last row. */
+  @Get('export.csv')
+  @Summary('Export calls as CSV, newest first')
+  @Problems(usageProblems.time_range_invalid, usageProblems.export_busy, usageProblems.usage_unavailable)
+  @RawResponse('CSV (RFC 4180), streamed', CSV)
+  async exportCsv(
+    @CurrentPrincipal() { accountId }: Principal,
+    @Query({ schema: activityFilterSchema }) filter: ActivityFilter,
+    @Traceparent() traceparent: string | undefined,
+    @Res() res: Response,
+  ): Promise<void> {
+    checkRange(filter);
+    if (this.exports >= EXPORTS_MAX) throw usageProblems.export_busy({ headers: RETRY_HEADERS });
+    this.exports += 1;
+    try {
+      const lines = await this.activity.exportCsv({ accountId, traceparent }, filter);
+      if (lines === null) throw usageProblems.usage_unavailable({ headers: RETRY_HEADERS });
+      res.setHeader('content-type', CSV);
+      res.setHeader('content-disposition', 'attachment; filename="activity.csv"');
+      res.setTimeout(EXPORT_STALL_MS, () => res.destroy());
+      await pipeline(lines, res).catch((err: unknown) => this.logger.warn({ err }, 'an export of calls ended early'));
+    } finally {
+      this.exports -= 1;
+    }
+  }
+
+  @Get(':requestId')
+  @Summary('Show one call with what it was charged, who was asked and how long it took')
+  @Problems(usageProblems.call_not_found, usageProblems.usage_unavailable)
+  @ResponseSchema(activityDetailSchema)
+  async get(
+    @CurrentPrincipal() { accountId }: Principal,
+    @Param({ schema: activityParamsSchema }) { requestId }: ActivityParams,
+    @Traceparent() traceparent: string | undefined,
+  ): Promise<ActivityDetail> {
+    const call = await this.activity.get({ accountId, traceparent }, requestId);
+    if (call === null) throw usageProblems.usage_unavailable({ headers: RETRY_HEADERS });
+    if (call === undefined) throw usageProblems.call_not_found();
+    return call;
+  }
+}
+
+function checkRange({ from, to }: Pick<ActivityFilter, 'from' | 'to'>): void {
+  if (from === undefined || to === undefined || Date.parse(from) < Date.parse(to)) return;
+  throw usageProblems.time_range_invalid({ errors: [{ pointer: '/from', message: '"from" must lie before "to"' }] });
+}

@@ -1,0 +1,86 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { ACTIVITY_EXPORT_ROWS_MAX, type ActivityDetail, type ActivityFilter } from '@tensorloop/contracts/api/activity';
+import type { ActivityPage } from '@tensorloop/contracts/dashboard-api';
+import { ACTIVITY_PAGE_MAX, type RpcFailure } from '@tensorloop/contracts/rpc';
+import { LOGGER } from '@tensorloop/nest-kit/logging';
+import type { Logger } from '@tensorloop/observability/logger';
+import { toActivityDetail } from './activity.dto.js';
+import { csvHeader, csvIncomplete, csvLine } from './activity-csv.rules.js';
+import { MeteringClient } from './metering.client.js';
+import { toActivityPage, toRefusalsPage } from './usage.dto.js';
+import type { UsageCaller } from './usage.types.js';
+
+export interface ActivityPageQuery extends ActivityFilter {
+  before: string | null;
+  limit: number;
+}
+
+/** What metering answered, or null when it gave no answer. */
+@Injectable()
+export class ActivityService {
+  constructor(
+    @Inject(MeteringClient) private readonly metering: MeteringClient,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
+
+  async list({ accountId, traceparent }: UsageCaller, query: ActivityPageQuery): Promise<ActivityPage | null> {
+    const { status, before, limit, keyId = null, model = null, from, to, ...others } = query;
+    const range = { ...toMs('fromMs', from), ...toMs('toMs', to) };
+    const request = { accountId, before, limit, keyId, model, ...range, ...others };
+    if (status === 'refused') {
+      const refusals = await this.metering.listRefusals(request, traceparent);
+      return refusals.ok ? toRefusalsPage(refusals) : this.report(refusals);
+    }
+    const reply = await this.metering.listActivity({ ...request, ...(status === 'admitted' ? {} : { status }) }, traceparent);
+    return reply.ok ? toActivityPage(reply) : this.report(reply);
+  }
+
+  /** Undefined = the account has no such call, admitted or refused. */
+  async get({ accountId, traceparent }: UsageCaller, requestId: string): Promise<ActivityDetail | undefined | null> {
+    const reply = await this.metering.getRequest({ accountId, requestId }, traceparent);
+    if (!reply.ok) return this.report(reply);
+    if (reply.found) return toActivityDetail(reply.request);
+    const refused = await this.list({ accountId, traceparent }, { status: 'refused', before: null, limit: 1, requestId });
+    if (refused === null) return null;
+    const [item] = refused.data;
+    return item === undefined ? undefined : { ...item, completedAt: null, lines: [], attempts: [] };
+  }
+
+  /**
+   * The lines of a CSV file, a page at a time and only as fast as they are taken. Null when not even the first page can be had;
+   * throws when a later one cannot, so that the file breaks off instead of ending.
+   */
+  async exportCsv(caller: UsageCaller, filter: ActivityFilter): Promise<AsyncGenerator<string> | null> {
+    const first = await this.list(caller, { ...filter, before: null, limit: ACTIVITY_PAGE_MAX });
+    return first === null ? null : this.exportPages(caller, filter, first);
+  }
+
+  private async *exportPages(caller: UsageCaller, filter: ActivityFilter, first: ActivityPage): AsyncGenerator<string> {
+    yield csvHeader();
+    let rows = 0;
+    for (let page = first; ; ) {
+      yield page.data.map(csvLine).join('');
+      rows += page.data.length;
+      const before = page.data.at(-1)?.requestId;
+      if (!page.hasMore || before === undefined) return;
+      if (rows >= ACTIVITY_EXPORT_ROWS_MAX) {
+        yield csvIncomplete(
+          `a file holds ${ACTIVITY_EXPORT_ROWS_MAX} calls; ask for an earlier "to" to have those before ${before}`,
+        );
+        return;
+      }
+      const next = await this.list(caller, { ...filter, before, limit: ACTIVITY_PAGE_MAX });
+      if (next === null) throw new Error('metering does not answer any more');
+      page = next;
+    }
+  }
+
+  private report({ code, message }: RpcFailure): null {
+    this.logger.warn({ code, detail: message }, 'metering did not answer');
+    return null;
+  }
+}
+
+function toMs<Name extends string>(name: Name, instant: string | undefined): Partial<Record<Name, number>> {
+  return instant === undefined ? {} : ({ [name]: Date.parse(instant) } as Record<Name, number>);
+}

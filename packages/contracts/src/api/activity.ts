@@ -1,0 +1,72 @@
+import { z } from 'zod';
+import { activityItemSchema } from '../dashboard-api.js';
+import { modelIdSchema, uuid7Schema } from '../identity.js';
+import { nanoUsdAmountSchema, usdSchema } from '../nano-usd.js';
+import { ACTIVITY_PAGE_MAX, ACTIVITY_STATUSES } from '../rpc.js';
+import { tagNameSchema, tagValueSchema } from '../tags.js';
+import { dimensionSchema } from '../usage.js';
+
+const instantSchema = z.iso.datetime();
+/** As people and programs write one: with any offset from UTC. */
+const instantQuerySchema = z.iso.datetime({ offset: true, message: 'expected an instant such as 2026-11-21T10:00:00Z' });
+
+export const tagFilterSchema = z.string().transform((text, ctx) => {
+  const at = text.indexOf('=');
+  const [name, value] = [text.slice(0, at), text.slice(at + 1)];
+  if (at > 0 && tagNameSchema.safeParse(name).success && tagValueSchema.safeParse(value).success) return { name, value };
+  ctx.addIssue({ code: 'custom', message: 'expected name=value, such as team=search' });
+  return z.NEVER;
+});
+
+/**
+ * Which calls. `admitted`: all that were let through; `succeeded`, `failed` and `estimated` (their usage was counted here) are
+ * parts of them. `refused`: those that were not let through. The two are never in one page.
+ */
+export const activityFilterSchema = z.strictObject({
+  status: z.enum(['admitted', 'refused', ...ACTIVITY_STATUSES]).default('admitted'),
+  keyId: uuid7Schema.optional(),
+  model: modelIdSchema.optional(),
+  projectId: uuid7Schema.optional(),
+  /** "team=search" */
+  tag: tagFilterSchema.optional(),
+  /** Of admission: from this instant on, and before that one. */
+  from: instantQuerySchema.optional(),
+  to: instantQuerySchema.optional(),
+  requestId: uuid7Schema.optional(),
+});
+export type ActivityFilter = z.infer<typeof activityFilterSchema>;
+
+export const activityListQuerySchema = activityFilterSchema.extend({
+  cursor: z.string().max(200).optional(),
+  limit: z.coerce.number().int().min(1).max(ACTIVITY_PAGE_MAX).default(50),
+});
+export type ActivityListQuery = z.infer<typeof activityListQuerySchema>;
+
+/** Calls in one CSV file at most. A file that would be longer says so in its last row. */
+export const ACTIVITY_EXPORT_ROWS_MAX = 100_000;
+
+/** One call in full. Of a refused one: nothing was charged, and nobody was asked. */
+export const activityDetailSchema = activityItemSchema.extend({
+  completedAt: instantSchema.nullable(),
+  lines: z.array(
+    z.object({
+      dimension: dimensionSchema,
+      quantity: z.number().int(),
+      /** USD per million units, as it was frozen at admission. */
+      unitPriceUsd: z.string(),
+      costNanoUsd: nanoUsdAmountSchema,
+      costUsd: usdSchema,
+    }),
+  ),
+  /** The providers that were asked, in their order. */
+  attempts: z.array(
+    z.object({
+      provider: z.string(),
+      upstreamModel: z.string(),
+      status: z.number().int().nullable(),
+      failure: z.string().nullable(),
+      latencyMs: z.number(),
+    }),
+  ),
+});
+export type ActivityDetail = z.infer<typeof activityDetailSchema>;
