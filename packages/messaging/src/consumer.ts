@@ -2,12 +2,14 @@ import { type ConsumerMessages, type JsMsg, jetstream } from '@nats-io/jetstream
 import type { MsgHdrs, NatsConnection, Subscription } from '@nats-io/transport-node';
 import { Pause } from './pause.js';
 
-export const BATCH_MESSAGES_MAX = 500;
+export const BATCH_MESSAGES_MAX = 1_000;
 /** Wait for company after the first message of a batch: what a lone call pays at low load. */
 export const BATCH_LINGER_MS = 10;
-/** After a batch of at least BUSY_BATCH_MESSAGES the next one waits longer: what a batch costs as such is shared by more calls. */
+/** After a batch of at least so many messages the next one waits longer: what a batch costs as such is shared by more calls. */
 export const BUSY_BATCH_MESSAGES = 50;
 export const BUSY_LINGER_MS = 40;
+export const VERY_BUSY_BATCH_MESSAGES = 200;
+export const VERY_BUSY_LINGER_MS = 120;
 /** Pull requests are renewed this often; the server's idle heartbeats in between reveal a lost consumer. */
 const PULL_EXPIRES_MS = 10_000;
 const PULL_IDLE_HEARTBEAT_MS = 2_000;
@@ -55,7 +57,7 @@ export interface BatchConsumerOptions {
 
 /**
  * Runs a durable pull consumer in batches, one batch at a time. While the handler works the next batch gathers, so under
- * load batches grow by themselves; at rest a message waits BATCH_LINGER_MS at most, and BUSY_LINGER_MS while many come.
+ * load batches grow by themselves; at rest a message waits BATCH_LINGER_MS at most, and up to VERY_BUSY_LINGER_MS while many come.
  *
  * Held in this process: at most one batch with the handler, one gathering and one in the client library. The order of the
  * stream is kept except across redeliveries.
@@ -67,7 +69,7 @@ export class BatchConsumer {
   private handling: JsMsg[] = [];
   private messages: ConsumerMessages | null = null;
   private isStopping = false;
-  private isBusy = false;
+  private handledLast = 0;
   private failuresInRow = 0;
   private readonly arrived = new Pause();
   private readonly taken = new Pause();
@@ -145,7 +147,7 @@ export class BatchConsumer {
         if (this.gathering.length === 0) await this.arrived.sleep(PULL_EXPIRES_MS);
         if (this.gathering.length === 0) continue;
         if (this.gathering.length < this.messagesMax)
-          await this.arrived.sleep(this.isBusy ? Math.max(this.lingerMs, BUSY_LINGER_MS) : this.lingerMs);
+          await this.arrived.sleep(Math.max(this.lingerMs, lingerMsAfter(this.handledLast)));
         if (!this.isStopping) await this.handleBatch();
       }
       for (const message of this.gathering) message.nak();
@@ -158,7 +160,7 @@ export class BatchConsumer {
   private async handleBatch(): Promise<void> {
     this.handling = this.gathering;
     this.gathering = [];
-    this.isBusy = this.handling.length >= BUSY_BATCH_MESSAGES;
+    this.handledLast = this.handling.length;
     this.taken.wake();
     try {
       await this.options.handler(this.handling.map(toBatchMessage));
@@ -196,6 +198,11 @@ async function drainMessages(messages: ConsumerMessages): Promise<void> {
   if (sub !== undefined) await Promise.race([sub.drain().catch(() => {}), limit]);
   clearTimeout(timer);
   messages.stop();
+}
+
+function lingerMsAfter(messages: number): number {
+  if (messages >= VERY_BUSY_BATCH_MESSAGES) return VERY_BUSY_LINGER_MS;
+  return messages >= BUSY_BATCH_MESSAGES ? BUSY_LINGER_MS : 0;
 }
 
 /** 100, 200, 400 … 10,000 ms. `attempt` counts from 1. */

@@ -92,8 +92,25 @@ interface Side {
   roundingNanoUsd: NanoUsd;
 }
 
+/** Versions never change and the lists of dimensions are the few above, so each pair is looked at once. */
+const dearestByVersion = new WeakMap<PriceVersion, Map<readonly Dimension[], Side | null>>();
+
 /** The dearest priced dimension of a side, since any token might turn out to be of it; null when none is priced. */
 function dearest(version: PriceVersion, dimensions: readonly Dimension[]): Side | null {
+  let known = dearestByVersion.get(version);
+  if (known === undefined) {
+    known = new Map();
+    dearestByVersion.set(version, known);
+  }
+  let side = known.get(dimensions);
+  if (side === undefined) {
+    side = findDearest(version, dimensions);
+    known.set(dimensions, side);
+  }
+  return side;
+}
+
+function findDearest(version: PriceVersion, dimensions: readonly Dimension[]): Side | null {
   const rates = dimensions.map((dimension) => scaledRate(version, dimension)).filter((rate) => rate !== null);
   if (rates.length === 0) return null;
   const rate = rates.reduce((max, next) => (next > max ? next : max));

@@ -12,25 +12,41 @@ export type NormalisedUsage = { usage: Usage } | { nonsense: string };
 
 const TOKENS_MAX = 1_000_000_000;
 
+/** Token counts by the name of their field. */
+interface Counts {
+  prompt_tokens: number;
+  completion_tokens: number;
+  cached_tokens: number;
+  cache_write_tokens: number;
+  input_audio_tokens: number;
+  reasoning_tokens: number;
+  output_audio_tokens: number;
+}
+
 /** Absent and null are 0, as OpenAI leaves out what does not apply; null is returned for anything that is no token count. */
 function tokens(value: unknown): number | null {
   if (value === undefined || value === null) return 0;
   return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= TOKENS_MAX ? value : null;
 }
 
-/** Subtracts the parts from the whole; a part that has no price of its own stays inside the whole. */
-function split(
-  whole: { dimension: Dimension; tokens: number },
-  parts: { dimension: Dimension; tokens: number; isApart: boolean }[],
-): Usage {
+/** Writes a part down, and says how much of its whole it takes. */
+function take(usage: Usage, dimension: Dimension, count: number): number {
+  if (count > 0) usage[dimension] = count;
+  return count;
+}
+
+/** The parts first, then what is left of their wholes; a part that has no price of its own stays inside its whole. */
+function disjoint(count: Counts, priced: ReadonlySet<Dimension>): Usage {
   const usage: Usage = {};
-  let rest = whole.tokens;
-  for (const part of parts) {
-    if (!part.isApart || part.tokens === 0) continue;
-    usage[part.dimension] = part.tokens;
-    rest -= part.tokens;
-  }
-  if (rest > 0) usage[whole.dimension] = rest;
+  let input = count.prompt_tokens;
+  if (priced.has('input_cache_read')) input -= take(usage, 'input_cache_read', count.cached_tokens);
+  input -= take(usage, 'input_cache_write', count.cache_write_tokens);
+  input -= take(usage, 'input_audio', count.input_audio_tokens);
+  take(usage, 'input', input);
+  let output = count.completion_tokens;
+  if (priced.has('output_reasoning')) output -= take(usage, 'output_reasoning', count.reasoning_tokens);
+  output -= take(usage, 'output_audio', count.output_audio_tokens);
+  take(usage, 'output', output);
   return usage;
 }
 
@@ -57,9 +73,10 @@ export function normaliseOpenAiUsage(raw: OpenAiUsage, priced: ReadonlySet<Dimen
     reasoning_tokens: tokens(raw.completion_tokens_details?.reasoning_tokens),
     output_audio_tokens: tokens(raw.completion_tokens_details?.audio_tokens),
   };
-  const bad = Object.entries(counts).find(([, count]) => count === null);
-  if (bad) return { nonsense: `${bad[0]} is not a token count` };
-  const count = counts as Record<keyof typeof counts, number>;
+  for (const name in counts) {
+    if (counts[name as keyof Counts] === null) return { nonsense: `${name} is not a token count` };
+  }
+  const count = counts as Counts;
   if ((raw.prompt_tokens ?? null) === null && (raw.completion_tokens ?? null) === null)
     return { nonsense: 'neither prompt_tokens nor completion_tokens is given' };
   if (count.cached_tokens + count.cache_write_tokens + count.input_audio_tokens > count.prompt_tokens) {
@@ -72,17 +89,5 @@ export function normaliseOpenAiUsage(raw: OpenAiUsage, priced: ReadonlySet<Dimen
       nonsense: `reasoning (${count.reasoning_tokens}) and audio (${count.output_audio_tokens}) tokens exceed completion_tokens (${count.completion_tokens})`,
     };
   }
-  return {
-    usage: {
-      ...split({ dimension: 'input', tokens: count.prompt_tokens }, [
-        { dimension: 'input_cache_read', tokens: count.cached_tokens, isApart: priced.has('input_cache_read') },
-        { dimension: 'input_cache_write', tokens: count.cache_write_tokens, isApart: true },
-        { dimension: 'input_audio', tokens: count.input_audio_tokens, isApart: true },
-      ]),
-      ...split({ dimension: 'output', tokens: count.completion_tokens }, [
-        { dimension: 'output_reasoning', tokens: count.reasoning_tokens, isApart: priced.has('output_reasoning') },
-        { dimension: 'output_audio', tokens: count.output_audio_tokens, isApart: true },
-      ]),
-    },
-  };
+  return { usage: disjoint(count, priced) };
 }

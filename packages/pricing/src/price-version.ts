@@ -42,7 +42,15 @@ function scaled(text: string): bigint {
   return rate;
 }
 
+/** Versions never change, and every call asks. */
+const pricedByVersion = new WeakMap<PriceVersion, ReadonlySet<Dimension>>();
+
 /** The dimensions a version prices, in the contract's order. */
-export function pricedDimensions(version: PriceVersion): Set<Dimension> {
-  return new Set(DIMENSIONS.filter((dimension) => version.rates[dimension] !== undefined));
+export function pricedDimensions(version: PriceVersion): ReadonlySet<Dimension> {
+  let priced = pricedByVersion.get(version);
+  if (priced === undefined) {
+    priced = new Set(DIMENSIONS.filter((dimension) => version.rates[dimension] !== undefined));
+    pricedByVersion.set(version, priced);
+  }
+  return priced;
 }

@@ -15,6 +15,9 @@ export interface Candidate {
  * to queue for; then at random in proportion to weight. `draw` is in [0, 1). Null when none may be asked.
  */
 export function chooseDeployment(candidates: readonly Candidate[], draw: number): Deployment | null {
+  const [first] = candidates;
+  // Most models have one deployment.
+  if (first !== undefined && candidates.length === 1) return isUsable(first) ? first.deployment : null;
   const usable = candidates.filter(isUsable);
   if (usable.length === 0) return null;
   const priority = Math.min(...usable.map((candidate) => candidate.deployment.priority));

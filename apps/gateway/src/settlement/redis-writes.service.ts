@@ -62,23 +62,29 @@ export class RedisWrites {
     await this.retry();
   }
 
-  private async write(requestId: string, write: Write): Promise<void> {
-    if (!(await this.attempt(requestId, write))) this.waiting.set(requestId, write);
+  private write(requestId: string, write: Write): Promise<void> {
+    return this.send(requestId, write).then(undefined, () => {
+      this.waiting.set(requestId, write);
+    });
   }
 
-  private async attempt(requestId: string, { accountTag, amountNanoUsd, tokens }: Write): Promise<boolean> {
-    try {
-      if (amountNanoUsd === null) await this.admission.release(accountTag, requestId);
-      else {
-        const { outcome } = await (tokens === undefined
-          ? this.admission.settle(accountTag, requestId, amountNanoUsd)
-          : this.admission.settleWithTokens(accountTag, requestId, { amountNanoUsd, tokens }));
-        if (outcome === 'missing') this.onMissing(accountTag, requestId);
-      }
-      return true;
-    } catch {
-      return false;
-    }
+  /** Rejects when Redis did not take it. */
+  private send(requestId: string, { accountTag, amountNanoUsd, tokens }: Write): Promise<unknown> {
+    if (amountNanoUsd === null) return this.admission.release(accountTag, requestId);
+    const settled =
+      tokens === undefined
+        ? this.admission.settle(accountTag, requestId, amountNanoUsd)
+        : this.admission.settleWithTokens(accountTag, requestId, { amountNanoUsd, tokens });
+    return settled.then(({ outcome }) => {
+      if (outcome === 'missing') this.onMissing(accountTag, requestId);
+    });
+  }
+
+  private attempt(requestId: string, write: Write): Promise<boolean> {
+    return this.send(requestId, write).then(
+      () => true,
+      () => false,
+    );
   }
 
   private async retry(): Promise<void> {
