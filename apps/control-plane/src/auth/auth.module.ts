@@ -7,6 +7,7 @@ import { OperatorAccessModule } from '../operators/operator-access.module.js';
 import { SealingModule } from '../sealing/sealing.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
 import { ThrottleModule } from '../throttle/throttle.module.js';
+import { TokensModule } from '../tokens/tokens.module.js';
 import { UsersModule } from '../users/users.module.js';
 import { AuthController } from './auth.controller.js';
 import { AuthService } from './auth.service.js';
@@ -36,6 +37,7 @@ import { SessionGuard } from './session.guard.js';
     SealingModule,
     SessionsModule,
     ThrottleModule,
+    TokensModule,
     UsersModule,
   ],
   controllers: [AuthController, EmailController, PasswordController, CodeController],

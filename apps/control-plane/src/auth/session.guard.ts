@@ -7,17 +7,22 @@ import { rememberPrincipal } from '../access/request-context.types.js';
 import { CookiesService } from '../cookies/cookies.service.js';
 import { OperatorAccessService } from '../operators/operator-access.service.js';
 import { SessionsService } from '../sessions/sessions.service.js';
+import { TokenAccessService } from '../tokens/token-access.service.js';
 import { authProblems } from './auth.errors.js';
 
 const READING_METHODS = new Set(['GET', 'HEAD']);
 
-/** Denies by default. `session` and `account` take a live session of a member; a route's `@Permit` narrows them. */
+/**
+ * Denies by default. `session` and `account` take a live session of a member, `account` a management token as well (spec
+ * TL-6); a route's `@Permit` narrows them.
+ */
 @Injectable()
 export class SessionGuard extends AccessGuard {
   constructor(
     @Inject(SessionsService) private readonly sessions: SessionsService,
     @Inject(CookiesService) private readonly cookies: CookiesService,
     @Inject(OperatorAccessService) private readonly operators: OperatorAccessService,
+    @Inject(TokenAccessService) private readonly tokens: TokenAccessService,
   ) {
     super();
   }
@@ -26,7 +31,9 @@ export class SessionGuard extends AccessGuard {
     // Inference keys open nothing here (spec TL-6).
     if (level !== 'session' && level !== 'account' && level !== 'operator') return false;
     const request = context.switchToHttp().getRequest<Request>();
-    const principal = await this.sessions.authenticate(this.cookies.read(request, 'session'));
+    const principal =
+      (await this.tokens.findPrincipal(request.headers.authorization, level)) ??
+      (await this.sessions.authenticate(this.cookies.read(request, 'session')));
     if (level === 'operator') {
       const isChange = !READING_METHODS.has(request.method);
       const refusal = await this.operators.findRefusal(principal, isChange);

@@ -30,3 +30,10 @@ export interface NewToken {
   createdAt: Date;
   expiresAt: Date;
 }
+
+const MANAGEMENT_BEARER = /^bearer +(tlm_\S*)$/i;
+
+/** The management token of an Authorization header, well-formed or not; null when the header carries none. */
+export function readManagementBearer(authorization: string | undefined): string | null {
+  return MANAGEMENT_BEARER.exec(authorization?.trim() ?? '')?.[1] ?? null;
+}

@@ -1,0 +1,183 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Invite, InviteAccepted, InviteOffer, InviteSent } from '@tensorloop/contracts/api/members';
+import type { Page } from '@tensorloop/contracts/api/pages';
+import type { Problem, Role } from '@tensorloop/contracts/dashboard-api';
+import { ControlClient } from '@tensorloop/db/control-client';
+import { uuid7 } from '@tensorloop/kernel/uuid7';
+import { START_TIMEOUT_MS, startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
+import { SmtpSink } from '../mail/smtp-sink.fixture.js';
+import { addMember, auditedActions } from '../members/members.fixture.js';
+import { newInviteToken } from './invites.rules.js';
+
+const MINUTE_MS = 60_000;
+
+let plane: TestControlPlane;
+beforeAll(async () => {
+  plane = await startControlPlane();
+}, START_TIMEOUT_MS);
+afterAll(() => plane.close());
+
+function invite(browser: TestBrowser, email: string, role: Role = 'developer') {
+  return browser.send<InviteSent & Omit<Problem, 'status'>>('POST', '/api/invites', { body: { email, role } });
+}
+
+function accept(browser: TestBrowser, token: string) {
+  return browser.send<InviteAccepted & Problem>('POST', '/api/invites/accept', { body: { token } });
+}
+
+function tokenOf({ link }: { link: string | null }): string {
+  return new URL(link as string).hash.slice('#token='.length);
+}
+
+describe('an invitation', () => {
+  it('makes whoever has the link and the address a member, once', async () => {
+    const { browser, me } = await plane.signUp();
+    const guest = await plane.signUp();
+    const { status, body } = await invite(browser, guest.email.toUpperCase());
+    expect([status, body.email, body.status, body.isMailed]).toEqual([201, guest.email, 'open', false]);
+    const token = tokenOf(body);
+    const offer = await guest.browser.send<InviteOffer>('POST', '/api/invites/look-up', { body: { token } });
+    expect(offer.body).toMatchObject({ accountId: me.account.id, accountName: me.account.name, role: 'developer' });
+    expect(await accept(guest.browser, token)).toMatchObject({
+      status: 200,
+      body: { accountId: me.account.id, role: 'developer' },
+    });
+    expect((await accept(guest.browser, token)).body.code).toBe('invite_invalid');
+    const members = await browser.send('GET', '/api/members');
+    expect(members.text).toContain(guest.email);
+    expect(await auditedActions(plane, me.account.id)).toEqual(expect.arrayContaining(['invite.created', 'member.joined']));
+  });
+
+  it('is used once, however often it is accepted at the same moment', async () => {
+    const { browser } = await plane.signUp();
+    const guest = await plane.signUp();
+    const token = tokenOf((await invite(browser, guest.email)).body);
+    const answers = await Promise.all(Array.from({ length: 5 }, () => accept(guest.browser, token)));
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+  });
+
+  it('is nothing to people of another address, whoever gave them the link', async () => {
+    const { browser } = await plane.signUp();
+    const { body } = await invite(browser, `${uuid7()}@example.com`);
+    const stranger = await plane.signUp();
+    expect((await accept(stranger.browser, tokenOf(body))).body.code).toBe('invite_for_other_address');
+  });
+
+  it('that never existed, expired, was revoked or whose maker left is refused in the same words', async () => {
+    const { browser, me } = await plane.signUp();
+    const guest = await plane.signUp();
+    const admin = await addMember(plane, me.account.id, 'admin');
+    const answers = [await accept(guest.browser, newInviteToken())];
+
+    const revoked = (await invite(browser, guest.email)).body;
+    expect((await browser.send('DELETE', `/api/invites/${revoked.id}`)).status).toBe(204);
+    answers.push(await accept(guest.browser, tokenOf(revoked)));
+
+    const orphan = (await invite(admin.browser, guest.email)).body;
+    await browser.send('DELETE', `/api/members/${admin.userId}`);
+    answers.push(await accept(guest.browser, tokenOf(orphan)));
+    await browser.send('DELETE', `/api/invites/${orphan.id}`);
+
+    const expired = (await invite(browser, guest.email)).body;
+    await plane.database.query(
+      "UPDATE control.invites SET created_at = now() - interval '8 days', expires_at = now() WHERE id = $1",
+      [expired.id],
+    );
+    answers.push(await accept(guest.browser, tokenOf(expired)));
+
+    const said = answers.map(({ status, body: { requestId: _, ...body } }) => ({ status, body }));
+    expect(said.map(({ status }) => status)).toEqual([404, 404, 404, 404]);
+    expect(new Set(said.map((answer) => JSON.stringify(answer))).size).toBe(1);
+    // The place of one that expired is free.
+    expect((await invite(browser, guest.email)).status).toBe(201);
+  });
+
+  it('is not made twice for one address, for a member, or for a role above the maker’s', async () => {
+    const { browser, me, email } = await plane.signUp();
+    const admin = await addMember(plane, me.account.id, 'admin');
+    const someone = `${uuid7()}@example.com`;
+    await invite(browser, someone, 'owner');
+    expect((await invite(browser, someone)).body.code).toBe('invite_open_already');
+    expect((await invite(browser, email)).body.code).toBe('already_member');
+    expect((await invite(admin.browser, `${uuid7()}@example.com`, 'owner')).body.code).toBe('role_above_own');
+    const [first] = (await admin.browser.send<Page<Invite>>('GET', '/api/invites')).body.data;
+    expect((await admin.browser.send('DELETE', `/api/invites/${first?.id}`)).body.code).toBe('invite_above_role');
+    const viewer = await addMember(plane, me.account.id, 'viewer');
+    expect((await invite(viewer.browser, `${uuid7()}@example.com`, 'viewer')).status).toBe(403);
+  });
+
+  it('can be sent again after a minute, and then only the new link works', async () => {
+    const { browser } = await plane.signUp();
+    const guest = await plane.signUp();
+    const first = (await invite(browser, guest.email)).body;
+    const resend = () => browser.send<InviteSent & Omit<Problem, 'status'>>('POST', `/api/invites/${first.id}/resend`);
+    const early = await resend();
+    expect([early.status, early.body.code]).toEqual([429, 'invite_sent_recently']);
+    expect(Number(early.headers.get('retry-after'))).toBeGreaterThan(50);
+    plane.clockOffsetMs = MINUTE_MS;
+    const again = await resend();
+    expect(again.body.code).toBeUndefined();
+    const second = again.body;
+    plane.clockOffsetMs = 0;
+    expect([second.id, second.link === first.link]).toEqual([first.id, false]);
+    expect((await accept(guest.browser, tokenOf(first))).status).toBe(404);
+    expect((await accept(guest.browser, tokenOf(second))).status).toBe(200);
+    expect((await resend()).body.code).toBe('invite_not_open');
+  });
+
+  it('is listed without its link, and leaves the list when it is over', async () => {
+    const { browser } = await plane.signUp();
+    const { body } = await invite(browser, `${uuid7()}@example.com`);
+    const listed = await browser.send<Page<Invite>>('GET', '/api/invites');
+    expect(listed.body.data).toEqual([expect.objectContaining({ id: body.id, status: 'open' })]);
+    expect(listed.text).not.toContain(tokenOf(body));
+    await browser.send('DELETE', `/api/invites/${body.id}`);
+    expect((await browser.send<Page<Invite>>('GET', '/api/invites')).body.data).toEqual([]);
+    const all = await browser.send<Page<Invite>>('GET', '/api/invites?include=inactive');
+    expect(all.body.data[0]?.status).toBe('revoked');
+  });
+});
+
+describe('invitations of another account (TL-1)', () => {
+  it('are answered as if they did not exist, and SQL as the application sees none of them', async () => {
+    const [one, other] = [await plane.signUp(), await plane.signUp()];
+    const { body } = await invite(other.browser, `${uuid7()}@example.com`);
+    for (const [method, suffix] of [
+      ['DELETE', ''],
+      ['POST', '/resend'],
+    ] as const) {
+      const foreign = await one.browser.send(method, `/api/invites/${body.id}${suffix}`);
+      const absent = await one.browser.send(method, `/api/invites/${uuid7()}${suffix}`);
+      expect({ ...foreign.body, requestId: '' }).toEqual({ ...absent.body, requestId: '' });
+      expect(foreign.status).toBe(404);
+    }
+    const client = new ControlClient(plane.database.urls.controlApp);
+    expect(await client.withAccount(one.me.account.id, (tx) => tx.invite.count())).toBe(0);
+    await client.close();
+  });
+});
+
+describe('with an SMTP server', () => {
+  it(
+    'the link is in the mail alone, and the address must be confirmed',
+    async () => {
+      const sink = await SmtpSink.start();
+      const mailing = await startControlPlane({ SMTP_URL: sink.url, MAIL_FROM: 'TensorLoop <no-reply@example.com>' });
+      try {
+        const [host, guest] = [await mailing.signUp(), await mailing.signUp()];
+        const { body } = await invite(host.browser, guest.email);
+        expect([body.isMailed, body.link]).toEqual([true, null]);
+        const mail = await sink.mailTo(guest.email, /invites you/);
+        expect(mail.source).toContain(host.email);
+        const token = /accept-invite#token=([\w-]{43})/.exec(mail.source)?.[1] as string;
+        expect((await accept(guest.browser, token)).body.code).toBe('email_unverified');
+        await mailing.database.query('UPDATE control.users SET email_verified_at = now() WHERE email = $1', [guest.email]);
+        expect((await accept(guest.browser, token)).status).toBe(200);
+      } finally {
+        await mailing.close();
+        await sink.stop();
+      }
+    },
+    START_TIMEOUT_MS,
+  );
+});

@@ -1,0 +1,16 @@
+import { Module } from '@nestjs/common';
+import { MailModule } from '../mail/mail.module.js';
+import { AcceptanceController } from './acceptance.controller.js';
+import { AcceptanceRepository } from './acceptance.repository.js';
+import { AcceptanceService } from './acceptance.service.js';
+import { InviteMailService } from './invite-mail.service.js';
+import { InvitesController } from './invites.controller.js';
+import { InvitesRepository } from './invites.repository.js';
+import { InvitesService } from './invites.service.js';
+
+@Module({
+  imports: [MailModule],
+  controllers: [AcceptanceController, InvitesController],
+  providers: [InvitesService, InvitesRepository, InviteMailService, AcceptanceService, AcceptanceRepository],
+})
+export class InvitesModule {}

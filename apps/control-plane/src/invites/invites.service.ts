@@ -1,0 +1,93 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { Invite, InviteCreate, InviteListQuery, InviteSent } from '@tensorloop/contracts/api/members';
+import { type Page, toPage } from '@tensorloop/contracts/api/pages';
+import { uuid7 } from '@tensorloop/kernel/uuid7';
+import { outranks } from '../access/permission.types.js';
+import type { Principal } from '../access/principal.types.js';
+import { CLOCK, type Clock } from '../clock.js';
+import { InviteMailService } from './invite-mail.service.js';
+import { toInvite } from './invites.dto.js';
+import { InvitesRepository, type LockedInvites } from './invites.repository.js';
+import {
+  type InviteRefusalCode,
+  inviteExpiry,
+  inviteTokenHash,
+  newInviteToken,
+  refuseInvite,
+  resendWaitMs,
+} from './invites.rules.js';
+import type { StoredInvite } from './invites.types.js';
+
+type Refused<Code> = { outcome: 'refused'; code: Code };
+type Missing = { outcome: 'refused'; code: 'invite_not_found' | 'invite_not_open' | 'invite_above_role' };
+export type InviteResult = Refused<InviteRefusalCode> | { outcome: 'sent'; invite: InviteSent };
+export type ResendResult = Missing | { outcome: 'too_soon'; waitMs: number } | { outcome: 'sent'; invite: InviteSent };
+export type RevokeResult = Missing | { outcome: 'revoked' };
+
+@Injectable()
+export class InvitesService {
+  constructor(
+    @Inject(InvitesRepository) private readonly repository: InvitesRepository,
+    @Inject(InviteMailService) private readonly mails: InviteMailService,
+    @Inject(CLOCK) private readonly clock: Clock,
+  ) {}
+
+  async create(principal: Principal, { email, role }: InviteCreate): Promise<InviteResult> {
+    const nowMs = this.clock();
+    const token = newInviteToken();
+    const made = await this.repository.withLockedAccount(principal.accountId, new Date(nowMs), async (invites) => {
+      const code = refuseInvite(await invites.describe(email), { own: principal.role, wanted: role });
+      if (code !== null) return { outcome: 'refused', code } as const;
+      const terms = { email, role, invitedBy: principal.userId, createdAt: new Date(nowMs), expiresAt: inviteExpiry(nowMs) };
+      return {
+        outcome: 'made',
+        invite: await invites.insert({ ...terms, id: uuid7(nowMs), tokenHash: inviteTokenHash(token) }),
+      } as const;
+    });
+    return made.outcome === 'refused' ? made : { outcome: 'sent', invite: await this.send(principal, made.invite, token) };
+  }
+
+  async list(accountId: string, { cursor, limit, include }: InviteListQuery): Promise<Page<Invite>> {
+    const nowMs = this.clock();
+    const page = { after: cursor, limit: limit + 1, includesInactive: include === 'inactive' };
+    const rows = await this.repository.listInvites(accountId, page);
+    return toPage(rows, limit, { idOf: ({ invite }) => invite.id, toItem: (row) => toInvite(row, nowMs) });
+  }
+
+  /** A new token and a new expiry: the link of the older mail opens nothing more. */
+  async resend(principal: Principal, id: string): Promise<ResendResult> {
+    const nowMs = this.clock();
+    const token = newInviteToken();
+    const made = await this.repository.withLockedAccount(principal.accountId, new Date(nowMs), async (invites) => {
+      const found = await findOpen(invites, principal, id);
+      if ('outcome' in found) return found;
+      const waitMs = resendWaitMs(found, nowMs);
+      if (waitMs > 0) return { outcome: 'too_soon', waitMs } as const;
+      const change = { tokenHash: inviteTokenHash(token), expiresAt: inviteExpiry(nowMs) };
+      return { outcome: 'made', invite: await invites.renew(found, change) } as const;
+    });
+    return made.outcome === 'made' ? { outcome: 'sent', invite: await this.send(principal, made.invite, token) } : made;
+  }
+
+  revoke(principal: Principal, id: string): Promise<RevokeResult> {
+    return this.repository.withLockedAccount(principal.accountId, new Date(this.clock()), async (invites) => {
+      const found = await findOpen(invites, principal, id);
+      if ('outcome' in found) return found;
+      await invites.revoke(found);
+      return { outcome: 'revoked' };
+    });
+  }
+
+  private async send({ accountId, email }: Principal, invite: StoredInvite, token: string): Promise<InviteSent> {
+    const sent = await this.mails.send({ accountId, inviteId: invite.id, token });
+    return { ...toInvite({ invite, inviterEmail: email }, this.clock()), ...sent };
+  }
+}
+
+async function findOpen(invites: LockedInvites, { role }: Principal, id: string): Promise<StoredInvite | Missing> {
+  const invite = await invites.find(id);
+  if (invite === null) return { outcome: 'refused', code: 'invite_not_found' };
+  if (!outranks(role, invite.role)) return { outcome: 'refused', code: 'invite_above_role' };
+  const isOver = invite.acceptedAt !== null || invite.revokedAt !== null;
+  return isOver ? { outcome: 'refused', code: 'invite_not_open' } : invite;
+}

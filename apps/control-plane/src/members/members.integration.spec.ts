@@ -1,0 +1,123 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Member } from '@tensorloop/contracts/api/members';
+import type { Page } from '@tensorloop/contracts/api/pages';
+import type { Problem, Role } from '@tensorloop/contracts/dashboard-api';
+import { uuid7 } from '@tensorloop/kernel/uuid7';
+import { START_TIMEOUT_MS, startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
+import { addMember, auditedActions } from './members.fixture.js';
+
+let plane: TestControlPlane;
+beforeAll(async () => {
+  plane = await startControlPlane();
+}, START_TIMEOUT_MS);
+afterAll(() => plane.close());
+
+function setRole(browser: TestBrowser, userId: string, role: Role) {
+  return browser.send<Member & Problem>('PATCH', `/api/members/${userId}`, { body: { role } });
+}
+
+function remove(browser: TestBrowser, userId: string) {
+  return browser.send('DELETE', `/api/members/${userId}`);
+}
+
+async function rolesOf(accountId: string): Promise<string[]> {
+  const rows = await plane.database.query<{ role: string }>(
+    'SELECT role FROM control.memberships WHERE account_id = $1 ORDER BY role',
+    [accountId],
+  );
+  return rows.map(({ role }) => role);
+}
+
+describe('the members of an account', () => {
+  it('are listed with their roles, page by page, for everybody in it', async () => {
+    const { me, email } = await plane.signUp();
+    const viewer = await addMember(plane, me.account.id, 'viewer');
+    const { data } = (await viewer.browser.send<Page<Member>>('GET', '/api/members')).body;
+    expect(data.map((member) => [member.email, member.role])).toEqual([
+      [email, 'owner'],
+      [viewer.email, 'viewer'],
+    ]);
+    const first = (await viewer.browser.send<Page<Member>>('GET', '/api/members?limit=1')).body;
+    expect([first.data.length, first.hasMore, first.nextCursor]).toEqual([1, true, me.user.id]);
+  });
+
+  it('get other roles from those who may, at once', async () => {
+    const { browser, me } = await plane.signUp();
+    const member = await addMember(plane, me.account.id, 'viewer');
+    expect((await member.browser.mint()).status).toBe(403);
+    expect(await setRole(browser, member.userId, 'developer')).toMatchObject({ status: 200, body: { role: 'developer' } });
+    expect((await member.browser.mint()).status).toBe(201);
+    expect(await auditedActions(plane, me.account.id)).toContain('member.role_changed');
+  });
+
+  it('are given no role above that of who gives it, and owners are changed by owners alone', async () => {
+    const { me } = await plane.signUp();
+    const admin = await addMember(plane, me.account.id, 'admin');
+    const viewer = await addMember(plane, me.account.id, 'viewer');
+    expect((await setRole(admin.browser, viewer.userId, 'owner')).body.code).toBe('role_above_own');
+    expect((await setRole(admin.browser, admin.userId, 'owner')).body.code).toBe('role_above_own');
+    expect((await setRole(admin.browser, me.user.id, 'viewer')).body.code).toBe('member_above_role');
+    expect((await remove(admin.browser, me.user.id)).body.code).toBe('member_above_role');
+    expect((await setRole(viewer.browser, viewer.userId, 'admin')).body.code).toBe('role_insufficient');
+    expect((await remove(viewer.browser, admin.userId)).body.code).toBe('not_permitted');
+  });
+});
+
+describe('leaving and being removed', () => {
+  it('ends what the member may do with the next request', async () => {
+    const { browser, me } = await plane.signUp();
+    const member = await addMember(plane, me.account.id, 'developer');
+    expect((await member.browser.send('GET', '/api/keys')).status).toBe(200);
+    expect((await remove(browser, member.userId)).status).toBe(204);
+    expect((await member.browser.send('GET', '/api/keys')).status).toBe(401);
+    expect((await remove(browser, member.userId)).status).toBe(404);
+  });
+
+  it('is everybody’s to do for themselves', async () => {
+    const { me } = await plane.signUp();
+    const viewer = await addMember(plane, me.account.id, 'viewer');
+    expect((await remove(viewer.browser, viewer.userId)).status).toBe(204);
+    expect(await rolesOf(me.account.id)).toEqual(['owner']);
+    expect(await auditedActions(plane, me.account.id)).toContain('member.left');
+  });
+});
+
+describe('the last owner', () => {
+  it('can neither leave nor be demoted', async () => {
+    const { browser, me } = await plane.signUp();
+    await addMember(plane, me.account.id, 'admin');
+    expect((await remove(browser, me.user.id)).body.code).toBe('last_owner');
+    expect((await setRole(browser, me.user.id, 'admin')).body.code).toBe('last_owner');
+  });
+
+  it('is left over when two owners demote, or leave, at the same moment', async () => {
+    for (let round = 0; round < 5; round++) {
+      const { browser, me } = await plane.signUp();
+      const second = await addMember(plane, me.account.id, 'owner');
+      const answers = await Promise.all(
+        round % 2 === 0
+          ? [setRole(browser, second.userId, 'viewer'), setRole(second.browser, me.user.id, 'viewer')]
+          : [remove(browser, me.user.id), remove(second.browser, second.userId)],
+      );
+      expect(answers.filter(({ status }) => status < 300)).toHaveLength(1);
+      expect((await rolesOf(me.account.id)).filter((role) => role === 'owner')).toHaveLength(1);
+    }
+  }, 30_000);
+});
+
+describe('members of another account (TL-1)', () => {
+  it('are answered as if they did not exist', async () => {
+    const [one, other] = [await plane.signUp(), await plane.signUp()];
+    const answers = await Promise.all([
+      setRole(one.browser, other.me.user.id, 'viewer'),
+      setRole(one.browser, uuid7(), 'viewer'),
+      remove(one.browser, other.me.user.id),
+      remove(one.browser, uuid7()),
+    ]);
+    const said = answers.map(({ status, body: { requestId: _, ...body } }) => ({ status, body }));
+    expect(said[0]).toEqual(said[1]);
+    expect(said[2]).toEqual(said[3]);
+    expect(said.map(({ status }) => status)).toEqual([404, 404, 404, 404]);
+    expect(await rolesOf(other.me.account.id)).toEqual(['owner']);
+  });
+});
