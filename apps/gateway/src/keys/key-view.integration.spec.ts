@@ -50,6 +50,7 @@ describe('GET /v1/key', () => {
           expires_at: new Date(key.projection.expiresAtMs).toISOString(),
           models: ['gpt-4o-mini'],
           requests_per_minute: { limit: 3, used: 1, remaining: 2, window_seconds: 60 },
+          account_requests_per_minute: null,
           tokens_per_minute: { limit: 50_000, used: 30, remaining: 49_970, window_seconds: 60 },
           parallel_calls: { limit: 2, in_flight: 0 },
           budget: {
@@ -62,6 +63,7 @@ describe('GET /v1/key', () => {
           },
           daily_limit: null,
           balance: null,
+          project: null,
         },
       });
     }
