@@ -2,8 +2,9 @@ import { createHmac } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ACCOUNTS_OWNED_MAX, type Account, type AccountMembership } from '@tensorloop/contracts/api/accounts';
 import type { Page } from '@tensorloop/contracts/api/pages';
-import type { Problem } from '@tensorloop/contracts/dashboard-api';
+import type { Me, Problem } from '@tensorloop/contracts/dashboard-api';
 import { parseKeyText } from '@tensorloop/kernel/key-text';
+import { uuid7 } from '@tensorloop/kernel/uuid7';
 import {
   PEPPER,
   START_TIMEOUT_MS,
@@ -63,6 +64,44 @@ describe('accounts of a person (TL-1)', () => {
   it('are not those of others', async () => {
     const [one, other] = [await plane.signUp(), await plane.signUp()];
     expect((await list(one.browser)).text).not.toContain(other.me.account.id);
+  });
+});
+
+describe('acting for another account (TL-1)', () => {
+  const switchTo = (browser: TestBrowser, accountId: string) =>
+    browser.send<Me & Omit<Problem, 'status'>>('POST', `/api/accounts/${accountId}/switch`);
+
+  it('gives the session a new token; the old one opens nothing more', async () => {
+    const { browser } = await plane.signUp();
+    const { id } = (await create(browser)).body;
+    const stolen = plane.browser();
+    stolen.cookie = browser.cookie;
+    const { status, body } = await switchTo(browser, id);
+    expect([status, body.account.id, body.account.role]).toEqual([200, id, 'owner']);
+    expect(browser.cookie).not.toBe(stolen.cookie);
+    expect((await stolen.send('GET', '/api/me')).status).toBe(401);
+    expect((await browser.send<Me>('GET', '/api/me')).body.account.id).toBe(id);
+    expect((await list(browser)).body.data.find(({ isCurrent }) => isCurrent)?.id).toBe(id);
+    expect(await auditedActions(plane, id)).toContain('account.switched_to');
+  });
+
+  it('brings the role that the person has there', async () => {
+    const { browser, me } = await plane.signUp();
+    const viewer = await addMember(plane, me.account.id, 'viewer');
+    const own = (await list(viewer.browser)).body.data.find(({ role }) => role === 'owner')?.id as string;
+    expect((await viewer.browser.mint()).status).toBe(403);
+    await switchTo(viewer.browser, own);
+    expect((await viewer.browser.mint()).status).toBe(201);
+    expect((await browser.send('GET', '/api/keys')).text).not.toContain(own);
+  });
+
+  it('is answered alike for an account of others and for none, and changes nothing', async () => {
+    const [one, other] = [await plane.signUp(), await plane.signUp()];
+    const [foreign, absent] = [await switchTo(one.browser, other.me.account.id), await switchTo(one.browser, uuid7())];
+    expect([foreign.status, foreign.body.code]).toEqual([404, 'account_not_found']);
+    expect({ ...absent.body, requestId: '' }).toEqual({ ...foreign.body, requestId: '' });
+    expect((await one.browser.send<Me>('GET', '/api/me')).body.account.id).toBe(one.me.account.id);
+    expect(await auditedActions(plane, other.me.account.id)).not.toContain('account.switched_to');
   });
 });
 

@@ -1,5 +1,9 @@
 import { Module } from '@nestjs/common';
+import { CookiesModule } from '../cookies/cookies.module.js';
 import { ProjectionModule } from '../projection/projection.module.js';
+import { SessionsModule } from '../sessions/sessions.module.js';
+import { AccountSwitchController } from './account-switch.controller.js';
+import { AccountSwitchService } from './account-switch.service.js';
 import { AccountsController } from './accounts.controller.js';
 import { AccountsRepository } from './accounts.repository.js';
 import { AccountsService } from './accounts.service.js';
@@ -7,9 +11,9 @@ import { ErasureRepository } from './erasure.repository.js';
 import { ErasureService } from './erasure.service.js';
 
 @Module({
-  imports: [ProjectionModule],
-  controllers: [AccountsController],
-  providers: [AccountsService, AccountsRepository, ErasureService, ErasureRepository],
+  imports: [CookiesModule, ProjectionModule, SessionsModule],
+  controllers: [AccountsController, AccountSwitchController],
+  providers: [AccountsService, AccountSwitchService, AccountsRepository, ErasureService, ErasureRepository],
   exports: [AccountsService],
 })
 export class AccountsModule {}

@@ -111,6 +111,15 @@ export class AccountsRepository {
     }
   }
 
+  /** In the log of the account that somebody begins to act in. False when it is none of the user's. */
+  recordSwitch(accountId: string, userId: string): Promise<boolean> {
+    return this.control.withAccount(accountId, async (tx) => {
+      if ((await tx.membership.count({ where: { accountId, userId } })) === 0) return false;
+      await this.append(tx, accountId, 'account.switched_to', {});
+      return true;
+    });
+  }
+
   withLockedAccount<T>(accountId: string, nowMs: number, work: (locked: LockedAccount) => Promise<T>): Promise<T> {
     return this.control.withAccount(accountId, async (tx) => {
       await tx.$queryRaw`SELECT FROM control.accounts WHERE id = ${accountId}::uuid FOR NO KEY UPDATE`;
