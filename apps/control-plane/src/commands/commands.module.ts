@@ -1,0 +1,45 @@
+import { Module } from '@nestjs/common';
+import { AuditFileService } from '../audit/audit-file.service.js';
+import { AccountCommand, AccountDisableCommand, AccountEnableCommand, AccountListCommand } from './account.command.js';
+import { AdminRepository } from './admin.repository.js';
+import { AuditCommand, AuditVerifyCommand, AuditVerifyFileCommand } from './audit.command.js';
+import { GrantCommand, LimitsCommand } from './balance.command.js';
+import { COMMANDS_CONFIG, type CommandsConfig, readCommandsConfig } from './config.js';
+import { KeysCommand, KeysReprojectCommand } from './keys.command.js';
+import { OperatorCommand, OperatorCreateCommand, OperatorListCommand, OperatorRemoveCommand } from './operator.command.js';
+import { PlanCommand, PlanSetCommand } from './plan.command.js';
+
+/** `npm run admin -- …`: what the API must not offer. */
+@Module({
+  providers: [
+    {
+      provide: COMMANDS_CONFIG,
+      // Read when first used: help and the verification of a file need no installation.
+      useFactory: (): CommandsConfig => ({
+        get ownerDatabaseUrl() {
+          return readCommandsConfig().ownerDatabaseUrl;
+        },
+      }),
+    },
+    AdminRepository,
+    AuditFileService,
+    OperatorCommand,
+    OperatorCreateCommand,
+    OperatorRemoveCommand,
+    OperatorListCommand,
+    AccountCommand,
+    AccountListCommand,
+    AccountDisableCommand,
+    AccountEnableCommand,
+    PlanCommand,
+    PlanSetCommand,
+    KeysCommand,
+    KeysReprojectCommand,
+    GrantCommand,
+    LimitsCommand,
+    AuditCommand,
+    AuditVerifyCommand,
+    AuditVerifyFileCommand,
+  ],
+})
+export class CommandsModule {}
