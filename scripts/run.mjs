@@ -20,6 +20,7 @@ const VERBS = {
   audit: (args) => runChild('bench/dist/audit/main.js', args),
   bench: (args) => runChild('bench/dist/bench/main.js', args),
   chaos: (args) => runChild('chaos/dist/main.js', args),
+  openapi: (args) => runChild('apps/control-plane/dist/describe.js', args),
 };
 
 async function main([verb, ...args]) {

@@ -8,7 +8,7 @@ export const PROBLEMS_METADATA = 'tensorloop:problems';
 export const Summary = (text: string) => SetMetadata(SUMMARY_METADATA, text);
 
 /**
- * The problems that are this route's own: `@Problems(keyProblems.key_not_found)`. What follows from its other declarations
+ * The problems that are this route's own, or those of all routes of the controller: `@Problems(keyProblems.key_not_found)`. What follows from its other declarations
  * (no session, a body that is not valid, …) is added to the API's description without being named.
  */
 export const Problems = (...problems: readonly ProblemFactory[]) => SetMetadata(PROBLEMS_METADATA, problems);

@@ -30,6 +30,8 @@ export interface DeclaredRoute {
   schemas: RouteSchemas;
   /** Anything else that was declared on the handler or its controller. */
   read<Value>(metadataKey: string): Value | undefined;
+  /** What both of them declare, where neither replaces the other. */
+  readBoth<Value>(metadataKey: string): Value[];
 }
 
 /** What a handler takes, by where it comes from. A schema without a name is that of the whole query or of all parameters. */
@@ -91,6 +93,10 @@ function routesOf(controller: object & { name: string; prototype: unknown }, nam
     query: declarationOf(inputs.query),
     params: declarationOf(inputs.params),
     read: <Value>(metadataKey: string) => readDeclared<Value>(metadataKey, handler, controller),
+    readBoth: <Value>(metadataKey: string) =>
+      [handler, controller].flatMap(
+        (target) => (Reflect.getMetadata(metadataKey, target) as Value | undefined) ?? [],
+      ) as Value[],
   };
   return [controllerPaths]
     .flat()

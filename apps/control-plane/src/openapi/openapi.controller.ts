@@ -47,7 +47,7 @@ export class OpenApiController {
     if (name === 'start.js') return void res.type(SCRIPT).send(START_SCRIPT);
     const asset = findAsset(name);
     if (asset === null) throw generalProblems.not_found();
-    res.type(asset.type).sendFile(asset.path, { cacheControl: false, lastModified: false });
+    res.type(asset.type).sendFile(name, { root: asset.root, cacheControl: false, lastModified: false });
   }
 
   @Get('docs/errors')

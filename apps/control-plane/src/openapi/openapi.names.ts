@@ -1,4 +1,5 @@
 import * as accounts from '@tensorloop/contracts/api/accounts';
+import * as activity from '@tensorloop/contracts/api/activity';
 import * as audit from '@tensorloop/contracts/api/audit';
 import * as auth from '@tensorloop/contracts/api/auth';
 import * as keys from '@tensorloop/contracts/api/keys';
@@ -9,6 +10,7 @@ import * as plans from '@tensorloop/contracts/api/plans';
 import * as projects from '@tensorloop/contracts/api/projects';
 import * as sessions from '@tensorloop/contracts/api/sessions';
 import * as tokens from '@tensorloop/contracts/api/tokens';
+import * as usageApi from '@tensorloop/contracts/api/usage';
 import * as dashboardApi from '@tensorloop/contracts/dashboard-api';
 import * as usage from '@tensorloop/contracts/usage';
 import { SchemaNames } from '@tensorloop/nest-kit/openapi/schema-components';
@@ -18,6 +20,7 @@ export const CONTRACTS: Record<string, Record<string, unknown>> = {
   'dashboard-api': dashboardApi,
   usage,
   'api/accounts': accounts,
+  'api/activity': activity,
   'api/audit': audit,
   'api/auth': auth,
   'api/keys': keys,
@@ -28,6 +31,7 @@ export const CONTRACTS: Record<string, Record<string, unknown>> = {
   'api/projects': projects,
   'api/sessions': sessions,
   'api/tokens': tokens,
+  'api/usage': usageApi,
 };
 
 /** "Key" for `keySchema`: a front end that is written in TypeScript knows the same types by the same names. */

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 
 /** What the reader of the API's description is made of, and nothing else of that package. */
 const ASSETS: Readonly<Record<string, string>> = {
@@ -50,8 +50,8 @@ function page(title: string, body: string, head: string): string {
   return `<!doctype html>\n<html lang="en"><head>${meta}<title>${title}</title>${icon}${head}</head><body>${body}</body></html>\n`;
 }
 
-/** Where the file is and what it is, or null for any other name. */
-export function findAsset(name: string): { path: string; type: string } | null {
+/** The folder of the file and what it is, or null for any other name. */
+export function findAsset(name: string): { root: string; type: string } | null {
   const type = Object.hasOwn(ASSETS, name) ? ASSETS[name] : undefined;
-  return type === undefined ? null : { path: join(PACKAGE, name), type };
+  return type === undefined ? null : { root: PACKAGE, type };
 }

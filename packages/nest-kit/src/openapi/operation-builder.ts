@@ -68,7 +68,7 @@ export class OperationBuilder {
   private responses(route: DeclaredRoute, traits: RouteTraits): JsonSchema {
     const responses: [status: number, response: JsonSchema][] = [[route.status, this.success(route, traits)]];
     if (isTagged(route)) responses.push([304, { description: 'Nothing has changed.', headers: this.headerRefs(['ETag']) }]);
-    const problems = [...(route.read<ProblemFactory[]>(PROBLEMS_METADATA) ?? []), ...traits.problems];
+    const problems = [...route.readBoth<ProblemFactory[]>(PROBLEMS_METADATA).flat(), ...traits.problems];
     for (const status of new Set(problems.map(({ definition }) => problemStatus(definition.kind)))) {
       responses.push([status, this.refusal(problems.filter(({ definition }) => problemStatus(definition.kind) === status))]);
     }

@@ -1,0 +1,111 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { Validator } from '@seriousme/openapi-schema-validator';
+import type { OpenApiDocument } from '@tensorloop/nest-kit/openapi/openapi.types';
+import type { DeclaredRoute } from '@tensorloop/nest-kit/routes';
+import { describeApi } from './openapi.document.js';
+import { CONTRACTS } from './openapi.names.js';
+import { previewRoutes } from './preview.js';
+import { ambiguousCodes, problemPages } from './problem-pages.js';
+
+const ROOT = new URL('../../../../', import.meta.url);
+/** What the product has; a document of fewer is blind. */
+const OPERATIONS_MIN = 50;
+const REWRITE = 'the committed file is not what the routes declare: npm run openapi';
+
+interface Operation {
+  operationId: string;
+  summary: string;
+  tags: string[];
+  responses: Record<string, { content?: Record<string, unknown> }>;
+}
+
+let routes: DeclaredRoute[];
+let document: OpenApiDocument;
+let operations: [where: string, operation: Operation][];
+
+beforeAll(async () => {
+  const preview = await previewRoutes();
+  routes = preview.routes.filter(({ path }) => path.startsWith('/api/'));
+  document = describeApi(preview.routes, preview.baseUrl);
+  operations = Object.entries(document.paths).flatMap(([path, item]) =>
+    Object.entries(item).map(
+      ([method, operation]) => [`${method} ${path}`, operation as unknown as Operation] as [string, Operation],
+    ),
+  );
+});
+
+const read = (path: string) => readFile(new URL(path, ROOT), 'utf8');
+
+describe('docs/openapi.json', () => {
+  it('is what the routes declare', async () => {
+    const committed = (await read('docs/openapi.json').catch(() => '')) === `${JSON.stringify(document, null, 2)}\n`;
+    expect(committed ? '' : REWRITE).toBe('');
+  });
+
+  it('is valid OpenAPI 3.1 to a validator that is not ours', async () => {
+    const validator = new Validator();
+    const { valid, errors } = await validator.validate(JSON.parse(JSON.stringify(document)));
+    expect(errors ?? []).toEqual([]);
+    expect([valid, validator.version]).toEqual([true, '3.1']);
+    const broken = await new Validator().validate({ openapi: '3.1.1', info: {}, paths: {} });
+    expect(broken.valid).toBe(false);
+  });
+
+  it('has every route under /api', () => {
+    expect(operations.length).toBeGreaterThanOrEqual(OPERATIONS_MIN);
+    expect(operations).toHaveLength(routes.length);
+  });
+
+  it('says of each what it does, by a name of its own', () => {
+    expect(operations.filter(([, { summary }]) => summary === '').map(([where]) => `${where} has no @Summary`)).toEqual([]);
+    expect(
+      operations.filter(([, { summary }]) => summary.length > 100 || summary.endsWith('.')).map(([where]) => where),
+    ).toEqual([]);
+    const ids = operations.map(([, { operationId }]) => operationId);
+    expect(ids.filter((id, index) => ids.indexOf(id) !== index)).toEqual([]);
+  });
+
+  it('says of what type each answer is that has a body', () => {
+    const untyped = operations.filter(([, { responses }]) =>
+      Object.entries(responses).some(([status, { content }]) => content === undefined && Number(status) === 200),
+    );
+    expect(untyped.map(([where]) => `${where}: @RawResponse(reason, mediaType)`)).toEqual([]);
+  });
+
+  it('refers to nothing that it does not have', () => {
+    const refs = [...JSON.stringify(document).matchAll(/"\$ref":"#\/components\/(\w+)\/([^"]+)"/g)];
+    expect(refs.length).toBeGreaterThan(OPERATIONS_MIN);
+    expect(refs.filter(([, kind, name]) => document.components[kind as string]?.[name as string] === undefined)).toEqual([]);
+  });
+
+  it('names its schemas as contracts do, all of them', async () => {
+    const files = (await readdir(new URL('packages/contracts/src/api/', ROOT))).filter((file) => !file.endsWith('.spec.ts'));
+    expect(files.map((file) => `api/${file.replace(/\.ts$/, '')}`).filter((name) => CONTRACTS[name] === undefined)).toEqual([]);
+    expect(Object.keys(document.components.schemas ?? {})).toEqual(expect.arrayContaining(['Problem', 'Me', 'Account']));
+  });
+});
+
+describe('the code of a problem', () => {
+  it('means one thing', () => {
+    expect(ambiguousCodes()).toEqual([]);
+  });
+
+  it('has a page that says what it means and what to do, and every page has a code', async () => {
+    const pages = problemPages();
+    const files = await readdir(new URL('docs/errors/', ROOT));
+    expect(files.sort()).toEqual(pages.map(({ code }) => `${code}.md`).sort());
+    const faults = await Promise.all(pages.map(async (page) => page.findFaults(await read(`docs/errors/${page.code}.md`))));
+    expect(faults.flat()).toEqual([]);
+  });
+
+  it('keeps what was written by hand when its page is written again, and a page of headings is no page', () => {
+    const [page] = problemPages();
+    const fresh = page?.update(null) as string;
+    expect(page?.findFaults(fresh)).toHaveLength(2);
+    const written = `${fresh.replace('## What to do', 'A sentence about its meaning that is long enough.\n\n## What to do')}\nA sentence about a remedy that is long enough.\n`;
+    expect(page?.findFaults(written)).toEqual([]);
+    expect(page?.update(written)).toBe(written);
+    expect(page?.findFaults(written.replace(/\*\*\d+/, '**418'))).toHaveLength(1);
+  });
+});
