@@ -18,6 +18,7 @@ const VERBS = {
   'test:long': (args) => runChild('scripts/check/main.ts', ['--long', ...args]),
   replay: (args) => runChild('bench/dist/replay/main.js', args),
   audit: (args) => runChild('bench/dist/audit/main.js', args),
+  admin: (args) => runChild('apps/control-plane/dist/commands/admin.js', args),
   bench: (args) => runChild('bench/dist/bench/main.js', args),
   chaos: (args) => runChild('chaos/dist/main.js', args),
   openapi: (args) => runChild('apps/control-plane/dist/describe.js', args),
