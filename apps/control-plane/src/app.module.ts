@@ -15,9 +15,12 @@ import { CLOCK } from './clock.js';
 import { CONFIG } from './config.js';
 import { DatabaseAwareFilter } from './database/database.filter.js';
 import { DatabaseModule } from './database/database.module.js';
+import { GoogleModule } from './google/google.module.js';
 import { IdempotencyInterceptor } from './idempotency/idempotency.interceptor.js';
 import { IdempotencyModule } from './idempotency/idempotency.module.js';
+import { InvitesModule } from './invites/invites.module.js';
 import { KeysModule } from './keys/keys.module.js';
+import { MembersModule } from './members/members.module.js';
 import { ModelsModule } from './models/models.module.js';
 import { OpenApiModule } from './openapi/openapi.module.js';
 import { OperatorsModule } from './operators/operators.module.js';
@@ -25,6 +28,7 @@ import { PlansModule } from './plans/plans.module.js';
 import { ProjectionModule } from './projection/projection.module.js';
 import { ProjectsModule } from './projects/projects.module.js';
 import { SurfacesModule } from './surfaces/surfaces.module.js';
+import { TokensModule } from './tokens/tokens.module.js';
 import { TRACING } from './tracing.types.js';
 import { UsageModule } from './usage/usage.module.js';
 
@@ -49,7 +53,11 @@ export class AppModule {
         AuditModule,
         IdempotencyModule,
         AuthModule,
+        GoogleModule,
         AccountsModule,
+        MembersModule,
+        InvitesModule,
+        TokensModule,
         KeysModule,
         ProjectsModule,
         ModelsModule,

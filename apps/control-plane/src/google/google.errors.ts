@@ -1,0 +1,9 @@
+import { defineProblems } from '@tensorloop/nest-kit/problem';
+
+export const googleProblems = defineProblems({
+  google_not_configured: { kind: 'not_found', text: 'This installation does not offer to sign in with Google.' },
+  recent_sign_in_needed: {
+    kind: 'forbidden',
+    text: 'This changes how you sign in, and you signed in too long ago. Sign in again, then repeat it within 15 minutes.',
+  },
+});

@@ -1,0 +1,54 @@
+import { describe, expect, it } from '@jest/globals';
+import { decideArrival, errorPath } from './google.rules.js';
+
+const profile = { subject: '1', email: 'a@example.com', isEmailVerified: true };
+const user = { id: 'u1', email: 'a@example.com', passwordHash: 'x', isVerified: true, isDisabled: false };
+const nobody = { known: null, local: null, link: null };
+
+describe('an arrival from Google (TL-1)', () => {
+  it('is whoever linked that Google account, whatever address it has now', () => {
+    const arrival = { ...nobody, profile: { ...profile, email: 'other@example.com', isEmailVerified: false }, known: user };
+    expect(decideArrival(arrival)).toEqual({ kind: 'sign_in', user });
+  });
+
+  it.each([false])('with an address that Google has not verified is nobody, whoever has it here', (isEmailVerified) => {
+    for (const local of [null, user]) {
+      expect(decideArrival({ ...nobody, profile: { ...profile, isEmailVerified }, local })).toEqual({
+        kind: 'refuse',
+        code: 'google_email_unverified',
+      });
+    }
+  });
+
+  it('with a verified address takes or begins the account that has it', () => {
+    expect(decideArrival({ ...nobody, profile })).toEqual({ kind: 'sign_up', email: profile.email });
+    expect(decideArrival({ ...nobody, profile, local: user })).toEqual({ kind: 'claim', user });
+  });
+
+  it('is refused where an operator closed the account', () => {
+    const closed = { ...user, isDisabled: true };
+    for (const arrival of [{ known: closed }, { local: closed }]) {
+      expect(decideArrival({ ...nobody, profile, ...arrival })).toEqual({ kind: 'refuse', code: 'google_refused' });
+    }
+  });
+
+  it('is linked only to whoever is still signed in, and takes it from nobody else', () => {
+    const link = { userId: 'u1', isSignedIn: true };
+    expect(decideArrival({ ...nobody, profile, link })).toEqual({ kind: 'link' });
+    expect(decideArrival({ ...nobody, profile, known: user, link })).toEqual({ kind: 'linked_already' });
+    expect(decideArrival({ ...nobody, profile, known: { ...user, id: 'u2' }, link })).toMatchObject({
+      code: 'google_linked_elsewhere',
+    });
+    expect(decideArrival({ ...nobody, profile, link: { ...link, isSignedIn: false } })).toMatchObject({
+      code: 'google_session_over',
+    });
+  });
+});
+
+it('an error is told to the page that began', () => {
+  expect(errorPath('google_denied', null)).toBe('/sign-in?error=google_denied');
+  expect(errorPath('google_denied', { returnTo: '/keys', linksUserId: null })).toBe('/sign-in?error=google_denied');
+  expect(errorPath('google_denied', { returnTo: '/settings?tab=a#x', linksUserId: 'u' })).toBe(
+    '/settings?tab=a&error=google_denied',
+  );
+});
