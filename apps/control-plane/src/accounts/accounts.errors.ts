@@ -11,6 +11,7 @@ export const accountProblems = defineProblems({
     kind: 'conflict',
     text: `A person may belong to ${ACCOUNTS_PER_USER_MAX} accounts. Leave one first.`,
   },
+  export_busy: { kind: 'unavailable', text: 'Several accounts are being exported at the moment; try again shortly.' },
   // Saved, but not yet what gateways go by.
   deletion_not_in_force_yet: {
     kind: 'unavailable',

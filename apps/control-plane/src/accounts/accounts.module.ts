@@ -2,6 +2,9 @@ import { Module } from '@nestjs/common';
 import { CookiesModule } from '../cookies/cookies.module.js';
 import { ProjectionModule } from '../projection/projection.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
+import { AccountExportController } from './account-export.controller.js';
+import { AccountExportRepository } from './account-export.repository.js';
+import { AccountExportService } from './account-export.service.js';
 import { AccountSwitchController } from './account-switch.controller.js';
 import { AccountSwitchService } from './account-switch.service.js';
 import { AccountsController } from './accounts.controller.js';
@@ -12,8 +15,16 @@ import { ErasureService } from './erasure.service.js';
 
 @Module({
   imports: [CookiesModule, ProjectionModule, SessionsModule],
-  controllers: [AccountsController, AccountSwitchController],
-  providers: [AccountsService, AccountSwitchService, AccountsRepository, ErasureService, ErasureRepository],
+  controllers: [AccountsController, AccountSwitchController, AccountExportController],
+  providers: [
+    AccountsService,
+    AccountSwitchService,
+    AccountExportService,
+    AccountExportRepository,
+    AccountsRepository,
+    ErasureService,
+    ErasureRepository,
+  ],
   exports: [AccountsService],
 })
 export class AccountsModule {}
