@@ -20,6 +20,9 @@ const DIMENSION_SUMS = `SELECT usage_day, request_id, dimension, unit_price, sum
 /** Entries of what calls cost: owed by a metered account, drawn from what a prepaid one had paid in (grants are credits). */
 const SPENT = `(ledger_account = 'receivable' OR (ledger_account = 'prepaid' AND amount_nano_usd > 0))`;
 
+/** Computed from the project's creation, and not read from the call: whoever froze it wrong is found out. */
+const PROJECT_WINDOW = `greatest(0, floor(extract(epoch FROM u.admitted_at - p.created_at) / 2592000))::integer`;
+
 const CALL = `'call ' || coalesce(u.request_id, c.request_id)::text`;
 
 const CHECKS: SqlCheck[] = [
@@ -130,6 +133,16 @@ const CHECKS: SqlCheck[] = [
     name: 'totals: day = its calls',
     population: `SELECT count(*) FROM metering.scope_totals WHERE scope LIKE 'day:%'`,
     violations: scopeViolations('day', `'day:' || billing_day`),
+  },
+  {
+    name: 'totals: project = its calls, by windows from its creation (TL-4)',
+    population: `SELECT count(*) FROM metering.scope_totals WHERE scope LIKE 'project:%'`,
+    violations: `SELECT 'account ' || account_id || ' ' || scope AS subject, coalesce(u.amount, 0) AS expected, coalesce(t.total_nano_usd, 0) AS actual
+      FROM (SELECT account_id, 'project:' || project_id || ':' || ${PROJECT_WINDOW} AS scope, sum(charge_nano_usd) AS amount
+              FROM metering.usage u JOIN control.projects p USING (account_id) WHERE p.id = u.project_id GROUP BY 1, 2) u
+      FULL JOIN (SELECT account_id, scope, total_nano_usd FROM metering.scope_totals WHERE scope LIKE 'project:%') t
+        USING (account_id, scope)
+      WHERE coalesce(u.amount, 0) <> coalesce(t.total_nano_usd, 0)`,
   },
   {
     name: 'totals: balance = the prepaid calls and the grants of its account',

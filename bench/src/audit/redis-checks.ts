@@ -19,9 +19,11 @@ const COMMITTED_TOTALS = `
   SELECT a.tag, t.scope, t.total_nano_usd AS total,
          floor(extract(epoch FROM CASE WHEN t.scope = 'balance' THEN timestamptz 'epoch'
            WHEN t.scope LIKE 'day:%' THEN split_part(t.scope, ':', 2)::timestamp AT TIME ZONE 'UTC'
+           WHEN t.scope LIKE 'project:%' THEN p.created_at + split_part(t.scope, ':', 3)::integer * interval '720 hours'
            ELSE k.minted_at + split_part(t.scope, ':', 3)::integer * interval '720 hours' END) * 1000)::bigint AS began_ms
     FROM metering.scope_totals t JOIN control.accounts a ON a.id = t.account_id
-    LEFT JOIN control.keys k ON k.account_id = t.account_id AND k.id::text = split_part(t.scope, ':', 2)`;
+    LEFT JOIN control.keys k ON k.account_id = t.account_id AND k.id::text = split_part(t.scope, ':', 2)
+    LEFT JOIN control.projects p ON p.account_id = t.account_id AND p.id::text = split_part(t.scope, ':', 2)`;
 
 /**
  * What admission believes against what metering committed. A total that Redis holds must be exact, and nothing may be

@@ -17,9 +17,16 @@ const ATTEMPT_FIELDS = 5;
 
 function canonicalText(event: RequestCompleted): string {
   const isKnown =
-    Object.keys(event).length === EVENT_FIELDS + (event.isPrepaid === undefined ? 0 : 1) &&
+    Object.keys(event).length === EVENT_FIELDS + optionalFields(event) &&
     event.attempts.every((attempt) => Object.keys(attempt).length === ATTEMPT_FIELDS);
   return isKnown ? textOfKnownFields(event) : textOfAnyFields(event);
+}
+
+function optionalFields({ isPrepaid, projectId, projectWindowIndex, projectWindowStartMs, tags }: RequestCompleted): number {
+  let fields = 0;
+  for (const field of [isPrepaid, projectId, projectWindowIndex, projectWindowStartMs, tags])
+    if (field !== undefined) fields += 1;
+  return fields;
 }
 
 /** What a newer gateway sends may have fields of any name, at any depth. */
@@ -50,8 +57,12 @@ function textOfKnownFields(event: RequestCompleted): string {
     outcome: event.outcome,
     overrunNanoUsd: event.overrunNanoUsd,
     priceVersionId: event.priceVersionId,
+    projectId: event.projectId,
+    projectWindowIndex: event.projectWindowIndex,
+    projectWindowStartMs: event.projectWindowStartMs,
     requestId: event.requestId,
     stream: event.stream,
+    tags: event.tags === undefined ? undefined : sortedByName('tags', event.tags),
     usage: canonicalUsage(event.usage),
     v: event.v,
     windowIndex: event.windowIndex,

@@ -57,12 +57,26 @@ function checkTime(event: RequestCompleted, nowMs: number): Rejection | null {
 function checkScopes(event: RequestCompleted): Rejection | null {
   const day = utcDay(event.admittedAtMs);
   if (day !== event.day) return { reason: 'scope_mismatch', detail: `admitted on ${day}, the event says ${event.day}` };
-  const mintedAtMs = event.windowStartMs - event.windowIndex * WINDOW_MS;
-  const isReal = event.windowIndex <= WINDOW_INDEX_MAX && mintedAtMs >= 0;
-  if (isReal && budgetWindow(mintedAtMs, event.admittedAtMs).index === event.windowIndex) return null;
+  const { windowIndex, windowStartMs, projectWindowIndex, projectWindowStartMs } = event;
+  return (
+    checkWindow(event, { index: windowIndex, startMs: windowStartMs }, 'window') ??
+    (projectWindowIndex === undefined
+      ? null
+      : checkWindow(event, { index: projectWindowIndex, startMs: projectWindowStartMs ?? -1 }, "the project's window"))
+  );
+}
+
+function checkWindow(
+  { admittedAtMs }: RequestCompleted,
+  { index, startMs }: { index: number; startMs: number },
+  name: string,
+): Rejection | null {
+  const firstMs = startMs - index * WINDOW_MS;
+  const isReal = index <= WINDOW_INDEX_MAX && firstMs >= 0;
+  if (isReal && budgetWindow(firstMs, admittedAtMs).index === index) return null;
   return {
     reason: 'scope_mismatch',
-    detail: `admitted at ${event.admittedAtMs}, outside window ${event.windowIndex} from ${event.windowStartMs} (Unix ms)`,
+    detail: `admitted at ${admittedAtMs}, outside ${name} ${index} from ${startMs} (Unix ms)`,
   };
 }
 

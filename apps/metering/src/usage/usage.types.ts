@@ -1,5 +1,5 @@
 import type { Outcome, RequestCompleted } from '@tensorloop/contracts/request-completed';
-import { BALANCE_SCOPE, dayScope, type Scope, windowScope } from '@tensorloop/contracts/settle-ack';
+import { BALANCE_SCOPE, dayScope, projectScope, type Scope, windowScope } from '@tensorloop/contracts/settle-ack';
 import type { NanoUsd } from '@tensorloop/kernel/money';
 import type { ChargeLine } from '@tensorloop/pricing/charge';
 
@@ -38,8 +38,13 @@ export function isAttributed(event: Pick<RequestCompleted, 'projectId' | 'tags'>
   return event.projectId !== undefined || hasTags(event);
 }
 
+type ScopedCall = Pick<RequestCompleted, 'keyId' | 'windowIndex' | 'day' | 'isPrepaid' | 'projectId' | 'projectWindowIndex'>;
+
 /** The spending scopes a call counts toward, frozen at admission. */
-export function scopesOf(event: Pick<RequestCompleted, 'keyId' | 'windowIndex' | 'day' | 'isPrepaid'>): Scope[] {
-  const { keyId, windowIndex, day, isPrepaid } = event;
-  return [windowScope(keyId, windowIndex), dayScope(day), ...(isPrepaid === true ? [BALANCE_SCOPE] : [])];
+export function scopesOf(event: ScopedCall): Scope[] {
+  const { keyId, windowIndex, day, isPrepaid, projectId, projectWindowIndex } = event;
+  const scopes = [windowScope(keyId, windowIndex), dayScope(day)];
+  if (projectId !== undefined && projectWindowIndex !== undefined) scopes.push(projectScope(projectId, projectWindowIndex));
+  if (isPrepaid === true) scopes.push(BALANCE_SCOPE);
+  return scopes;
 }
