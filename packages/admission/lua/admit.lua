@@ -146,15 +146,21 @@ local function isAllowed(key, model)
   return key.models[model]
 end
 
+local today
+local function dayScope()
+  local start = now - now % DAY_MS
+  today = today or 'day:' .. dateOf(start / DAY_MS)
+  return scopeOf(today, start, start + DAY_MS)
+end
+
 -- The scopes that a call of this key counts in now, and its limits in the order in which they refuse.
 local function openPeriod(key)
   if key.window then return end
   key.index = math.max(0, math.floor((now - key.mintedMs) / WINDOW_MS))
   key.windowStart = key.mintedMs + key.index * WINDOW_MS
-  local dayStart = now - now % DAY_MS
-  local windowEnd, dayEnd = key.windowStart + WINDOW_MS, dayStart + DAY_MS
+  local windowEnd = key.windowStart + WINDOW_MS
   local window = scopeOf('window:' .. key.id .. ':' .. string.format('%d', key.index), key.windowStart, windowEnd)
-  local day = scopeOf('day:' .. dateOf(dayStart / DAY_MS), dayStart, dayEnd)
+  local day = dayScope()
   key.window, key.day, key.scopes = window, day, { window, day }
   key.limits = { { scope = window, limit = key.budget, spentOut = 'budget_exceeded', heldOut = 'budget_held', endMs = windowEnd } }
   local project = key.project
@@ -169,7 +175,7 @@ local function openPeriod(key)
     end
   end
   if key.dayLimit >= 0 then
-    key.limits[#key.limits + 1] = { scope = day, limit = key.dayLimit, spentOut = 'daily_limit_reached', heldOut = 'daily_limit_held', endMs = dayEnd }
+    key.limits[#key.limits + 1] = { scope = day, limit = key.dayLimit, spentOut = 'daily_limit_reached', heldOut = 'daily_limit_held', endMs = day.endMs }
   end
   if key.isPrepaid then
     local balance = balanceScope()
@@ -408,7 +414,7 @@ local function admit(at)
   for _, scope in ipairs(key.scopes) do hold(scope, grant) end
   log.added, openCount = log.added + 1, openCount + 1
   if allKeys then allKeys.added = allKeys.added + 1 end
-  local entry = string.format('h|%.0f|%s|%s|%s|%.0f|%.0f', grant, key.window.name, key.day.name, ARGV[at + 9], now, grant)
+  local entry = string.format('h|%d|%s|%s|%s|%d|%d', grant, key.window.name, key.day.name, ARGV[at + 9], now, grant)
   if extra then
     local marks = (key.isPrepaid and 'b' or '') .. (key.parallel and 'c' or '')
     if key.parallel then

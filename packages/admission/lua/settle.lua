@@ -44,7 +44,7 @@ for index, id in ipairs(ids) do
       local counted = marks and string.match(marks, 't(%d+)')
       if counted and used ~= '' and used ~= counted then correctTokens(id, window, tail, counted, used) end
       write[#write + 1] = id
-      write[#write + 1] = string.format('s|%.0f|%s|%s|%s', amount, window, day, tail)
+      write[#write + 1] = string.format('s|%d|%s|%s|%s', amount, window, day, tail)
     end
   end
   local at = (index - 1) * CALL_FIELDS
