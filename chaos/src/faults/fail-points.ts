@@ -36,6 +36,7 @@ export const FAIL_POINTS: readonly FailPoint[] = [
 /** Mostly the death that the point is named for; sometimes what else may happen to a process there. */
 const ACTIONS = ['kill', 'kill', 'kill', 'kill', 'error', 'stop', 'exit'] as const;
 const FIRE_TIMEOUT_MS = 10_000;
+const ERROR_DEATH_MS_MAX = 1_000;
 const SKEWS_MS = [-5_000, -3_000, 3_000, 5_000] as const;
 
 /** The process is started with the point armed, dies there, and is started again. */
@@ -98,13 +99,22 @@ async function armed(context: FaultContext, target: ServiceName, { point, action
     throw new FaultHadNoEffect(`${point} was not passed`);
   }
   context.facts.failPointFired(`${point}=${action}`);
-  if (action === 'error') return async () => undefined;
+  // Thrown where nobody could know what to do about it, an error ends the process as well: that is a death like any other.
+  if (action === 'error' && !(await endsOf(pid))) return async () => undefined;
   // Who only stands still cuts nothing.
   if (action === 'stop') return async () => void process.kill(pid, 'SIGCONT');
   const isDead = noteDeath(context, target);
   await poll(async () => isGone(pid), { timeoutMs: FIRE_TIMEOUT_MS, failure: `${target} did not end at ${point}` });
   isDead();
   return () => startAgain(context, target);
+}
+
+/** Whether a process that met an error ends of it. */
+function endsOf(pid: number): Promise<boolean> {
+  return poll(async () => isGone(pid), { timeoutMs: ERROR_DEATH_MS_MAX, failure: 'it lives on' }).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** From now on this gateway's clock is off; until another death of this kind sets it anew. */
