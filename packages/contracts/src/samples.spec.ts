@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
+import { accountChangedSchema } from './account-changed.js';
 import { gatewayHeartbeatSchema, reassertReplySchema, reassertRequestSchema } from './gateway-registry.js';
 import { keyProjectionSchema } from './key-projection.js';
 import { modelCatalogueSchema } from './model-catalogue.js';
@@ -24,6 +25,7 @@ const SAMPLES = path.join(import.meta.dirname, '../samples');
 const CONTRACTS: Record<string, z.ZodType> = {
   [subjects.REQUEST_COMPLETED]: requestCompletedSchema,
   [subjects.REQUEST_REFUSED]: requestRefusedSchema,
+  [subjects.ACCOUNT_CHANGED]: accountChangedSchema,
   'gateway.settled.v1': gatewaySettledSchema,
   [subjects.GATEWAY_REASSERT]: reassertRequestSchema,
   [`${subjects.GATEWAY_REASSERT}.reply`]: reassertReplySchema,

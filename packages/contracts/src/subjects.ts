@@ -26,6 +26,12 @@ export const REQUEST_REFUSED = 'request.refused.v1';
 /** Where they are published, by core NATS: outside `request.>`, which the stream of billable facts keeps. */
 export const REQUEST_REFUSED_SUBJECT = 'gateway.refused.v1';
 
+/** The contract of changes, and where those of one account are published, by core NATS. */
+export const ACCOUNT_CHANGED = 'account.changed.v1';
+export function accountChangedSubject(accountId: string): string {
+  return `account.${accountId}.changed.v1`;
+}
+
 /** RPC patterns (Nest's NATS transport): `<service>.<noun>.<verb>.v<n>`. */
 export const RPC = {
   controlKeyProject: 'control.key.project.v1',

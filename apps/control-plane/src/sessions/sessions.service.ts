@@ -57,8 +57,11 @@ export class SessionsService {
     return { token, userId: user.id, accountId: account };
   }
 
-  /** Who holds the token, or null when the session is over, or its user disabled or no member of its account any more. */
-  async authenticate(token: string | null): Promise<Principal | null> {
+  /**
+   * Who holds the token, or null when the session is over, or its user disabled or no member of its account any more. What
+   * nobody did does not count as use: `isUse` false leaves the session to its idle time.
+   */
+  async authenticate(token: string | null, { isUse }: { isUse: boolean } = { isUse: true }): Promise<Principal | null> {
     if (token === null || !isSessionToken(token)) return null;
     const tokenHash = sessionTokenHash(token);
     const session = await this.repository.find(tokenHash);
@@ -67,7 +70,7 @@ export class SessionsService {
     const { userId, accountId, id: credentialId } = session;
     const member = await this.repository.findMember(accountId, userId);
     if (member === null) return null;
-    const idleExpiresAt = touchedIdleExpiry(session, nowMs);
+    const idleExpiresAt = isUse ? touchedIdleExpiry(session, nowMs) : null;
     if (idleExpiresAt !== null) await this.repository.touch(tokenHash, new Date(nowMs), idleExpiresAt);
     return { kind: 'session', userId, accountId, credentialId, label: member.email, ...member };
   }

@@ -1,6 +1,7 @@
 import { Inject, Injectable, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { RpcClient } from '@tensorloop/nest-kit/rpc';
 import { CONFIG, type Config } from '../config.js';
+import { EventsModule } from '../events/events.module.js';
 import { RedisModule } from '../redis/redis.module.js';
 import { ActivityController } from './activity.controller.js';
 import { ActivityService } from './activity.service.js';
@@ -21,7 +22,7 @@ class RpcLifetime implements OnApplicationShutdown {
 }
 
 @Module({
-  imports: [RedisModule],
+  imports: [EventsModule, RedisModule],
   controllers: [UsageController, ActivityController],
   providers: [
     {

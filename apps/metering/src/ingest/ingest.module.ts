@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { LedgerModule } from '../ledger/ledger.module.js';
+import { LiveModule } from '../live/live.module.js';
 import { PartitionsModule } from '../partitions/partitions.module.js';
 import { PricesModule } from '../prices/prices.module.js';
 import { RollupsModule } from '../rollups/rollups.module.js';
@@ -17,7 +18,7 @@ import { SettlementPublisher } from './settlement.publisher.js';
 import { StreamTrimmer } from './stream-trimmer.js';
 
 @Module({
-  imports: [LedgerModule, PartitionsModule, PricesModule, RecordingModule, RollupsModule, TotalsModule],
+  imports: [LedgerModule, LiveModule, PartitionsModule, PricesModule, RecordingModule, RollupsModule, TotalsModule],
   providers: [
     IngestConsumer,
     IngestService,

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Clock } from '@tensorloop/nest-kit/clock';
+import type { LiveService } from '../live/live.service.js';
 import type { PartitionsRepository } from '../partitions/partitions.repository.js';
 import { PartitionsService } from '../partitions/partitions.service.js';
 import type { PricesService } from '../prices/prices.service.js';
@@ -30,8 +31,9 @@ function newIngest(days: Set<string>, clock: Clock = Date.now): { ingest: Ingest
       return NOTHING;
     },
   } as unknown as BookingService;
+  const live = { note: () => undefined } as unknown as LiveService;
   const prices = { getBook: async () => new Map([[PRICE.id, PRICE]]) } as unknown as PricesService;
-  return { ingest: new IngestService(booking, prices, partitions, clock), booked };
+  return { ingest: new IngestService(booking, prices, partitions, clock, live), booked };
 }
 
 describe('a call whose day has lost its partition', () => {

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { uuid7Day } from '@tensorloop/kernel/uuid7';
 import { CLOCK, type Clock } from '@tensorloop/nest-kit/clock';
+import { LiveService } from '../live/live.service.js';
 import { PartitionsService } from '../partitions/partitions.service.js';
 import { PricesService } from '../prices/prices.service.js';
 import { type Booking, BookingService } from './booking.service.js';
@@ -18,6 +19,7 @@ export class IngestService {
     private readonly prices: PricesService,
     private readonly partitions: PartitionsService,
     @Inject(CLOCK) private readonly clock: Clock,
+    private readonly live: LiveService,
   ) {}
 
   /**
@@ -78,6 +80,8 @@ export class IngestService {
     }
     // Outside: what fails after COMMIT is no row's fault, and the redelivery finds duplicates.
     onCommitted(booking);
+    const changed = booking.corrected.length === 0 ? booking.booked : [...booking.booked, ...booking.corrected];
+    this.live.note(new Set(changed.map(({ event }) => event.accountId)), 'activity', 'usage', 'keys');
     return null;
   }
 

@@ -3,6 +3,7 @@ import type { RequestRefused } from '@tensorloop/contracts/request-refused';
 import type { RefusalsListReply, RefusalsListRequest } from '@tensorloop/contracts/rpc';
 import { DAY_MS } from '@tensorloop/kernel/budget-window';
 import { CLOCK, type Clock } from '@tensorloop/nest-kit/clock';
+import { LiveService } from '../live/live.service.js';
 import { RefusalsRepository } from './refusals.repository.js';
 
 /** Refusals are looked at while somebody wonders why a call failed. */
@@ -21,6 +22,7 @@ function isDataError(err: unknown): boolean {
 export class RefusalsService {
   constructor(
     private readonly refusals: RefusalsRepository,
+    private readonly live: LiveService,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
@@ -29,6 +31,12 @@ export class RefusalsService {
    * written one by one, as many as a message may hold. Returns how many were left out.
    */
   async record(refused: RequestRefused): Promise<number> {
+    const leftOut = await this.write(refused);
+    this.live.note(new Set(refused.refusals.map(({ accountId }) => accountId)), 'activity');
+    return leftOut;
+  }
+
+  private async write(refused: RequestRefused): Promise<number> {
     if (await this.hasTaken(refused)) return 0;
     let leftOut = 0;
     for (const refusal of refused.refusals) {

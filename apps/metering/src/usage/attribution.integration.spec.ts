@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { accountChangedSchema } from '@tensorloop/contracts/account-changed';
 import type { RequestCompleted } from '@tensorloop/contracts/request-completed';
 import {
   type ActivityListRequest,
@@ -7,7 +8,7 @@ import {
   keyUsageListReplySchema,
   keyUsageListRequestSchema,
 } from '@tensorloop/contracts/rpc';
-import { RPC } from '@tensorloop/contracts/subjects';
+import { accountChangedSubject, RPC } from '@tensorloop/contracts/subjects';
 import {
   type UsageSeriesGetReply,
   type UsageSeriesGetRequest,
@@ -18,6 +19,7 @@ import { utcDay } from '@tensorloop/kernel/budget-window';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { defineRpc, RpcClient } from '@tensorloop/nest-kit/rpc';
 import { waitUntil } from '@tensorloop/testing/wait-until';
+import { GATHER_MS } from '../live/live.service.js';
 import { newEvent, newTenant, PRICE } from '../testing/events.js';
 import { publish, type RunningMetering, SettledEars, startMetering, startWorld, type World } from '../testing/world.js';
 
@@ -58,8 +60,17 @@ const daysAgo = {
 const calls = [search, ads, untagged, failed, estimated, daysAgo];
 const foreign = { ...newEvent({ tenant: stranger, admittedAtMs: NOON_MS }), ...inProject, tags: { team: 'search' } };
 
+/** Who was told that something changed, and when. */
+const told: { accountId: string; kinds: string[]; atMs: number }[] = [];
+
 beforeAll(async () => {
   world = await startWorld();
+  world.connection.subscribe(accountChangedSubject('*'), {
+    callback: (_error, msg) => {
+      const { kinds } = accountChangedSchema.parse(msg.json());
+      told.push({ accountId: msg.subject.split('.')[1] ?? '', kinds, atMs: performance.now() });
+    },
+  });
   const ears = new SettledEars(world, 'gateway-1');
   metering = await startMetering(world);
   client = new RpcClient({ url: world.nats.url, name: 'test' });
@@ -250,6 +261,19 @@ describe('the usage series (TL-6)', () => {
       expect(groups).toHaveLength(1);
     }
     expect((await series({ accountId: stranger.accountId, keyId: tenant.keyId })).total).toEqual(sumOf());
+  });
+});
+
+describe('whoever looks at an account', () => {
+  it('is told after the COMMIT, of at most two changes a second, however many calls there are', async () => {
+    await waitUntil(() => told.some(({ accountId }) => accountId === tenant.accountId), { what: 'a change of the account' });
+    expect(told.find(({ accountId }) => accountId === tenant.accountId)?.kinds).toEqual(['activity', 'usage', 'keys']);
+    const busy = newTenant();
+    for (let batch = 0; batch < 20; batch++) await publish(world, newEvent({ tenant: busy }), newEvent({ tenant: busy }));
+    const ofBusy = () => told.filter(({ accountId }) => accountId === busy.accountId);
+    await waitUntil(() => ofBusy().length > 0, { what: 'a change of the busy account' });
+    const times = ofBusy().map(({ atMs }) => atMs);
+    for (const [at, time] of times.slice(1).entries()) expect(time - (times[at] as number)).toBeGreaterThan(GATHER_MS * 0.8);
   });
 });
 

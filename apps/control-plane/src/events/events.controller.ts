@@ -1,0 +1,68 @@
+import { Controller, Get, Inject, type OnModuleDestroy, Req, Res } from '@nestjs/common';
+import { Access, RawResponse } from '@tensorloop/nest-kit/access';
+import { LOGGER } from '@tensorloop/nest-kit/logging';
+import { Problems, Summary } from '@tensorloop/nest-kit/operation';
+import type { Logger } from '@tensorloop/observability/logger';
+import type { Request, Response } from 'express';
+import { CurrentPrincipal, Permit, type Principal } from '../access/principal.types.js';
+import { EventStream } from './event-stream.js';
+import { eventProblems } from './events.errors.js';
+import { LiveEvents } from './live-events.service.js';
+import { StreamAccessService } from './stream-access.service.js';
+
+const PERMISSION = 'usage:read';
+const RETRY_HEADERS = { 'retry-after': '5' };
+/** A heartbeat keeps proxies from closing the stream, and goes only to who may still have it. */
+export const HEARTBEAT_MS = 15_000;
+
+@Controller('api/events')
+@Access('account')
+export class EventsController implements OnModuleDestroy {
+  private readonly open = new Set<EventStream>();
+
+  constructor(
+    @Inject(LiveEvents) private readonly live: LiveEvents,
+    @Inject(StreamAccessService) private readonly access: StreamAccessService,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
+
+  /** Streams would keep the server from closing. Browsers come back by themselves, to another replica. */
+  onModuleDestroy(): void {
+    for (const stream of this.open) stream.end();
+  }
+
+  /** Says what changed and not how: who hears of it asks again, and is answered as any other. */
+  @Get()
+  @Permit(PERMISSION)
+  @Summary('Hear of changes as they happen (server-sent events)')
+  @Problems(eventProblems.too_many_streams, eventProblems.streams_unavailable)
+  @RawResponse('server-sent events, for as long as the connection lasts', 'text/event-stream')
+  async listen(@CurrentPrincipal() principal: Principal, @Req() req: Request, @Res() res: Response): Promise<void> {
+    const stream = new EventStream(res);
+    const lastEventId = req.headers['last-event-id'];
+    const joined = await this.live.join(
+      principal.accountId,
+      (event) => stream.send(event),
+      typeof lastEventId === 'string' ? lastEventId : null,
+    );
+    if ('refusal' in joined) throw eventProblems[joined.refusal]({ headers: RETRY_HEADERS });
+    this.open.add(stream);
+    const timer = setInterval(() => void this.beat(stream, { principal, req }), HEARTBEAT_MS);
+    stream.onEnd(() => {
+      clearInterval(timer);
+      joined.leave();
+      this.open.delete(stream);
+    });
+    stream.begin();
+  }
+
+  /** Where it cannot be found out who may listen, nobody does: the browser asks again and is told why. */
+  private async beat(stream: EventStream, { principal, req }: { principal: Principal; req: Request }): Promise<void> {
+    const isPermitted = await this.access.isStillPermitted(req, principal, PERMISSION).catch((err: unknown) => {
+      this.logger.warn({ err }, 'who may hear of changes cannot be found out');
+      return false;
+    });
+    if (isPermitted) stream.beat();
+    else stream.end();
+  }
+}
