@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { KeyDetail, KeyMinted, KeyMintOptions, KeyPage } from '@tensorloop/contracts/api/keys';
 import { setAccountPlan } from '@tensorloop/db/operator';
-import { parseKeyText } from '@tensorloop/kernel/key-text';
+import { KEY_PATTERN, parseKeyText } from '@tensorloop/kernel/key-text';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { waitUntil } from '@tensorloop/testing/wait-until';
 import {
@@ -55,7 +55,7 @@ describe('the dialog for minting (TL-12)', () => {
     expect(body).toMatchObject({
       plan: { id: 'free', name: 'Free' },
       models: { allowed: ['gpt-4o-mini'], default: ['gpt-4o-mini'] },
-      budget: { maxUsd: '5', maxNanoUsd: '5000000000', defaultUsd: '5', windowDays: 30 },
+      budget: { maxUsd: '5.00', maxNanoUsd: '5000000000', defaultUsd: '5.00', windowDays: 30 },
       rpm: { max: 30, default: 30, accountMax: null },
       expiry: { defaultDays: 90, maxDays: 365 },
       keys: { active: 0, max: 2, refusal: null },
@@ -70,7 +70,7 @@ describe('the dialog for minting (TL-12)', () => {
     expect(full.body.keys).toEqual({ active: 2, max: 2, refusal: 'plan_key_limit_reached' });
   });
 
-  it("says what all keys of an account may ask for together, where the plan does (TS-7)", async () => {
+  it('says what all keys of an account may ask for together, where the plan does (TS-7)', async () => {
     const { browser } = await signUp('developer');
     const { body } = await browser.send<KeyMintOptions>('GET', '/api/keys/mint-options');
     expect(body.rpm).toEqual({ max: 120, default: 120, accountMax: 600 });
@@ -89,12 +89,12 @@ describe('a key', () => {
       owner: { userId: me.user.id, email: me.user.email },
       project: null,
       usageAvailable: true,
-      spentUsd: '0',
-      leftUsd: '5',
+      spentUsd: '0.00',
+      leftUsd: '5.00',
       heldNanoUsd: '0',
       lastUsedAt: null,
       budgetExhausted: false,
-      inForce: { models: ['gpt-4o-mini'], budgetUsd: '5', rpm: 30 },
+      inForce: { models: ['gpt-4o-mini'], budgetUsd: '5.00', rpm: 30 },
     });
     expect(Date.parse(body.resetsAt) - Date.parse(body.createdAt)).toBe(30 * 24 * HOUR_MS);
     expect(JSON.parse((await inRedis(body.key)).tags as string)).toEqual(tags);
@@ -127,7 +127,9 @@ describe('a key', () => {
 
   it("is owned by no stranger, and put into no stranger's project: they are as unknown as what does not exist", async () => {
     const [{ browser }, stranger] = [await signUp('pro'), await signUp('pro')];
-    const { body: project } = await stranger.browser.send<{ id: string }>('POST', '/api/projects', { body: { name: 'theirs' } });
+    const { body: project } = await stranger.browser.send<{ id: string }>('POST', '/api/projects', {
+      body: { name: 'theirs' },
+    });
     const answer = async (method: string, path: string, body: unknown) => {
       const { status, body: problem } = await browser.send(method, path, { body });
       return [status, problem.code, problem.detail];
@@ -150,7 +152,13 @@ describe('changing a key', () => {
     const { browser } = await signUp('pro');
     const { body: key } = await mint(browser, { budgetUsd: '10', rpm: 100, tags: { team: 'a' } });
     const lowered = await patch(browser, key.id, { name: 'new', budgetUsd: '1', rpm: 5, tags: {} });
-    expect(lowered.body).toMatchObject({ name: 'new', budgetUsd: '1', rpm: 5, tags: {}, inForce: { budgetUsd: '1', rpm: 5 } });
+    expect(lowered.body).toMatchObject({
+      name: 'new',
+      budgetUsd: '1.00',
+      rpm: 5,
+      tags: {},
+      inForce: { budgetUsd: '1.00', rpm: 5 },
+    });
     expect(await inRedis(key.key)).toMatchObject({ version: '2', budget: '1000000000', rpm: '5' });
     expect(await inRedis(key.key)).not.toHaveProperty('tags');
     expect((await patch(browser, key.id, { budgetUsd: '100', rpm: 300 })).status).toBe(200);
@@ -188,6 +196,16 @@ describe('changing a key', () => {
     }
   });
 
+  it('meant for a version that is not the latest any more is refused (If-Match), and one for the latest is made', async () => {
+    const { browser } = await signUp();
+    const { body: key } = await mint(browser);
+    const seen = (await browser.send('GET', `/api/keys/${key.id}`)).headers.get('etag') as string;
+    const change = (name: string) =>
+      browser.send<KeyDetail>('PATCH', `/api/keys/${key.id}`, { body: { name }, headers: { 'if-match': seen } });
+    expect((await change('first')).body).toMatchObject({ name: 'first', version: 2 });
+    expect((await change('second')).status).toBe(412);
+  });
+
   it('keeps its terms through a smaller plan, and has them back with a larger one (TL-2)', async () => {
     const { browser, me } = await signUp('pro');
     const { body: key } = await mint(browser, { budgetUsd: '100', rpm: 300 });
@@ -196,9 +214,9 @@ describe('changing a key', () => {
     expect(await inRedis(key.key)).toMatchObject({ budget: '5000000000', rpm: '30', 'm:gpt-4o-mini': '1' });
     const { body } = await browser.send<KeyDetail>('GET', `/api/keys/${key.id}`);
     expect(body).toMatchObject({
-      budgetUsd: '100',
+      budgetUsd: '100.00',
       rpm: 300,
-      inForce: { models: ['gpt-4o-mini'], budgetUsd: '5', rpm: 30 },
+      inForce: { models: ['gpt-4o-mini'], budgetUsd: '5.00', rpm: 30 },
     });
     await setAccountPlan(plane.database.urls.owner, me.account.id, 'pro');
     await waitUntil(async () => (await inRedis(key.key)).budget === '100000000000', { what: 'the plan in Redis' });
@@ -250,6 +268,19 @@ describe('the list of keys', () => {
     expect(await ids(`project=${project.id}`)).toEqual([two.id]);
     expect(await ids(`project=${uuid7()}`)).toEqual([]);
     expect((await browser.send('GET', '/api/keys?tag=team')).status).toBe(400);
+  });
+});
+
+describe('a mint that is repeated with its Idempotency-Key', () => {
+  it('mints one key, and shows its text once (TL-3)', async () => {
+    const { browser } = await signUp();
+    const send = () =>
+      browser.send<Minted>('POST', '/api/keys', { body: { name: 'once' }, headers: { 'idempotency-key': 'the same' } });
+    const [first, again] = [await send(), await send()];
+    expect(again.status).toBe(201);
+    expect(again.body).toMatchObject({ id: first.body.id, key: null });
+    expect(first.body.key).toMatch(KEY_PATTERN);
+    expect((await browser.send<KeyPage>('GET', '/api/keys')).body.data).toHaveLength(1);
   });
 });
 

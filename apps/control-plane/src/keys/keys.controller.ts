@@ -45,12 +45,7 @@ const MINT_PROBLEMS = [
   keyProblems.too_many_mints,
   keyProblems.account_not_active,
 ];
-const CHANGE_PROBLEMS = [
-  ...PLACING_PROBLEMS,
-  keyProblems.key_not_found,
-  keyProblems.key_not_active,
-  keyProblems.fixed_at_mint,
-];
+const CHANGE_PROBLEMS = [...PLACING_PROBLEMS, keyProblems.key_not_found, keyProblems.key_not_active, keyProblems.fixed_at_mint];
 
 @Controller('api/keys')
 @Access('account')

@@ -37,7 +37,9 @@ export class KeysRepository {
 
   /** Runs `work` while no other mint or change of this account can: parallel ones queue on the account's row. */
   withLockedAccount<T>(accountId: string, work: (account: LockedAccount) => Promise<T>): Promise<T> {
-    return this.control.withAccount(accountId, async (tx) => work(await lockAccount(tx, accountId, { audit: this.audit, answers: this.answers })));
+    return this.control.withAccount(accountId, async (tx) =>
+      work(await lockAccount(tx, accountId, { audit: this.audit, answers: this.answers })),
+    );
   }
 
   /** Newest first. */
@@ -116,16 +118,16 @@ export class KeysRepository {
     tx: ControlTransaction,
     { accountId, keyId, nowMs }: { accountId: string; keyId: string; nowMs: number },
   ): Promise<PendingProjection | null> {
-      const key = await tx.key.findUnique({ where: { accountId_id: { accountId, id: keyId } } });
-      if (key === null) return null;
-      const { count } = await tx.key.updateMany({
-        where: { accountId, id: keyId, revokedAt: null },
-        data: { revokedAt: new Date(nowMs), version: { increment: 1 } },
-      });
-      const pending = await announceKey(tx, accountId, keyId);
-      const subject = { kind: 'key', id: keyId };
-      if (count > 0) await this.audit.append(tx, { accountId, action: 'key.revoked', subject, details: { name: key.name } });
-      return pending;
+    const key = await tx.key.findUnique({ where: { accountId_id: { accountId, id: keyId } } });
+    if (key === null) return null;
+    const { count } = await tx.key.updateMany({
+      where: { accountId, id: keyId, revokedAt: null },
+      data: { revokedAt: new Date(nowMs), version: { increment: 1 } },
+    });
+    const pending = await announceKey(tx, accountId, keyId);
+    const subject = { kind: 'key', id: keyId };
+    if (count > 0) await this.audit.append(tx, { accountId, action: 'key.revoked', subject, details: { name: key.name } });
+    return pending;
   }
 }
 

@@ -9,22 +9,12 @@ import { ProjectionService } from '../projection/projection.service.js';
 import { ScopeSpendingService } from '../usage/scope-spending.service.js';
 import { toProject, toProjectPage } from './projects.dto.js';
 import { type ChangedProject, type LockedProjects, ProjectsRepository } from './projects.repository.js';
-import {
-  projectChange,
-  refuseAnotherProject,
-  refuseArchiving,
-  refuseBudget,
-  refuseName,
-  toBudget,
-} from './projects.rules.js';
+import { projectChange, refuseAnotherProject, refuseArchiving, refuseBudget, refuseName, toBudget } from './projects.rules.js';
 import type { ProjectRefusal, StoredProject } from './projects.types.js';
 
 type Refused = { outcome: 'refused'; refusal: ProjectRefusal };
 export type CreateResult = { outcome: 'created'; project: Project } | Refused;
-export type ChangeResult =
-  | { outcome: 'changed'; project: Project }
-  | Refused
-  | { outcome: 'not_found' | 'not_in_force' };
+export type ChangeResult = { outcome: 'changed'; project: Project } | Refused | { outcome: 'not_found' | 'not_in_force' };
 
 type Change = ProjectPatch & { seenVersion: number | null };
 

@@ -105,9 +105,7 @@ describe('a call of a key in a project', () => {
     const accountTag = newAccountTag();
     const keys = [await fixture.addKey({ accountTag, project }), await fixture.addKey({ accountTag, project })];
     const body = { max_tokens: 200, x_sim: { completionTokens: 200, promptTokens: 20 } };
-    const responses = await Promise.all(
-      Array.from({ length: 100 }, (_, at) => fixture.chat(keys[at % 2] as TestKey, body)),
-    );
+    const responses = await Promise.all(Array.from({ length: 100 }, (_, at) => fixture.chat(keys[at % 2] as TestKey, body)));
     const served = responses.filter(({ status }) => status === 200);
     expect(served.length).toBeGreaterThan(0);
     expect(new Set(responses.map(({ status }) => status))).toEqual(new Set([200, 429]));
@@ -115,8 +113,7 @@ describe('a call of a key in a project', () => {
     const spent = events.reduce((sum, event) => sum + BigInt(event.chargeNanoUsd), 0n);
     expect(spent).toBeLessThanOrEqual(3_000_000n);
     const scope = projectScope(project.id, 0);
-    const state = () =>
-      fixture.view.inspect(accountTag).then(({ scopes }) => scopes.find((found) => found.scope === scope));
+    const state = () => fixture.view.inspect(accountTag).then(({ scopes }) => scopes.find((found) => found.scope === scope));
     await waitUntil(async () => (await state())?.heldNanoUsd === 0n, { what: 'every hold to be settled' });
     expect(await state()).toMatchObject({ settledNanoUsd: spent });
     // The account's rebuild finds the same in the journal.
