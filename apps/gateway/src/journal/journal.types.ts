@@ -29,7 +29,7 @@ export type AcceptedRecord = Pick<
   isParallelCounted?: true;
   /** What it counts against its key's token limit until it ends. */
   tokensCounted?: number;
-  /** Bytes of the request body: the base of an estimate when nothing better was counted. */
+  /** Bytes of the request body, for whoever reads a journal. */
   promptBytes: number;
   /** The frozen price itself, so that a call can be settled on a machine that has lost its price book. */
   price: PriceVersion;

@@ -2,7 +2,6 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { failPoint } from '@tensorloop/nest-kit/fail-points';
 import type { ApiError } from '../errors/api-error.types.js';
 import type { ScannedChunk } from '../usage/answer-reading.types.js';
-import { tokensFromBytes } from '../usage/token-estimator.service.js';
 import { countedUsage } from '../usage/usage-reading.service.js';
 import { Answer, type CountedUsage } from './answer.js';
 import type { ExitSignal } from './call-exit.js';
@@ -148,7 +147,7 @@ export class StreamAnswer extends Answer {
   }
 
   private noteProgress(nowMs: number): void {
-    // The first record makes do with a division: short streams, which are most, then cost no tokenizer at all.
+    // The first record makes do without the prompt: short streams, which are most, then cost no tokenizer at all.
     if (this.progressAtMs !== 0) this.countPrompt();
     this.progressAtMs = nowMs;
     this.progressEvents = this.scanner.events;
@@ -163,8 +162,9 @@ export class StreamAnswer extends Answer {
     });
   }
 
+  /** A prompt that was not counted yet costs nothing: a body's bytes bound no text from below, with pictures and metadata in it. */
   private counted() {
-    return countedUsage(this.promptTokens ?? tokensFromBytes(this.call.options.accepted.promptBytes), this.scanner.events);
+    return countedUsage(this.promptTokens ?? 0, this.scanner.events);
   }
 
   private keep(chunk: Buffer): void {
