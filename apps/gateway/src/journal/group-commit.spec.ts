@@ -3,6 +3,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { waitUntil } from '@tensorloop/testing/wait-until';
 import { encodeFrame, FRAME_HEADER_BYTES } from './frame.js';
 import { GroupCommit } from './group-commit.js';
 import { SegmentFiles } from './segment-files.js';
@@ -34,7 +35,47 @@ function read(files: SegmentFiles): string[] {
   return files.list().flatMap((segment) => files.read(segment).frames.map((frame) => frame.payload));
 }
 
+/** A disk that takes nothing until it is told to. */
+class HeldFiles extends SegmentFiles {
+  private readonly held = Promise.withResolvers<void>();
+  asked = 0;
+
+  override async create(segment: number): Promise<FileHandle> {
+    const handle = await super.create(segment);
+    const write = handle.write.bind(handle) as FileHandle['write'];
+    handle.write = (async (bytes: Buffer, offset: number, length: number) => {
+      this.asked += 1;
+      await this.held.promise;
+      return write(bytes, offset, length);
+    }) as never;
+    return handle;
+  }
+
+  letGo(): void {
+    this.held.resolve();
+  }
+}
+
 describe('group commit', () => {
+  it('says that a record is durable after the disk has said so, and never before', async () => {
+    const files = new HeldFiles(folder);
+    const commit = new GroupCommit({ files, firstSegment: 1, onSealed: () => undefined });
+    const said: string[] = [];
+    commit.append(encodeFrame('acked', 'first'), () => said.push('placed'));
+    const durable = commit.durable().then(() => said.push('durable'));
+    await waitUntil(() => files.asked === 1, { what: 'the write' });
+    // One that comes while the disk is busy waits for a write of its own.
+    commit.append(encodeFrame('acked', 'second'));
+    const second = commit.durable().then(() => said.push('second'));
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+    expect(said).toEqual([]);
+    files.letGo();
+    await Promise.all([durable, second]);
+    expect(said).toEqual(['placed', 'durable', 'second']);
+    expect(files.asked).toBe(2);
+    await commit.close();
+  });
+
   it('writes what gathered in one turn at once, in order', async () => {
     const files = new SegmentFiles(folder);
     const commit = new GroupCommit({ files, firstSegment: 1, onSealed: () => undefined });
