@@ -4,6 +4,10 @@ import type { OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/comm
 export const LATENESS_TICK_MS = 20;
 /** Part of the newest reading in the average: one collection of garbage is no overload. */
 const SMOOTHING = 0.25;
+/** A reading counts for no more than so many times what is late: whatever a machine is doing once, alone it sheds nothing. */
+const READING_MAX = 4;
+/** A loop that is late is asked seldom: a reading then counts for the time since the last, up to so many of them. */
+const TICKS_MAX = 5;
 /** How fast the share of refused calls grows while late, and shrinks otherwise, per reading. */
 const SHED_STEP_UP = 0.1;
 const SHED_STEP_DOWN = 0.02;
@@ -33,11 +37,11 @@ export class Lateness implements OnApplicationBootstrap, OnApplicationShutdown {
   }
 
   onApplicationBootstrap(): void {
-    let dueAtMs = performance.now() + LATENESS_TICK_MS;
+    let readAtMs = performance.now();
     this.timer = setInterval(() => {
       const nowMs = performance.now();
-      this.observe(Math.max(0, nowMs - dueAtMs));
-      dueAtMs = nowMs + LATENESS_TICK_MS;
+      this.observe(Math.max(0, nowMs - readAtMs - LATENESS_TICK_MS));
+      readAtMs = nowMs;
     }, LATENESS_TICK_MS);
     this.timer.unref();
   }
@@ -48,14 +52,17 @@ export class Lateness implements OnApplicationBootstrap, OnApplicationShutdown {
 
   /** How long a call waited to be admitted: a Redis that cannot follow makes calls late as well. */
   noteAdmission(waitedMs: number): void {
-    this.admissionMs += (waitedMs - this.admissionMs) * SMOOTHING;
+    this.admissionMs += (Math.min(waitedMs, READING_MAX * this.lateMs) - this.admissionMs) * SMOOTHING;
   }
 
   /** One reading of the loop. */
   observe(lateMs: number): void {
-    this.averageMs += (lateMs - this.averageMs) * SMOOTHING;
+    this.averageMs += (Math.min(lateMs, READING_MAX * this.lateMs) - this.averageMs) * SMOOTHING;
     const isLate = Math.max(this.averageMs, this.admissionMs) > this.lateMs;
-    this.share = isLate ? Math.min(SHED_SHARE_MAX, this.share + SHED_STEP_UP) : Math.max(0, this.share - SHED_STEP_DOWN);
+    const ticks = Math.min(TICKS_MAX, 1 + lateMs / LATENESS_TICK_MS);
+    this.share = isLate
+      ? Math.min(SHED_SHARE_MAX, this.share + ticks * SHED_STEP_UP)
+      : Math.max(0, this.share - SHED_STEP_DOWN);
     // Where nobody is admitted any more nobody says that it goes fast again.
     this.admissionMs *= 1 - FORGET_STEP;
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { Lateness, SHED_SHARE_MAX } from './lateness.service.js';
+import { LATENESS_TICK_MS, Lateness, SHED_SHARE_MAX } from './lateness.service.js';
 
 const LATE_MS = 25;
 
@@ -30,6 +30,25 @@ describe('a gateway that falls behind', () => {
     lateness.observe(3 * LATE_MS);
     readings(lateness, 3, 1);
     expect(lateness.sheds()).toBe(false);
+  });
+
+  it('nor by a machine that stood still for seconds', () => {
+    const lateness = new Lateness(LATE_MS, () => 0);
+    lateness.observe(3_000);
+    readings(lateness, 3, 1);
+    expect(lateness.sheds()).toBe(false);
+  });
+
+  it('refuses half of all calls within 0.4 s, however seldom a loop that is late can be asked', () => {
+    for (const lateMs of [2 * LATE_MS, 4 * LATE_MS, 120]) {
+      const lateness = new Lateness(LATE_MS, () => 0);
+      let elapsedMs = 0;
+      while (lateness.sharePercent < 50) {
+        lateness.observe(lateMs);
+        elapsedMs += lateMs + LATENESS_TICK_MS;
+      }
+      expect(elapsedMs).toBeLessThan(400);
+    }
   });
 
   it('refuses while Redis is slow to admit, and stops by itself when nobody asks any more', () => {
