@@ -62,8 +62,10 @@ const failPoint: FaultKind = {
     const environment = context.installation.environments.of(target);
     environment.FAIL_POINTS = `${point}=${action}@${passing}`;
     const logFrom = statSync(context.installation.part(target).logFile).size;
-    await restartDead(context, target);
-    delete environment.FAIL_POINTS;
+    // In force at this start alone, also where it fails: whoever starts the service again wants it whole.
+    await restartDead(context, target).finally(() => {
+      delete environment.FAIL_POINTS;
+    });
     // The control plane passes its points only when a key changes.
     if (target === 'control-plane') void context.tenants.accounts.open.mint().catch(() => undefined);
     return armed(context, target, { point: String(point), action: String(action), logFrom });

@@ -16,6 +16,8 @@ export interface CallResult {
   dueAtMs: number;
   /** From the instant at which it was due: a client that waits for a connection waits too. */
   latencyMs: number;
+  /** How late this process itself was in sending it: it shares the machine with what it measures. */
+  lateMs: number;
   status: number | null;
   hasRetryAfter: boolean;
 }
@@ -86,8 +88,9 @@ export class OpenLoad {
 
   private async call(dueAtMs: number): Promise<void> {
     const index = this.sent++;
+    const lateMs = performance.now() - dueAtMs;
     const note = (status: number | null, hasRetryAfter: boolean) =>
-      this.results.push({ dueAtMs, latencyMs: performance.now() - dueAtMs, status, hasRetryAfter });
+      this.results.push({ dueAtMs, latencyMs: performance.now() - dueAtMs, lateMs, status, hasRetryAfter });
     if (this.inFlight >= IN_FLIGHT_MAX) {
       note(null, false);
       return;

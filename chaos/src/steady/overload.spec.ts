@@ -14,7 +14,7 @@ function calls(at: (dueAtMs: number) => Partial<CallResult> = () => ({})): CallR
   return Array.from({ length: 500 }, (_, index) => {
     const dueAtMs = index * EVERY_MS;
     const isShed = dueAtMs >= SPANS.over.fromMs && dueAtMs < SPANS.over.toMs && index % 3 > 0;
-    return { dueAtMs, latencyMs: 20, status: isShed ? 503 : 200, hasRetryAfter: isShed, ...at(dueAtMs) };
+    return { dueAtMs, latencyMs: 20, lateMs: 0, status: isShed ? 503 : 200, hasRetryAfter: isShed, ...at(dueAtMs) };
   });
 }
 const subjects = (results: CallResult[]) => judgeOverload(results, SPANS).violations.map(({ subject }) => subject);

@@ -11,6 +11,8 @@ export interface Window {
   /** Of those served; null = none was. */
   p50Ms: number | null;
   p99Ms: number | null;
+  /** How late the load itself was; part of every latency. */
+  lateP99Ms: number | null;
 }
 
 /** From an instant to another one, monotonic. */
@@ -27,19 +29,23 @@ export function windowOf(results: readonly CallResult[]): Window {
   const served = results.filter(({ status }) => status === 200);
   const shed = results.filter(({ status }) => status === 503 || status === 429);
   const latencies = served.map(({ latencyMs }) => latencyMs).sort((a, b) => a - b);
-  const rank = (share: number) => {
-    const value = latencies[Math.max(0, Math.ceil(share * latencies.length) - 1)];
-    return value === undefined ? null : Math.round(value * 10) / 10;
-  };
+  const lates = results.map(({ lateMs }) => lateMs).sort((a, b) => a - b);
   return {
     calls: results.length,
     served: served.length,
     shed: shed.length,
     withRetryAfter: shed.filter(({ hasRetryAfter }) => hasRetryAfter).length,
     failed: results.length - served.length - shed.length,
-    p50Ms: rank(0.5),
-    p99Ms: rank(0.99),
+    p50Ms: rank(latencies, 0.5),
+    p99Ms: rank(latencies, 0.99),
+    lateP99Ms: rank(lates, 0.99),
   };
+}
+
+/** Nearest rank, of sorted values. */
+function rank(sorted: readonly number[], share: number): number | null {
+  const value = sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)];
+  return value === undefined ? null : Math.round(value * 10) / 10;
 }
 
 export function median(values: readonly number[]): number {
