@@ -24,6 +24,12 @@ export interface ActivityQuery extends ActivityFilter {
 /** Hours are full, so this is not after the first call. */
 const FIRST_HOUR = 'SELECT min(hour) AS first FROM metering.hourly_rollups WHERE account_id = $1';
 
+/**
+ * A page of a tag is a few rows of the table of tags, newest first, and the call of each. Left to guess, PostgreSQL reads all of
+ * a tag's calls to join them at once.
+ */
+const JOIN_BY_LOOPS = `SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`;
+
 const FIND_REQUEST = `
   SELECT request_id, admitted_at, key_id, model, endpoint, is_stream, outcome, http_status, is_estimated, quantities,
     charge_nano_usd, latency_ms, first_byte_ms, project_id, tags, completed_at, attempts
@@ -73,6 +79,7 @@ export class UsageRepository {
       const { rows: firsts } = await tx.query<{ first: Date | null }>(FIRST_HOUR, [accountId]);
       const spans = activitySpans({ ...filter, firstAtMs: firsts[0]?.first?.getTime() ?? null }, nowMs);
       const found: ActivityRow[] = [];
+      if (filter.tag !== undefined) await tx.query(JOIN_BY_LOOPS);
       for (const span of spans) {
         const { text, values } = activityQuery(accountId, filter, { ...span, limit: limit - found.length });
         const { rows } = await tx.query<ActivityDbRow>(text, values);
