@@ -5,8 +5,8 @@ import { findUndeclared, walkRoutes } from '@tensorloop/nest-kit/routes';
 import { waitUntil } from '@tensorloop/testing/wait-until';
 import { START_TIMEOUT_MS, startControlPlane, type TestControlPlane } from './control-plane.fixture.js';
 
-/** What the product has; a walk that finds fewer is blind. */
-const ROUTES_MIN = 12;
+/** What the product has; a walk that finds fewer is blind. Who may call which is in isolation-roles.integration.spec.ts. */
+const ROUTES_MIN = 60;
 
 let plane: TestControlPlane;
 beforeAll(async () => {
@@ -30,11 +30,6 @@ describe('every route', () => {
     const routes = walkRoutes(plane.app);
     expect(routes.length).toBeGreaterThanOrEqual(ROUTES_MIN);
     expect(routes.flatMap(findUndeclared)).toEqual([]);
-  });
-
-  it('under /api asks for a session, except to sign in, up or out', () => {
-    const open = walkRoutes(plane.app).filter(({ path, access }) => path.startsWith('/api/') && access === 'public');
-    expect(open.map(({ path }) => path).sort()).toEqual(['/api/auth/sign-in', '/api/auth/sign-out', '/api/auth/sign-up']);
   });
 
   it('that declares nothing is found', async () => {

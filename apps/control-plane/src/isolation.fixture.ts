@@ -1,3 +1,5 @@
+import { randomBytes, randomInt } from 'node:crypto';
+import { setTimeout } from 'node:timers/promises';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import type { OpenApiDocument } from '@tensorloop/nest-kit/openapi/openapi.types';
 import fc from 'fast-check';
@@ -11,6 +13,8 @@ export type Noun = keyof Tenant['ids'];
 
 /** Of which kind the id in a path is. A route with an id in its path that is not here fails the suite. */
 const PATH_NOUNS: Record<string, Noun> = {
+  '/api/accounts/{id}/switch': 'account',
+  '/api/activity/{requestId}': 'call',
   '/api/keys/{id}': 'key',
   '/api/projects/{id}': 'project',
   '/api/tokens/{id}': 'token',
@@ -20,6 +24,10 @@ const PATH_NOUNS: Record<string, Noun> = {
   '/api/sessions/{id}': 'session',
 };
 const SEED = 1;
+/** The last group of an id: random in every version of UUIDs that we use. */
+const ID_TAIL = 12;
+/** How long a stream is listened to: what it says of the past, it says at once. */
+const STREAM_MS = 200;
 const INSTANT = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g;
 
 /** A place of a request where an id goes: the name of a path's or query's parameter, or the steps to a field of the body. */
@@ -111,10 +119,29 @@ export async function send(
   plane: TestControlPlane,
   { method, path, body, as }: { method: string; path: string; body: unknown; as: Credentials },
 ): Promise<Answer<Schema>> {
-  const browser = plane.browser();
-  if (as.cookie !== undefined) browser.cookie = as.cookie;
-  const headers: Record<string, string> = as.token === undefined ? {} : { authorization: `Bearer ${as.token}` };
-  return browser.send<Schema>(method, path, { ...(body === undefined ? {} : { body }), headers, redirect: 'manual' });
+  const response = await fetch(plane.url + path, {
+    method,
+    redirect: 'manual',
+    headers: {
+      'x-forwarded-for': `10.2.${randomInt(256)}.${randomInt(256)}`,
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(as.cookie === undefined ? {} : { cookie: as.cookie }),
+      ...(as.token === undefined ? {} : { authorization: `Bearer ${as.token}` }),
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  const type = response.headers.get('content-type') ?? '';
+  const text = type.startsWith('text/event-stream') ? await beginningOf(response) : await response.text();
+  const isJson = /[/+]json\b/.test(type);
+  return { status: response.status, headers: response.headers, text, body: (isJson ? JSON.parse(text) : undefined) as Schema };
+}
+
+/** Of a stream that never ends: what comes at once. */
+async function beginningOf(response: Response): Promise<string> {
+  const reader = response.body?.getReader();
+  const first = await Promise.race([reader?.read(), setTimeout(STREAM_MS)]);
+  await reader?.cancel();
+  return first?.value === undefined ? '' : Buffer.from(first.value).toString('utf8');
 }
 
 /** The required fields alone. */
@@ -143,8 +170,9 @@ function sample(schema: Schema, components: Components): string {
   return String(sampled(schema, components));
 }
 
-export function neverExisting(): string {
-  return uuid7();
+/** An id of the same form and, where ids are in order, at the same place as this one, that is nobody's. */
+export function neverExisting(like: string = uuid7()): string {
+  return like.slice(0, -ID_TAIL) + randomBytes(ID_TAIL / 2).toString('hex');
 }
 
 /** What two answers must have in common to be the same to whoever gets them: all but the request, the moment and the id asked for. */

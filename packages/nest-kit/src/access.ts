@@ -15,14 +15,14 @@ export const RESPONSE_METADATA = 'tensorloop:response';
 export const Access = (level: AccessLevel) => SetMetadata(ACCESS_METADATA, level);
 
 /** What a route answers with: a schema, or the stated reason why its body has none (a redirect, a text, a stream). */
-export type DeclaredResponse = { schema: z.ZodType } | { raw: string; mediaType?: string | undefined };
+export type DeclaredResponse = { schema: z.ZodType } | { raw: string; mediaTypes: readonly string[] };
 
 /** Declares the body of the route's successful answer. Fields the schema does not know are removed before sending. */
 export const ResponseSchema = (schema: z.ZodType) => SetMetadata(RESPONSE_METADATA, { schema } satisfies DeclaredResponse);
 
-/** Declares that the route's answer is not JSON of a schema, and why; and of what type it is, where it has a body. */
-export const RawResponse = (reason: string, mediaType?: string) =>
-  SetMetadata(RESPONSE_METADATA, { raw: reason, mediaType } satisfies DeclaredResponse);
+/** Declares that the route's answer is not JSON of a schema, and why; and of what types it may be, where it has a body. */
+export const RawResponse = (reason: string, ...mediaTypes: readonly string[]) =>
+  SetMetadata(RESPONSE_METADATA, { raw: reason, mediaTypes } satisfies DeclaredResponse);
 
 /** The handler's own declaration, else its controller's. */
 export function readDeclared<Value>(metadataKey: string, handler: object, controller: object): Value | undefined {

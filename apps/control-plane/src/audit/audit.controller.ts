@@ -59,7 +59,7 @@ export class AuditController {
   @Get('export')
   @Summary('Export the audit log, oldest first, with what is needed to verify it elsewhere')
   @Problems(auditProblems.audit_busy)
-  @RawResponse('NDJSON or CSV, streamed', MEDIA_TYPES.ndjson)
+  @RawResponse('NDJSON or CSV, streamed', MEDIA_TYPES.ndjson, MEDIA_TYPES.csv)
   async export(
     @CurrentPrincipal() { accountId }: Principal,
     @Query({ schema: auditExportQuerySchema }) query: AuditExportQuery,

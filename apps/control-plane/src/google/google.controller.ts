@@ -30,6 +30,7 @@ export class GoogleController {
 
   @Get()
   @Access('public')
+  @HttpCode(HttpStatus.SEE_OTHER)
   @Summary('Sign in with Google: sends the browser there')
   @RawResponse('a redirect to Google')
   async start(@Query({ schema: googleStartQuerySchema }) { returnTo }: GoogleStartQuery, @Res() res: Response): Promise<void> {
@@ -41,6 +42,7 @@ export class GoogleController {
 
   @Get('callback')
   @Access('public')
+  @HttpCode(HttpStatus.SEE_OTHER)
   @Summary('Where Google sends the browser back to')
   @RawResponse('a redirect into the dashboard, with ?error=… when it did not work')
   async callback(

@@ -1,4 +1,5 @@
 import type { Me } from '@tensorloop/contracts/dashboard-api';
+import { uuid7, uuid7Day } from '@tensorloop/kernel/uuid7';
 import { startSource } from '@tensorloop/testing/source-process';
 import { waitUntil } from '@tensorloop/testing/wait-until';
 import { type Answer, startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
@@ -41,7 +42,7 @@ export interface Tenant {
   /** A management token that may do what an owner may. */
   token: string;
   /** By what they are of. */
-  ids: Record<'account' | 'user' | 'key' | 'project' | 'token' | 'invite' | 'session', string>;
+  ids: Record<'account' | 'user' | 'key' | 'project' | 'token' | 'invite' | 'session' | 'call', string>;
 }
 
 /** `label` is part of every name and address, so that any of them can be found where it should not be. */
@@ -56,13 +57,29 @@ export async function makeTenant(plane: TestControlPlane, label: string): Promis
   const token = await post('/api/tokens', { name: `${label}-token`, role: 'owner' });
   const invite = await post('/api/invites', { email: `${label}-guest@example.com`, role: 'viewer' });
   const sessions = await browser.send<{ data: { id: string }[] }>('GET', '/api/sessions');
-  const ids = { account: me.account.id, user: me.user.id, session: sessions.body.data[0]?.id };
+  const call = uuid7();
+  const ids = { account: me.account.id, user: me.user.id, session: sessions.body.data[0]?.id, call };
+  await addCall(plane, { call, account: me.account.id, key: String(key.id) });
   return {
     browser,
     me,
     token: String(token.token),
     ids: { ...ids, key: key.id, project: project.id, token: token.id, invite: invite.id } as Tenant['ids'],
   };
+}
+
+/** A call as metering keeps it. */
+async function addCall(
+  { database }: TestControlPlane,
+  { call, account, key }: Record<'call' | 'account' | 'key', string>,
+): Promise<void> {
+  const day = uuid7Day(call);
+  await database.query('SELECT metering.ensure_usage_partitions($1)', [day]);
+  await database.query(
+    `INSERT INTO metering.usage VALUES ($1, $2, $3, $4, 'gpt-4o-mini', 'chat.completions', 'g', false, 'completed', 200, false,
+       now(), now(), now(), 0, now(), $1, $2, '{}', 5, 5, 0, 1, 1, '[]', '\\x00')`,
+    [day, call, account, key],
+  );
 }
 
 function expectMade({ status, body, text }: Answer<Record<string, unknown>>): Record<string, unknown> {

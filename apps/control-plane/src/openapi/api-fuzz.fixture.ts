@@ -12,6 +12,8 @@ export const FUZZ_SEED = 20_261_121;
 /** Callers, each with an account of its own and one request at a time. */
 const CALLERS = 6;
 const ERROR_MIN = 500;
+/** Stands for a connection that was closed without an answer. */
+const NO_ANSWER = 599;
 
 export interface FuzzReport {
   operations: number;
@@ -94,7 +96,9 @@ class Caller {
       ...(body === undefined ? {} : { body }),
     };
     // A connection that was idle may be closed by the server just as it is used again.
-    const response = await fetch(url, init).catch(() => fetch(url, init));
+    const response = await fetch(url, init)
+      .catch(() => fetch(url, init))
+      .catch((err: Error) => new Response(String(err.cause), { status: NO_ANSWER }));
     const type = response.headers.get('content-type') ?? '';
     const isStream = type.startsWith('text/event-stream');
     const text = isStream ? '' : await response.text();

@@ -20,7 +20,10 @@ const CODES = {
   always: ['wrong_surface', 'unavailable'],
   input: ['invalid_request'],
   change: ['invalid_request', 'cross_site_request', 'json_expected', 'unsupported_media_type', 'body_too_large'],
-  authenticated: ['session_missing'],
+  session: ['session_missing', 'token_invalid', 'session_required'],
+  account: ['session_missing', 'token_invalid'],
+  // Who is no operator is not told that there is anything.
+  operator: ['session_missing', 'token_invalid', 'session_required', 'not_found'],
   permitted: ['role_insufficient'],
   idempotent: ['idempotency_key_invalid', 'idempotency_key_reused', 'idempotency_in_flight'],
   ifMatch: ['precondition_failed', 'invalid_request'],
@@ -55,11 +58,15 @@ function codesOf(route: DeclaredRoute, isIdempotent: boolean): string[] {
     ...CODES.always,
     ...(takesInput ? CODES.input : []),
     ...(SAFE_METHODS.has(route.method) ? [] : CODES.change),
-    ...(route.access === 'public' ? [] : CODES.authenticated),
-    ...(route.read(PERMISSION_METADATA) === undefined && route.access !== 'operator' ? [] : CODES.permitted),
+    ...codesOfAccess(route.access),
+    ...(route.read(PERMISSION_METADATA) === undefined ? [] : CODES.permitted),
     ...(isIdempotent ? CODES.idempotent : []),
     ...(route.read(IF_MATCH_METADATA) === true ? CODES.ifMatch : []),
   ];
+}
+
+function codesOfAccess(access: DeclaredRoute['access']): readonly string[] {
+  return access === 'session' || access === 'account' || access === 'operator' ? CODES[access] : [];
 }
 
 function problemOf(code: string): ProblemFactory {

@@ -49,6 +49,8 @@ export class UsageController {
   }
 
   @Get('usage/summary')
+  @Summary('Sum calls of a range of UTC days by day, by model and by key')
+  @Problems(usageProblems.days_invalid, usageProblems.usage_unavailable)
   @ResponseSchema(usageSummarySchema)
   async getSummary(
     @CurrentPrincipal() { accountId }: Principal,

@@ -88,12 +88,11 @@ export class OperationBuilder {
       ...(isTagged(route) || isVersioned ? ['ETag'] : []),
       ...(status >= REDIRECT_MIN ? ['Location'] : []),
     ];
-    const mediaType =
-      schema !== null ? JSON_TYPE : response !== undefined && 'raw' in response ? response.mediaType : undefined;
-    const content =
-      mediaType === undefined || status === NO_CONTENT
-        ? {}
-        : { content: { [mediaType]: { schema: schema ?? { type: 'string' } } } };
+    const mediaTypes = schema !== null ? [JSON_TYPE] : response !== undefined && 'raw' in response ? response.mediaTypes : [];
+    const bodies = mediaTypes
+      .map((type) => type.replace(/;.*/, ''))
+      .map((type) => [type, { schema: schema ?? rawSchema(type) }]);
+    const content = bodies.length === 0 || status === NO_CONTENT ? {} : { content: Object.fromEntries(bodies) };
     return { description: describeSuccess(status), headers: this.headerRefs(headers), ...content };
   }
 
@@ -123,6 +122,11 @@ export function operationId({ handler }: DeclaredRoute): string {
   const [controller = '', name = ''] = handler.split('.');
   const noun = controller.replace(/Controller$/, '');
   return `${noun.charAt(0).toLowerCase()}${noun.slice(1)}${name.charAt(0).toUpperCase()}${name.slice(1)}`;
+}
+
+/** JSON of a standard of its own is anything; all else is text or bytes. */
+function rawSchema(mediaType: string): JsonSchema {
+  return mediaType === JSON_TYPE ? {} : { type: 'string' };
 }
 
 function isTagged({ method, response }: DeclaredRoute): boolean {
