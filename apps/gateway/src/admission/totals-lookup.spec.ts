@@ -21,7 +21,7 @@ beforeEach(() => {
   isAway = false;
   const call = async (_contract: unknown, request: TotalsGetRequest) => {
     asked.push(request);
-    if (isAway) return { ok: false, code: 'rpc_timeout', message: '' };
+    if (isAway) return { ok: false, code: 'rpc_unreachable', message: '' };
     const scopes = [...request.scopes, ...(request.isWithRecent ? [OTHER_WINDOW] : [])];
     return { ok: true, totals: scopes.map((scope) => total(scope as Scope)) };
   };

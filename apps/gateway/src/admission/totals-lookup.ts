@@ -3,6 +3,7 @@ import { totalsGetReplySchema, totalsGetRequestSchema } from '@tensorloop/contra
 import { BALANCE_SCOPE, type Scope } from '@tensorloop/contracts/settle-ack';
 import { RPC } from '@tensorloop/contracts/subjects';
 import { defineRpc, type RpcClient } from '@tensorloop/nest-kit/rpc';
+import { askAgain } from './asked-again.js';
 
 /** A spent balance is looked up no more often than this, per account: a credit takes effect within it. */
 export const BALANCE_LOOKUP_MS = 1_000;
@@ -66,7 +67,8 @@ export class TotalsLookup {
   private async fetch({ accountTag, accountId, scopes, askedAtMs }: TotalsWanted): Promise<number | null> {
     // News of a balance are counted, and others must not be counted with them.
     const isWithRecent = !scopes.includes(BALANCE_SCOPE) && isDue(this.recentAskedMs, accountTag, RECENT_LOOKUP_MS);
-    const reply = await this.rpc.call(totalsGet, { accountId, scopes, ...(isWithRecent ? { isWithRecent } : {}) });
+    const request = { accountId, scopes, ...(isWithRecent ? { isWithRecent } : {}) };
+    const reply = await askAgain((timeoutMs) => this.rpc.call(totalsGet, request, { timeoutMs }));
     if (!reply.ok) {
       // Nothing was fetched: the next question asks for all of it again.
       if (isWithRecent) this.recentAskedMs.delete(accountTag);

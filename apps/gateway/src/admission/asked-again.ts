@@ -1,0 +1,38 @@
+import type { RpcFailure } from '@tensorloop/contracts/rpc';
+import { RPC_TIMEOUT_MS } from '@tensorloop/nest-kit/rpc';
+
+/** A question without an answer is asked again this often, and so many times in all; the first answer counts. */
+export const ASK_AGAIN_MS = 250;
+export const ASKS_MAX = 6;
+
+/** Nobody is there, or all would say the same: asking again would only take longer. */
+const FINAL: ReadonlySet<string> = new Set(['rpc_unreachable', 'replaying']);
+
+/**
+ * Asks a service of several replicas something that may be asked twice. NATS hands a question to any one of them, also to one
+ * that stands still or has lost its database, and which answers nobody: the next question finds another, with luck. All of it
+ * ends within the time of one RPC.
+ */
+export function askAgain<Reply extends { ok: true }>(
+  ask: (timeoutMs: number) => Promise<Reply | RpcFailure>,
+): Promise<Reply | RpcFailure> {
+  return new Promise((resolve) => {
+    let asked = 0;
+    let open = 0;
+    let timer: NodeJS.Timeout | undefined;
+    const answered = (reply: Reply | RpcFailure) => {
+      open -= 1;
+      if (!reply.ok && !FINAL.has(reply.code) && (open > 0 || asked < ASKS_MAX)) return;
+      clearTimeout(timer);
+      resolve(reply);
+    };
+    const next = () => {
+      const timeoutMs = RPC_TIMEOUT_MS - asked * ASK_AGAIN_MS;
+      asked += 1;
+      open += 1;
+      if (asked < ASKS_MAX) timer = setTimeout(next, ASK_AGAIN_MS);
+      void ask(timeoutMs).then(answered);
+    };
+    next();
+  });
+}
