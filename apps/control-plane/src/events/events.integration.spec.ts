@@ -101,6 +101,17 @@ describe('live updates (TL-10)', () => {
     expect(theirs.named('changed').map(({ data }) => data)).toEqual([{ kinds: ['members'] }]);
   });
 
+  it('tell of every change that a member makes', async () => {
+    const { browser } = await plane.signUp();
+    const stream = await Stream.open(browser);
+    expect((await browser.mint()).status).toBe(201);
+    await waitUntil(() => stream.named('changed').length === 1, { what: 'the new key' });
+    expect(stream.named('changed')[0]?.data).toEqual({ kinds: ['keys'] });
+    expect((await browser.mint({ name: '' })).status).toBe(400);
+    await browser.send('GET', '/api/keys');
+    expect(stream.named('changed')).toHaveLength(1);
+  });
+
   it('go on where they broke off, and say so where they cannot', async () => {
     const { browser, me } = await plane.signUp();
     const first = await Stream.open(browser);

@@ -1,0 +1,18 @@
+import { describe, expect, it } from '@jest/globals';
+import { kindsWritten } from './written-kinds.rules.js';
+
+describe('what a request changed', () => {
+  it.each([
+    ['POST', '/api/keys', ['keys']],
+    ['DELETE', '/api/keys/1', ['keys']],
+    ['PATCH', '/api/projects/1', ['projects', 'keys']],
+    ['PUT', '/api/account/plan', ['account', 'keys']],
+    ['GET', '/api/keys', null],
+    ['POST', '/api/auth/sign-in', null],
+    ['POST', '/v1/keys', null],
+    ['POST', '/api/constructor', null],
+    ['POST', '/', null],
+  ])('%s %s: %j', (method, path, kinds) => {
+    expect(kindsWritten(method, path)).toEqual(kinds);
+  });
+});
