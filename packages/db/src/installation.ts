@@ -1,6 +1,6 @@
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import type pg from 'pg';
-import { appendAudit, asOwner, OperatorError } from './owner-connection.js';
+import { type AuditedAct, appendAudit, asOwner, OperatorError } from './owner-connection.js';
 
 /** What the operator's commands ask of the whole installation, with the owner's credentials. */
 
@@ -63,7 +63,7 @@ export function createOperator(ownerUrl: string, email: string): Promise<boolean
     const { rowCount } = await client.query('INSERT INTO control.operators (user_id) VALUES ($1) ON CONFLICT DO NOTHING', [
       userId,
     ]);
-    if (rowCount === 1) await tellAccounts(client, userId, 'operator.created');
+    if (rowCount === 1) await tellAccounts(client, userId, { action: 'operator.created', details: {} });
     return rowCount === 1;
   });
 }
@@ -73,8 +73,26 @@ export function removeOperator(ownerUrl: string, email: string): Promise<boolean
   return asOwner(ownerUrl, async (client) => {
     const userId = await getUserId(client, email);
     const { rowCount } = await client.query('DELETE FROM control.operators WHERE user_id = $1', [userId]);
-    if (rowCount === 1) await tellAccounts(client, userId, 'operator.removed');
+    if (rowCount === 1) await tellAccounts(client, userId, { action: 'operator.removed', details: {} });
     return rowCount === 1;
+  });
+}
+
+/**
+ * Closes every way in for a user, or opens it again. What the user had open is gone: sessions end at once, and management
+ * tokens that the user made stop while the user is disabled.
+ */
+export function setUserDisabled(
+  ownerUrl: string,
+  email: string,
+  { isDisabled, reason }: { isDisabled: boolean; reason: string },
+): Promise<void> {
+  return asOwner(ownerUrl, async (client) => {
+    const userId = await getUserId(client, email);
+    const disabledAt = isDisabled ? 'coalesce(disabled_at, now())' : 'NULL';
+    await client.query(`UPDATE control.users SET disabled_at = ${disabledAt} WHERE id = $1`, [userId]);
+    if (isDisabled) await client.query('DELETE FROM control.sessions WHERE user_id = $1', [userId]);
+    await tellAccounts(client, userId, { action: isDisabled ? 'user.disabled' : 'user.enabled', details: { reason } });
   });
 }
 
@@ -94,14 +112,14 @@ async function getUserId(client: pg.Client, email: string): Promise<string> {
   return user.id;
 }
 
-/** Operators have no log of their own: it is told where the user is a member, the first account included. */
-async function tellAccounts(client: pg.Client, userId: string, action: string): Promise<void> {
+/** Users have no log of their own: it is told in every account where the user is a member. */
+async function tellAccounts(client: pg.Client, userId: string, act: Omit<AuditedAct, 'subject'>): Promise<void> {
   const { rows } = await client.query<{ id: string }>(
     'SELECT account_id AS id FROM control.memberships WHERE user_id = $1 ORDER BY account_id',
     [userId],
   );
   // In order of ids: two commands at once take the locks of logs in the same order.
-  for (const { id } of rows) await appendAudit(client, id, { action, subject: { kind: 'user', id: userId }, details: {} });
+  for (const { id } of rows) await appendAudit(client, id, { ...act, subject: { kind: 'user', id: userId } });
 }
 
 /** Tells gateways of every account's keys again, account by account. Returns of how many. */

@@ -61,6 +61,10 @@ export class AdminRepository {
     return installation.removeOperator(this.url, email);
   }
 
+  setUserDisabled(email: string, change: { isDisabled: boolean; reason: string }): Promise<void> {
+    return installation.setUserDisabled(this.url, email, change);
+  }
+
   listOperators() {
     return installation.listOperators(this.url);
   }

@@ -72,6 +72,20 @@ describe('npm run admin (TL-1)', () => {
   );
 
   it(
+    'disables a user: every session is over and no password opens another',
+    async () => {
+      const { browser, email, password } = await plane.signUp();
+      expect(await admin(['user', 'disable', email, '--reason', 'left'])).toMatchObject({ code: 0, err: '' });
+      expect((await browser.send('GET', '/api/me')).status).toBe(401);
+      const signIn = () => plane.browser().send('POST', '/api/auth/sign-in', { body: { email, password } });
+      expect((await signIn()).status).toBe(401);
+      expect(await admin(['user', 'enable', email, '--reason', 'back'])).toMatchObject({ code: 0 });
+      expect((await signIn()).status).toBe(200);
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  it(
     'grants, limits and reprojects',
     async () => {
       const { browser, me, email } = await plane.signUp();
@@ -160,7 +174,7 @@ describe('npm run admin (TL-1)', () => {
   it(
     'explains itself with examples',
     async () => {
-      for (const noun of ['operator', 'account', 'plan', 'keys', 'grant', 'limits', 'audit']) {
+      for (const noun of ['operator', 'account', 'plan', 'keys', 'grant', 'limits', 'audit', 'user']) {
         const { code, out } = await admin([noun, '--help'], {});
         expect([noun, code]).toEqual([noun, 0]);
         expect(out).toContain(`npm run admin -- ${noun}`);

@@ -8,6 +8,7 @@ import { COMMANDS_CONFIG, type CommandsConfig, readCommandsConfig } from './conf
 import { KeysCommand, KeysReprojectCommand } from './keys.command.js';
 import { OperatorCommand, OperatorCreateCommand, OperatorListCommand, OperatorRemoveCommand } from './operator.command.js';
 import { PlanCommand, PlanSetCommand } from './plan.command.js';
+import { UserCommand, UserDisableCommand, UserEnableCommand } from './user.command.js';
 
 /** `npm run admin -- …`: what the API must not offer. */
 @Module({
@@ -40,6 +41,9 @@ import { PlanCommand, PlanSetCommand } from './plan.command.js';
     AuditCommand,
     AuditVerifyCommand,
     AuditVerifyFileCommand,
+    UserCommand,
+    UserDisableCommand,
+    UserEnableCommand,
   ],
 })
 export class CommandsModule {}
