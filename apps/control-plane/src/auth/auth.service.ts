@@ -47,7 +47,7 @@ export class AuthService {
     const user = await this.createUser(email, password);
     if (user === null) return { outcome: 'taken' };
     const signedIn = await this.sessions.begin(user, { method: 'password', previousToken });
-    return signedIn === null ? { outcome: 'taken' } : { outcome: 'signed_in', signedIn };
+    return { outcome: 'signed_in', signedIn };
   }
 
   /**

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Me } from '@tensorloop/contracts/dashboard-api';
+import type { Principal } from '../access/principal.types.js';
 import { AccountsService } from '../accounts/accounts.service.js';
 import { type CookieRequest, type CookieResponse, CookiesService } from '../cookies/cookies.service.js';
 import { SESSION_COOKIE_MS, SessionsService } from '../sessions/sessions.service.js';
@@ -17,6 +18,11 @@ export class BrowserSession {
   /** Its token as it came. */
   read(req: CookieRequest): string | null {
     return this.cookies.read(req, 'session');
+  }
+
+  /** Whose it is; null when there is none, or it is over. */
+  authenticate(req: CookieRequest): Promise<Principal | null> {
+    return this.sessions.authenticate(this.read(req));
   }
 
   write(res: CookieResponse, token: string): void {

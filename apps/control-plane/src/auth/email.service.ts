@@ -36,7 +36,6 @@ export class EmailService {
     await this.users.verifyEmail(user);
     if (isOwn) return { token: sessionToken as string, userId: user.id, accountId: principal.accountId };
     const signedIn = await this.sessions.begin(user, { method: 'password', previousToken: sessionToken });
-    if (signedIn === null) throw authProblems.link_expired();
     return signedIn;
   }
 

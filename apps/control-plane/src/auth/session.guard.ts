@@ -4,11 +4,10 @@ import type { Request } from 'express';
 import { isPermitted, type Permission } from '../access/permission.types.js';
 import { PERMISSION_METADATA, setPrincipal } from '../access/principal.types.js';
 import { rememberPrincipal } from '../access/request-context.types.js';
-import { CookiesService } from '../cookies/cookies.service.js';
 import { OperatorAccessService } from '../operators/operator-access.service.js';
-import { SessionsService } from '../sessions/sessions.service.js';
 import { TokenAccessService } from '../tokens/token-access.service.js';
 import { authProblems } from './auth.errors.js';
+import { BrowserSession } from './browser-session.js';
 
 const READING_METHODS = new Set(['GET', 'HEAD']);
 
@@ -19,8 +18,7 @@ const READING_METHODS = new Set(['GET', 'HEAD']);
 @Injectable()
 export class SessionGuard extends AccessGuard {
   constructor(
-    @Inject(SessionsService) private readonly sessions: SessionsService,
-    @Inject(CookiesService) private readonly cookies: CookiesService,
+    @Inject(BrowserSession) private readonly session: BrowserSession,
     @Inject(OperatorAccessService) private readonly operators: OperatorAccessService,
     @Inject(TokenAccessService) private readonly tokens: TokenAccessService,
   ) {
@@ -32,8 +30,7 @@ export class SessionGuard extends AccessGuard {
     if (level !== 'session' && level !== 'account' && level !== 'operator') return false;
     const request = context.switchToHttp().getRequest<Request>();
     const principal =
-      (await this.tokens.findPrincipal(request.headers.authorization, level)) ??
-      (await this.sessions.authenticate(this.cookies.read(request, 'session')));
+      (await this.tokens.findPrincipal(request.headers.authorization, level)) ?? (await this.session.authenticate(request));
     if (level === 'operator') {
       const isChange = !READING_METHODS.has(request.method);
       const refusal = await this.operators.findRefusal(principal, isChange);

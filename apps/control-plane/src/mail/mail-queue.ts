@@ -6,9 +6,9 @@ import { MailUnavailableError } from './mail.types.js';
 const QUEUE = 'mails';
 /** The braces keep every key of a queue in one slot of a Redis Cluster. */
 const PREFIX = '{bull}';
-/** 5 s, 10 s, … 320 s: an SMTP server may be away for ten minutes. */
-const ATTEMPTS_MAX = 8;
-const RETRY_DELAY_MS = 5_000;
+/** 1 s, 2 s, … 256 s: an SMTP server may be away for eight minutes. */
+const ATTEMPTS_MAX = 10;
+const RETRY_DELAY_MS = 1_000;
 const MAILS_AT_ONCE_MAX = 4;
 /** Beyond this many waiting nobody is helped by more of them. */
 const MAILS_WAITING_MAX = 10_000;

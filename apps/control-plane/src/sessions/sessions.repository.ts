@@ -52,14 +52,6 @@ export class SessionsRepository {
     @Inject(AuditTrail) private readonly audit: AuditTrail,
   ) {}
 
-  /** The account the user joined first, or null when there is none left. */
-  async findFirstAccountId(userId: string): Promise<string | null> {
-    const membership = await this.control.withUser(userId, (tx) =>
-      tx.membership.findFirst({ where: { userId }, orderBy: [{ createdAt: 'asc' }, { accountId: 'asc' }] }),
-    );
-    return membership?.accountId ?? null;
-  }
-
   /** Null when the user is no member of the account, or may not sign in any more. */
   async findMember(accountId: string, userId: string): Promise<{ email: string; role: Role } | null> {
     const membership = await this.control.withAccount(accountId, (tx) =>

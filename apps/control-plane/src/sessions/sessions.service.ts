@@ -4,6 +4,7 @@ import type { Principal } from '../access/principal.types.js';
 import { currentOrigin } from '../access/request-context.types.js';
 import type { AuditEvent } from '../audit/audit.types.js';
 import { CLOCK, type Clock } from '../clock.js';
+import { UsersService } from '../users/users.service.js';
 import {
   isRecentSignIn,
   isSessionLive,
@@ -27,19 +28,19 @@ export const SESSION_COOKIE_MS = SESSION_ABSOLUTE_MS;
 export class SessionsService {
   constructor(
     @Inject(SessionsRepository) private readonly repository: SessionsRepository,
+    @Inject(UsersService) private readonly users: UsersService,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
   /**
    * A new session with a token of its own; the one that the browser had until now is over. Acts for the account the user
-   * joined first unless told otherwise. Null when there is none left.
+   * joined first unless told otherwise, or for a fresh one when there is none left.
    */
   async begin(
     user: ProvenUser,
     { method, previousToken, accountId }: { method: SessionMethod; previousToken: string | null; accountId?: string },
-  ): Promise<SignedIn | null> {
-    const account = accountId ?? (await this.repository.findFirstAccountId(user.id));
-    if (account === null) return null;
+  ): Promise<SignedIn> {
+    const account = accountId ?? (await this.users.ensureAccount(user));
     await this.end(previousToken);
     const token = newSessionToken();
     const nowMs = this.clock();

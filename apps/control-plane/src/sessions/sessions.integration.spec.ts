@@ -1,0 +1,150 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { SessionList } from '@tensorloop/contracts/api/sessions';
+import { START_TIMEOUT_MS, startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
+import { SessionsService } from './sessions.service.js';
+
+const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0';
+const MINUTE_MS = 60_000;
+
+let plane: TestControlPlane;
+beforeAll(async () => {
+  plane = await startControlPlane();
+}, START_TIMEOUT_MS);
+afterEach(() => {
+  plane.clockOffsetMs = 0;
+});
+afterAll(() => plane.close());
+
+async function signIn(email: string, password: string, headers: Record<string, string> = {}): Promise<TestBrowser> {
+  const browser = plane.browser();
+  expect((await browser.send('POST', '/api/auth/sign-in', { body: { email, password }, headers })).status).toBe(200);
+  return browser;
+}
+
+const list = async (browser: TestBrowser) => (await browser.send<SessionList>('GET', '/api/sessions')).body.data;
+const isSignedIn = async (browser: TestBrowser) => (await browser.send('GET', '/api/me')).status === 200;
+
+describe('the list of sessions (TL-1)', () => {
+  it('shows device, network, method, last use and which one asks, most recently used first', async () => {
+    const { browser, email, password } = await plane.signUp();
+    plane.clockOffsetMs = 10 * MINUTE_MS;
+    const phone = await signIn(email, password, { 'user-agent': FIREFOX, 'x-forwarded-for': '203.0.113.77' });
+    expect(await list(browser)).toEqual([
+      expect.objectContaining({ isCurrent: true, method: 'password', device: { browser: null, system: null } }),
+      {
+        id: expect.any(String),
+        isCurrent: false,
+        method: 'password',
+        device: { browser: 'Firefox 150', system: 'Linux' },
+        network: '203.0.113.0/24',
+        createdAt: expect.any(String),
+        lastSeenAt: expect.any(String),
+        expiresAt: expect.any(String),
+      },
+    ]);
+    expect((await list(phone)).find(({ isCurrent }) => isCurrent)?.network).toBe('203.0.113.0/24');
+  });
+
+  it('names no token and no hash of one', async () => {
+    const { browser } = await plane.signUp();
+    const { text } = await browser.send('GET', '/api/sessions');
+    expect(text).not.toContain(browser.cookie?.split('=')[1]);
+    expect(text).not.toMatch(/[0-9a-f]{64}/);
+  });
+
+  it('has no session of anybody else, and none that is over', async () => {
+    const [one, two] = [await plane.signUp(), await plane.signUp()];
+    const other = await signIn(one.email, one.password);
+    await other.send('POST', '/api/auth/sign-out');
+    expect(await list(one.browser)).toHaveLength(1);
+    expect(await list(two.browser)).toHaveLength(1);
+  });
+});
+
+describe('ending sessions (TL-1)', () => {
+  it('binds on the next request of the browser that had it, and is in the audit log', async () => {
+    const { browser, email, password, me } = await plane.signUp();
+    const phone = await signIn(email, password);
+    const [id] = (await list(browser)).filter(({ isCurrent }) => !isCurrent).map((session) => session.id);
+    expect((await browser.send('DELETE', `/api/sessions/${id}`)).status).toBe(204);
+    expect(await isSignedIn(phone)).toBe(false);
+    expect(await isSignedIn(browser)).toBe(true);
+    expect((await browser.send('DELETE', `/api/sessions/${id}`)).body.code).toBe('session_not_found');
+    const [entry] = await plane.database.query(
+      "SELECT subject_id, actor_label FROM control.audit_entries WHERE account_id = $1 AND action = 'session.revoked'",
+      [me.account.id],
+    );
+    expect(entry).toEqual({ subject_id: id, actor_label: email });
+  });
+
+  it('of somebody else is answered as one that does not exist, and changes nothing', async () => {
+    const [one, two] = [await plane.signUp(), await plane.signUp()];
+    const id = (await list(two.browser))[0]?.id as string;
+    const [foreign, missing] = await Promise.all(
+      [id, randomUUID()].map((it) => one.browser.send('DELETE', `/api/sessions/${it}`)),
+    );
+    const withoutIds = ({ body }: { body: object }) => ({ ...body, requestId: null });
+    expect(withoutIds(foreign as never)).toEqual(withoutIds(missing as never));
+    expect(foreign?.status).toBe(404);
+    expect(await isSignedIn(two.browser)).toBe(true);
+  });
+
+  it('ends one’s own and clears the cookie', async () => {
+    const { browser } = await plane.signUp();
+    const id = (await list(browser))[0]?.id;
+    const { status, headers } = await browser.send('DELETE', `/api/sessions/${id}`);
+    expect([status, headers.getSetCookie()[0]]).toEqual([204, expect.stringContaining('tl_session=;')]);
+    expect(await isSignedIn(browser)).toBe(false);
+  });
+
+  it('ends all others at once', async () => {
+    const { browser, email, password } = await plane.signUp();
+    const others = [await signIn(email, password), await signIn(email, password)];
+    const { status, body } = await browser.send<{ revoked: number }>('DELETE', '/api/sessions');
+    expect([status, body]).toEqual([200, { revoked: 2 }]);
+    expect(await Promise.all(others.map(isSignedIn))).toEqual([false, false]);
+    expect(await isSignedIn(browser)).toBe(true);
+  });
+
+  it('is nothing that another site can do, and nothing without a session', async () => {
+    const { browser } = await plane.signUp();
+    const forged = await browser.send('DELETE', '/api/sessions', { headers: { 'sec-fetch-site': 'cross-site' } });
+    expect(forged.body.code).toBe('cross_site_request');
+    expect((await plane.browser().send('GET', '/api/sessions')).body.code).toBe('session_missing');
+  });
+
+  it('ends that of a user whom an operator disabled', async () => {
+    const { browser, me, email, password } = await plane.signUp();
+    await plane.database.query('UPDATE control.users SET disabled_at = now() WHERE id = $1', [me.user.id]);
+    expect(await isSignedIn(browser)).toBe(false);
+    const again = await plane.browser().send('POST', '/api/auth/sign-in', { body: { email, password } });
+    expect(again.body.code).toBe('credentials_wrong');
+  });
+});
+
+describe('a session’s token', () => {
+  it('is another after a rotation; when the session began and ends stays', async () => {
+    const { browser, me } = await plane.signUp();
+    const [before] = await list(browser);
+    const owner = { userId: me.user.id, accountId: me.account.id, credentialId: before?.id as string };
+    const sessions = plane.app.get(SessionsService, { strict: false });
+    plane.clockOffsetMs = 10 * MINUTE_MS;
+    const token = await sessions.rotate(owner);
+    expect(await isSignedIn(browser)).toBe(false);
+    browser.cookie = `tl_session=${token}`;
+    const [after] = await list(browser);
+    expect(after).toMatchObject({ id: before?.id, createdAt: before?.createdAt });
+    expect(await sessions.rotate({ ...owner, credentialId: randomUUID() })).toBeNull();
+  });
+
+  it('is given to one of two that rotate it at once', async () => {
+    const { browser, me } = await plane.signUp();
+    const [session] = await list(browser);
+    const owner = { userId: me.user.id, accountId: me.account.id, credentialId: session?.id as string };
+    const sessions = plane.app.get(SessionsService, { strict: false });
+    const tokens = await Promise.all([sessions.rotate(owner), sessions.rotate(owner)]);
+    const alive = await Promise.all(tokens.map((token) => sessions.authenticate(token)));
+    expect(alive.filter((principal) => principal !== null)).toHaveLength(1);
+  });
+});

@@ -1,0 +1,87 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { startTestRedis, type TestServer } from '@tensorloop/testing/servers';
+import { Redis } from 'ioredis';
+import type { Counters } from './counters.types.js';
+import { MemoryCounters, WINDOWS_MAX } from './memory-counters.js';
+import { RedisCounters } from './redis-counters.js';
+import { type Count, counterKey, LIMITS } from './throttle.rules.js';
+
+const NOW_MS = Date.parse('2026-11-21T00:00:00Z');
+const LIMIT = 'failuresByAccount';
+const { max, windowMs } = LIMITS[LIMIT];
+
+let server: TestServer;
+let redis: Redis;
+beforeAll(async () => {
+  server = await startTestRedis();
+  redis = new Redis(server.url);
+});
+afterAll(async () => {
+  redis.disconnect();
+  await server.stop();
+});
+
+const KINDS: Record<string, () => Counters> = {
+  'in Redis': () => new RedisCounters(redis),
+  'in the process, while Redis is away': () => new MemoryCounters(),
+};
+
+describe.each(Object.keys(KINDS))('attempts counted %s (TL-1)', (kind) => {
+  const counters = () => (KINDS[kind] as () => Counters)();
+  const account = (): Count => ({ limit: LIMIT, subject: randomUUID() });
+
+  it('are refused after too many, until the window is over', async () => {
+    const [all, one] = [counters(), account()];
+    for (let count = 0; count < max; count++) expect(await all.enter([one], NOW_MS)).toBe(0);
+    expect(await all.enter([one], NOW_MS)).toBe(windowMs);
+    expect(await all.enter([one], NOW_MS + windowMs - 1)).toBe(1);
+    expect(await all.enter([one], NOW_MS + windowMs)).toBe(0);
+    expect(await all.enter([account()], NOW_MS)).toBe(0);
+  });
+
+  it('sent at once are no more than those sent in turn', async () => {
+    const [all, one] = [counters(), account()];
+    const waits = await Promise.all(Array.from({ length: max * 3 }, () => all.enter([one], NOW_MS)));
+    expect(waits.filter((wait) => wait === 0)).toHaveLength(max);
+  });
+
+  it('are counted for all that they concern, or for none', async () => {
+    const [all, full, other] = [counters(), account(), account()];
+    for (let count = 0; count < max; count++) await all.enter([full], NOW_MS);
+    for (let count = 0; count < max; count++) expect(await all.enter([full, other], NOW_MS)).toBe(windowMs);
+    expect(await all.enter([other], NOW_MS)).toBe(0);
+  });
+
+  it('can be taken back, but not below none, and forgotten', async () => {
+    const [all, one] = [counters(), account()];
+    await all.giveBack([one]);
+    for (let count = 0; count < max; count++) await all.enter([one], NOW_MS);
+    await all.giveBack([one]);
+    expect([await all.enter([one], NOW_MS), await all.enter([one], NOW_MS)]).toEqual([0, windowMs]);
+    await all.clear([one]);
+    expect(await all.enter([one], NOW_MS)).toBe(0);
+  });
+
+  it('of a replica whose clock was ahead hold nobody up for longer than a window', async () => {
+    const [all, one] = [counters(), account()];
+    for (let count = 0; count < max; count++) await all.enter([one], NOW_MS + 10 * windowMs);
+    expect(await all.enter([one], NOW_MS)).toBe(windowMs);
+  });
+});
+
+it('what is counted in Redis names nobody and goes by itself', async () => {
+  const count: Count = { limit: LIMIT, subject: 'somebody@example.com' };
+  await new RedisCounters(redis).enter([count], NOW_MS);
+  const keys = await redis.keys('tl:{credentials}:*');
+  expect(keys).toContain(counterKey(count));
+  expect(keys.join(' ')).not.toContain('somebody');
+  expect(await redis.pttl(counterKey(count))).toBeGreaterThan(windowMs / 2);
+});
+
+it('the process remembers a bounded number of windows', async () => {
+  const counters = new MemoryCounters();
+  for (let count = 0; count < WINDOWS_MAX + 10; count++)
+    await counters.enter([{ limit: LIMIT, subject: String(count) }], NOW_MS);
+  expect(counters.size).toBe(WINDOWS_MAX);
+});
