@@ -14,6 +14,7 @@ export function printSummary(start: StartFile, { provider }: StartOptions): void
 
   Sign in         ${start.email}  ${start.password}
   API key         ${start.apiKey}
+  Mail            none: sign-up signs in at once, and no address is confirmed
 
   curl ${start.gatewayUrl}/v1/chat/completions \\
     -H "Authorization: Bearer ${start.apiKey}" \\
