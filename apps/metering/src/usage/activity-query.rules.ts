@@ -5,53 +5,80 @@ import { FAILED_OUTCOMES } from './usage.types.js';
 
 export type ActivityFilter = Omit<ActivityListRequest, 'accountId' | 'limit'>;
 
-const COLUMNS = `u.request_id, u.admitted_at, u.key_id, u.model, u.endpoint, u.is_stream, u.outcome, u.http_status, u.is_estimated,
-    u.quantities, u.charge_nano_usd, u.latency_ms, u.first_byte_ms, u.project_id, u.tags`;
+export interface Query {
+  text: string;
+  values: unknown[];
+}
 
-const failed = `u.outcome IN (${FAILED_OUTCOMES.map((outcome) => `'${outcome}'`).join(', ')})`;
+const COLUMNS = `request_id, admitted_at, key_id, model, endpoint, is_stream, outcome, http_status, is_estimated, quantities,
+    charge_nano_usd, latency_ms, first_byte_ms, project_id, tags`;
+
+const failed = `outcome IN (${FAILED_OUTCOMES.map((outcome) => `'${outcome}'`).join(', ')})`;
 /** Written out and not parameters: what a partial index is for must be known when the query is planned. */
 const STATUSES: Record<ActivityStatus, string> = {
   succeeded: `NOT ${failed}`,
   failed,
-  estimated: 'u.is_estimated',
+  estimated: 'is_estimated',
 };
 
 /**
  * One page of one span. Only the filters that are given stand in the text, so that PostgreSQL plans for them: each has an index
- * that is newest first. A tag is found by the table of tags.
+ * that is newest first.
  */
-export function activityQuery(
-  accountId: string,
-  filter: ActivityFilter,
-  page: DaySpan & { limit: number },
-): { text: string; values: unknown[] } {
-  const values: unknown[] = [];
-  const value = (given: unknown) => `$${values.push(given)}`;
-  const tag = filter.tag === undefined ? null : filter.tag;
-  /** Whose rows are walked through: the order and its bounds are theirs. */
-  const walked = tag === null ? 'u' : 't';
-  const conditions = [
-    `${walked}.account_id = ${value(accountId)}`,
-    ...(tag === null ? [] : [`t.name = ${value(tag.name)}`, `t.value = ${value(tag.value)}`, `u.account_id = $1`]),
-    `${walked}.usage_day BETWEEN ${value(page.fromDay)}::date AND ${value(page.toDay)}::date`,
-    ...(filter.before === null ? [] : [`${walked}.request_id < ${value(filter.before)}`]),
-    ...(filter.requestId === undefined
-      ? []
-      : [`u.usage_day = ${value(uuid7Day(filter.requestId))}::date`, `u.request_id = ${value(filter.requestId)}`]),
-    ...(filter.keyId === null ? [] : [`u.key_id = ${value(filter.keyId)}`]),
-    ...(filter.model === null ? [] : [`u.model = ${value(filter.model)}`]),
-    ...(filter.projectId === undefined ? [] : [`u.project_id = ${value(filter.projectId)}`]),
-    ...(filter.status === undefined ? [] : [STATUSES[filter.status]]),
-    ...(filter.fromMs === undefined ? [] : [`u.admitted_at >= to_timestamp(${value(filter.fromMs / 1_000)})`]),
-    ...(filter.toMs === undefined ? [] : [`u.admitted_at < to_timestamp(${value(filter.toMs / 1_000)})`]),
-  ];
-  // Named in the order in which partitions are made: locks are taken in that order, and there is no deadlock.
-  const from = `metering.usage u${tag === null ? '' : ' JOIN metering.usage_tags t USING (usage_day, request_id)'}`;
-  const text = `
-  SELECT ${COLUMNS}
-  FROM ${from}
-  WHERE ${conditions.join('\n    AND ')}
-  ORDER BY ${walked}.request_id DESC
-  LIMIT ${value(page.limit)}`;
+export function activityQuery(accountId: string, filter: ActivityFilter, page: DaySpan & { limit: number }): Query {
+  const values: unknown[] = [accountId, page.fromDay, page.toDay];
+  const conditions = ['account_id = $1', 'usage_day BETWEEN $2::date AND $3::date', ...filters(filter, values)];
+  if (filter.before !== null) conditions.push(`request_id < $${values.push(filter.before)}`);
+  const text = `SELECT ${COLUMNS} FROM metering.usage WHERE ${conditions.join(' AND ')}
+    ORDER BY request_id DESC LIMIT $${values.push(page.limit)}`;
   return { text, values };
+}
+
+/** Ids of calls with a tag, newest first. */
+export function taggedQuery(
+  accountId: string,
+  { tag, before }: { tag: { name: string; value: string }; before: string | null },
+  page: DaySpan & { limit: number },
+): Query {
+  const values: unknown[] = [accountId, tag.name, tag.value, page.fromDay, page.toDay, page.limit];
+  const older = before === null ? '' : `AND request_id < $${values.push(before)}`;
+  const text = `SELECT request_id FROM metering.usage_tags
+    WHERE account_id = $1 AND name = $2 AND value = $3 AND usage_day BETWEEN $4::date AND $5::date ${older}
+    ORDER BY request_id DESC LIMIT $6`;
+  return { text, values };
+}
+
+/** Those of some calls that the other filters let through, newest first. */
+export function callsQuery(accountId: string, filter: ActivityFilter, requestIds: readonly string[]): Query {
+  const values: unknown[] = [accountId, requestIds, [...new Set(requestIds.map(uuid7Day))]];
+  const conditions = ['account_id = $1', 'request_id = ANY ($2::uuid[])', 'usage_day = ANY ($3::date[])'];
+  conditions.push(...filters(filter, values));
+  return { text: `SELECT ${COLUMNS} FROM metering.usage WHERE ${conditions.join(' AND ')} ORDER BY request_id DESC`, values };
+}
+
+function filters(filter: ActivityFilter, values: unknown[]): string[] {
+  const value = (given: unknown) => `$${values.push(given)}`;
+  const { requestId, keyId, model, projectId, status, fromMs, toMs } = filter;
+  return [
+    ...(requestId === undefined ? [] : [`usage_day = ${value(uuid7Day(requestId))}::date`, `request_id = ${value(requestId)}`]),
+    ...(keyId === null ? [] : [`key_id = ${value(keyId)}`]),
+    ...(model === null ? [] : [`model = ${value(model)}`]),
+    ...(projectId === undefined ? [] : [`project_id = ${value(projectId)}`]),
+    ...(status === undefined ? [] : [STATUSES[status]]),
+    ...(fromMs === undefined ? [] : [`admitted_at >= to_timestamp(${value(fromMs / 1_000)})`]),
+    ...(toMs === undefined ? [] : [`admitted_at < to_timestamp(${value(toMs / 1_000)})`]),
+  ];
+}
+
+/** When the account's calls with the key and the model began and ended, by full hours. */
+export function hoursQuery(accountId: string, { keyId, model }: Pick<ActivityFilter, 'keyId' | 'model'>): Query {
+  const values: unknown[] = [accountId];
+  // One of them alone has an index of its own to be found by; both together could be a search through all of either.
+  const isNarrow = keyId !== null && model !== null;
+  const narrow = isNarrow ? ` AND key_id = $${values.push(keyId)} AND model = $${values.push(model)}` : '';
+  const ends = isNarrow ? 'max(hour)' : 'NULL::timestamptz';
+  return {
+    text: `SELECT min(hour) AS first, ${ends} AS last FROM metering.hourly_rollups WHERE account_id = $1${narrow}`,
+    values,
+  };
 }

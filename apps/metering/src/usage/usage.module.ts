@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { RpcResponder } from '@tensorloop/nest-kit/rpc-responder';
+import { ActivityRepository } from './activity.repository.js';
 import { FreshnessService } from './freshness.service.js';
 import { KeyUsageRepository } from './key-usage.repository.js';
 import { SeriesRepository } from './series.repository.js';
@@ -13,6 +14,7 @@ import { UsageService } from './usage.service.js';
   providers: [
     UsageService,
     UsageRepository,
+    ActivityRepository,
     SeriesService,
     SeriesRepository,
     KeyUsageRepository,

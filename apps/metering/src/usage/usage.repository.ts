@@ -1,34 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { ActivityRow, BookedRequest, UsageSum, UsageSummaryGetRequest } from '@tensorloop/contracts/rpc';
+import type { BookedRequest, UsageSum, UsageSummaryGetRequest } from '@tensorloop/contracts/rpc';
 import { withAccount } from '@tensorloop/db/metering-pool';
 import { uuid7Day } from '@tensorloop/kernel/uuid7';
 import type { Pool } from 'pg';
 import { READ_POOL } from '../database/database.types.js';
-import { type ActivityFilter, activityQuery } from './activity-query.rules.js';
-import {
-  type ActivityDbRow,
-  type BookedDbRow,
-  type LineDbRow,
-  type SumDbRow,
-  toActivityRow,
-  toBookedRequest,
-  toUsageSum,
-} from './usage.dto.js';
-import { activitySpans } from './usage.rules.js';
-
-export interface ActivityQuery extends ActivityFilter {
-  limit: number;
-  nowMs: number;
-}
-
-/** Hours are full, so this is not after the first call. */
-const FIRST_HOUR = 'SELECT min(hour) AS first FROM metering.hourly_rollups WHERE account_id = $1';
-
-/**
- * A page of a tag is a few rows of the table of tags, newest first, and the call of each. Left to guess, PostgreSQL reads all of
- * a tag's calls to join them at once.
- */
-const JOIN_BY_LOOPS = `SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`;
+import { type BookedDbRow, type LineDbRow, type SumDbRow, toBookedRequest, toUsageSum } from './usage.dto.js';
 
 const FIND_REQUEST = `
   SELECT request_id, admitted_at, key_id, model, endpoint, is_stream, outcome, http_status, is_estimated, quantities,
@@ -72,23 +48,6 @@ export interface UsageSummary {
 @Injectable()
 export class UsageRepository {
   constructor(@Inject(READ_POOL) private readonly pool: Pool) {}
-
-  /** Up to `limit` calls, newest id first, by spans of days that begin where the account's calls do. */
-  async listActivity(accountId: string, { limit, nowMs, ...filter }: ActivityQuery): Promise<ActivityRow[]> {
-    return withAccount(this.pool, accountId, async (tx) => {
-      const { rows: firsts } = await tx.query<{ first: Date | null }>(FIRST_HOUR, [accountId]);
-      const spans = activitySpans({ ...filter, firstAtMs: firsts[0]?.first?.getTime() ?? null }, nowMs);
-      const found: ActivityRow[] = [];
-      if (filter.tag !== undefined) await tx.query(JOIN_BY_LOOPS);
-      for (const span of spans) {
-        const { text, values } = activityQuery(accountId, filter, { ...span, limit: limit - found.length });
-        const { rows } = await tx.query<ActivityDbRow>(text, values);
-        found.push(...rows.map(toActivityRow));
-        if (found.length === limit) break;
-      }
-      return found;
-    });
-  }
 
   /** One call with its charge lines. The day inside its id says in which partition to look. */
   async findRequest(accountId: string, requestId: string): Promise<BookedRequest | null> {

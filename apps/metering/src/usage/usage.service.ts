@@ -10,6 +10,7 @@ import type {
   UsageSummaryGetRequest,
 } from '@tensorloop/contracts/rpc';
 import { CLOCK, type Clock } from '@tensorloop/nest-kit/clock';
+import { ActivityRepository } from './activity.repository.js';
 import { FreshnessService } from './freshness.service.js';
 import { KeyUsageRepository } from './key-usage.repository.js';
 import { UsageRepository } from './usage.repository.js';
@@ -19,6 +20,7 @@ import { checkRange, NO_USAGE } from './usage.rules.js';
 export class UsageService {
   constructor(
     private readonly usage: UsageRepository,
+    private readonly activity: ActivityRepository,
     private readonly keyUsage: KeyUsageRepository,
     private readonly freshness: FreshnessService,
     @Inject(CLOCK) private readonly clock: Clock,
@@ -28,7 +30,7 @@ export class UsageService {
     // Freshness is read first: what it promises must be in the rows that are read after it.
     const dataThroughMs = await this.freshness.getDataThroughMs();
     // One row more than asked for tells whether there is another page.
-    const rows = await this.usage.listActivity(accountId, {
+    const rows = await this.activity.list(accountId, {
       ...filter,
       limit: limit + 1,
       nowMs: this.clock(),
