@@ -113,8 +113,8 @@ export class GoogleService {
     const user = await this.findOrMake(decision, identity);
     // Two windows arrived at once and the other was first: it works at the next attempt.
     if (user === null) return { code: 'google_failed' };
-    const signedIn: SignedIn | null = await this.sessions.begin(user, { method: 'google', previousToken });
-    return signedIn === null ? { code: 'google_refused' } : { token: signedIn.token };
+    const signedIn: SignedIn = await this.sessions.begin(user, { method: 'google', previousToken });
+    return { token: signedIn.token };
   }
 
   private async findOrMake(

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Member } from '@tensorloop/contracts/api/members';
 import type { Page } from '@tensorloop/contracts/api/pages';
-import type { Problem, Role } from '@tensorloop/contracts/dashboard-api';
+import type { Me, Problem, Role } from '@tensorloop/contracts/dashboard-api';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { START_TIMEOUT_MS, startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
 import { addMember, auditedActions } from './members.fixture.js';
@@ -79,6 +79,25 @@ describe('leaving and being removed', () => {
     expect((await remove(viewer.browser, viewer.userId)).status).toBe(204);
     expect(await rolesOf(me.account.id)).toEqual(['owner']);
     expect(await auditedActions(plane, me.account.id)).toContain('member.left');
+  });
+});
+
+describe('somebody who is left without an account', () => {
+  it('can sign in again, to a fresh one of their own', async () => {
+    const { browser, me } = await plane.signUp();
+    const guest = await plane.signUp();
+    await plane.database.query('DELETE FROM control.memberships WHERE user_id = $1', [guest.me.user.id]);
+    const credentials = { email: guest.email, password: guest.password };
+    const answers = await Promise.all(
+      Array.from({ length: 3 }, () => plane.browser().send<Me>('POST', '/api/auth/sign-in', { body: credentials })),
+    );
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
+    const [first] = answers;
+    expect(first?.body.account.role).toBe('owner');
+    expect(new Set(answers.map(({ body }) => body.account.id)).size).toBe(1);
+    expect([guest.me.account.id, me.account.id]).not.toContain(first?.body.account.id);
+    expect(await auditedActions(plane, first?.body.account.id as string)).toContain('account.created');
+    expect((await browser.send('GET', '/api/me')).status).toBe(200);
   });
 });
 

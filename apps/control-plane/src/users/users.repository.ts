@@ -63,6 +63,27 @@ export class UsersRepository {
     }
   }
 
+  /** An account for a user who has none. False when the tag is taken, or the user has got one meanwhile. */
+  async addAccount(
+    userId: string,
+    { accountId, ...account }: Pick<NewAccount, 'accountId' | 'tag' | 'name' | 'planId'>,
+    event: AuditEvent,
+  ): Promise<boolean> {
+    try {
+      return await this.control.within({ accountId, userId }, async (tx) => {
+        await tx.$queryRaw`SELECT FROM control.users WHERE id = ${userId}::uuid FOR NO KEY UPDATE`;
+        if ((await tx.membership.count({ where: { userId } })) > 0) return false;
+        await tx.account.create({ data: { ...account, id: accountId } });
+        await tx.membership.create({ data: { accountId, userId, role: 'owner' satisfies Role } });
+        await this.audit.append(tx, event);
+        return true;
+      });
+    } catch (err) {
+      if (isUniqueViolation(err)) return false;
+      throw err;
+    }
+  }
+
   async findByEmail(email: string): Promise<User | null> {
     return toUser(await this.control.within({ email }, (tx) => tx.user.findUnique({ where: { email }, select: COLUMNS })));
   }

@@ -28,7 +28,7 @@ export class UsersService {
       const account = {
         accountId,
         tag: newAccountTag(),
-        name: email.slice(0, email.indexOf('@')).slice(0, ACCOUNT_NAME_LENGTH_MAX),
+        name: personalAccountName(email),
         planId: SIGN_UP_PLAN_ID,
         userId,
         email,
@@ -43,6 +43,23 @@ export class UsersService {
         return { id: userId, email, passwordHash, isVerified, isDisabled: false };
     }
     return null;
+  }
+
+  /**
+   * The account that the user joined first; a fresh personal one when there is none left, so that whoever was removed from, or
+   * deleted, their last account can still sign in.
+   */
+  async ensureAccount(user: Pick<User, 'id' | 'email'>): Promise<string> {
+    for (let attempt = 0; attempt < TAG_ATTEMPTS_MAX; attempt++) {
+      const known = await this.repository.findFirstAccountId(user.id);
+      if (known !== null) return known;
+      const accountId = uuid7(this.clock());
+      const account = { accountId, tag: newAccountTag(), name: personalAccountName(user.email), planId: SIGN_UP_PLAN_ID };
+      const actor: AuditActor = { kind: 'user', id: user.id, label: user.email };
+      const event = { accountId, action: 'account.created', subject: { kind: 'account', id: accountId }, details: {}, actor };
+      if (await this.repository.addAccount(user.id, account, event)) return accountId;
+    }
+    throw new Error('no account could be made for a user who has none');
   }
 
   findByEmail(email: string): Promise<User | null> {
@@ -108,4 +125,8 @@ export class UsersService {
   private now(): Date {
     return new Date(this.clock());
   }
+}
+
+function personalAccountName(email: string): string {
+  return email.slice(0, email.indexOf('@')).slice(0, ACCOUNT_NAME_LENGTH_MAX);
 }
