@@ -18,6 +18,8 @@ export const configSchema = z
     REDIS_URL: urlOf('redis', 'rediss'),
     /** Secret of the key hashes; the same for every gateway and the control plane. */
     KEY_PEPPER: z.string().min(PEPPER_LENGTH_MIN, `expected at least ${PEPPER_LENGTH_MIN} characters`),
+    /** While peppers are rotated: the one before (docs/runbooks/pepper-rotation.md). */
+    KEY_PEPPER_PREVIOUS: z.string().min(PEPPER_LENGTH_MIN, `expected at least ${PEPPER_LENGTH_MIN} characters`).optional(),
     /** One folder per gateway, on a local disk that survives restarts. */
     JOURNAL_DIR: z.string(),
     /** Minted at the first start and kept in the journal folder when not given. */

@@ -80,7 +80,10 @@ export class AdmissionClient {
   private readonly settlements: CallBatch<CallArgs, SettleResult>;
 
   /** `clock` is for tests alone: see `registerScripts`. */
-  constructor(redis: Redis, clock?: string) {
+  constructor(
+    private readonly redis: Redis,
+    clock?: string,
+  ) {
     this.run = registerScripts(redis, clock);
     this.watch = new RunIdWatch(redis);
     const turn = turnOf(redis);
@@ -160,6 +163,11 @@ export class AdmissionClient {
     const tag = projection.accountTag;
     const args = [projectionKey(tag, projection.keyHash), keysKey(tag), projection.version, ...projectionFields(projection)];
     return (await this.run('project-key', args)) as number;
+  }
+
+  /** Removes a projection under a hash that the key is not known by any more. */
+  async forgetKey(accountTag: string, keyHash: string): Promise<void> {
+    await this.redis.del(projectionKey(accountTag, keyHash));
   }
 
   /** Reads a key for calls that are not admitted, such as the model list. */

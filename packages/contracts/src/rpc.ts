@@ -15,7 +15,13 @@ export const rpcFailureSchema = z.object({ ok: z.literal(false), code: z.string(
 export type RpcFailure = z.infer<typeof rpcFailureSchema>;
 
 /** `control.key.project.v1`: a gateway met a key that Redis does not know. Answered after Redis holds the projection. */
-export const keyProjectRequestSchema = z.object({ accountTag: accountTagSchema, keyHash: z.string().regex(/^[0-9a-f]{64}$/) });
+const keyHashSchema = z.string().regex(/^[0-9a-f]{64}$/);
+export const keyProjectRequestSchema = z.object({
+  accountTag: accountTagSchema,
+  keyHash: keyHashSchema,
+  /** The same text under the pepper before, while peppers are rotated: a key that is found by it is known by `keyHash` from then on. */
+  previousKeyHash: keyHashSchema.optional(),
+});
 export type KeyProjectRequest = z.infer<typeof keyProjectRequestSchema>;
 export const keyProjectReplySchema = z.union([z.object({ ok: z.literal(true), found: z.boolean() }), rpcFailureSchema]);
 export type KeyProjectReply = z.infer<typeof keyProjectReplySchema>;

@@ -33,6 +33,8 @@ export interface NewKey extends KeyTerms {
   name: string;
   preview: string;
   keyHash: string;
+  /** Which pepper the hash was made with. */
+  hashVersion: number;
   createdBy: string;
   ownerUserId: string | null;
   projectId: string | null;

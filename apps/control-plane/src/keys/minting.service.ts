@@ -84,6 +84,7 @@ export class MintingService {
       ...{ id: uuid7(nowMs), name, projectId, tags, ownerUserId },
       preview: previewOf(keyText),
       keyHash: hashKeyText(keyText, this.config.KEY_PEPPER),
+      hashVersion: this.config.KEY_PEPPER_VERSION,
       createdBy: request.userId,
     });
     await account.recordAnswer(toKeyMinted(fresh(inserted.key, plan), null));

@@ -23,9 +23,9 @@ export class ProjectionConsumer {
   @MessagePattern(keyProject.pattern)
   async project(@Payload() payload: unknown, @Ctx() context: NatsContext) {
     const span = this.tracing.startSpan(keyProject.pattern, { role: 'server', parent: readTraceparent(context.getHeaders()) });
-    const reply = await this.responder.answer(keyProject, payload, async ({ accountTag, keyHash }) => {
+    const reply = await this.responder.answer(keyProject, payload, async ({ accountTag, keyHash, previousKeyHash }) => {
       try {
-        return { ok: true as const, found: await this.projection.projectByHash(accountTag, keyHash) };
+        return { ok: true as const, found: await this.projection.projectByHash({ accountTag, keyHash, previousKeyHash }) };
       } catch (cause) {
         throw generalProblems.unavailable({ cause, detail: 'the key could not be looked up or written to Redis' });
       }

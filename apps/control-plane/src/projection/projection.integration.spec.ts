@@ -64,6 +64,34 @@ describe("a gateway's question for a key that Redis does not know", () => {
     expect(await gateway.call(keyProject, { accountTag: 'AAAAAAAA', keyHash })).toEqual({ ok: true, found: false });
   });
 
+  it('by its hash under the pepper before has it known by the new one from then on, and by that alone', async () => {
+    const { browser, me } = await plane.signUp();
+    const { body } = await browser.mint();
+    const { accountTag, keyHash: previousKeyHash, redisKey: before } = identify(body.key);
+    const keyHash = createHmac('sha256', 'the next pepper of the specs').update(body.key).digest('hex');
+    expect(await gateway.call(keyProject, { accountTag, keyHash })).toEqual({ ok: true, found: false });
+    const asked = { accountTag, keyHash, previousKeyHash };
+    expect(await gateway.call(keyProject, asked)).toEqual({ ok: true, found: true });
+    const after = `tl:{${accountTag}}:key:${keyHash}`;
+    expect(await plane.redis.hgetall(after)).toMatchObject({ keyId: body.id, revoked: '0' });
+    expect(await plane.redis.exists(before)).toBe(0);
+    expect(await gateway.call(keyProject, { accountTag, keyHash: previousKeyHash })).toEqual({ ok: true, found: false });
+    // A revocation reaches it where it is known now.
+    await browser.send('DELETE', `/api/keys/${body.id}`);
+    expect(await plane.redis.hget(after, 'revoked')).toBe('1');
+    const audited = await plane.database.query(
+      `SELECT actor_kind FROM control.audit_entries WHERE account_id = $1 AND action = 'key.rehashed'`,
+      [me.account.id],
+    );
+    expect(audited).toEqual([{ actor_kind: 'system' }]);
+    // What is another account's is not found by it.
+    const stranger = identify((await (await plane.signUp()).browser.mint()).body.key);
+    expect(await gateway.call(keyProject, { ...asked, previousKeyHash: stranger.keyHash })).toEqual({ ok: true, found: true });
+    expect(await gateway.call(keyProject, { accountTag, keyHash: 'ab'.repeat(32), previousKeyHash: stranger.keyHash })).toEqual(
+      { ok: true, found: false },
+    );
+  });
+
   it('is never answered "not found" while Redis is down', async () => {
     const { browser } = await plane.signUp();
     const { redisKey: _, ...key } = identify((await browser.mint()).body.key);

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { RelayClient } from '@tensorloop/db/control-client';
+import { ControlClient, RelayClient } from '@tensorloop/db/control-client';
+import { AuditTrail } from '../audit/audit.trail.js';
 import type { ProjectedKey } from './projection.rules.js';
 import type { PendingProjection } from './projection.types.js';
 
@@ -8,7 +9,11 @@ const WITH_ACCOUNT = { account: { include: { plan: true } }, project: true } as 
 /** Keys of all accounts, read as role control_relay: the one place that looks across tenants. */
 @Injectable()
 export class ProjectionRepository {
-  constructor(@Inject(RelayClient) private readonly relay: RelayClient) {}
+  constructor(
+    @Inject(RelayClient) private readonly relay: RelayClient,
+    @Inject(ControlClient) private readonly control: ControlClient,
+    @Inject(AuditTrail) private readonly audit: AuditTrail,
+  ) {}
 
   async findKey(accountId: string, keyId: string): Promise<ProjectedKey | null> {
     const key = await this.relay.tables.key.findUnique({
@@ -24,6 +29,21 @@ export class ProjectionRepository {
       include: WITH_ACCOUNT,
     });
     return key === null ? null : toProjectedKey(key);
+  }
+
+  /** Nothing happens when somebody else was first. */
+  async rehashKey(
+    { accountId, id, keyHash: before }: Pick<ProjectedKey, 'accountId' | 'id' | 'keyHash'>,
+    { keyHash, hashVersion }: { keyHash: string; hashVersion: number },
+  ): Promise<void> {
+    await this.control.withAccount(accountId, async (tx) => {
+      const { count } = await tx.key.updateMany({
+        where: { accountId, id, keyHash: before },
+        data: { keyHash, hashVersion, version: { increment: 1 } },
+      });
+      const event = { accountId, action: 'key.rehashed', subject: { kind: 'key', id }, details: { hashVersion } };
+      if (count > 0) await this.audit.append(tx, { ...event, actor: { kind: 'system', id: null, label: 'pepper rotation' } });
+    });
   }
 
   /** Oldest first. */

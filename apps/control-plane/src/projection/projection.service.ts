@@ -4,9 +4,10 @@ import { AdmissionClient } from '@tensorloop/admission/admission-client';
 import { failPoint } from '@tensorloop/nest-kit/fail-points';
 import { LOGGER } from '@tensorloop/nest-kit/logging';
 import type { Logger } from '@tensorloop/observability/logger';
+import { CONFIG, type Config } from '../config.js';
 import { ProjectionRepository } from './projection.repository.js';
 import { toProjection } from './projection.rules.js';
-import type { PendingProjection } from './projection.types.js';
+import type { PendingProjection, PresentedKey } from './projection.types.js';
 
 /** How long the API waits for Redis to hold a change before it answers 503. */
 export const DELIVERY_WAIT_MS = 2_000;
@@ -26,6 +27,7 @@ export class ProjectionService {
     @Inject(ProjectionRepository) private readonly repository: ProjectionRepository,
     @Inject(AdmissionClient) private readonly admission: AdmissionClient,
     @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(CONFIG) private readonly config: Config,
   ) {}
 
   /** True once Redis holds the change that `pending` announced; false when it did not within DELIVERY_WAIT_MS. The relay keeps trying. */
@@ -86,7 +88,24 @@ export class ProjectionService {
   }
 
   /** For a key that a gateway met and Redis does not know. False when there is no such key. Rejects when Redis does not take it. */
-  async projectByHash(accountTag: string, keyHash: string): Promise<boolean> {
+  async projectByHash({ accountTag, keyHash, previousKeyHash }: PresentedKey): Promise<boolean> {
+    const key = await this.repository.findKeyByHash(accountTag, keyHash);
+    if (key === null && previousKeyHash !== undefined) return this.rehash({ accountTag, keyHash, previousKeyHash });
+    if (key === null) return false;
+    await this.admission.projectKey(toProjection(key));
+    return true;
+  }
+
+  /**
+   * The key was minted under the pepper before. From now on it is known by its hash under the one of today, and by that alone:
+   * what Redis holds under the hash before is removed, or a revocation would not reach it.
+   */
+  private async rehash({ accountTag, keyHash, previousKeyHash }: PresentedKey & { previousKeyHash: string }): Promise<boolean> {
+    const found = await this.repository.findKeyByHash(accountTag, previousKeyHash);
+    if (found === null) return false;
+    const hashVersion = this.config.KEY_PEPPER_VERSION;
+    await this.repository.rehashKey(found, { keyHash, hashVersion });
+    await this.admission.forgetKey(accountTag, previousKeyHash);
     const key = await this.repository.findKeyByHash(accountTag, keyHash);
     if (key === null) return false;
     await this.admission.projectKey(toProjection(key));

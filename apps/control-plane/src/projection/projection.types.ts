@@ -4,3 +4,11 @@ export interface PendingProjection {
   accountId: string;
   keyId: string;
 }
+
+/** A key as a gateway knows it. */
+export interface PresentedKey {
+  accountTag: string;
+  keyHash: string;
+  /** Under the pepper before, while peppers are rotated. */
+  previousKeyHash?: string | undefined;
+}

@@ -2,6 +2,8 @@ import { Module } from '@nestjs/common';
 import { AdmissionClient } from '@tensorloop/admission/admission-client';
 import { RecentAdmissions } from '@tensorloop/admission/recent-admissions';
 import { RpcClient } from '@tensorloop/nest-kit/rpc';
+import { KeyHasher } from '../auth/key-hasher.service.js';
+import { CONFIG, type Config } from '../config.js';
 import { JournalModule } from '../journal/journal.module.js';
 import { JournalHome } from '../journal/journal-home.service.js';
 import { MessagingModule } from '../messaging/messaging.module.js';
@@ -31,7 +33,16 @@ type GateTuple = [
 @Module({
   imports: [JournalModule, AdmissionStateModule, SettlementModule, MessagingModule, RecoveryModule],
   providers: [
-    { provide: KeyLookup, inject: [RpcClient], useFactory: (rpc: RpcClient) => new KeyLookup(rpc) },
+    {
+      provide: KeyHasher,
+      inject: [CONFIG],
+      useFactory: ({ KEY_PEPPER, KEY_PEPPER_PREVIOUS }: Config) => new KeyHasher(KEY_PEPPER, KEY_PEPPER_PREVIOUS),
+    },
+    {
+      provide: KeyLookup,
+      inject: [RpcClient, KeyHasher],
+      useFactory: (rpc: RpcClient, hasher: KeyHasher) => new KeyLookup(rpc, (keyHash) => hasher.previousHashOf(keyHash)),
+    },
     {
       provide: TotalsLookup,
       inject: [RpcClient, AdmissionClient],
@@ -54,6 +65,6 @@ type GateTuple = [
         new AdmissionGate({ gatewayId: home.gatewayId, admission, keys, totals, epochs, writes, inFlight, recent, clock }),
     },
   ],
-  exports: [AdmissionGate],
+  exports: [AdmissionGate, KeyHasher],
 })
 export class AdmissionModule {}

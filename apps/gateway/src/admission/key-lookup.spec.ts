@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
+import { KeyHasher } from '../auth/key-hasher.service.js';
 import { KeyLookup, LOOKUPS_MAX } from './key-lookup.js';
 
 let answers: { resolve: (reply: unknown) => void }[];
@@ -14,6 +15,22 @@ function answer(reply: unknown): void {
 }
 
 describe('the lookup of a key', () => {
+  it('names its hash under the pepper before while peppers are rotated, and nothing otherwise', async () => {
+    const hasher = new KeyHasher('the pepper of today', 'the pepper before');
+    const asked: unknown[] = [];
+    const rpc = { call: async (_: unknown, payload: unknown) => asked.push(payload) && { ok: true, found: true } } as never;
+    const rotating = new KeyLookup(rpc, (keyHash) => hasher.previousHashOf(keyHash));
+    const keyHash = hasher.hash('a key');
+    await rotating.lookUp('account1', keyHash);
+    await rotating.lookUp('account1', 'never hashed here');
+    await new KeyLookup(rpc).lookUp('account1', keyHash);
+    expect(asked).toEqual([
+      { accountTag: 'account1', keyHash, previousKeyHash: new KeyHasher('the pepper before').hash('a key') },
+      { accountTag: 'account1', keyHash: 'never hashed here' },
+      { accountTag: 'account1', keyHash },
+    ]);
+  });
+
   it('asks once however many calls wait for it', async () => {
     const waiting = [1, 2, 3].map(() => lookup.lookUp('account1', 'hash'));
     expect(answers).toHaveLength(1);

@@ -18,7 +18,11 @@ export class KeyLookup {
   /** Key hash → until when it is believed absent. Oldest first. */
   private readonly absent = new Map<string, number>();
 
-  constructor(private readonly rpc: Pick<RpcClient, 'call'>) {}
+  constructor(
+    private readonly rpc: Pick<RpcClient, 'call'>,
+    /** While peppers are rotated: by which hash the key may still be known. */
+    private readonly previousHashOf: (keyHash: string) => string | undefined = () => undefined,
+  ) {}
 
   /** `projected`: Redis holds the key's projection now. */
   lookUp(accountTag: string, keyHash: string): Promise<KeyLookupResult> {
@@ -33,7 +37,9 @@ export class KeyLookup {
   }
 
   private async ask(accountTag: string, keyHash: string): Promise<KeyLookupResult> {
-    const reply = await this.rpc.call(projectKey, { accountTag, keyHash });
+    const previousKeyHash = this.previousHashOf(keyHash);
+    const asked = previousKeyHash === undefined ? { accountTag, keyHash } : { accountTag, keyHash, previousKeyHash };
+    const reply = await this.rpc.call(projectKey, asked);
     if (!reply.ok) return 'unavailable';
     this.absent.delete(keyHash);
     if (reply.found) return 'projected';

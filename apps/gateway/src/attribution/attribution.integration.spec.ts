@@ -34,7 +34,9 @@ beforeAll(async () => {
   link = openNatsLink({ url: fixture.nats.url, name: 'test' });
   const connection = await link.ready;
   connection.subscribe(REQUEST_REFUSED_SUBJECT, {
-    callback: (_, msg) => refusals.push(...requestRefusedSchema.parse(msg.json()).refusals),
+    callback: (_, msg) => {
+      refusals.push(...requestRefusedSchema.parse(msg.json()).refusals);
+    },
   });
   await connection.flush();
 }, START_TIMEOUT_MS);
@@ -54,7 +56,7 @@ const projectOf = (changes: Partial<Project> = {}): Project => ({
 });
 
 async function errorOf(response: Response) {
-  const { error } = (await response.json()) as { error: Record<string, string> };
+  const { error } = (await response.json()) as { error: { type: string; code: string; message: string; param: string | null } };
   return { status: response.status, headers: response.headers, ...error };
 }
 

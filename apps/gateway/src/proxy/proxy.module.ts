@@ -70,7 +70,6 @@ type CallsTuple = [
     TokenEstimator,
     { provide: Ticker, useFactory: () => new Ticker() },
     { provide: Lateness, inject: [CONFIG], useFactory: (config: Config) => new Lateness(config.LATE_MS) },
-    { provide: KeyHasher, inject: [CONFIG], useFactory: (config: Config) => new KeyHasher(config.KEY_PEPPER) },
     {
       provide: DiskGuard,
       inject: [JournalHome, Journal, OpenCalls],
@@ -177,7 +176,6 @@ type CallsTuple = [
     ModelsList,
     InferenceCalls,
     TokenCounting,
-    KeyHasher,
   ],
 })
 export class ProxyModule {}
