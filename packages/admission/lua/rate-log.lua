@@ -93,7 +93,7 @@ local function writeRateLog(log, now)
   local isNewHalf = math.floor(ms / RATE_RENEW_MS) ~= math.floor(log.newestMs / RATE_RENEW_MS)
   log.sum, log.added = log.sum + log.added, 0
   if log.oldest == log.next then log.oldestMs, log.oldestSum = ms, log.sum end
-  redis.call('HSET', log.key, log.next, string.format('%d:%d', ms, log.sum), 's', string.format(
+  redis.call('HSET', log.key, string.format('%d', log.next), string.format('%d:%d', ms, log.sum), 's', string.format(
     '%d:%d:%d:%d:%d:%d:%d', log.oldest, log.next + 1, log.oldestMs, log.oldestSum, ms, log.before, log.sum))
   log.next, log.newestMs = log.next + 1, ms
   if isNewHalf then redis.call('PEXPIRE', log.key, RATE_KEEP_MS) end
