@@ -132,6 +132,17 @@ describe('operators', () => {
   });
 });
 
+describe('peppers', () => {
+  it('are told apart by how many active keys each knows, and keys behind are named', async () => {
+    const [one, two] = [await createAccount(), await createAccount()];
+    await owner.query('UPDATE control.keys SET hash_version = 7 WHERE account_id = $1', [two.id]);
+    const { counts, behind } = await installation.listHashedKeys(url);
+    expect(counts.find(({ version }) => version === 7)).toEqual({ version: 7, keys: 1 });
+    expect(behind).toContainEqual({ accountId: one.id, id: one.id, name: 'n', preview: 'p', version: 1 });
+    expect(behind.map(({ accountId }) => accountId)).not.toContain(two.id);
+  });
+});
+
 describe('audit logs', () => {
   it('are verified all at once, and a broken one is named', async () => {
     const { id } = await createAccount();

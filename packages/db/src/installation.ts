@@ -147,6 +147,31 @@ export function countUndelivered(ownerUrl: string, accountId: string | null): Pr
   });
 }
 
+export interface HashedKeys {
+  /** By the number of the pepper, of keys that are neither revoked nor expired. */
+  counts: { version: number; keys: number }[];
+  /** Known by an older pepper than the newest: each dies with it unless somebody calls with it before. At most KEYS_NAMED_MAX. */
+  behind: { accountId: string; id: string; name: string; preview: string; version: number }[];
+}
+
+const KEYS_NAMED_MAX = 200;
+
+/** Which peppers active keys are known by (docs/runbooks/pepper-rotation.md). */
+export function listHashedKeys(ownerUrl: string): Promise<HashedKeys> {
+  return asOwner(ownerUrl, async (client) => {
+    const active = 'revoked_at IS NULL AND expires_at > now()';
+    const counts = await client.query<HashedKeys['counts'][number]>(
+      `SELECT hash_version AS version, count(*)::int AS keys FROM control.keys WHERE ${active} GROUP BY 1 ORDER BY 1`,
+    );
+    const behind = await client.query<HashedKeys['behind'][number]>(
+      `SELECT account_id AS "accountId", id, name, preview, hash_version AS version FROM control.keys
+       WHERE ${active} AND hash_version < (SELECT max(hash_version) FROM control.keys)
+       ORDER BY account_id, id LIMIT ${KEYS_NAMED_MAX}`,
+    );
+    return { counts: counts.rows, behind: behind.rows };
+  });
+}
+
 export interface VerifiedLog {
   accountId: string;
   entries: number;

@@ -69,6 +69,10 @@ export class AdminRepository {
     return installation.listOperators(this.url);
   }
 
+  listHashedKeys() {
+    return installation.listHashedKeys(this.url);
+  }
+
   verifyAuditLogs(accountId: string | null) {
     return installation.verifyAuditLogs(this.url, accountId);
   }

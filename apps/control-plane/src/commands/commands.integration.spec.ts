@@ -65,6 +65,7 @@ describe('npm run admin (TL-1)', () => {
       expect((await admin(['operator', 'create', email])).out).toContain('is an operator now');
       expect(await status()).toBe(200);
       expect((await admin(['operator', 'list'])).out).toContain(email);
+      expect((await admin(['pepper', 'status'])).code).toBe(0);
       expect((await admin(['operator', 'remove', email])).code).toBe(0);
       expect(await status()).toBe(404);
     },
@@ -174,7 +175,7 @@ describe('npm run admin (TL-1)', () => {
   it(
     'explains itself with examples',
     async () => {
-      for (const noun of ['operator', 'account', 'plan', 'keys', 'grant', 'limits', 'audit', 'user']) {
+      for (const noun of ['operator', 'account', 'plan', 'keys', 'grant', 'limits', 'audit', 'user', 'pepper']) {
         const { code, out } = await admin([noun, '--help'], {});
         expect([noun, code]).toEqual([noun, 0]);
         expect(out).toContain(`npm run admin -- ${noun}`);
