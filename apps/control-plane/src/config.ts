@@ -6,6 +6,8 @@ import { z } from 'zod';
 const DEFAULT_PORT = 4100;
 /** Fewer characters could be guessed by someone who holds the database. */
 const PEPPER_LENGTH_MIN = 16;
+/** A smallint. */
+const KEY_PEPPER_VERSION_MAX = 32_767;
 
 const baseUrl = urlOf('http', 'https').transform((url) => url.replace(/\/+$/, ''));
 
@@ -65,6 +67,8 @@ export const configSchema = z
     REDIS_URL: urlOf('redis', 'rediss'),
     /** Shared with the gateways: key texts are stored as HMAC-SHA256 under it. */
     KEY_PEPPER: z.string().min(PEPPER_LENGTH_MIN, `expected at least ${PEPPER_LENGTH_MIN} characters`),
+    /** Counts peppers, from 1: written beside each hash, so that it can be told which keys are still known by an older one. */
+    KEY_PEPPER_VERSION: z.coerce.number('expected a number').int().min(1).max(KEY_PEPPER_VERSION_MAX).default(1),
     /** Where browsers reach this service. Decides cookies (https) and which Origin is ours. */
     PUBLIC_URL: baseUrl.default(`http://localhost:${DEFAULT_PORT}`),
     /** The model catalogue as a YAML or JSON file, followed while it changes. Without it the tables are as they were seeded. */
