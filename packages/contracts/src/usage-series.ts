@@ -5,7 +5,7 @@ import { tagNameSchema } from './tags.js';
 
 /** A series' longest range, and by hour: sums are kept per hour, and a chart shows no more than a few hundred points. */
 export const SERIES_DAYS_MAX = 366;
-export const SERIES_HOUR_DAYS_MAX = 14;
+export const SERIES_HOUR_DAYS_MAX = 7;
 /** Models, keys, projects and values of a tag that are told apart; the dearest ones, the others as one sum. */
 export const SERIES_GROUPS_MAX = 100;
 
