@@ -10,13 +10,17 @@ import { ambiguousCodes, problemPages } from './problem-pages.js';
 
 const ROOT = new URL('../../../../', import.meta.url);
 /** What the product has; a document of fewer is blind. */
-const OPERATIONS_MIN = 50;
+const OPERATIONS_MIN = 60;
+const LISTS_MIN = 8;
+/** The largest page of any list. */
+const PAGE_MAX = 200;
 const REWRITE = 'the committed file is not what the routes declare: npm run openapi';
 
 interface Operation {
   operationId: string;
   summary: string;
   tags: string[];
+  parameters: { name: string; schema: { minimum?: number; maximum?: number; default?: number } }[];
   responses: Record<string, { content?: Record<string, unknown> }>;
 }
 
@@ -71,6 +75,15 @@ describe('docs/openapi.json', () => {
       Object.entries(responses).some(([status, { content }]) => content === undefined && Number(status) === 200),
     );
     expect(untyped.map(([where]) => `${where}: @RawResponse(reason, mediaType)`)).toEqual([]);
+  });
+
+  it('bounds every page', () => {
+    const limits = operations.flatMap(([where, { parameters }]) =>
+      parameters.filter(({ name }) => name === 'limit').map(({ schema }) => ({ where, ...schema })),
+    );
+    expect(limits.length).toBeGreaterThanOrEqual(LISTS_MIN);
+    const unbounded = limits.filter(({ minimum, maximum, default: usual }) => minimum !== 1 || !(Number(maximum) <= PAGE_MAX) || usual === undefined);
+    expect(unbounded.map(({ where }) => where)).toEqual([]);
   });
 
   it('refers to nothing that it does not have', () => {
