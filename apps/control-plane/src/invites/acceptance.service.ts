@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { ACCOUNTS_PER_USER_MAX } from '@tensorloop/contracts/api/accounts';
 import type { InviteAccepted, InviteOffer } from '@tensorloop/contracts/api/members';
 import { CLOCK, type Clock } from '../clock.js';
+import { LiveEvents } from '../events/live-events.service.js';
 import { AcceptanceRepository, type PresentedInvite } from './acceptance.repository.js';
 import { InviteMailService } from './invite-mail.service.js';
 import { type AcceptRefusalCode, inviteTokenHash, refuseAcceptance } from './invites.rules.js';
@@ -16,6 +17,7 @@ export class AcceptanceService {
   constructor(
     @Inject(AcceptanceRepository) private readonly repository: AcceptanceRepository,
     @Inject(InviteMailService) private readonly mails: InviteMailService,
+    @Inject(LiveEvents) private readonly events: LiveEvents,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
@@ -30,14 +32,18 @@ export class AcceptanceService {
     });
   }
 
-  accept(userId: string, token: string): Promise<AcceptResult> {
-    return this.repository.withPresented({ tokenHash: inviteTokenHash(token), userId }, async (presented) => {
+  async accept(userId: string, token: string): Promise<AcceptResult> {
+    const tokenHash = inviteTokenHash(token);
+    const result = await this.repository.withPresented({ tokenHash, userId }, async (presented): Promise<AcceptResult> => {
       const code = this.refuse(presented);
       if (presented === null || code !== null) return { outcome: 'refused', code: code ?? 'invite_invalid' };
       await presented.accept(new Date(this.clock()));
       const { invite, accountName } = presented;
       return { outcome: 'accepted', accepted: { accountId: invite.accountId, accountName, role: invite.role } };
     });
+    // The session acts for another account still, which is the one that is told of what its requests change.
+    if (result.outcome === 'accepted') this.events.publish(result.accepted.accountId, 'members');
+    return result;
   }
 
   private refuse(presented: PresentedInvite | null): AcceptRefusalCode | null {
