@@ -1,7 +1,20 @@
 import { describe, expect, it } from '@jest/globals';
 import { newKeyText } from '@tensorloop/kernel/key-text';
+import { uuid7 } from '@tensorloop/kernel/uuid7';
 import type { PlanCeilings } from '../plans/plans.types.js';
-import { hashKeyText, mintTerms, previewOf, refuseAnotherKey } from './keys.rules.js';
+import {
+  hashKeyText,
+  keyChange,
+  MINT_HOUR_MS,
+  MINTS_PER_HOUR_BEYOND_PLAN,
+  mintTerms,
+  parseCursor,
+  previewOf,
+  refuseAnotherKey,
+  refuseInactive,
+  refuseTooManyMints,
+  toCursor,
+} from './keys.rules.js';
 
 const DAY_MS = 86_400_000;
 const NOW_MS = Date.parse('2026-11-21T12:34:56.789Z');
@@ -79,5 +92,54 @@ describe('a key text', () => {
     expect(preview).toBe(`tl_AbCdEfGh…${text.slice(-4)}`);
     expect(hashKeyText(text, 'pepper')).toMatch(/^[0-9a-f]{64}$/);
     expect(hashKeyText(text, 'pepper')).not.toBe(hashKeyText(text, 'other pepper'));
+  });
+});
+
+describe('a change of a key (TL-3)', () => {
+  it('says what was sent and nothing else, within the plan', () => {
+    expect(keyChange({}, free)).toEqual({ ok: true, change: {} });
+    const asked = { name: 'n', budgetUsd: '5', rpm: 30, tags: { team: 'a' }, ownerUserId: null, projectId: null };
+    const change = {
+      name: 'n',
+      budgetNanoUsd: 5_000_000_000n,
+      rpm: 30,
+      tags: { team: 'a' },
+      ownerUserId: null,
+      projectId: null,
+    };
+    expect(keyChange(asked, free)).toEqual({ ok: true, change });
+    for (const [request, code] of [
+      [{ budgetUsd: '5.1' }, 'budget_above_plan'],
+      [{ rpm: 31 }, 'rpm_above_plan'],
+      [{ models: null }, 'fixed_at_mint'],
+      [{ expiresAt: 'x' }, 'fixed_at_mint'],
+    ] as const) {
+      expect(keyChange(request, free)).toMatchObject({ ok: false, refusal: { code } });
+    }
+  });
+
+  it('is made to an active key alone', () => {
+    expect(refuseInactive({ revokedAtMs: null, expiresAtMs: NOW_MS + 1 }, NOW_MS)).toBeNull();
+    expect(refuseInactive({ revokedAtMs: null, expiresAtMs: NOW_MS }, NOW_MS)?.code).toBe('key_not_active');
+    expect(refuseInactive({ revokedAtMs: 1, expiresAtMs: NOW_MS + 1 }, NOW_MS)?.code).toBe('key_not_active');
+  });
+});
+
+describe('mints of an hour', () => {
+  it('are bounded, and the wait ends when the oldest of them is an hour old', () => {
+    const bound = free.keysMax + MINTS_PER_HOUR_BEYOND_PLAN;
+    expect(refuseTooManyMints({ count: bound - 1, oldestMs: NOW_MS }, free, NOW_MS)).toBeNull();
+    expect(refuseTooManyMints({ count: bound, oldestMs: NOW_MS - MINT_HOUR_MS + 1_500 }, free, NOW_MS)).toMatchObject({
+      code: 'too_many_mints',
+      retryAfterSeconds: 2,
+    });
+  });
+});
+
+describe('a cursor', () => {
+  it('is ours or none', () => {
+    const id = uuid7();
+    expect(parseCursor(toCursor(id))).toBe(id);
+    for (const text of ['', 'x', toCursor('x'), `${toCursor(id)}=`]) expect(parseCursor(text)).toBeNull();
   });
 });
