@@ -23,6 +23,8 @@ const BODY_BYTES_MAX = 64 * 1024;
 const REQUEST_TIMEOUT_MS = 30_000;
 const HEADERS_TIMEOUT_MS = 10_000;
 const HEADERS_PER_REQUEST_MAX = 100;
+/** Longer than proxies keep an idle connection (60 s is usual): whoever closes first must not be us, just as it is used again. */
+const KEEP_ALIVE_MS = 75_000;
 
 export interface AppContext {
   config: Config;
@@ -76,4 +78,5 @@ function boundRequests(server: Server): void {
   server.requestTimeout = REQUEST_TIMEOUT_MS;
   server.headersTimeout = HEADERS_TIMEOUT_MS;
   server.maxHeadersCount = HEADERS_PER_REQUEST_MAX;
+  server.keepAliveTimeout = KEEP_ALIVE_MS;
 }

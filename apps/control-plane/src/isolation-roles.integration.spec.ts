@@ -9,7 +9,7 @@ import { START_TIMEOUT_MS, startControlPlane, type TestControlPlane } from './co
 import { type Credentials, neverExisting, send } from './isolation.fixture.js';
 import { makeTenant } from './openapi/api-caller.fixture.js';
 
-const TIMEOUT_MS = 180_000;
+const TIMEOUT_MS = 300_000;
 const NOT_AUTHENTICATED = 401;
 const FORBIDDEN = 403;
 const NOT_FOUND = 404;

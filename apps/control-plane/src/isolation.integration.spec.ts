@@ -13,7 +13,7 @@ import {
 } from './isolation.fixture.js';
 import { makeTenant, startWholePlane, type Tenant } from './openapi/api-caller.fixture.js';
 
-const TIMEOUT_MS = 180_000;
+const TIMEOUT_MS = 300_000;
 /** Floors: a walk that finds fewer is blind. */
 const OPERATIONS_MIN = 50;
 const PATH_IDS_MIN = 10;

@@ -95,10 +95,7 @@ class Caller {
       },
       ...(body === undefined ? {} : { body }),
     };
-    // A connection that was idle may be closed by the server just as it is used again.
-    const response = await fetch(url, init)
-      .catch(() => fetch(url, init))
-      .catch((err: Error) => new Response(String(err.cause), { status: NO_ANSWER }));
+    const response = await fetch(url, init).catch((err: Error) => new Response(String(err.cause), { status: NO_ANSWER }));
     const type = response.headers.get('content-type') ?? '';
     const isStream = type.startsWith('text/event-stream');
     const text = isStream ? '' : await response.text();

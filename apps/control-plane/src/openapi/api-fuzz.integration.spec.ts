@@ -5,7 +5,7 @@ import { runApiFuzz } from './api-fuzz.fixture.js';
 
 /** The long run sends ten times as many. */
 const RUNS = 500;
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 240_000;
 
 let plane: TestControlPlane;
 beforeAll(async () => {

@@ -82,7 +82,9 @@ describe('docs/openapi.json', () => {
       parameters.filter(({ name }) => name === 'limit').map(({ schema }) => ({ where, ...schema })),
     );
     expect(limits.length).toBeGreaterThanOrEqual(LISTS_MIN);
-    const unbounded = limits.filter(({ minimum, maximum, default: usual }) => minimum !== 1 || !(Number(maximum) <= PAGE_MAX) || usual === undefined);
+    const unbounded = limits.filter(
+      ({ minimum, maximum, default: usual }) => minimum !== 1 || !(Number(maximum) <= PAGE_MAX) || usual === undefined,
+    );
     expect(unbounded.map(({ where }) => where)).toEqual([]);
   });
 
