@@ -37,12 +37,11 @@ export class ProjectionRepository {
     { keyHash, hashVersion }: { keyHash: string; hashVersion: number },
   ): Promise<void> {
     await this.control.withAccount(accountId, async (tx) => {
-      const { count } = await tx.key.updateMany({
-        where: { accountId, id, keyHash: before },
-        data: { keyHash, hashVersion, version: { increment: 1 } },
-      });
+      const [row] = await tx.$queryRaw<{ isChanged: boolean }[]>`
+        SELECT control.rehash_key(${accountId}::uuid, ${id}::uuid, ${before}, ${keyHash}, ${hashVersion}::smallint) AS "isChanged"`;
       const event = { accountId, action: 'key.rehashed', subject: { kind: 'key', id }, details: { hashVersion } };
-      if (count > 0) await this.audit.append(tx, { ...event, actor: { kind: 'system', id: null, label: 'pepper rotation' } });
+      if (row?.isChanged === true)
+        await this.audit.append(tx, { ...event, actor: { kind: 'system', id: null, label: 'pepper rotation' } });
     });
   }
 
