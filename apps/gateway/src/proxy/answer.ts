@@ -179,8 +179,8 @@ export abstract class Answer implements RoutedAnswer, Ticking {
     return readUsage(reading, raw, accepted.price);
   }
 
-  protected countTexts(part: TextPart, bytes: Buffer): Promise<number> {
-    return this.context.estimator.count(`${this.call.options.reading.textFormat}.${part}`, bytes);
+  protected countTexts(part: TextPart, bytes: Buffer, otherwise?: number): Promise<number> {
+    return this.context.estimator.count(`${this.call.options.reading.textFormat}.${part}`, bytes, otherwise);
   }
 
   /** An error as the whole answer. */

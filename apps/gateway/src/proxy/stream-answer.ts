@@ -78,7 +78,7 @@ export class StreamAnswer extends Answer {
     if (signal === 'gateway_ending') return { usage: this.counted(), estimated: true };
     const [input, output] = await Promise.all([
       this.countTexts('prompt', this.call.options.body),
-      this.isKeeping ? this.countTexts('stream', Buffer.concat(this.kept)) : this.scanner.events,
+      this.isKeeping ? this.countTexts('stream', Buffer.concat(this.kept), this.scanner.events) : this.scanner.events,
     ]);
     return { usage: countedUsage(input, output), estimated: true };
   }

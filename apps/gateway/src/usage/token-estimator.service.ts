@@ -50,11 +50,14 @@ export class TokenEstimator {
   /** An account's next exact count waits for no other of its own: none is made meanwhile. */
   private readonly exactAccounts = new Set<string>();
 
-  /** Always resolves: with the worker's count, or with a division of bytes when it cannot be had in time. */
-  async count(kind: CountJob['kind'], bytes: Buffer): Promise<number> {
+  /**
+   * Always resolves: with the worker's count, or when it cannot be had in time with what the caller knows instead. That has to be
+   * given for a stream, in which a token takes hundreds of bytes; elsewhere the bytes are divided.
+   */
+  async count(kind: CountJob['kind'], bytes: Buffer, otherwise = tokensFromBytes(bytes.length)): Promise<number> {
     if (TEXTLESS.has(kind)) return 0;
     const result = this.jobs.size >= JOBS_MAX ? null : await this.ask({ kind, bytes }, JOB_TIMEOUT_MS, null);
-    return result?.tokens ?? tokensFromBytes(bytes.length);
+    return result?.tokens ?? otherwise;
   }
 
   /** The plain texts of a chat body, counted by o200k_base; null when that cannot be had at once, and never a guess. */

@@ -84,6 +84,13 @@ describe('the token estimator', () => {
     expect(await estimator.count('messages.stream', Buffer.from(stream))).toBe(5);
   });
 
+  it('takes the events of a stream for its tokens once its worker is gone: a token takes hundreds of bytes there', async () => {
+    const other = new TokenEstimator();
+    const counting = other.count('chat.stream', Buffer.alloc(50_000, 'x'), 130);
+    await other.close();
+    expect(await counting).toBe(130);
+  });
+
   it('divides bytes once its worker is gone', async () => {
     const other = new TokenEstimator();
     const counting = other.count('chat.answer', Buffer.alloc(50, 'x'));
