@@ -32,6 +32,8 @@ export const MIXED: LoadMix = {
   latencyMsMax: 150,
 };
 
+/** A chat of one letter has as many: its template alone has six. The trace has shorter prompts, which are none of a chat. */
+const PROMPT_TOKENS_MIN = 10;
 const PROMPT_TOKENS_MAX = 2_000;
 const COMPLETION_TOKENS_MAX = 400;
 /** English has more: what we count ourselves, where the provider reports nothing, is less than what it is said to have served. */
@@ -44,7 +46,10 @@ const FILLER_TEXT = FILLER.repeat(Math.ceil((PROMPT_TOKENS_MAX * BYTES_PER_TOKEN
 
 /** Rows of the trace small enough that two cores carry them with everything else. */
 export function usableRows(rows: readonly TraceRow[]): TraceRow[] {
-  return rows.filter((row) => row.contextTokens <= PROMPT_TOKENS_MAX && row.contextTokens > 0 && row.generatedTokens > 0);
+  return rows.filter(
+    ({ contextTokens, generatedTokens }) =>
+      contextTokens >= PROMPT_TOKENS_MIN && contextTokens <= PROMPT_TOKENS_MAX && generatedTokens > 0,
+  );
 }
 
 /** What becomes of a row of the trace: decided by the row, its number and the seed. */
