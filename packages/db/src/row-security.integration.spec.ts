@@ -220,6 +220,7 @@ describe('control plane', () => {
   });
 
   it.each([
+    'UPDATE control.keys SET key_hash = key_hash',
     'UPDATE control.keys SET expires_at = expires_at',
     "UPDATE control.keys SET models = '{*}'",
     'UPDATE control.accounts SET disabled_at = NULL',
