@@ -62,4 +62,9 @@ describe('isUuid7', () => {
   ])('refuses %s', (_, text) => {
     expect(isUuid7(text)).toBe(false);
   });
+
+  it('says a day of four-digit years for every id, also for one that was made up', () => {
+    expect(uuid7Day('f0085bc1-0014-7000-89ba-fbf7e3f213df')).toBe('9999-12-31');
+    expect(uuid7Day('ffffffff-ffff-7fff-bfff-ffffffffffff')).toBe('9999-12-31');
+  });
 });

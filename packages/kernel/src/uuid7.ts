@@ -41,7 +41,10 @@ export function uuid7Time(id: string): number {
   return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
 }
 
-/** The UTC day ("2026-11-21") inside a UUIDv7: the partition its usage row lives in. */
+/** A UUIDv7 has room for the year 10889, whose day neither four digits nor a database's text of a date can say. */
+const LAST_DAY_MS = Date.UTC(9999, 11, 31);
+
+/** The UTC day ("2026-11-21") inside a UUIDv7: the partition its usage row lives in. Ids that somebody made up end in 9999. */
 export function uuid7Day(id: string): string {
-  return new Date(uuid7Time(id)).toISOString().slice(0, 10);
+  return new Date(Math.min(uuid7Time(id), LAST_DAY_MS)).toISOString().slice(0, 10);
 }
