@@ -18,8 +18,12 @@ function service(answers: (Reply | null)[]) {
 }
 const failure = (code: string): Reply => ({ ok: false, code, message: '' });
 
-beforeEach(() => jest.useFakeTimers());
-afterEach(() => jest.useRealTimers());
+beforeEach(() => {
+  jest.useFakeTimers();
+});
+afterEach(() => {
+  jest.useRealTimers();
+});
 
 describe('a question to several replicas', () => {
   it('is asked once where the first answers', async () => {

@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { uuid7, uuid7Day } from '@tensorloop/kernel/uuid7';
 import { CLOCK, type Clock } from '@tensorloop/nest-kit/clock';
 import type { Tx } from '../database/database.types.js';
-import { type Correction, toDifference } from '../usage/correction.rules.js';
+import { type Correction, toDifference } from '../usage/correction.types.js';
 import type { PricedCall } from '../usage/usage.types.js';
 import { LedgerRepository } from './ledger.repository.js';
 import { toEntries, toPostings } from './ledger.rules.js';

@@ -2,7 +2,7 @@ import type { Endpoint } from '@tensorloop/contracts/endpoint';
 import type { Outcome } from '@tensorloop/contracts/request-completed';
 import type { Tags } from '@tensorloop/contracts/tags';
 import type { Usage } from '@tensorloop/contracts/usage';
-import type { BookedCall } from './correction.rules.js';
+import type { BookedCall } from './correction.types.js';
 
 /** A row of `metering.usage` as the database driver hands it to whoever compares it with a further event of its call. */
 export interface BookedDbRow {

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { bigints, booleans, dates, doubles, instants, integers, jsonbs, texts, uuids } from '@tensorloop/db/binary-arrays';
 import { uuid7Day } from '@tensorloop/kernel/uuid7';
 import type { Tx } from '../database/database.types.js';
-import type { BookedCall, Correction } from './correction.rules.js';
+import type { BookedCall, Correction } from './correction.types.js';
 import { type BookedDbRow, toBookedCall } from './recording.dto.js';
 import { hasTags, isAttributed, type PricedCall } from './usage.types.js';
 

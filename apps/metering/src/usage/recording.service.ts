@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { uuid7Day } from '@tensorloop/kernel/uuid7';
 import type { Tx } from '../database/database.types.js';
-import { type BookedCall, type Correction, corrected, judgeCopy } from './correction.rules.js';
+import { type BookedCall, type Correction, corrected, judgeCopy } from './correction.types.js';
 import { RecordingRepository } from './recording.repository.js';
 import type { PricedCall } from './usage.types.js';
 
