@@ -191,13 +191,23 @@ function jsonOf(entry: KvEntry): unknown {
   }
 }
 
+/** Which list of gateways this is, and for how long it has existed by the server's clock. A lost one is followed by another. */
+export async function readRegistry(connection: NatsConnection): Promise<{ bornAt: string; ageMs: number }> {
+  const { created, clockMs } = await readBucket(connection);
+  return { bornAt: created, ageMs: clockMs - Date.parse(created) };
+}
+
 /** The clock that stamps the beats. */
 async function readServerClock(connection: NatsConnection): Promise<number> {
+  return (await readBucket(connection)).clockMs;
+}
+
+async function readBucket(connection: NatsConnection): Promise<{ created: string; clockMs: number }> {
   const manager = await jetstreamManager(connection, { checkAPI: false });
-  const { ts } = await manager.streams.info(GATEWAYS_STREAM);
+  const { created, ts } = await manager.streams.info(GATEWAYS_STREAM);
   const clockMs = Date.parse(ts ?? '');
   if (Number.isNaN(clockMs)) throw new Error('the NATS server did not say what time it is (it is older than 2.10)');
-  return clockMs;
+  return { created, clockMs };
 }
 
 function openGateways(connection: NatsConnection): Promise<KV> {

@@ -24,6 +24,7 @@ import { ProxyModule } from '../proxy/proxy.module.js';
 import { Ticker } from '../proxy/ticker.service.js';
 import { BootRecovery } from '../recovery/boot-recovery.service.js';
 import { EpochRecovery } from '../recovery/epoch-recovery.service.js';
+import { NatsRegistry } from '../recovery/nats-registry.service.js';
 import { OwnerlessHolds } from '../recovery/ownerless-holds.service.js';
 import { Reassertions } from '../recovery/reassertions.service.js';
 import { RecoveryModule } from '../recovery/recovery.module.js';
@@ -46,6 +47,7 @@ type WiringTuple = [
   SettleAcks,
   EpochRecovery,
   Reassertions,
+  NatsRegistry,
   TakenId,
   Clock,
   Logger,
@@ -82,11 +84,25 @@ type LifetimeTuple = [...StateTuple, ...RecoveryTuple, ...ServingTuple];
     { provide: TakenId, inject: [LOGGER], useFactory: (logger: Logger) => new TakenId(logger) },
     {
       provide: NatsWiring,
-      inject: [JournalHome, NatsLink, ModelStore, Shipper, SettleAcks, EpochRecovery, Reassertions, TakenId, CLOCK, LOGGER],
-      useFactory: (...[home, link, models, shipper, acks, epochs, reassertions, takenId, clock, logger]: WiringTuple) => {
+      inject: [
+        JournalHome,
+        NatsLink,
+        ModelStore,
+        Shipper,
+        SettleAcks,
+        EpochRecovery,
+        Reassertions,
+        NatsRegistry,
+        TakenId,
+        CLOCK,
+        LOGGER,
+      ],
+      useFactory: (
+        ...[home, link, models, shipper, acks, epochs, reassertions, registry, takenId, clock, logger]: WiringTuple
+      ) => {
         const { gatewayId, journalId } = home;
         const onTaken = takenId.onTaken;
-        const parts = { link, models, shipper, acks, epochs, reassertions, clock, logger };
+        const parts = { link, models, shipper, acks, epochs, reassertions, registry, clock, logger };
         return new NatsWiring({ gatewayId, journalId, onTaken, ...parts });
       },
     },

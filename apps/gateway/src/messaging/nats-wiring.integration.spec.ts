@@ -43,6 +43,7 @@ beforeEach(() => {
     acks: { apply: () => Promise.resolve() },
     epochs: { reassert: () => Promise.reject(new Error('not asked here')) },
     reassertions: { all: reassertAll },
+    registry: { remember: () => Promise.resolve() },
     onTaken: (error: Error) => logged.push(error.message),
     logger: { warn: log, error: log },
   } as unknown as NatsWiringParts);

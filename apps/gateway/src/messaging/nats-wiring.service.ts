@@ -14,6 +14,7 @@ import type { Clock } from '@tensorloop/nest-kit/clock';
 import type { Logger } from '@tensorloop/observability/logger';
 import type { ModelStore } from '../models/model-store.service.js';
 import type { EpochRecovery } from '../recovery/epoch-recovery.service.js';
+import type { NatsRegistry } from '../recovery/nats-registry.service.js';
 import type { Reassertions } from '../recovery/reassertions.service.js';
 import type { SettleAcks } from '../settlement/settle-acks.service.js';
 import type { Shipper } from '../settlement/shipper.service.js';
@@ -30,6 +31,7 @@ export interface NatsWiringParts {
   acks: SettleAcks;
   epochs: EpochRecovery;
   reassertions: Pick<Reassertions, 'all'>;
+  registry: Pick<NatsRegistry, 'remember'>;
   /** Another gateway beats under this one's id. Called at most once. */
   onTaken: (error: GatewayIdTakenError) => void;
   clock: Clock;
@@ -129,8 +131,9 @@ export class NatsWiring {
 
   /** Only a gateway that is known to be the one of its id may answer for its holds. */
   private beaten(connection: NatsConnection, onProblem: (err: unknown) => void): void {
-    const { gatewayId, acks, epochs, reassertions } = this.parts;
+    const { gatewayId, acks, epochs, reassertions, registry } = this.parts;
     if (this.isStopping) return;
+    registry.remember().catch(onProblem);
     if (this.subscriptions.length === 0) {
       this.subscriptions = [
         subscribeSettled(connection, gatewayId, { onSettled: (settled) => void acks.apply(settled), onProblem }),

@@ -5,6 +5,8 @@ import type { RedisWrites } from '../settlement/redis-writes.service.js';
 
 /** Between the two looks at the start. An admission on its way ends far sooner, in the journal or refused. */
 export const SECOND_LOOK_MS = 5_000;
+/** What the last run of this gateway left is known after the second. */
+const STARTING_LOOKS = 2;
 /** Between later looks: each reads the pending entries of every account. */
 export const LOOK_INTERVAL_MS = 300_000;
 /** A gateway that nobody has seen for this long will not settle its holds any more: thirty times the fence. */
@@ -40,6 +42,7 @@ export class OwnerlessHolds {
   private readonly clock: () => number;
   private timer: NodeJS.Timeout | null = null;
   private isStopping = false;
+  private looks = 0;
 
   constructor(private readonly parts: OwnerlessHoldsParts) {
     this.clock = parts.clock ?? (() => performance.now());
@@ -48,7 +51,7 @@ export class OwnerlessHolds {
   /** Not before this gateway is registered: another one of the same id would have its holds released here. */
   start(): void {
     if (this.isStopping || this.timer !== null) return;
-    void this.lookAgain(SECOND_LOOK_MS);
+    void this.lookAgain();
   }
 
   stop(): void {
@@ -114,10 +117,17 @@ export class OwnerlessHolds {
     }
   }
 
-  private async lookAgain(waitMs: number): Promise<void> {
-    await this.look().catch(this.parts.onProblem);
+  /** A look that could not be taken, because Redis is not there yet, is not one of the two that a start needs. */
+  private async lookAgain(): Promise<void> {
+    try {
+      await this.look();
+      this.looks += 1;
+    } catch (err) {
+      this.parts.onProblem(err);
+    }
     if (this.isStopping) return;
-    this.timer = setTimeout(() => void this.lookAgain(LOOK_INTERVAL_MS), waitMs);
+    const waitMs = this.looks < STARTING_LOOKS ? SECOND_LOOK_MS : LOOK_INTERVAL_MS;
+    this.timer = setTimeout(() => void this.lookAgain(), waitMs);
     this.timer.unref();
   }
 }

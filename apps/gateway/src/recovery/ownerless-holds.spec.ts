@@ -1,7 +1,7 @@
-import { beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { OpenEntry } from '@tensorloop/admission/admission.types';
 import type { JournalEntry } from '../journal/journal.types.js';
-import { LOST_AFTER_MS, OwnerlessHolds } from './ownerless-holds.service.js';
+import { LOST_AFTER_MS, OwnerlessHolds, SECOND_LOOK_MS } from './ownerless-holds.service.js';
 
 const OWN = 'gw-own';
 const OTHER = 'gw-other';
@@ -13,6 +13,8 @@ let released: string[];
 let live: string[] | null;
 let nowMs: number;
 let holds: OwnerlessHolds;
+let redisIsAway: boolean;
+let problems: unknown[];
 
 beforeEach(() => {
   held = new Map();
@@ -20,6 +22,8 @@ beforeEach(() => {
   released = [];
   live = [OWN, OTHER];
   nowMs = 0;
+  redisIsAway = false;
+  problems = [];
   holds = new OwnerlessHolds({
     gatewayId: OWN,
     journal: { entries: journal },
@@ -30,15 +34,14 @@ beforeEach(() => {
     },
     view: {
       async *listAccountTags() {
+        if (redisIsAway) throw new Error('no Redis');
         yield ACCOUNT;
       },
       listOpen: async () => [...held.values()],
     },
     listLive: () => (live === null ? Promise.reject(new Error('no NATS')) : Promise.resolve(live)),
     onReleased: (hold) => released.push(hold.requestId),
-    onProblem: (error) => {
-      throw error;
-    },
+    onProblem: (error) => problems.push(error),
     redisNowMs: () => nowMs,
     clock: () => nowMs,
   });
@@ -54,7 +57,24 @@ async function lookAfter(waitMs: number): Promise<void> {
   await holds.look();
 }
 
+afterEach(() => {
+  holds.stop();
+  jest.useRealTimers();
+});
+
 describe('a hold of this gateway', () => {
+  it('is given back soon after the start even if Redis was away at the first look', async () => {
+    jest.useFakeTimers();
+    hold('left');
+    redisIsAway = true;
+    holds.start();
+    await jest.advanceTimersByTimeAsync(0);
+    redisIsAway = false;
+    await jest.advanceTimersByTimeAsync(2 * SECOND_LOOK_MS);
+    expect(released).toEqual(['left']);
+    expect(problems).toHaveLength(1);
+  });
+
   it('that never reached the journal is given back at the second look, whatever its age by any clock', async () => {
     hold('left', { admittedAtMs: Number.MAX_SAFE_INTEGER });
     await holds.look();

@@ -20,20 +20,20 @@ import { SettlementModule } from '../settlement/settlement.module.js';
 import { Shipper } from '../settlement/shipper.service.js';
 import { BootRecovery } from './boot-recovery.service.js';
 import { EpochRecovery, type EpochRecoveryParts } from './epoch-recovery.service.js';
-import { NatsRegistry } from './nats-registry.js';
+import { KnownRegistry } from './known-registry.js';
+import { NatsRegistry } from './nats-registry.service.js';
 import { OwnerlessHolds } from './ownerless-holds.service.js';
 import { Reassertions } from './reassertions.service.js';
 
-type EpochTuple = [JournalHome, AdmissionClient, Journal, InFlight, RecentAdmissions, RedisClock, NatsLink, Logger];
+type EpochTuple = [JournalHome, AdmissionClient, Journal, InFlight, RecentAdmissions, RedisClock, NatsRegistry, Logger];
 type BootTuple = [Journal, CallSettler, Shipper, RedisWrites, Clock];
 type ReassertionTuple = [EpochRecovery, Journal, RedisWrites, Logger];
-type OwnerlessTuple = [JournalHome, Journal, RedisWrites, AdmissionView, RedisClock, NatsLink, Metrics, Logger];
+type OwnerlessTuple = [JournalHome, Journal, RedisWrites, AdmissionView, RedisClock, NatsRegistry, Metrics, Logger];
 
 function createOwnerlessHolds(
-  ...[home, journal, writes, view, redisClock, link, metrics, logger]: OwnerlessTuple
+  ...[home, journal, writes, view, redisClock, registry, metrics, logger]: OwnerlessTuple
 ): OwnerlessHolds {
   const { gatewayId } = home;
-  const registry = new NatsRegistry(link);
   const released = metrics.counter<'owner'>({
     name: 'tensorloop_gateway_ownerless_holds_total',
     help: 'Holds given back because nobody will settle them: our own that were never journalled, or of a gateway that is lost.',
@@ -65,9 +65,14 @@ function createOwnerlessHolds(
   imports: [JournalModule, AdmissionStateModule, SettlementModule, MessagingModule],
   providers: [
     {
+      provide: NatsRegistry,
+      inject: [NatsLink, JournalHome],
+      useFactory: (link: NatsLink, home: JournalHome) => new NatsRegistry(link, new KnownRegistry(home.folder)),
+    },
+    {
       provide: EpochRecovery,
-      inject: [JournalHome, AdmissionClient, Journal, InFlight, RecentAdmissions, RedisClock, NatsLink, LOGGER],
-      useFactory: (...[home, admission, journal, inFlight, recent, clock, link, logger]: EpochTuple) => {
+      inject: [JournalHome, AdmissionClient, Journal, InFlight, RecentAdmissions, RedisClock, NatsRegistry, LOGGER],
+      useFactory: (...[home, admission, journal, inFlight, recent, clock, registry, logger]: EpochTuple) => {
         const onProblem: EpochRecoveryParts['onProblem'] = (err) =>
           logger.warn({ err }, 'an account could not be rebuilt in Redis');
         return new EpochRecovery({
@@ -77,7 +82,7 @@ function createOwnerlessHolds(
           inFlight,
           recent,
           clock,
-          registry: new NatsRegistry(link),
+          registry,
           onProblem,
         });
       },
@@ -100,10 +105,10 @@ function createOwnerlessHolds(
     },
     {
       provide: OwnerlessHolds,
-      inject: [JournalHome, Journal, RedisWrites, AdmissionView, RedisClock, NatsLink, Metrics, LOGGER],
+      inject: [JournalHome, Journal, RedisWrites, AdmissionView, RedisClock, NatsRegistry, Metrics, LOGGER],
       useFactory: createOwnerlessHolds,
     },
   ],
-  exports: [EpochRecovery, BootRecovery, Reassertions, OwnerlessHolds],
+  exports: [EpochRecovery, BootRecovery, Reassertions, OwnerlessHolds, NatsRegistry],
 })
 export class RecoveryModule {}
