@@ -6,6 +6,7 @@ import { askPort } from './probe.js';
 
 /** More than any folder of a development machine should fill. JetStream reserves nothing of it in advance. */
 const MAX_STORE_BYTES = 8 * 1024 ** 3;
+const MAX_PAYLOAD_BYTES = 4 * 1024 * 1024;
 const MAX_MEMORY_BYTES = 256 * 1024 ** 2;
 
 export interface NatsOptions {
@@ -42,6 +43,8 @@ export async function startNats(options: NatsOptions): Promise<ManagedServer> {
 function configurationText(storeFolder: string): string {
   return [
     'server_name: tensorloop',
+    // A page of calls with all the tags that they may have is above the default of 1 MiB.
+    `max_payload: ${MAX_PAYLOAD_BYTES}`,
     'jetstream {',
     `  store_dir: ${JSON.stringify(storeFolder)}`,
     `  max_file_store: ${MAX_STORE_BYTES}`,

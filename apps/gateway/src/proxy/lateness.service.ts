@@ -8,6 +8,11 @@ const SMOOTHING = 0.25;
 const READING_MAX = 4;
 /** A loop that is late is asked seldom: a reading then counts for the time since the last, up to so many of them. */
 const TICKS_MAX = 5;
+/**
+ * Nothing is shed before being late has lasted for so long: a pause of the machine, of Redis, of the collector makes calls late
+ * and is over, while an overload stays. A reading counts for no more than its bounded worth here too.
+ */
+const STANDING_MS = 200;
 /** How fast the share of refused calls grows while late, and shrinks otherwise, per reading. */
 const SHED_STEP_UP = 0.1;
 const SHED_STEP_DOWN = 0.02;
@@ -24,6 +29,8 @@ export class Lateness implements OnApplicationBootstrap, OnApplicationShutdown {
   private averageMs = 0;
   private share = 0;
   private admissionMs = 0;
+  /** For how long it has been late without a break. */
+  private lateForMs = 0;
   private timer: NodeJS.Timeout | null = null;
 
   /** Above `lateMs` calls are shed. A call takes some eight turns of the loop, so it is held up by about eight times as much. */
@@ -57,12 +64,13 @@ export class Lateness implements OnApplicationBootstrap, OnApplicationShutdown {
 
   /** One reading of the loop. */
   observe(lateMs: number): void {
-    this.averageMs += (Math.min(lateMs, READING_MAX * this.lateMs) - this.averageMs) * SMOOTHING;
+    const countedMs = Math.min(lateMs, READING_MAX * this.lateMs);
+    this.averageMs += (countedMs - this.averageMs) * SMOOTHING;
     const isLate = Math.max(this.averageMs, this.admissionMs) > this.lateMs;
     const ticks = Math.min(TICKS_MAX, 1 + lateMs / LATENESS_TICK_MS);
-    this.share = isLate
-      ? Math.min(SHED_SHARE_MAX, this.share + ticks * SHED_STEP_UP)
-      : Math.max(0, this.share - SHED_STEP_DOWN);
+    this.lateForMs = isLate ? this.lateForMs + countedMs + LATENESS_TICK_MS : 0;
+    if (!isLate) this.share = Math.max(0, this.share - SHED_STEP_DOWN);
+    else if (this.lateForMs >= STANDING_MS) this.share = Math.min(SHED_SHARE_MAX, this.share + ticks * SHED_STEP_UP);
     // Where nobody is admitted any more nobody says that it goes fast again.
     this.admissionMs *= 1 - FORGET_STEP;
   }

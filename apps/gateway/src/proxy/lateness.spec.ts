@@ -39,7 +39,17 @@ describe('a gateway that falls behind', () => {
     expect(lateness.sheds()).toBe(false);
   });
 
-  it('refuses half of all calls within 0.4 s, however seldom a loop that is late can be asked', () => {
+  it('nor by a Redis that stood still for a moment, with all the calls that waited for it', () => {
+    const lateness = new Lateness(LATE_MS, () => 0);
+    for (let index = 0; index < 100; index++) lateness.noteAdmission(6 * LATE_MS);
+    readings(lateness, 3, LATE_MS);
+    expect(lateness.sheds()).toBe(false);
+    for (let index = 0; index < 20; index++) lateness.noteAdmission(1);
+    readings(lateness, 50, 1);
+    expect(lateness.sheds()).toBe(false);
+  });
+
+  it('refuses half of all calls within 0.6 s, however seldom a loop that is late can be asked', () => {
     for (const lateMs of [2 * LATE_MS, 4 * LATE_MS, 120]) {
       const lateness = new Lateness(LATE_MS, () => 0);
       let elapsedMs = 0;
@@ -47,7 +57,7 @@ describe('a gateway that falls behind', () => {
         lateness.observe(lateMs);
         elapsedMs += lateMs + LATENESS_TICK_MS;
       }
-      expect(elapsedMs).toBeLessThan(400);
+      expect(elapsedMs).toBeLessThan(600);
     }
   });
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { FENCE_AFTER_MS } from '@tensorloop/contracts/gateway-registry';
 import { makeTestFolder, removeTestFolder } from '@tensorloop/testing/test-folder';
-import { KnownRegistry, RegistryLostError } from './known-registry.js';
+import { KnownRegistry, OUTAGE_MS_MAX, RETURN_MS, RegistryLostError } from './known-registry.js';
 
 const FIRST = '2026-01-01T00:00:00.000000001Z';
 const SECOND = '2026-01-02T00:00:00.000000001Z';
@@ -31,6 +31,22 @@ describe('the list of gateways that NATS keeps', () => {
     known.remember({ bornAt: FIRST, ageMs: 0 });
     known.check({ bornAt: SECOND, ageMs: FENCE_AFTER_MS });
     expect(() => known.check({ bornAt: SECOND, ageMs: 0 })).not.toThrow();
+  });
+
+  it('is not trusted after an outage before others had the time to beat again: whoever is back first would be alone on it', () => {
+    let nowMs = 0;
+    const known = new KnownRegistry(folder, () => nowMs);
+    const state = { bornAt: FIRST, ageMs: 10 * FENCE_AFTER_MS };
+    known.remember(state);
+    nowMs += OUTAGE_MS_MAX;
+    expect(() => known.check(state)).not.toThrow();
+    nowMs += 1;
+    expect(() => known.check(state)).toThrow(RegistryLostError);
+    known.remember(state);
+    nowMs += RETURN_MS - 1;
+    expect(() => known.check(state)).toThrow(RegistryLostError);
+    nowMs += 1;
+    expect(() => known.check(state)).not.toThrow();
   });
 
   it('is not taken for the known one by being seen in a beat', () => {

@@ -13,6 +13,8 @@ export const TELL_INTERVAL_MS = 1_000;
 /** Rows of one key that name a model, in one message; its further ones name none, so that others have room. */
 export const NAMED_PER_KEY_MAX = 16;
 const CODE_LENGTH_MAX = 64;
+/** Of all tags in one message. A server of NATS takes 1 MiB by default, and its client throws at what is larger. */
+export const TAG_BYTES_PER_MESSAGE_MAX = 512 * 1024;
 
 export interface RefusalEventsParts {
   gatewayId: string;
@@ -86,9 +88,27 @@ export class RefusalEvents implements BeforeApplicationShutdown {
     this.gathered = new Map();
     this.named = new Map();
     if (refusals.length === 0) return;
-    if (this.parts.tell({ v: 1, gatewayId: this.parts.gatewayId, refusals })) return;
+    if (this.isTold({ v: 1, gatewayId: this.parts.gatewayId, refusals: withTagsThatFit(refusals) })) return;
     this.parts.onDropped(refusals.reduce((sum, { count }) => sum + count, 0));
   }
+
+  /** Nothing that goes wrong here may end the process, which calls are running in. */
+  private isTold(refused: RequestRefused): boolean {
+    try {
+      return this.parts.tell(refused);
+    } catch {
+      return false;
+    }
+  }
+}
+
+function withTagsThatFit(refusals: readonly Refusal[]): Refusal[] {
+  let bytesLeft = TAG_BYTES_PER_MESSAGE_MAX;
+  return refusals.map((refusal) => {
+    if (refusal.tags === undefined) return refusal;
+    bytesLeft -= Buffer.byteLength(JSON.stringify(refusal.tags));
+    return bytesLeft >= 0 ? refusal : { ...refusal, tags: undefined };
+  });
 }
 
 function nameOf({ keyId, code, endpoint, model }: Pick<Refusal, 'keyId' | 'code' | 'endpoint' | 'model'>): string {

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals
 import { REFUSALS_PER_MESSAGE_MAX, type RequestRefused, requestRefusedSchema } from '@tensorloop/contracts/request-refused';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { type ApiErrorCode, apiError } from '../errors/api-error.types.js';
-import { NAMED_PER_KEY_MAX, RefusalEvents, TELL_INTERVAL_MS } from './refusal-events.service.js';
+import { NAMED_PER_KEY_MAX, RefusalEvents, TAG_BYTES_PER_MESSAGE_MAX, TELL_INTERVAL_MS } from './refusal-events.service.js';
 
 let told: RequestRefused[];
 let dropped: number;
@@ -61,6 +61,36 @@ describe('refused calls', () => {
     });
     jest.advanceTimersByTime(10 * TELL_INTERVAL_MS);
     expect(told).toHaveLength(1);
+  });
+
+  it('leave out the tags that would make a message larger than NATS takes', () => {
+    const tags = Object.fromEntries(Array.from({ length: 16 }, (_, index) => [`tag${index}`, '😀'.repeat(64)]));
+    for (let index = 0; index < REFUSALS_PER_MESSAGE_MAX; index++) {
+      const call = { requestId: uuid7(), endpoint: 'chat.completions' as const };
+      events.note({ ...apiError('rate_limit_exceeded', ''), caller: { ...caller, keyId: uuid7(), tags } }, call);
+    }
+    jest.advanceTimersByTime(TELL_INTERVAL_MS);
+    const [message] = told;
+    expect(message?.refusals).toHaveLength(REFUSALS_PER_MESSAGE_MAX);
+    expect(message?.refusals[0]?.tags).toEqual(tags);
+    expect(message?.refusals.at(-1)?.tags).toBeUndefined();
+    expect(Buffer.byteLength(JSON.stringify(message))).toBeLessThan(2 * TAG_BYTES_PER_MESSAGE_MAX);
+  });
+
+  it('do not end the process when they cannot be published', () => {
+    const failing = new RefusalEvents({
+      gatewayId: 'gateway-a',
+      nowMs: Date.now,
+      tell: () => {
+        throw new Error('max_payload');
+      },
+      onDropped: (count) => {
+        dropped += count;
+      },
+    });
+    failing.note({ ...apiError('rate_limit_exceeded', ''), caller }, { requestId: uuid7(), endpoint: 'chat.completions' });
+    jest.advanceTimersByTime(TELL_INTERVAL_MS);
+    expect(dropped).toBe(1);
   });
 
   it('of nobody in particular are not told', () => {

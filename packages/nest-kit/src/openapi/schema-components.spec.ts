@@ -7,7 +7,9 @@ const thingSchema = z.object({ name: z.string().describe('as people call it'), c
 const listSchema = z.object({ data: z.array(thingSchema), at: z.iso.datetime() });
 
 function components(): SchemaComponents {
-  return new SchemaComponents(new SchemaNames().addExports({ colourSchema, thingSchema, unnamed: listSchema, idSchema: z.string() }));
+  return new SchemaComponents(
+    new SchemaNames().addExports({ colourSchema, thingSchema, unnamed: listSchema, idSchema: z.string() }),
+  );
 }
 
 describe('named schemas', () => {
