@@ -22,22 +22,23 @@ interface Compose {
 }
 
 const compose = parse(readFileSync(join(ROOT, 'docker-compose.yml'), 'utf8'), { merge: true }) as Compose;
-const exampleVariables = [...readFileSync(join(ROOT, '.env.example'), 'utf8').matchAll(/^([A-Z_]+)=/gm)].map(
-  ([, name]) => name as string,
-);
+const namesIn = (file: string, pattern: RegExp) =>
+  [...readFileSync(join(ROOT, file), 'utf8').matchAll(pattern)].map(([, name]) => name as string);
+const exampleVariables = namesIn('.env.example', /^([A-Z_]+)=/gm);
 const service = (name: string) => compose.services[name] as Service;
 
-/** As compose does it, with every variable of .env.example filled in. */
-function interpolate(text: string): string {
+/** As compose does it, with every variable of .env.example filled in, and those that are given. */
+function interpolate(text: string, given: Record<string, string> = {}): string {
   return text.replaceAll(/\$\{([A-Z_]+)((?::[-?])?)([^}]*)\}/g, (...[, name = '', operator, rest]: string[]) => {
+    if (given[name] !== undefined) return given[name];
     if (exampleVariables.includes(name)) return `${name.toLowerCase()}-0123456789abcdef`;
     if (operator === ':-') return rest ?? '';
     throw new Error(`${name} has neither a default nor a line in .env.example`);
   });
 }
 
-function environmentOf(name: string): Record<string, string> {
-  const entries = Object.entries(service(name).environment ?? {}).map(([key, value]) => [key, interpolate(value)]);
+function environmentOf(name: string, given: Record<string, string> = {}): Record<string, string> {
+  const entries = Object.entries(service(name).environment ?? {}).map(([key, value]) => [key, interpolate(value, given)]);
   return Object.fromEntries(entries) as Record<string, string>;
 }
 
@@ -84,6 +85,30 @@ describe('docker-compose.yml', () => {
     for (const app of ['gateway', 'control-plane', 'metering']) expect(environmentOf(app)['NATS_URL']).toBe('nats://nats:4222');
     expect(environmentOf('gateway')['KEY_PEPPER']).toBe(environmentOf('control-plane')['KEY_PEPPER']);
     expect(environmentOf('gateway')['PUBLIC_URL']).toBe(environmentOf('control-plane')['GATEWAY_URL']);
+  });
+
+  it('is told by .env what its services are called from outside, both of them the same', async () => {
+    const given = { DASHBOARD_URL: 'https://app.example.com', GATEWAY_URL: 'https://api.example.com' };
+    const control = await parseConfig('control-plane', environmentOf('control-plane', given));
+    const gateway = await parseConfig('gateway', environmentOf('gateway', given));
+    expect([control['PUBLIC_URL'], control['GATEWAY_URL']]).toEqual([given.DASHBOARD_URL, given.GATEWAY_URL]);
+    expect([gateway['DASHBOARD_URL'], gateway['PUBLIC_URL']]).toEqual([given.DASHBOARD_URL, given.GATEWAY_URL]);
+  });
+
+  it('lets the pepper be rotated, and has none but the one until then', async () => {
+    const settings = async (given?: Record<string, string>) => [
+      (await parseConfig('gateway', environmentOf('gateway', given)))['KEY_PEPPER_PREVIOUS'],
+      (await parseConfig('control-plane', environmentOf('control-plane', given)))['KEY_PEPPER_VERSION'],
+    ];
+    expect(await settings()).toEqual([undefined, 1]);
+    const given = { KEY_PEPPER_PREVIOUS: 'the-pepper-before-this', KEY_PEPPER_VERSION: '2' };
+    expect(await settings(given)).toEqual(['the-pepper-before-this', 2]);
+  });
+
+  it('takes the settings that .env.example names, and no others', () => {
+    const taken = new Set(namesIn('docker-compose.yml', /\$\{([A-Z_]+)/g));
+    const named = namesIn('.env.example', /^(?:# )?([A-Z_]+)=/gm);
+    expect(named.toSorted()).toEqual([...taken].toSorted());
   });
 
   it('signs every service in with the password that its role was given', () => {
