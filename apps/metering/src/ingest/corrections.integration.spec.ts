@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { RequestCompleted } from '@tensorloop/contracts/request-completed';
-import { dayScope } from '@tensorloop/contracts/settle-ack';
+import { dayScope, projectScope } from '@tensorloop/contracts/settle-ack';
 import { METERING_CONSUMER, REQUESTS_STREAM } from '@tensorloop/contracts/subjects';
 import type { Usage } from '@tensorloop/contracts/usage';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
@@ -186,6 +186,32 @@ describe('the true end of a call that was booked as an estimate', () => {
     await publish(world, ...truths.flatMap((truth) => [estimateOf(truth), truth]));
     await waitUntil(() => truths.every((truth) => ears.count(truth.requestId) >= 2), { what: 'every settle-ack' });
     for (const truth of truths) await expectTruth(truth);
+  });
+
+  it.each<[string, string | null, string | null]>([
+    ['a project, where its estimate named none', null, uuid7()],
+    ['no project, where its estimate named one', uuid7(), null],
+    ['another project than its estimate', uuid7(), uuid7()],
+  ])('that names %s counts where the estimate is booked, in every sum', async (_, booked, named) => {
+    const inProject = (event: RequestCompleted, projectId: string | null): RequestCompleted =>
+      projectId === null
+        ? event
+        : { ...event, projectId, projectWindowIndex: 0, projectWindowStartMs: event.admittedAtMs - 1_000 };
+    const plain = newTruth();
+    const truth = inProject(plain, named);
+    await publishInOrder(inProject(estimateOf(plain), booked), truth);
+    await expectTruth(truth);
+    const totals = await world.database.query<{ scope: string; total: string }>(
+      `SELECT scope, total_nano_usd::text AS total FROM metering.scope_totals WHERE account_id = $1 AND scope LIKE 'project:%'`,
+      [truth.accountId],
+    );
+    const rollups = await world.database.query<{ value: string; total: string }>(
+      `SELECT value, charge_nano_usd::text AS total FROM metering.attribution_rollups WHERE account_id = $1`,
+      [truth.accountId],
+    );
+    const total = truth.chargeNanoUsd;
+    expect(totals).toEqual(booked === null ? [] : [{ scope: projectScope(booked, 0), total }]);
+    expect(rollups).toEqual(booked === null ? [] : [{ value: booked, total }]);
   });
 
   it('of a prepaid account draws the rest on its balance', async () => {

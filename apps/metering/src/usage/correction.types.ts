@@ -25,7 +25,7 @@ export type FrozenCall = Pick<
 /** A row of usage, as far as it says what a second event of the same call is. */
 export interface BookedCall
   extends FrozenCall,
-    Pick<RequestCompleted, 'outcome' | 'latencyMs' | 'firstByteMs' | 'projectId' | 'tags'> {
+    Pick<RequestCompleted, 'outcome' | 'latencyMs' | 'firstByteMs' | 'projectId' | 'projectWindowIndex' | 'tags'> {
   usage: Usage;
   chargeNanoUsd: NanoUsd;
   payloadHash: Buffer;
@@ -57,7 +57,10 @@ export function corrected(booked: BookedCall, { event, chargeNanoUsd, payloadHas
   return { ...booked, outcome, usage, latencyMs, firstByteMs, chargeNanoUsd, payloadHash };
 }
 
-/** What the true end adds to what was booked, as a call of its own: dimension by dimension, some of it perhaps below 0. */
+/**
+ * What the true end adds to what was booked, as a call of its own: dimension by dimension, some of it perhaps below 0. It counts
+ * where the booked call did, whatever project and tags the end names: a call is in one place in every sum.
+ */
 export function toDifference({ booked, call }: Correction, linesBooked: readonly ChargeLine[]): PricedCall {
   const usage: Usage = {};
   for (const dimension of DIMENSIONS) {
@@ -66,10 +69,20 @@ export function toDifference({ booked, call }: Correction, linesBooked: readonly
   }
   return {
     ...call,
-    event: { ...call.event, usage },
+    event: { ...attributedAs(booked, call.event), usage },
     lines: DIMENSIONS.flatMap((dimension) => differenceLine(find(linesBooked, dimension), find(call.lines, dimension))),
     chargeNanoUsd: call.chargeNanoUsd - booked.chargeNanoUsd,
     corrects: { linesBooked: linesBooked.length, booked },
+  };
+}
+
+function attributedAs({ projectId, projectWindowIndex, tags }: BookedCall, event: RequestCompleted): RequestCompleted {
+  const { projectId: _project, projectWindowIndex: _index, projectWindowStartMs: _startMs, tags: _tags, ...rest } = event;
+  return {
+    ...rest,
+    ...(projectId === undefined ? {} : { projectId }),
+    ...(projectWindowIndex === undefined ? {} : { projectWindowIndex }),
+    ...(tags === undefined ? {} : { tags }),
   };
 }
 

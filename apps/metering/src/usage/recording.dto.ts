@@ -27,6 +27,7 @@ export interface BookedDbRow {
   latency_ms: number;
   first_byte_ms: number | null;
   project_id: string | null;
+  project_window_index: number | null;
   tags: Tags | null;
 }
 
@@ -53,6 +54,7 @@ export function toBookedCall(row: BookedDbRow): BookedCall {
     latencyMs: row.latency_ms,
     firstByteMs: row.first_byte_ms,
     ...(row.project_id === null ? {} : { projectId: row.project_id }),
+    ...(row.project_window_index === null ? {} : { projectWindowIndex: row.project_window_index }),
     ...(row.tags === null ? {} : { tags: row.tags }),
   };
 }

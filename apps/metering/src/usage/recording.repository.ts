@@ -99,7 +99,7 @@ const SELECT_HASHES = `
 const LOCK_BOOKED = `
   SELECT request_id, account_id, key_id, model, endpoint, gateway_id, is_stream, outcome, admitted_at, window_index,
     window_start, billing_day::text, price_version_id, quantities, hold_nano_usd, charge_nano_usd, is_prepaid, payload_hash,
-    latency_ms, first_byte_ms, project_id, tags
+    latency_ms, first_byte_ms, project_id, project_window_index, tags
   FROM metering.usage
   WHERE usage_day = ANY ($2::date[]) AND request_id = ANY ($1::uuid[])
   ORDER BY request_id
