@@ -30,10 +30,19 @@ function rollupCheck(name: string, about: { table: string; group: readonly strin
   };
 }
 
-/** A call counts once for its project, and once for each of its tags. */
-const ATTRIBUTED_CALLS = `(SELECT u.*, ${HOUR}, a.dimension, a.value FROM metering.usage u CROSS JOIN LATERAL (
-  SELECT 'project' AS dimension, u.project_id::text AS value WHERE u.project_id IS NOT NULL
-  UNION ALL SELECT 'tag:' || key, value FROM jsonb_each_text(u.tags)) a) c`;
+/** Values of a tag that metering tells apart in an hour; said again here on purpose. */
+const TAG_VALUES_MAX = 500;
+
+/** A call counts once for its project, and once for each of its tags: in the row of its value or, if the hour is full, in that of the others. */
+const ATTRIBUTED_CALLS = `(SELECT u.*, a.dimension, CASE WHEN r.value IS NULL AND f.hour IS NOT NULL THEN '(other)' ELSE a.value END AS value
+  FROM (SELECT *, ${HOUR} FROM metering.usage) u CROSS JOIN LATERAL (
+    SELECT 'project' AS dimension, u.project_id::text AS value WHERE u.project_id IS NOT NULL
+    UNION ALL SELECT 'tag:' || key, value FROM jsonb_each_text(u.tags)) a
+  LEFT JOIN metering.attribution_rollups r
+    ON r.account_id = u.account_id AND r.dimension = a.dimension AND r.hour = u.hour AND r.value = a.value
+  LEFT JOIN (SELECT account_id, dimension, hour FROM metering.attribution_rollups
+      WHERE dimension LIKE 'tag:%' AND value <> '(other)' GROUP BY 1, 2, 3 HAVING count(*) >= ${TAG_VALUES_MAX}) f
+    ON f.account_id = u.account_id AND f.dimension = a.dimension AND f.hour = u.hour) c`;
 
 function latencyCheck(measure: 'latency' | 'first_byte'): SqlCheck {
   const columns = Array.from({ length: LATENCY_BUCKETS }, (_, bucket) => `${measure}_${String(bucket).padStart(2, '0')}`);

@@ -1,6 +1,6 @@
 import { expect, it } from '@jest/globals';
 import { dates, integers } from '@tensorloop/db/binary-arrays';
-import { isRowFault } from './booking-failure.rules.js';
+import { isRowFault, isTooSlow } from './booking-failure.rules.js';
 
 const failure = (code: string) => Object.assign(new Error('x'), { code });
 
@@ -27,6 +27,17 @@ it('a value that cannot be written down for PostgreSQL may be a row’s fault', 
 
 it.each([TypeError, RangeError])('a mistake of our own (%p) is no row’s fault', (Mistake) => {
   expect(isRowFault(new Mistake('x is not a function'))).toBe(false);
+});
+
+it.each([
+  ['a statement that took too long', failure('57014'), true],
+  ['a server that never answered', new Error('Query read timeout'), true],
+  ['a server that is shutting down', failure('57P01'), false],
+  ['a value that does not fit', failure('22003'), false],
+  ['no error', 'Query read timeout', false],
+])('%s may be for the size of the batch: %#', (_what, error, expected) => {
+  expect(isTooSlow(error)).toBe(expected);
+  expect(isRowFault(error)).toBe(error instanceof Error && 'code' in error && error.code === '22003');
 });
 
 function errorOf(work: () => unknown): unknown {

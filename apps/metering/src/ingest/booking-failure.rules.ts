@@ -16,3 +16,14 @@ export function isRowFault(error: unknown): boolean {
   // A value that has no binary form. Any other error of JavaScript's is a mistake in our code: no reason to give an event up.
   return error instanceof Error && error.name === ENCODING_ERROR;
 }
+
+/** PostgreSQL ended a statement that took longer than statement_timeout. */
+const QUERY_CANCELED = '57014';
+/** The driver's own words where the server said nothing at all within query_timeout; the error has no code. */
+const SILENCE = 'Query read timeout';
+
+/** Whether the batch may have been more than the database can do in time, so that less of it may go through. */
+export function isTooSlow(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return 'code' in error ? error.code === QUERY_CANCELED : error.message === SILENCE;
+}

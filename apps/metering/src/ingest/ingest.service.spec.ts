@@ -8,7 +8,7 @@ import { newEvent, PRICE } from '../testing/events.js';
 import { toPayload } from '../testing/world.js';
 import type { Booking, BookingService } from './booking.service.js';
 import { ID_SKEW_MS_MAX } from './ingest.rules.js';
-import { IngestService } from './ingest.service.js';
+import { IngestService, SLOW_HALVINGS_MAX } from './ingest.service.js';
 import type { Judged } from './ingest.types.js';
 
 const NOTHING: Booking = { booked: [], corrected: [], duplicates: 0, quarantined: [], settlements: [] };
@@ -17,8 +17,13 @@ const NOTHING: Booking = { booked: [], corrected: [], duplicates: 0, quarantined
 const noPartition = () => Object.assign(new Error('no partition of relation "usage" found for row'), { code: '23514' });
 
 /** Metering whose only fault is that `days` may lose a partition behind its back. */
-function newIngest(days: Set<string>, clock: Clock = Date.now): { ingest: IngestService; booked: Judged[] } {
+function newIngest(
+  days: Set<string>,
+  clock: Clock = Date.now,
+  slow: (calls: number) => Error | null = () => null,
+): { ingest: IngestService; booked: Judged[]; tried: number[] } {
   const booked: Judged[] = [];
+  const tried: number[] = [];
   const partitions = new PartitionsService({
     ensure: async (day: string) => {
       days.add(day);
@@ -26,6 +31,9 @@ function newIngest(days: Set<string>, clock: Clock = Date.now): { ingest: Ingest
   } as PartitionsRepository);
   const booking = {
     book: async (batch: readonly Judged[]) => {
+      tried.push(batch.length);
+      const slowness = slow(batch.length);
+      if (slowness !== null) throw slowness;
       if (days.size === 0 && batch.some(({ verdict }) => 'call' in verdict)) throw noPartition();
       booked.push(...batch);
       return NOTHING;
@@ -33,7 +41,7 @@ function newIngest(days: Set<string>, clock: Clock = Date.now): { ingest: Ingest
   } as unknown as BookingService;
   const live = { note: () => undefined } as unknown as LiveService;
   const prices = { getBook: async () => new Map([[PRICE.id, PRICE]]) } as unknown as PricesService;
-  return { ingest: new IngestService(booking, prices, partitions, clock, live), booked };
+  return { ingest: new IngestService(booking, prices, partitions, clock, live), booked, tried };
 }
 
 describe('a call whose day has lost its partition', () => {
@@ -76,4 +84,32 @@ describe('on a machine whose clock is far behind', () => {
     await ingest.ingest([message], () => {});
     expect(booked.map(({ verdict }) => 'call' in verdict)).toEqual([true]);
   });
+});
+
+describe('a batch that takes the database too long', () => {
+  const canceled = Object.assign(new Error('canceling statement due to statement timeout'), { code: '57014' });
+  const silent = new Error('Query read timeout');
+  const messages = (count: number) =>
+    Array.from({ length: count }, (_, at) => ({
+      ...{ data: toPayload(newEvent()), streamSequence: at + 1, deliveries: 9, storedAtMs: Date.now() },
+    }));
+
+  it.each([canceled, silent])('is booked in parts: %s', async (slowness) => {
+    const { ingest, booked, tried } = newIngest(new Set(), Date.now, (calls) => (calls > 10 ? slowness : null));
+    await ingest.ingest(messages(40), () => {});
+    expect(booked).toHaveLength(40);
+    expect(tried).toEqual([40, 20, 10, 10, 20, 10, 10]);
+  });
+
+  it.each([canceled, silent])(
+    'is delivered again, and held against no call, where its parts take too long as well: %s',
+    async (slowness) => {
+      for (const count of [40, 1]) {
+        const { ingest, booked, tried } = newIngest(new Set(), Date.now, () => slowness);
+        await expect(ingest.ingest(messages(count), () => {})).rejects.toBe(slowness);
+        expect(booked).toEqual([]);
+        expect(tried).toHaveLength(count === 1 ? 1 : SLOW_HALVINGS_MAX + 1);
+      }
+    },
+  );
 });

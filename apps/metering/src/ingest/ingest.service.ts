@@ -5,12 +5,14 @@ import { LiveService } from '../live/live.service.js';
 import { PartitionsService } from '../partitions/partitions.service.js';
 import { PricesService } from '../prices/prices.service.js';
 import { type Booking, BookingService } from './booking.service.js';
-import { isRowFault } from './booking-failure.rules.js';
+import { isRowFault, isTooSlow } from './booking-failure.rules.js';
 import { ID_SKEW_MS_MAX, judge } from './ingest.rules.js';
 import type { IncomingMessage, Judged } from './ingest.types.js';
 
 /** A message that alone makes its transaction fail is tried this often before it is quarantined as unbookable. */
 export const UNBOOKABLE_DELIVERIES_MIN = 3;
+/** A batch that takes too long is halved so often, and no further: a database that stands still is slow for a single call too. */
+export const SLOW_HALVINGS_MAX = 3;
 
 @Injectable()
 export class IngestService {
@@ -46,22 +48,30 @@ export class IngestService {
 
   /**
    * Books the batch; where a row may be at fault, halves it until that row is alone, so that one bad message can hold up
-   * neither its batch nor the stream. Returns what made single messages fail; throws what is no row's fault.
+   * neither its batch nor the stream; halves it also where it took too long. Returns what made single messages fail; throws
+   * what is no row's fault.
    */
-  private async bookOrSplit(batch: readonly Judged[], onCommitted: (booking: Booking) => void): Promise<unknown[]> {
+  private async bookOrSplit(
+    batch: readonly Judged[],
+    onCommitted: (booking: Booking) => void,
+    slowHalvings = 0,
+  ): Promise<unknown[]> {
     const failure = await this.tryToBook(batch, onCommitted);
     if (failure === null) return [];
+    const isSlow = isTooSlow(failure.error);
+    if (isSlow && (batch.length === 1 || slowHalvings === SLOW_HALVINGS_MAX)) throw failure.error;
     if (batch.length === 1) {
       // Its day was just looked at anew: what was wrong with the partitions is not held against the message.
       const again = await this.tryToBook(batch, onCommitted);
       return again === null ? [] : this.giveUpOn(batch[0] as Judged, again.error, onCommitted);
     }
     const middle = Math.ceil(batch.length / 2);
-    const left = await this.bookOrSplit(batch.slice(0, middle), onCommitted);
-    return [...left, ...(await this.bookOrSplit(batch.slice(middle), onCommitted))];
+    const halvings = slowHalvings + (isSlow ? 1 : 0);
+    const left = await this.bookOrSplit(batch.slice(0, middle), onCommitted, halvings);
+    return [...left, ...(await this.bookOrSplit(batch.slice(middle), onCommitted, halvings))];
   }
 
-  /** Null when the batch is committed; what failed where a row may be at fault; throws what is no row's fault. */
+  /** Null when the batch is committed; what failed where less of it may succeed; throws everything else. */
   private async tryToBook(
     batch: readonly Judged[],
     onCommitted: (booking: Booking) => void,
@@ -75,7 +85,7 @@ export class IngestService {
     } catch (error) {
       // A partition that was taken away is found missing only after forgetting that it was there.
       this.partitions.forget();
-      if (!isRowFault(error)) throw error;
+      if (!isRowFault(error) && !isTooSlow(error)) throw error;
       return { error };
     }
     // Outside: what fails after COMMIT is no row's fault, and the redelivery finds duplicates.
@@ -90,7 +100,7 @@ export class IngestService {
     error: unknown,
     onCommitted: (booking: Booking) => void,
   ): Promise<unknown[]> {
-    if (message.deliveries < UNBOOKABLE_DELIVERIES_MIN || 'rejection' in verdict) return [error];
+    if (message.deliveries < UNBOOKABLE_DELIVERIES_MIN || 'rejection' in verdict || isTooSlow(error)) return [error];
     const rejection = { reason: 'unbookable' as const, detail: error instanceof Error ? error.message : String(error) };
     onCommitted(await this.booking.book([{ message, verdict: { target: verdict.target, rejection } }]));
     return [];

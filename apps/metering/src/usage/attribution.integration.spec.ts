@@ -20,6 +20,7 @@ import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { defineRpc, RpcClient } from '@tensorloop/nest-kit/rpc';
 import { waitUntil } from '@tensorloop/testing/wait-until';
 import { GATHER_MS } from '../live/live.service.js';
+import { OTHER_VALUES, TAG_VALUES_MAX } from '../rollups/tag-values.rules.js';
 import { newEvent, newTenant, PRICE } from '../testing/events.js';
 import { publish, type RunningMetering, SettledEars, startMetering, startWorld, type World } from '../testing/world.js';
 
@@ -144,6 +145,39 @@ describe('the activity (TL-10)', () => {
   ])('of another account is empty, whatever %s of ours it asks for', async (_, filter) => {
     expect(await list(filter, stranger.accountId)).toEqual([]);
     expect(await list({ projectId }, stranger.accountId)).toEqual([foreign.requestId]);
+  });
+});
+
+describe('a tag with more values in an hour than are told apart', () => {
+  it('has the others as one sum, which corrections of theirs reach too; every call is counted once', async () => {
+    const busy = newTenant();
+    const ears = new SettledEars(world, 'gateway-1');
+    const admittedAtMs = Date.now();
+    const tagged = (user: string) => ({ ...newEvent({ tenant: busy, admittedAtMs }), tags: { user } });
+    const first = Array.from({ length: TAG_VALUES_MAX }, (_, at) => tagged(`user-${at}`));
+    await publish(world, ...first);
+    await waitUntil(() => first.every(({ requestId }) => ears.has(requestId)), { what: 'every settle-ack', timeoutMs: 15_000 });
+    const beyond = Array.from({ length: 20 }, (_, at) => tagged(`late-${at}`));
+    const truth = tagged('corrected');
+    const estimate: RequestCompleted = { ...truth, outcome: 'gateway_died', estimated: true, usage: {}, chargeNanoUsd: '0' };
+    const again = tagged('user-0');
+    const late = [...beyond, estimate, again];
+    await publish(world, ...late);
+    await waitUntil(() => late.every(({ requestId }) => ears.has(requestId)), { what: 'every settle-ack' });
+    const before = ears.count(truth.requestId);
+    await publish(world, truth, ...beyond);
+    await waitUntil(() => ears.count(truth.requestId) > before, { what: 'a settle-ack of the correction' });
+    const rows = await world.database.query<{ value: string; requests: bigint | string; charge: string }>(
+      `SELECT value, requests::text, charge_nano_usd::text AS charge FROM metering.attribution_rollups
+       WHERE account_id = $1 AND dimension = 'tag:user'`,
+      [busy.accountId],
+    );
+    expect(rows).toHaveLength(TAG_VALUES_MAX + 1);
+    const charge = [...beyond, truth].reduce((sum, event) => sum + BigInt(event.chargeNanoUsd), 0n);
+    expect(rows.find(({ value }) => value === OTHER_VALUES)).toMatchObject({ requests: '21', charge: charge.toString() });
+    expect(rows.find(({ value }) => value === 'user-0')).toMatchObject({ requests: '2' });
+    // Each is found by its own value all the same.
+    expect(await list({ tag: { name: 'user', value: 'late-7' } }, busy.accountId)).toHaveLength(1);
   });
 });
 
