@@ -31,6 +31,8 @@ let asked: string[];
 let answers: { key: object; totals: (scopes: string[]) => object; rebuild: () => Promise<boolean> };
 let projection: KeyProjection;
 let gate: AdmissionGate;
+/** How long the machine sleeps between two looks at its clocks. */
+let sleepMs: number;
 
 beforeAll(async () => {
   server = await startTestRedis();
@@ -66,6 +68,12 @@ beforeEach(async () => {
     dailyLimitNanoUsd: null,
   };
   asked = [];
+  sleepMs = 0;
+  let sleptMs = 0;
+  const asleep = () => {
+    sleptMs += sleepMs;
+    return sleptMs;
+  };
   answers = { key: { ok: true, found: true }, totals: totalsOf('0'), rebuild: () => openEpoch().then(() => true) };
   const rpc = {
     call: async (contract: { pattern: string }, payload: { scopes?: string[] }) => {
@@ -85,6 +93,7 @@ beforeEach(async () => {
     inFlight: new InFlight(),
     recent: new RecentAdmissions(),
     clock: new RedisClock(),
+    clocks: [() => performance.now(), asleep],
   });
 });
 
@@ -178,5 +187,18 @@ describe('a price that has moved', () => {
 
   it('again and again is a 503 in the end, not a loop', async () => {
     expect(await codeOf(admit(() => quote({ effectiveToMs: 1_000 })))).toBe('admission_state_unknown');
+  });
+});
+
+describe('an admission out of the time before the machine slept', () => {
+  it('is a 503, and its hold is given back', async () => {
+    expect(await codeOf(admit())).toBe('admitted');
+    const open = `tl:{${projection.accountTag}}:open`;
+    expect(await redis.hlen(open)).toBe(1);
+    sleepMs = 21_000;
+    expect(await codeOf(admit())).toBe('admission_unavailable');
+    await waitUntil(async () => (await redis.hlen(open)) === 1, { what: 'the hold to be given back' });
+    sleepMs = 0;
+    expect(await codeOf(admit())).toBe('admitted');
   });
 });

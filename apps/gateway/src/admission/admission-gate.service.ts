@@ -9,6 +9,7 @@ import type { AdmissionClient } from '@tensorloop/admission/admission-client';
 import type { RecentAdmissions } from '@tensorloop/admission/recent-admissions';
 import type { NanoUsd } from '@tensorloop/kernel/money';
 import { type ApiError, apiError, isApiError, unavailable } from '../errors/api-error.types.js';
+import { passedMs, RUNNING_CLOCKS, type RunningClocks, readClocks } from '../lifetime/running-clocks.types.js';
 import type { EpochRecovery } from '../recovery/epoch-recovery.service.js';
 import type { RedisWrites } from '../settlement/redis-writes.service.js';
 import type { InFlight } from './in-flight.service.js';
@@ -61,6 +62,7 @@ export interface GateParts {
   inFlight: InFlight;
   recent: RecentAdmissions;
   clock: RedisClock;
+  clocks?: RunningClocks;
 }
 
 /** Called with the admission in the same turn of the event loop in which it arrived; what it does is part of admitting. */
@@ -112,7 +114,11 @@ function unknownKey(): ApiError {
  * it refuses: nothing is ever served on a guess about money.
  */
 export class AdmissionGate {
-  constructor(private readonly parts: GateParts) {}
+  private readonly clocks: RunningClocks;
+
+  constructor(private readonly parts: GateParts) {
+    this.clocks = parts.clocks ?? RUNNING_CLOCKS;
+  }
 
   async admit<Call>(ask: AdmissionAsk, onAdmitted: OnAdmitted<Call>): Promise<Call | ApiError> {
     const { clock } = this.parts;
@@ -185,13 +191,14 @@ export class AdmissionGate {
     const { inFlight, recent, clock, writes } = this.parts;
     const { accountTag } = ask.key;
     inFlight.enter(accountTag);
-    const askedAtMs = performance.now();
+    const askedAtMs = readClocks(this.clocks);
     try {
       const result = await this.runScript(ask, quote);
       clock.note(result.admitted ? result.admittedAtMs : result.nowMs);
       if (!result.admitted) return { refusal: result };
-      // An answer out of the time before this process stood still: the hold may be gone with an epoch that others rebuilt.
-      if (performance.now() - askedAtMs > ADMISSION_MS_MAX) throw new Error('the admission is too old');
+      // An answer out of the time before this process stood still, or its machine slept: the hold may be gone with an epoch
+      // that others rebuilt.
+      if (passedMs(askedAtMs, readClocks(this.clocks)) > ADMISSION_MS_MAX) throw new Error('the admission is too old');
       recent.note(accountTag, result.keyId, result.admittedAtMs);
       if (result.tokens !== null) recent.noteTokens(accountTag, result.keyId, result.tokens.counted);
       return { call: onAdmitted(result, quote) };

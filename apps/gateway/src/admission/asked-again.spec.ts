@@ -53,6 +53,8 @@ describe('a question to several replicas', () => {
     await jest.advanceTimersByTimeAsync(RPC_TIMEOUT_MS);
     expect(await answer).toMatchObject({ ok: false, code: 'rpc_timeout' });
     expect(timeouts).toHaveLength(ASKS_MAX);
+    // Asked at 0, 250, 750 and 1,750 ms: whoever is slow is asked ever less often.
+    expect(timeouts.map((timeoutMs) => RPC_TIMEOUT_MS - timeoutMs)).toEqual([0, 1, 3, 7].map((times) => times * ASK_AGAIN_MS));
   });
 
   it.each(['rpc_unreachable', 'replaying'])('fails at once where asking again is of no use: %s', async (code) => {

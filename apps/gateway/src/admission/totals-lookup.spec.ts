@@ -13,15 +13,20 @@ const total = (scope: Scope): ScopeTotal => ({ scope, totalNanoUsd: '7', version
 let asked: TotalsGetRequest[];
 let seeded: Scope[];
 let isAway: boolean;
+/** Questions that fail, so that they are asked again. */
+let failing: number;
 let lookup: TotalsLookup;
 
 beforeEach(() => {
   asked = [];
   seeded = [];
   isAway = false;
+  failing = 0;
   const call = async (_contract: unknown, request: TotalsGetRequest) => {
     asked.push(request);
     if (isAway) return { ok: false, code: 'rpc_unreachable', message: '' };
+    failing -= 1;
+    if (failing >= 0) return { ok: false, code: 'internal', message: '' };
     const scopes = [...request.scopes, ...(request.isWithRecent ? [OTHER_WINDOW] : [])];
     return { ok: true, totals: scopes.map((scope) => total(scope as Scope)) };
   };
@@ -56,6 +61,13 @@ describe('totals that Redis lacks', () => {
     isAway = false;
     expect(await seed('account1', WINDOW)).toBe(true);
     expect(asked.map(({ isWithRecent }) => isWithRecent)).toEqual([true, true]);
+  });
+
+  it('are asked for again without the others: who could not answer is not asked for more than is needed', async () => {
+    failing = 1;
+    expect(await seed('account1', WINDOW)).toBe(true);
+    expect(asked.map(({ isWithRecent }) => isWithRecent)).toEqual([true, undefined]);
+    expect(seeded).toEqual([WINDOW]);
   });
 
   it('of a balance come alone: their news are counted', async () => {

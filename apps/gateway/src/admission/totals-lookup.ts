@@ -67,8 +67,11 @@ export class TotalsLookup {
   private async fetch({ accountTag, accountId, scopes, askedAtMs }: TotalsWanted): Promise<number | null> {
     // News of a balance are counted, and others must not be counted with them.
     const isWithRecent = !scopes.includes(BALANCE_SCOPE) && isDue(this.recentAskedMs, accountTag, RECENT_LOOKUP_MS);
-    const request = { accountId, scopes, ...(isWithRecent ? { isWithRecent } : {}) };
-    const reply = await askAgain((timeoutMs) => this.rpc.call(totalsGet, request, { timeoutMs }));
+    const request = { accountId, scopes };
+    // The others in the first question only: they are the dear part, and whoever asks again needs what was lacking.
+    const reply = await askAgain((timeoutMs, asked) =>
+      this.rpc.call(totalsGet, isWithRecent && asked === 0 ? { ...request, isWithRecent } : request, { timeoutMs }),
+    );
     if (!reply.ok) {
       // Nothing was fetched: the next question asks for all of it again.
       if (isWithRecent) this.recentAskedMs.delete(accountTag);

@@ -132,10 +132,11 @@ export class GatewayLifetime implements OnApplicationBootstrap, BeforeApplicatio
   async beforeApplicationShutdown(): Promise<void> {
     const { drain, journal, shipper, writes, nats, boot, reassertions, ownerless, standstill } = this.parts;
     boot.stop();
-    standstill.stop();
     ownerless.stop();
     reassertions.stop();
     await drain.drain();
+    // Whoever stands still in the drain, which may take minutes, has calls open too.
+    standstill.stop();
     await journal.flush();
     await nats.stopListening();
     await writes.close();

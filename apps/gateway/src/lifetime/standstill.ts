@@ -1,21 +1,19 @@
-import { uptime } from 'node:os';
 import { FENCE_AFTER_MS, HEARTBEAT_MS } from '@tensorloop/contracts/gateway-registry';
 import { unavailable } from '../errors/api-error.types.js';
 import type { OpenCalls } from '../proxy/open-calls.service.js';
+import { passedMs, RUNNING_CLOCKS, type RunningClocks, readClocks } from './running-clocks.types.js';
 
 /** How often the process makes sure that it has been running. */
 export const WATCH_MS = 1_000;
 /** Whoever stood still for so long may have been fenced: its last beat was up to HEARTBEAT_MS old when it stopped. */
 export const STANDSTILL_MS_MAX = FENCE_AFTER_MS - HEARTBEAT_MS;
-const MS_PER_SECOND = 1_000;
 const RETRY_SECONDS = 1;
 
 export interface StandstillParts {
   openCalls: Pick<OpenCalls, 'list'>;
   /** Told of each standstill that ended calls. */
   onFenced: (stoodMs: number, calls: number) => void;
-  /** Monotonic ms, one of which goes on while the machine sleeps. */
-  clocks?: readonly (() => number)[];
+  clocks?: RunningClocks;
 }
 
 /**
@@ -25,17 +23,17 @@ export interface StandstillParts {
  * journal and is asserted again; a gateway that was merely cut off from NATS went on serving, and is not meant here.
  */
 export class Standstill {
-  private readonly clocks: readonly (() => number)[];
+  private readonly clocks: RunningClocks;
   private seenAtMs: number[];
   private timer: NodeJS.Timeout | null = null;
 
   constructor(private readonly parts: StandstillParts) {
-    this.clocks = parts.clocks ?? [() => performance.now(), () => uptime() * MS_PER_SECOND];
-    this.seenAtMs = this.read();
+    this.clocks = parts.clocks ?? RUNNING_CLOCKS;
+    this.seenAtMs = readClocks(this.clocks);
   }
 
   start(): void {
-    this.seenAtMs = this.read();
+    this.seenAtMs = readClocks(this.clocks);
     this.timer = setInterval(() => this.look(), WATCH_MS);
     this.timer.unref();
   }
@@ -46,8 +44,8 @@ export class Standstill {
 
   /** One look at the clocks. */
   look(): void {
-    const nowMs = this.read();
-    const stoodMs = Math.max(...nowMs.map((atMs, index) => atMs - (this.seenAtMs[index] as number)));
+    const nowMs = readClocks(this.clocks);
+    const stoodMs = passedMs(this.seenAtMs, nowMs);
     this.seenAtMs = nowMs;
     if (stoodMs < STANDSTILL_MS_MAX) return;
     const calls = this.parts.openCalls.list();
@@ -58,9 +56,5 @@ export class Standstill {
     );
     for (const call of calls) void call.endNow(error);
     this.parts.onFenced(stoodMs, calls.length);
-  }
-
-  private read(): number[] {
-    return this.clocks.map((clock) => clock());
   }
 }
