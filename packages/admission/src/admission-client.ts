@@ -16,7 +16,7 @@ import { type AdmitReply, parseAdmitReply } from './admit-reply.js';
 import { CallBatch } from './call-batch.js';
 import { projectionFields } from './projection-fields.js';
 import { reassertChunks } from './reassertion.js';
-import { accountKey, keyPrefix, keysKey, openKey, projectionKey, scopesKey } from './redis-keys.js';
+import { accountKey, aliasesKey, keyPrefix, keysKey, openKey, projectionKey, scopesKey } from './redis-keys.js';
 import { RunIdWatch } from './run-id.js';
 import { scriptAmount, scriptTotal } from './script-amount.js';
 import { type RunScript, registerScripts, type ScriptValue } from './scripts.js';
@@ -24,6 +24,10 @@ import { turnOf } from './turn.js';
 
 /** Request ids per run of `acknowledge`, so that no run keeps Redis busy for more than about a millisecond. */
 const ACKNOWLEDGE_IDS_MAX = 500;
+/** A projection under an alias lives so long: who still goes by it asks again, and may have the key hashed again by then. */
+export const ALIAS_MS = 60_000;
+/** A list of aliases outlives the key by as much as any projection of it does, and more. */
+const ALIASES_KEPT_MS = 2 * 24 * 60 * 60 * 1_000;
 
 /** One rebuild to open the epoch of: the id `beginRebuild` gave, and the gateways that must have re-asserted. */
 export interface EpochOpening {
@@ -163,6 +167,29 @@ export class AdmissionClient {
     const tag = projection.accountTag;
     const args = [projectionKey(tag, projection.keyHash), keysKey(tag), projection.version, ...projectionFields(projection)];
     return (await this.run('project-key', args)) as number;
+  }
+
+  /**
+   * Lists a hash as one that the key may be found by, beside its own. Before anything is written under it, so that whoever
+   * changes the key afterwards knows what to remove, although the writer may have died.
+   */
+  async noteAlias({ accountTag, keyId, expiresAtMs }: KeyProjection, keyHash: string): Promise<void> {
+    const name = aliasesKey(accountTag, keyId);
+    await this.redis.sadd(name, keyHash);
+    await this.redis.pexpireat(name, expiresAtMs + ALIASES_KEPT_MS);
+  }
+
+  /** Writes a projection under a hash that is listed as an alias. It is asked for again after ALIAS_MS. */
+  async projectAlias(projection: KeyProjection): Promise<void> {
+    await this.projectKey(projection);
+    await this.redis.pexpire(projectionKey(projection.accountTag, projection.keyHash), ALIAS_MS);
+  }
+
+  /** Removes what Redis holds of the key under other hashes than these. */
+  async forgetAliases({ accountTag, keyId }: KeyProjection, kept: readonly string[]): Promise<void> {
+    const aliases = await this.redis.smembers(aliasesKey(accountTag, keyId));
+    const names = aliases.filter((alias) => !kept.includes(alias)).map((alias) => projectionKey(accountTag, alias));
+    if (names.length > 0) await this.redis.del(names);
   }
 
   /** Removes a projection under a hash that the key is not known by any more. */

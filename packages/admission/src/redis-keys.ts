@@ -11,6 +11,8 @@ export const scopesKey = (tag: string): string => `${keyPrefix(tag)}scopes`;
 /** Index of the key projections that exist. */
 export const keysKey = (tag: string): string => `${keyPrefix(tag)}keys`;
 export const projectionKey = (tag: string, keyHash: string): string => `${keyPrefix(tag)}key:${keyHash}`;
+/** Hashes under which a key was or is known beside its own: while peppers are rotated. */
+export const aliasesKey = (tag: string, keyId: string): string => `${keyPrefix(tag)}aliases:${keyId}`;
 export const scopeKey = (tag: string, scope: string): string => `${keyPrefix(tag)}scope:${scope}`;
 /** A key's admissions of the last minute. */
 export const rateKey = (tag: string, keyId: string): string => `${keyPrefix(tag)}rate:${keyId}`;

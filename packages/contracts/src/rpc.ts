@@ -19,7 +19,7 @@ const keyHashSchema = z.string().regex(/^[0-9a-f]{64}$/);
 export const keyProjectRequestSchema = z.object({
   accountTag: accountTagSchema,
   keyHash: keyHashSchema,
-  /** The same text under the pepper before, while peppers are rotated: a key that is found by it is known by `keyHash` from then on. */
+  /** The same text under the other pepper, while peppers are rotated: a key that is found by it can be called by `keyHash` then. */
   previousKeyHash: keyHashSchema.optional(),
 });
 export type KeyProjectRequest = z.infer<typeof keyProjectRequestSchema>;

@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { AdmissionClient, ALIAS_MS } from '@tensorloop/admission/admission-client';
 import { keyProjectReplySchema, keyProjectRequestSchema } from '@tensorloop/contracts/rpc';
 import { RPC } from '@tensorloop/contracts/subjects';
 import { newKeyText, parseKeyText } from '@tensorloop/kernel/key-text';
@@ -28,6 +29,16 @@ function identify(keyText: string) {
   const accountTag = parseKeyText(keyText)?.accountTag as string;
   const keyHash = createHmac('sha256', PEPPER).update(keyText).digest('hex');
   return { accountTag, keyHash, redisKey: `tl:{${accountTag}}:key:${keyHash}` };
+}
+
+afterEach(() => {
+  jest.restoreAllMocks();
+  plane.context.config.KEY_PEPPER_VERSION = 1;
+});
+
+/** As step 2 of the runbook does to the control plane: what was hashed until now is of the pepper before. */
+function swapPepper(): void {
+  plane.context.config.KEY_PEPPER_VERSION = 2;
 }
 
 describe("a gateway's question for a key that Redis does not know", () => {
@@ -70,6 +81,7 @@ describe("a gateway's question for a key that Redis does not know", () => {
     const { accountTag, keyHash: previousKeyHash, redisKey: before } = identify(body.key);
     const keyHash = createHmac('sha256', 'the next pepper of the specs').update(body.key).digest('hex');
     expect(await gateway.call(keyProject, { accountTag, keyHash })).toEqual({ ok: true, found: false });
+    swapPepper();
     const asked = { accountTag, keyHash, previousKeyHash };
     expect(await gateway.call(keyProject, asked)).toEqual({ ok: true, found: true });
     const after = `tl:{${accountTag}}:key:${keyHash}`;
@@ -103,4 +115,57 @@ describe("a gateway's question for a key that Redis does not know", () => {
       what: 'an answer after the outage',
     });
   }, 30_000);
+});
+
+describe('while peppers are rotated', () => {
+  /** A key of the pepper before, by both hashes. */
+  async function mintBefore() {
+    const { browser, me } = await plane.signUp();
+    const { body } = await browser.mint();
+    const { accountTag, keyHash: oldHash } = identify(body.key);
+    const newHash = createHmac('sha256', 'the next pepper of the specs').update(body.key).digest('hex');
+    const revokedAt = (hash: string) => plane.redis.hget(`tl:{${accountTag}}:key:${hash}`, 'revoked');
+    const oldGateway = () => gateway.call(keyProject, { accountTag, keyHash: oldHash, previousKeyHash: newHash });
+    const newGateway = () => gateway.call(keyProject, { accountTag, keyHash: newHash, previousKeyHash: oldHash });
+    const revoke = () => browser.send('DELETE', `/api/keys/${body.id}`);
+    return { accountId: me.account.id, accountTag, oldHash, newHash, revokedAt, oldGateway, newGateway, revoke };
+  }
+  const found = { ok: true, found: true };
+
+  it('gateways of both kinds find a key whoever asks when; it is hashed again once, and revoked for both', async () => {
+    const key = await mintBefore();
+    swapPepper();
+    const asked = Array.from({ length: 10 }, (_, at) => (at % 2 === 0 ? key.newGateway() : key.oldGateway()));
+    expect(await Promise.all(asked)).toEqual(asked.map(() => found));
+    expect(await key.newGateway()).toEqual(found);
+    expect(await key.oldGateway()).toEqual(found);
+    expect([await key.revokedAt(key.oldHash), await key.revokedAt(key.newHash)]).toEqual(['0', '0']);
+    const aliasMs = await plane.redis.pttl(`tl:{${key.accountTag}}:key:${key.oldHash}`);
+    expect(aliasMs).toBeGreaterThan(0);
+    expect(aliasMs).toBeLessThanOrEqual(ALIAS_MS);
+    const audited = await plane.database.query(
+      `SELECT 1 FROM control.audit_entries WHERE account_id = $1 AND action = 'key.rehashed'`,
+      [key.accountId],
+    );
+    expect(audited).toHaveLength(1);
+    await key.revoke();
+    expect([await key.revokedAt(key.oldHash), await key.revokedAt(key.newHash)]).toEqual([null, '1']);
+    expect(await key.oldGateway()).toEqual(found);
+    expect(await key.revokedAt(key.oldHash)).toBe('1');
+  });
+
+  it('a projection that was read before the key was hashed again and revoked, and is written after, does not bring it back', async () => {
+    const key = await mintBefore();
+    await plane.redis.flushall();
+    swapPepper();
+    const admission = plane.app.get(AdmissionClient, { strict: false });
+    const projectKey = admission.projectKey.bind(admission);
+    jest.spyOn(admission, 'projectKey').mockImplementationOnce(async (stale) => {
+      expect(await key.newGateway()).toEqual(found);
+      await key.revoke();
+      return projectKey(stale);
+    });
+    expect(await key.oldGateway()).toEqual(found);
+    expect([await key.revokedAt(key.oldHash), await key.revokedAt(key.newHash)]).toEqual(['1', '1']);
+  });
 });

@@ -9,6 +9,7 @@ function keyOf(changes: Partial<ProjectedKey> = {}): ProjectedKey {
   return {
     version: 2,
     keyHash: 'ab'.repeat(32),
+    hashVersion: 1,
     id: uuid7(),
     accountId: uuid7(),
     accountTag: 'abcd1234',

@@ -6,6 +6,8 @@ import { cutToPlan } from '../plans/plans.types.js';
 export interface ProjectedKey {
   version: number;
   keyHash: string;
+  /** Which pepper keyHash was made with. */
+  hashVersion: number;
   id: string;
   accountId: string;
   accountTag: string;

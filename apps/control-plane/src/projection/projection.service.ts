@@ -6,7 +6,7 @@ import { LOGGER } from '@tensorloop/nest-kit/logging';
 import type { Logger } from '@tensorloop/observability/logger';
 import { CONFIG, type Config } from '../config.js';
 import { ProjectionRepository } from './projection.repository.js';
-import { toProjection } from './projection.rules.js';
+import { type ProjectedKey, toProjection } from './projection.rules.js';
 import type { PendingProjection, PresentedKey } from './projection.types.js';
 
 /** How long the API waits for Redis to hold a change before it answers 503. */
@@ -16,6 +16,8 @@ const DELIVERY_RETRY_MS = 100;
 const DELIVERIES_AT_ONCE_MAX = 8;
 /** Outbox rows per round of the relay. */
 const DRAIN_BATCH_MAX = 100;
+/** How often a key is written again that changes while it is written. */
+const WRITE_ROUNDS_MAX = 5;
 
 /**
  * Carries key state from PostgreSQL, which is the truth, to Redis, where gateways read it. A projection is always made
@@ -88,34 +90,60 @@ export class ProjectionService {
   }
 
   /** For a key that a gateway met and Redis does not know. False when there is no such key. Rejects when Redis does not take it. */
-  async projectByHash({ accountTag, keyHash, previousKeyHash }: PresentedKey): Promise<boolean> {
-    const key = await this.repository.findKeyByHash(accountTag, keyHash);
-    if (key === null && previousKeyHash !== undefined) return this.rehash({ accountTag, keyHash, previousKeyHash });
+  async projectByHash(presented: PresentedKey): Promise<boolean> {
+    const key = await this.findPresented(presented);
     if (key === null) return false;
-    await this.admission.projectKey(toProjection(key));
+    await this.write(key, presented.keyHash);
     return true;
   }
 
   /**
-   * The key was minted under the pepper before. From now on it is known by its hash under the one of today, and by that alone:
-   * what Redis holds under the hash before is removed, or a revocation would not reach it.
+   * By either hash. A key that was minted under a pepper before is hashed again, once; one that is known by the pepper of today
+   * stays as it is, although a gateway that still goes by the one before asks for it.
    */
-  private async rehash({ accountTag, keyHash, previousKeyHash }: PresentedKey & { previousKeyHash: string }): Promise<boolean> {
-    const found = await this.repository.findKeyByHash(accountTag, previousKeyHash);
-    if (found === null) return false;
-    const hashVersion = this.config.KEY_PEPPER_VERSION;
-    await this.repository.rehashKey(found, { keyHash, hashVersion });
-    await this.admission.forgetKey(accountTag, previousKeyHash);
+  private async findPresented({ accountTag, keyHash, previousKeyHash }: PresentedKey): Promise<ProjectedKey | null> {
     const key = await this.repository.findKeyByHash(accountTag, keyHash);
-    if (key === null) return false;
-    await this.admission.projectKey(toProjection(key));
-    return true;
+    if (key !== null || previousKeyHash === undefined) return key;
+    const before = await this.repository.findKeyByHash(accountTag, previousKeyHash);
+    // Between the two looks it may have been hashed again.
+    if (before === null) return this.repository.findKeyByHash(accountTag, keyHash);
+    const hashVersion = this.config.KEY_PEPPER_VERSION;
+    if (before.hashVersion >= hashVersion) return before;
+    await this.admission.noteAlias(toProjection(before), previousKeyHash);
+    await this.repository.rehashKey(before, { keyHash, hashVersion });
+    return this.repository.findKey(before.accountId, before.id);
   }
 
   private async project({ accountId, keyId }: PendingProjection): Promise<void> {
     const key = await this.repository.findKey(accountId, keyId);
     // Keys are never deleted, so a row without one cannot be delivered, ever.
     if (key === null) return this.logger.error({ keyId }, 'an outbox row names a key that does not exist');
-    await this.admission.projectKey(toProjection(key));
+    await this.write(key);
+  }
+
+  /**
+   * Writes the key as it is, also under `askedHash` where a gateway knows it by that. Whoever changed it meanwhile may have
+   * removed what was not there yet: so the row is read again, and all of it is done again where it has changed.
+   */
+  private async write(key: ProjectedKey, askedHash?: string): Promise<void> {
+    let current = key;
+    for (let round = 0; round < WRITE_ROUNDS_MAX; round++) {
+      await this.writeOnce(current, askedHash ?? current.keyHash);
+      const after = await this.repository.findKey(current.accountId, current.id);
+      if (after === null || after.version === current.version) return;
+      if (after.keyHash !== current.keyHash) await this.admission.forgetKey(current.accountTag, current.keyHash);
+      current = after;
+    }
+    throw new Error(`key ${key.id} changed ${WRITE_ROUNDS_MAX} times while it was written to Redis`);
+  }
+
+  /** Under other hashes Redis holds nothing of the key afterwards, or a revocation would not reach it there. */
+  private async writeOnce(key: ProjectedKey, askedHash: string): Promise<void> {
+    const projection = toProjection(key);
+    await this.admission.projectKey(projection);
+    await this.admission.forgetAliases(projection, [key.keyHash, askedHash]);
+    if (askedHash === key.keyHash) return;
+    await this.admission.noteAlias(projection, askedHash);
+    await this.admission.projectAlias({ ...projection, keyHash: askedHash });
   }
 }
