@@ -35,8 +35,6 @@ const shared = {
 
 /** One PostgreSQL per run; each spec file has a database of its own on it, and its own NATS and Redis (packages/testing). */
 const withServers = {
-  // Of a test and of a hook that name no bound of their own: real servers start and stop in them, on machines that are busy.
-  testTimeout: 20_000,
   globalSetup: '<rootDir>/packages/testing/global-setup.mjs',
   globalTeardown: '<rootDir>/packages/testing/global-teardown.mjs',
 };

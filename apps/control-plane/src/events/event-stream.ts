@@ -21,6 +21,8 @@ export class EventStream {
   begin(): void {
     this.res.writeHead(200, {
       'content-type': 'text/event-stream; charset=utf-8',
+      // Nothing follows a stream on its connection: one that was kept would keep a server from closing.
+      connection: 'close',
       // Proxies that gather answers would make the stream late.
       'x-accel-buffering': 'no',
     });

@@ -8,6 +8,8 @@ import { HEARTBEAT_MS } from './events.controller.js';
 import { LiveEvents, STREAMS_PER_ACCOUNT_MAX } from './live-events.service.js';
 
 const TEST_TIMEOUT_MS = 40_000;
+/** Far below the 75 s for which an idle connection is kept. */
+const CLOSE_TIMEOUT_MS = 20_000;
 
 let plane: TestControlPlane;
 /** Whoever else publishes: metering, or another replica. */
@@ -24,7 +26,7 @@ afterEach(() => {
 afterAll(async () => {
   await elsewhere?.close();
   await plane?.close();
-});
+}, CLOSE_TIMEOUT_MS);
 
 interface SentEvent {
   id: string;

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
+import { IdleConnections } from './idle-connections.js';
 import { SurfacesController } from './surfaces.controller.js';
 
-@Module({ controllers: [SurfacesController] })
+@Module({ controllers: [SurfacesController], providers: [IdleConnections] })
 export class SurfacesModule {}
