@@ -42,7 +42,10 @@ describe('every route', () => {
 describe('operators', () => {
   it('find an index, health, readiness with each dependency, and metrics', async () => {
     const browser = plane.browser();
-    expect((await browser.send<{ service: string }>('GET', '/')).body.service).toBe('tensorloop control plane');
+    const index = await browser.send<Record<'service' | 'docs' | 'openapi', string>>('GET', '/');
+    expect(index.body.service).toBe('tensorloop control plane');
+    for (const link of [index.body.docs, index.body.openapi])
+      expect((await browser.send('GET', new URL(link).pathname)).status).toBe(200);
     expect((await browser.send('GET', '/health/live')).status).toBe(200);
     const ready = await waitUntil(
       async () => {

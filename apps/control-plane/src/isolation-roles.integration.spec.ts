@@ -41,6 +41,7 @@ const PERSONAL = [
   'GET /api/accounts',
   'GET /api/me',
   'GET /api/sessions',
+  'PATCH /api/me',
   'POST /api/accounts',
   'POST /api/accounts/:id/switch',
   'POST /api/auth/google/link',

@@ -22,7 +22,9 @@ function rowOf(requestId: string, changes: Partial<Row> = {}): Row {
   return {
     requestId,
     time: '2026-11-21T00:00:00.000Z',
+    status: 'succeeded',
     keyId,
+    key: null,
     model: 'gpt-4o',
     endpoint: 'chat.completions',
     stream: true,

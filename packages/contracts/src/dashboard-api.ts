@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { daySchema, modelIdSchema, uuid7Schema } from './identity.js';
+import { daySchema, uuid7Schema } from './identity.js';
 import { nanoUsdAmountSchema, usdSchema } from './nano-usd.js';
 import { OUTCOMES } from './request-completed.js';
 import { tagsSchema } from './tags.js';
@@ -34,9 +34,36 @@ export const planSchema = z.object({
 });
 export type Plan = z.infer<typeof planSchema>;
 
+/** `deleting`: deletion was asked for. Then, and while it is disabled by an operator, no key of an account works. */
+export const ACCOUNT_STATUSES = ['active', 'deleting', 'disabled'] as const;
+/** metered = invoiced, prepaid = spends a balance. */
+export const ACCOUNT_KINDS = ['metered', 'prepaid'] as const;
+
 export const meSchema = z.object({
-  user: z.object({ id: uuid7Schema, email: z.string() }),
-  account: z.object({ id: uuid7Schema, name: z.string(), role: roleSchema, plan: planSchema }),
+  user: z.object({
+    id: uuid7Schema,
+    email: z.string(),
+    /** What the person wants to be called; empty = never said. */
+    name: z.string(),
+    /** The address was proven to be the user's. */
+    emailVerified: z.boolean(),
+    /** False: the user signs in by other means, and can set a first password. */
+    hasPassword: z.boolean(),
+    /** A Google account is linked. */
+    hasGoogle: z.boolean(),
+  }),
+  account: z.object({
+    id: uuid7Schema,
+    name: z.string(),
+    role: roleSchema,
+    kind: z.enum(ACCOUNT_KINDS),
+    status: z.enum(ACCOUNT_STATUSES),
+    /** When it will be erased; null = deletion was not asked for. */
+    deleteAfter: instantSchema.nullable(),
+    plan: planSchema,
+  }),
+  permissions: z.array(z.string()).describe('What the role allows in this account, such as `keys:write`.'),
+  isOperator: z.boolean().describe('Operates the installation: may call what is under /api/operator.'),
 });
 export type Me = z.infer<typeof meSchema>;
 
@@ -55,10 +82,27 @@ const keyNameSchema = z
   .refine((name) => !UNPRINTABLE.test(name), 'a name has no control characters')
   .refine((name) => name === '' || VISIBLE.test(name), 'expected a name that can be seen');
 
+/** What the members of a person's accounts are shown beside the address. */
+export const mePatchSchema = z.strictObject({ name: keyNameSchema });
+export type MePatch = z.infer<typeof mePatchSchema>;
+
+/** As model ids, and "*" for every model of the plan. */
+const allowedModelSchema = z
+  .string()
+  .min(1)
+  .max(128)
+  .regex(/^(\*|[A-Za-z0-9][A-Za-z0-9._:/-]*)$/, 'model ids use letters, digits and . _ : / -; "*" alone = every model');
+
 /** Mint (spec TL-3). What is left out takes the plan's ceiling; the expiry defaults to 90 days. */
 export const keyCreateSchema = z.strictObject({
   name: keyNameSchema,
-  models: z.array(modelIdSchema).min(1).max(200).optional(),
+  models: z
+    .array(allowedModelSchema)
+    .min(1)
+    .max(200)
+    .refine((models) => models.length === 1 || !models.includes('*'), '"*" stands alone: it is every model')
+    .optional()
+    .describe('Ids of models, or `["*"]` for every model, also those to come, where the plan has them all.'),
   budgetUsd: usdSchema.optional(),
   rpm: z.number().int().min(1).optional(),
   expiresInDays: z.number().int().min(1).max(EXPIRY_DAYS_MAX).optional(),
@@ -88,7 +132,14 @@ export const keyListSchema = z.object({ data: z.array(keySchema) });
 export const activityItemSchema = z.object({
   requestId: uuid7Schema,
   time: instantSchema,
+  status: z
+    .enum(['succeeded', 'failed', 'estimated', 'refused'])
+    .describe('A word of the filter that finds the call. `estimated`: an answer came and its usage was counted here.'),
   keyId: uuid7Schema,
+  key: z
+    .object({ id: uuid7Schema, name: z.string(), preview: z.string() })
+    .nullable()
+    .describe('By the name that it has now; null: the account has no such key any more.'),
   model: z.string(),
   endpoint: z.string(),
   stream: z.boolean(),

@@ -28,6 +28,13 @@ export const OUTCOMES = [
 export const outcomeSchema = z.enum(OUTCOMES);
 export type Outcome = z.infer<typeof outcomeSchema>;
 
+/** Of calls that brought their client no answer, whoever is to blame. */
+export const FAILED_OUTCOMES = ['upstream_error', 'upstream_cut', 'gateway_died'] as const satisfies readonly Outcome[];
+
+export function isFailed(outcome: Outcome): boolean {
+  return (FAILED_OUTCOMES as readonly Outcome[]).includes(outcome);
+}
+
 /** Tries that an event may list. */
 export const ATTEMPTS_MAX = 16;
 

@@ -122,13 +122,16 @@ describe('accounts', () => {
 describe('operators', () => {
   it('are made of users, once, and removed, and their accounts are told', async () => {
     const { id, email } = await createAccount();
-    expect(await installation.createOperator(url, email)).toBe(true);
-    expect(await installation.createOperator(url, email)).toBe(false);
+    const confirmed = { allowsUnverified: false };
+    await expect(installation.createOperator(url, email, confirmed)).rejects.toThrow('--unverified');
+    await owner.query('UPDATE control.users SET email_verified_at = now() WHERE email = $1', [email]);
+    expect(await installation.createOperator(url, email, confirmed)).toBe(true);
+    expect(await installation.createOperator(url, email, { allowsUnverified: true })).toBe(false);
     expect((await installation.listOperators(url)).map((one) => one.email)).toContain(email);
     expect(await installation.removeOperator(url, email)).toBe(true);
     expect(await installation.removeOperator(url, email)).toBe(false);
     expect((await actionsOf(id)).map((entry) => (entry as string[])[0])).toEqual(['operator.created', 'operator.removed']);
-    await expect(installation.createOperator(url, 'nobody@example.com')).rejects.toThrow('nobody has signed up');
+    await expect(installation.createOperator(url, 'nobody@example.com', confirmed)).rejects.toThrow('nobody has signed up');
   });
 });
 

@@ -56,10 +56,18 @@ export function findAccountId(ownerUrl: string, idOrEmail: string): Promise<stri
   });
 }
 
-/** Makes a user an operator. False when the user is one already. */
-export function createOperator(ownerUrl: string, email: string): Promise<boolean> {
+/**
+ * Makes a user an operator. False when the user is one already. Whoever signed up first with an address that nobody has
+ * confirmed may be anybody, so that must be asked for.
+ */
+export function createOperator(
+  ownerUrl: string,
+  email: string,
+  { allowsUnverified }: { allowsUnverified: boolean },
+): Promise<boolean> {
   return asOwner(ownerUrl, async (client) => {
     const userId = await getUserId(client, email);
+    if (!allowsUnverified) await requireVerified(client, userId, email);
     const { rowCount } = await client.query('INSERT INTO control.operators (user_id) VALUES ($1) ON CONFLICT DO NOTHING', [
       userId,
     ]);
@@ -110,6 +118,17 @@ async function getUserId(client: pg.Client, email: string): Promise<string> {
   const [user] = rows;
   if (user === undefined) throw new OperatorError(`nobody has signed up as ${email}; do that first, then repeat the command`);
   return user.id;
+}
+
+async function requireVerified(client: pg.Client, userId: string, email: string): Promise<void> {
+  const { rowCount } = await client.query('SELECT FROM control.users WHERE id = $1 AND email_verified_at IS NOT NULL', [
+    userId,
+  ]);
+  if (rowCount === 1) return;
+  throw new OperatorError(
+    `nobody has confirmed ${email} yet, so whoever signed up with it may be somebody else. Let them confirm it by mail or Google; ` +
+      'where neither is configured, and you know that it is them, repeat the command with --unverified',
+  );
 }
 
 /** Users have no log of their own: it is told in every account where the user is a member. */

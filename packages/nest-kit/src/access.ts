@@ -10,6 +10,7 @@ export type AccessLevel = (typeof ACCESS_LEVELS)[number];
 
 export const ACCESS_METADATA = 'tensorloop:access';
 export const RESPONSE_METADATA = 'tensorloop:response';
+export const OTHER_ANSWER_METADATA = 'tensorloop:other-answer';
 
 /** Declares who may call the route, or every route of the controller. A route without it is refused. */
 export const Access = (level: AccessLevel) => SetMetadata(ACCESS_METADATA, level);
@@ -28,6 +29,15 @@ export const RawResponse = (reason: string, ...mediaTypes: readonly string[]) =>
 export function readDeclared<Value>(metadataKey: string, handler: object, controller: object): Value | undefined {
   return Reflect.getMetadata(metadataKey, handler) ?? Reflect.getMetadata(metadataKey, controller);
 }
+
+export interface OtherAnswer {
+  status: number;
+  schema: z.ZodType;
+}
+
+/** Declares a second successful answer, beside `@ResponseSchema`: that of a handler which sets this status on the response. */
+export const AlsoAnswers = (status: number, schema: z.ZodType) =>
+  SetMetadata(OTHER_ANSWER_METADATA, { status, schema } satisfies OtherAnswer);
 
 /**
  * Guard that denies by default: a route that declares nothing is refused to everyone. An app extends it with what `session`

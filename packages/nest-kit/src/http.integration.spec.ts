@@ -50,6 +50,13 @@ describe.each(Object.entries(ADAPTERS))('an app on %s', (name, createAdapter) =>
       expect(await response.json()).toEqual({ id: 'a' });
     });
 
+    it('answers with what is described for the status that the handler chose', async () => {
+      const made = await post('/things/slow', '{"isQueued":false}');
+      expect([made.status, await made.json()]).toEqual([201, { id: 'a' }]);
+      const queued = await post('/things/slow', '{"isQueued":true}');
+      expect([queued.status, await queued.json()]).toEqual([202, { isQueued: true }]);
+    });
+
     it('hands on the parsed query, defaults included', async () => {
       expect(await (await get('/things')).json()).toEqual({ id: '50' });
       expect(await (await get('/things?limit=7')).json()).toEqual({ id: '7' });

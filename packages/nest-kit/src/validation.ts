@@ -8,7 +8,7 @@ import {
   StandardSchemaValidationPipe,
 } from '@nestjs/common';
 import { mergeMap, type Observable } from 'rxjs';
-import { type DeclaredResponse, RESPONSE_METADATA, readDeclared } from './access.js';
+import { type DeclaredResponse, OTHER_ANSWER_METADATA, type OtherAnswer, RESPONSE_METADATA, readDeclared } from './access.js';
 import { fieldMessage } from './field-message.js';
 import { type FieldError, generalProblems } from './problem.js';
 
@@ -57,7 +57,7 @@ export function toPointer(path: readonly string[]): string {
 }
 
 /**
- * Sends only what the route's `@ResponseSchema` describes: fields it does not know are dropped, and an answer that does not
+ * Sends only what the route's `@ResponseSchema` describes, or its `@AlsoAnswers` under that status: fields it does not know are dropped, and an answer that does not
  * fit is our own error (500), never a leak. A route that declares nothing cannot answer at all. Register as APP_INTERCEPTOR.
  */
 @Injectable()
@@ -68,6 +68,13 @@ export class ResponseSchemaInterceptor implements NestInterceptor {
     if (declared === undefined)
       throw new Error(`${context.getClass().name}.${context.getHandler().name} declares no response schema`);
     if ('raw' in declared) return next.handle();
-    return next.handle().pipe(mergeMap((body) => declared.schema.parseAsync(body)));
+    const other = readDeclared<OtherAnswer>(OTHER_ANSWER_METADATA, context.getHandler(), context.getClass());
+    const reply = context.switchToHttp().getResponse<{ statusCode: number }>();
+    return next.handle().pipe(
+      mergeMap((body) => {
+        const { schema } = other !== undefined && reply.statusCode === other.status ? other : declared;
+        return schema.parseAsync(body);
+      }),
+    );
   }
 }

@@ -27,9 +27,12 @@ export function isPermitted(role: Role, permission: Permission): boolean {
   return (PERMISSIONS[permission] as readonly Role[]).includes(role);
 }
 
+/** All that a role may do. */
+export function permissionsOf(role: Role): Permission[] {
+  return (Object.keys(PERMISSIONS) as Permission[]).filter((permission) => isPermitted(role, permission));
+}
+
 /** Whether whoever has `role` may give `other` to somebody, or take it away: nobody acts on what is above them. */
 export function outranks(role: Role, other: Role): boolean {
-  return Object.keys(PERMISSIONS).every(
-    (permission) => !isPermitted(other, permission as Permission) || isPermitted(role, permission as Permission),
-  );
+  return permissionsOf(other).every((permission) => isPermitted(role, permission));
 }

@@ -2,11 +2,11 @@ import { pipeline } from 'node:stream/promises';
 import { Controller, Get, Inject, Res } from '@nestjs/common';
 import { Access, RawResponse } from '@tensorloop/nest-kit/access';
 import { LOGGER } from '@tensorloop/nest-kit/logging';
-import { Problems, Summary } from '@tensorloop/nest-kit/operation';
+import { Description, Problems, Summary } from '@tensorloop/nest-kit/operation';
 import type { Logger } from '@tensorloop/observability/logger';
 import type { Response } from 'express';
 import { CurrentPrincipal, Permit, type Principal } from '../access/principal.types.js';
-import { AccountExportService } from './account-export.service.js';
+import { AccountExportService, EXPORT_DESCRIPTION } from './account-export.service.js';
 import { accountProblems } from './accounts.errors.js';
 
 /** Exports of this process at once: each occupies a connection of the database for most of its time. */
@@ -28,6 +28,7 @@ export class AccountExportController {
 
   @Get()
   @Summary('Everything that is held of the account but its usage, as one JSON file')
+  @Description(EXPORT_DESCRIPTION)
   @Problems(accountProblems.export_busy)
   @RawResponse('a JSON file, streamed', 'application/json')
   async export(@CurrentPrincipal() { accountId }: Principal, @Res() res: Response): Promise<void> {

@@ -5,6 +5,8 @@ import { AccountExportRepository, SECTION_NAMES, type SectionName } from './acco
 /** However large the account, so many rows are in memory. */
 const ROWS_PER_PIECE = 500;
 
+export const EXPORT_DESCRIPTION = `One JSON object: \`exportedAt\`, \`account\`, and a list each of ${SECTION_NAMES.map((name) => `\`${name}\``).join(', ')}. Amounts and sequence numbers are text. Nothing in it opens anything. It is read while it is sent, one list after the other: a change made meanwhile may be in a later list and not in an earlier one. A file without its last brace broke off. Usage has exports of its own: \`GET /api/activity/export.csv\`.`;
+
 @Injectable()
 export class AccountExportService {
   constructor(

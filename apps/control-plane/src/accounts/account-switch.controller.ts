@@ -2,7 +2,6 @@ import { Controller, HttpCode, HttpStatus, Inject, Param, Post, Res } from '@nes
 import { type Me, meSchema } from '@tensorloop/contracts/dashboard-api';
 import { Access, ResponseSchema } from '@tensorloop/nest-kit/access';
 import { Problems, Summary } from '@tensorloop/nest-kit/operation';
-import { generalProblems } from '@tensorloop/nest-kit/problem';
 import { CurrentPrincipal, type Principal } from '../access/principal.types.js';
 import { type CookieResponse, CookiesService } from '../cookies/cookies.service.js';
 import { SESSION_COOKIE_MS } from '../sessions/sessions.service.js';
@@ -30,7 +29,7 @@ export class AccountSwitchController {
   ): Promise<Me> {
     const result = await this.switching.switchTo(principal, id);
     if (result.outcome === 'not_found') throw accountProblems.account_not_found();
-    if (result.outcome === 'session_over') throw generalProblems.unauthenticated();
+    if (result.outcome === 'session_over') throw accountProblems.session_missing();
     this.cookies.write(res, 'session', { value: result.token, maxAgeMs: SESSION_COOKIE_MS });
     return result.me;
   }

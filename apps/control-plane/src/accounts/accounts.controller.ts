@@ -7,7 +7,7 @@ import {
   accountWriteSchema,
 } from '@tensorloop/contracts/api/accounts';
 import { type PageQuery, pageQuerySchema } from '@tensorloop/contracts/api/pages';
-import { type Me, meSchema } from '@tensorloop/contracts/dashboard-api';
+import { type Me, type MePatch, mePatchSchema, meSchema } from '@tensorloop/contracts/dashboard-api';
 import { Access, ResponseSchema } from '@tensorloop/nest-kit/access';
 import { IfMatch } from '@tensorloop/nest-kit/if-match';
 import { Problems, Summary } from '@tensorloop/nest-kit/operation';
@@ -23,10 +23,21 @@ export class AccountsController {
 
   @Get('me')
   @Access('session')
-  @Summary('Who is signed in, for which account, and its plan')
+  @Summary('Who is signed in, for which account and plan, and what the role allows')
   @ResponseSchema(meSchema)
   me(@CurrentPrincipal() { accountId, userId }: Principal): Promise<Me> {
     return this.accounts.getMe(accountId, userId);
+  }
+
+  @Patch('me')
+  @Access('session')
+  @Summary('Say what you want to be called; members of your accounts see it')
+  @ResponseSchema(meSchema)
+  setOwnName(
+    @CurrentPrincipal() { accountId, userId }: Principal,
+    @Body({ schema: mePatchSchema }) { name }: MePatch,
+  ): Promise<Me> {
+    return this.accounts.setOwnName(accountId, userId, name);
   }
 
   @Get('accounts')

@@ -2,6 +2,10 @@ import { ACCOUNTS_OWNED_MAX, ACCOUNTS_PER_USER_MAX } from '@tensorloop/contracts
 import { defineProblems } from '@tensorloop/nest-kit/problem';
 
 export const accountProblems = defineProblems({
+  session_missing: {
+    kind: 'unauthenticated',
+    text: 'Sign in to continue, or send a management token (tlm_…) where the route takes one.',
+  },
   account_not_found: { kind: 'not_found', text: 'There is no such account.' },
   accounts_owned_limit_reached: {
     kind: 'conflict',

@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ACCOUNTS_OWNED_MAX, type Account, type AccountMembership } from '@tensorloop/contracts/api/accounts';
+import type { Member } from '@tensorloop/contracts/api/members';
 import type { Page } from '@tensorloop/contracts/api/pages';
 import type { Me, Problem } from '@tensorloop/contracts/dashboard-api';
 import { parseKeyText } from '@tensorloop/kernel/key-text';
@@ -34,6 +35,53 @@ async function isRevokedInRedis(keyText: string): Promise<boolean> {
   const hash = createHmac('sha256', PEPPER).update(keyText).digest('hex');
   return (await plane.redis.hget(`tl:{${parseKeyText(keyText)?.accountTag}}:key:${hash}`, 'revoked')) === '1';
 }
+
+describe('who is signed in (TL-1)', () => {
+  const me = async (browser: TestBrowser) => (await browser.send<Me>('GET', '/api/me')).body;
+
+  it('is told what the role allows, and nothing that it does not', async () => {
+    const { me: owner } = await plane.signUp();
+    const viewer = await addMember(plane, owner.account.id, 'viewer');
+    const { permissions, account } = await me(viewer.browser);
+    expect([account.id, account.role]).toEqual([owner.account.id, 'viewer']);
+    expect(permissions).toEqual(['account:read', 'members:read', 'keys:read', 'projects:read', 'usage:read']);
+  });
+
+  it('is told of a deletion that was asked for, a proven address and operating the installation', async () => {
+    const { browser, me: before } = await plane.signUp();
+    const asked = await browser.send<Account>('DELETE', '/api/account');
+    await plane.database.query('UPDATE control.users SET email_verified_at = now() WHERE id = $1', [before.user.id]);
+    await plane.database.query('INSERT INTO control.operators (user_id) VALUES ($1)', [before.user.id]);
+    const after = await me(browser);
+    expect([after.account.status, after.account.deleteAfter]).toEqual(['deleting', asked.body.deleteAfter]);
+    expect([before.user.emailVerified, after.user.emailVerified]).toEqual([false, true]);
+    expect([before.isOperator, after.isOperator]).toEqual([false, true]);
+  });
+
+  it('says what they want to be called: every member sees it, and the audit log tells it once', async () => {
+    const { browser, me: owner } = await plane.signUp();
+    const viewer = await addMember(plane, owner.account.id, 'viewer');
+    const rename = (name: string) => viewer.browser.send<Me>('PATCH', '/api/me', { body: { name } });
+    expect(await rename('  Ada ')).toMatchObject({ status: 200, body: { user: { name: 'Ada' } } });
+    expect((await rename('Ada')).status).toBe(200);
+    const { data } = (await browser.send<Page<Member>>('GET', '/api/members')).body;
+    expect(data.map(({ userId, name }) => [userId, name])).toEqual([
+      [owner.user.id, ''],
+      [viewer.userId, 'Ada'],
+    ]);
+    expect((await auditedActions(plane, owner.account.id)).filter((action) => action === 'user.renamed')).toHaveLength(1);
+    expect((await me(browser)).user.name).toBe('');
+  });
+
+  it.each([{ name: '' }, { name: 'a\u202eb' }, { name: 'x'.repeat(101) }, {}, { name: 'Ada', role: 'owner' }])(
+    'is not called %j',
+    async (body) => {
+      const { browser } = await plane.signUp();
+      const answer = await browser.send('PATCH', '/api/me', { body });
+      expect([answer.status, answer.body.code]).toEqual([400, 'invalid_request']);
+    },
+  );
+});
 
 describe('accounts of a person (TL-1)', () => {
   it('are listed with role and which one the session acts for, page by page', async () => {

@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { CookiesModule } from '../cookies/cookies.module.js';
 import { ProjectionModule } from '../projection/projection.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
+import { UsersModule } from '../users/users.module.js';
 import { AccountExportController } from './account-export.controller.js';
 import { AccountExportRepository } from './account-export.repository.js';
 import { AccountExportService } from './account-export.service.js';
@@ -14,7 +15,7 @@ import { ErasureRepository } from './erasure.repository.js';
 import { ErasureService } from './erasure.service.js';
 
 @Module({
-  imports: [CookiesModule, ProjectionModule, SessionsModule],
+  imports: [CookiesModule, ProjectionModule, SessionsModule, UsersModule],
   controllers: [AccountsController, AccountSwitchController, AccountExportController],
   providers: [
     AccountsService,

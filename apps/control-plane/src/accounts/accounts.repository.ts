@@ -4,9 +4,10 @@ import { ControlClient, type ControlTransaction } from '@tensorloop/db/control-c
 import { isUniqueViolation } from '@tensorloop/db/database-errors';
 import { announceActiveKeys, listUndeliveredKeys } from '@tensorloop/db/key-announcements';
 import { AuditTrail } from '../audit/audit.trail.js';
-import { type PlanCeilings, toCeilings } from '../plans/plans.types.js';
+import { GOOGLE_ISSUER } from '../google/google.types.js';
+import { toCeilings } from '../plans/plans.types.js';
 import type { PendingProjection } from '../projection/projection.types.js';
-import { type AccountOfUser, FIRST_PLAN_ID, type StoredAccount } from './accounts.types.js';
+import { type AccountOfUser, FIRST_PLAN_ID, type Self, type StoredAccount } from './accounts.types.js';
 
 const STORED = {
   id: true,
@@ -20,14 +21,14 @@ const STORED = {
   version: true,
 } as const;
 
-export interface Member {
-  userId: string;
-  email: string;
-  accountId: string;
-  accountName: string;
-  role: Role;
-  plan: PlanCeilings;
-}
+const SELF = {
+  email: true,
+  name: true,
+  emailVerifiedAt: true,
+  passwordHash: true,
+  identities: { where: { issuer: GOOGLE_ISSUER }, take: 1, select: { issuer: true } },
+  operator: { select: { userId: true } },
+} as const;
 
 export interface NewAccount {
   accountId: string;
@@ -53,16 +54,29 @@ export class AccountsRepository {
     @Inject(AuditTrail) private readonly audit: AuditTrail,
   ) {}
 
-  async getMember(accountId: string, userId: string): Promise<Member> {
-    const membership = await this.control.withAccount(accountId, (tx) =>
+  /** Also sees what only the user may see of themselves: how they sign in, and whether they operate the installation. */
+  async getSelf(accountId: string, userId: string): Promise<Self> {
+    const membership = await this.control.within({ accountId, userId }, (tx) =>
       tx.membership.findUniqueOrThrow({
         where: { accountId_userId: { accountId, userId } },
-        include: { user: { select: { email: true } }, account: { include: { plan: true } } },
+        select: { role: true, user: { select: SELF }, account: { select: { ...STORED, plan: true } } },
       }),
     );
     const { user, account } = membership;
-    const role = roleSchema.parse(membership.role);
-    return { userId, email: user.email, accountId, accountName: account.name, role, plan: toCeilings(account.plan) };
+    return {
+      user: {
+        id: userId,
+        email: user.email,
+        name: user.name,
+        isVerified: user.emailVerifiedAt !== null,
+        hasPassword: user.passwordHash !== null,
+        hasGoogle: user.identities.length > 0,
+        isOperator: user.operator !== null,
+      },
+      account,
+      role: roleSchema.parse(membership.role),
+      plan: toCeilings(account.plan),
+    };
   }
 
   getAccount(accountId: string): Promise<StoredAccount> {

@@ -12,9 +12,9 @@ import { newAccountTag } from '@tensorloop/kernel/key-text';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { requireVersion } from '@tensorloop/nest-kit/if-match';
 import { CLOCK, type Clock } from '../clock.js';
-import { toPlan } from '../plans/plans.types.js';
 import { ProjectionService } from '../projection/projection.service.js';
-import { toAccount, toMembership } from './accounts.dto.js';
+import { UsersService } from '../users/users.service.js';
+import { toAccount, toMe, toMembership } from './accounts.dto.js';
 import { AccountsRepository, type LockedAccount } from './accounts.repository.js';
 
 const DAY_MS = 86_400_000;
@@ -34,16 +34,21 @@ export interface DeletionResult {
 export class AccountsService {
   constructor(
     @Inject(AccountsRepository) private readonly repository: AccountsRepository,
+    @Inject(UsersService) private readonly users: UsersService,
     @Inject(ProjectionService) private readonly projection: ProjectionService,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
   async getMe(accountId: string, userId: string): Promise<Me> {
-    const member = await this.repository.getMember(accountId, userId);
-    return {
-      user: { id: member.userId, email: member.email },
-      account: { id: member.accountId, name: member.accountName, role: member.role, plan: toPlan(member.plan) },
-    };
+    return toMe(await this.repository.getSelf(accountId, userId));
+  }
+
+  /** What the members of every account of the user are shown. */
+  async setOwnName(accountId: string, userId: string, name: string): Promise<Me> {
+    const me = await this.getMe(accountId, userId);
+    if (me.user.name === name) return me;
+    await this.users.setName(me.user, name, accountId);
+    return this.getMe(accountId, userId);
   }
 
   async get(accountId: string): Promise<Account> {

@@ -1,5 +1,6 @@
 import type { AccountStatus } from '@tensorloop/contracts/api/accounts';
 import type { Role } from '@tensorloop/contracts/dashboard-api';
+import type { PlanCeilings } from '../plans/plans.types.js';
 
 /** An account's row, as far as people may see it. */
 export interface StoredAccount {
@@ -17,6 +18,23 @@ export interface StoredAccount {
 
 export interface AccountOfUser extends StoredAccount {
   role: Role;
+}
+
+/** Somebody in an account, as they see themselves. */
+export interface Self {
+  user: {
+    id: string;
+    email: string;
+    name: string;
+    /** The address was proven to be the user's. */
+    isVerified: boolean;
+    hasPassword: boolean;
+    hasGoogle: boolean;
+    isOperator: boolean;
+  };
+  account: StoredAccount;
+  role: Role;
+  plan: PlanCeilings;
 }
 
 /** The plan of a fresh account. */

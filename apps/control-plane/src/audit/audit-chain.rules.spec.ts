@@ -57,8 +57,14 @@ describe('an export of an audit log (TL-1)', () => {
 
   it('as CSV begins no cell with what a spreadsheet takes for a formula', () => {
     const [, ...rows] = toText('csv', chain()).split('\r\n');
-    for (const text of ['=1+1', '@a', '-', '+']) expect(rows.join('\n')).toContain(`,'${text},`);
+    for (const text of ['=1+1', '@a', '-', '+']) expect(rows.join('\n')).toContain(`,"'${text}",`);
     expect(rows.join('\n')).not.toMatch(/,"?[=+\-@\t\r]/);
+  });
+
+  it('as CSV quotes every text, so that a program that divides cells at other marks begins none within', () => {
+    const [, row] = toText('csv', chain(1)).split('\r\n');
+    const unquoted = row?.replaceAll(/"(?:[^"]|"")*"/g, '').split(',');
+    expect(unquoted?.filter((cell) => cell !== '')).toEqual(['1']);
   });
 
   it.each(['ndjson', 'csv'] as const)('as %s reads back whatever was written', (format) => {

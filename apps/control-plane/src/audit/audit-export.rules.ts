@@ -24,7 +24,6 @@ const COLUMNS = [
 
 /** What a spreadsheet would take for a formula, and the mark itself, so that it can be taken off again. */
 const MARKED = /^['=+\-@\t\r]/;
-const QUOTED = /[",\r\n]/;
 const LINE_END = '\r\n';
 
 /** The first line of a file; none in NDJSON. */
@@ -39,10 +38,11 @@ export function exportLine(format: ExportFormat, entry: ChainEntry): string {
   return `${JSON.stringify(fields).slice(0, -1)},"details":${details}}\n`;
 }
 
+/** Texts are quoted, whatever they are: a spreadsheet may divide cells at other marks than we do, and begin a formula there. */
 function csvCell(value: string | number | null): string {
-  const text = value === null ? '' : String(value);
-  const safe = MARKED.test(text) ? `'${text}` : text;
-  return QUOTED.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+  if (typeof value !== 'string') return value === null ? '' : String(value);
+  const safe = MARKED.test(value) ? `'${value}` : value;
+  return `"${safe.replaceAll('"', '""')}"`;
 }
 
 export class ExportUnreadable extends Error {

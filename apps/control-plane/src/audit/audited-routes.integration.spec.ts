@@ -144,6 +144,7 @@ const DRIVEN: Record<string, () => Promise<Sent>> = {
     return send(browser, `DELETE /api/sessions/${id}`);
   },
   'PUT /api/account/plan': async () => send((await plane.signUp()).browser, 'PUT /api/account/plan', { planId: 'developer' }),
+  'PATCH /api/me': async () => send((await signUp()).browser, 'PATCH /api/me', { name: 'Ada' }),
   'PATCH /api/account': async () => send((await signUp()).browser, 'PATCH /api/account', { name: 'Renamed' }),
   'DELETE /api/account': async () => {
     const { browser, me } = await signUp();

@@ -2,18 +2,19 @@ import { Body, Controller, Get, HttpCode, HttpStatus, Inject, Post, Req, Res } f
 import {
   type AuthMethods,
   authMethodsSchema,
+  mailSentSchema,
   PASSWORD_LENGTH_AIMED,
   PASSWORD_LENGTH_MAX,
   PASSWORD_LENGTH_MIN,
   type SignUpAnswer,
-  signUpAnswerSchema,
 } from '@tensorloop/contracts/api/auth';
 import { type Credentials, credentialsSchema, type Me, meSchema } from '@tensorloop/contracts/dashboard-api';
-import { Access, RawResponse, ResponseSchema } from '@tensorloop/nest-kit/access';
-import { Problems, Summary } from '@tensorloop/nest-kit/operation';
+import { Access, AlsoAnswers, RawResponse, ResponseSchema } from '@tensorloop/nest-kit/access';
+import { Description, Problems, Summary } from '@tensorloop/nest-kit/operation';
 import type { Request, Response } from 'express';
 import { CONFIG, type Config } from '../config.js';
 import { MAIL_FEATURES } from '../mail/mail.service.js';
+import { throttleRefusals } from '../throttle/throttle.types.js';
 import { authProblems } from './auth.errors.js';
 import { AuthService } from './auth.service.js';
 import { BrowserSession } from './browser-session.js';
@@ -40,9 +41,11 @@ export class AuthController {
     };
   }
 
-  /** 202 and a mail where mail is configured, whoever has the address; else 201 and a session. */
   @Post('sign-up')
   @Summary('Sign up')
+  @Description(
+    'Where this installation sends mails (`mail` of `GET /api/auth/methods`): 202 and a mail, whoever has the address. Else 201, signed in.',
+  )
   @Problems(
     authProblems.email_unavailable,
     authProblems.password_too_common,
@@ -50,8 +53,10 @@ export class AuthController {
     authProblems.password_length,
     authProblems.mail_unavailable,
     authProblems.sign_in_busy,
+    throttleRefusals.mail,
   )
-  @ResponseSchema(signUpAnswerSchema)
+  @ResponseSchema(meSchema)
+  @AlsoAnswers(HttpStatus.ACCEPTED, mailSentSchema)
   async signUp(
     @Body({ schema: credentialsSchema }) body: Credentials,
     @Req() req: Request,
@@ -67,7 +72,7 @@ export class AuthController {
   @Post('sign-in')
   @HttpCode(HttpStatus.OK)
   @Summary('Sign in with a password')
-  @Problems(authProblems.credentials_wrong, authProblems.sign_in_busy)
+  @Problems(authProblems.credentials_wrong, authProblems.sign_in_busy, throttleRefusals.attempt)
   @ResponseSchema(meSchema)
   async signIn(
     @Body({ schema: credentialsSchema }) body: Credentials,

@@ -35,12 +35,15 @@ export const authProblems = defineProblems({
   mail_not_configured: { kind: 'not_found', text: 'This installation sends no mails, so there is no such way to sign in.' },
   mail_unavailable: { kind: 'unavailable', text: 'No mail can be sent at the moment; try again shortly.' },
   sign_in_busy: { kind: 'unavailable', text: 'Too many people are signing in at the moment; try again in a second.' },
-  session_missing: { kind: 'unauthenticated', text: 'Sign in to continue. The dashboard API takes a session cookie.' },
+  session_missing: {
+    kind: 'unauthenticated',
+    text: 'Sign in to continue, or send a management token (tlm_…) where the route takes one.',
+  },
   role_insufficient: { kind: 'forbidden', text: 'Your role in this account does not allow this.' },
   cross_site_request: { kind: 'forbidden', text: 'This request was made by another site and is refused.' },
   json_expected: { kind: 'unsupported_media_type', text: 'Send the body as application/json.' },
   wrong_surface: {
     kind: 'unauthenticated',
-    text: 'Bearer keys are for the inference API. The dashboard API under /api takes a session cookie.',
+    text: 'Bearer keys are for the inference API. The API under /api takes a session cookie or a management token (tlm_…).',
   },
 });

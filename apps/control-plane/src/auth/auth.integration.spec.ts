@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Me } from '@tensorloop/contracts/dashboard-api';
 import { newKeyText } from '@tensorloop/kernel/key-text';
+import { PERMISSIONS } from '../access/permission.types.js';
 import { GATEWAY_URL, START_TIMEOUT_MS, startControlPlane, type TestControlPlane } from '../control-plane.fixture.js';
 
 const DAY_MS = 86_400_000;
@@ -16,13 +17,16 @@ describe('sign-up (TL-1, TL-2)', () => {
   it('creates a personal account on the free plan and signs its owner in', async () => {
     const { browser, me, email } = await plane.signUp();
     expect(me).toEqual({
-      user: { id: expect.any(String), email },
+      user: { id: expect.any(String), email, name: '', emailVerified: false, hasPassword: true, hasGoogle: false },
       account: {
         id: expect.any(String),
         name: email.split('@')[0],
         role: 'owner',
+        ...{ kind: 'metered', status: 'active', deleteAfter: null },
         plan: { id: 'free', name: 'Free', keysMax: 2, budgetPerKeyUsdMax: '5.00', rpmPerKeyMax: 30, models: ['gpt-4o-mini'] },
       },
+      permissions: Object.keys(PERMISSIONS),
+      isOperator: false,
     });
     expect((await browser.send<Me>('GET', '/api/me')).body).toEqual(me);
   });
@@ -81,10 +85,11 @@ describe('sign-in (TL-1)', () => {
     expect(median(timesMs.unknown)).toBeGreaterThan(median(timesMs.known) * 0.5);
   });
 
-  it('is refused after 20 failures, the right password too, and alike for an address nobody has', async () => {
+  it('is refused after 20 failures from a network, the right password too, and alike for an address nobody has', async () => {
     const { browser, email, password } = await plane.signUp();
+    const guesser = plane.browser();
     const attempt = (address: string, guess: string) =>
-      plane.browser().send('POST', '/api/auth/sign-in', { body: { email: address, password: guess } });
+      guesser.send('POST', '/api/auth/sign-in', { body: { email: address, password: guess } });
     for (const address of [email, `nobody-${email}`]) {
       const guesses = await Promise.all(Array.from({ length: 30 }, (_, n) => attempt(address, `wrong guess ${n}`)));
       expect(guesses.filter(({ status }) => status === 401)).toHaveLength(20);

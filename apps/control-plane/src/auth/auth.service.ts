@@ -37,7 +37,7 @@ export class AuthService {
   async signUp({ email, password, previousToken }: SignInRequest): Promise<SignUpResult> {
     this.passwords.require(password, email);
     if (this.mails.isConfigured) {
-      await this.throttle.takeMail(email);
+      await this.throttle.takeMail(email, 'verify_email');
       return answerAfter(SIGN_UP_MS_MIN, async () => {
         await this.createUser(email, password);
         await this.mails.send('sign_up', { email });
@@ -47,7 +47,8 @@ export class AuthService {
     const user = await this.createUser(email, password);
     if (user === null) return { outcome: 'taken' };
     const signedIn = await this.sessions.begin(user, { method: 'password', previousToken });
-    return { outcome: 'signed_in', signedIn };
+    // Somebody proved to have the address in the same moment.
+    return signedIn === null ? { outcome: 'taken' } : { outcome: 'signed_in', signedIn };
   }
 
   /**
@@ -71,7 +72,7 @@ export class AuthService {
     if (!isRight || user === null || user.isDisabled) return null;
     if (user.isVerified || !this.mails.isConfigured) return user;
     // Said by mail and not in the answer: after a sign-up it would tell whether the address was taken before.
-    this.throttle.takeMail(email).then(
+    this.throttle.takeMail(email, 'verify_email').then(
       () => this.mails.sendIfPossible('verify_email', { email }),
       () => undefined,
     );

@@ -6,7 +6,7 @@ import { UsersService } from '../users/users.service.js';
 import type { User } from '../users/users.types.js';
 import { answerAfter } from './answer-time.js';
 import { AuthMailService } from './auth-mail.service.js';
-import { CodeService } from './code.service.js';
+import { type CodeAttempt, CodeService } from './code.service.js';
 import { mailTokenHash, newMailToken } from './mail-tokens.service.js';
 
 /** Longer than checking a code takes in peace. */
@@ -24,7 +24,7 @@ export class CodeSignInService {
 
   /** Returns the token for the browser's cookie; the same happens for an address that nobody has. */
   async request(email: string): Promise<string> {
-    await this.throttle.takeMail(email);
+    await this.throttle.takeMail(email, 'sign_in_code');
     const token = newMailToken();
     await this.mails.send('sign_in_code', this.codes.jobFor(email, mailTokenHash(token)));
     return token;
@@ -33,7 +33,8 @@ export class CodeSignInService {
   /** Null for a wrong code, and for one that was never sent. */
   verify(token: string, code: string, previousToken: string | null): Promise<SignedIn | null> {
     return answerAfter(VERIFY_MS_MIN, async () => {
-      const user = await this.throttle.attempt(`code ${mailTokenHash(token)}`, () => this.codes.check(token, code));
+      const attempt: CodeAttempt = (address, work) => this.throttle.attemptCode(address, work);
+      const user = await this.throttle.attempt(`code ${mailTokenHash(token)}`, () => this.codes.check(token, code, attempt));
       return user === null ? null : this.enter(user, previousToken);
     });
   }

@@ -12,6 +12,7 @@ import { Access, ResponseSchema } from '@tensorloop/nest-kit/access';
 import { Problems, Summary } from '@tensorloop/nest-kit/operation';
 import type { Request, Response } from 'express';
 import { CookiesService } from '../cookies/cookies.service.js';
+import { throttleRefusals } from '../throttle/throttle.types.js';
 import { authProblems } from './auth.errors.js';
 import { MAIL_TOKEN_TTL_MS } from './auth-mails.rules.js';
 import { BrowserSession } from './browser-session.js';
@@ -29,7 +30,7 @@ export class CodeController {
   @Post()
   @HttpCode(HttpStatus.ACCEPTED)
   @Summary('Ask for a mail with a code to sign in')
-  @Problems(authProblems.mail_not_configured, authProblems.mail_unavailable)
+  @Problems(authProblems.mail_not_configured, authProblems.mail_unavailable, throttleRefusals.mail)
   @ResponseSchema(mailSentSchema)
   async request(
     @Body({ schema: addressSchema }) { email }: Address,
@@ -43,7 +44,7 @@ export class CodeController {
   @Post('verify')
   @HttpCode(HttpStatus.OK)
   @Summary('Sign in with the code of the mail')
-  @Problems(authProblems.code_wrong)
+  @Problems(authProblems.code_wrong, throttleRefusals.attempt)
   @ResponseSchema(meSchema)
   async verify(
     @Body({ schema: codeVerifySchema }) { code }: CodeVerify,

@@ -19,6 +19,9 @@ export interface CodeJob {
   requestedAtMs: number;
 }
 
+/** Runs a comparison with the code that an address was sent, or answers null without it. */
+export type CodeAttempt = (address: string, work: () => Promise<true | null>) => Promise<true | null>;
+
 /** Codes of six digits, each bound to the browser that asked for it by a token in its cookie. */
 @Injectable()
 export class CodeService implements OnModuleInit {
@@ -38,14 +41,16 @@ export class CodeService implements OnModuleInit {
     return { email, tokenHash, requestedAtMs: this.clock() };
   }
 
-  /** Whose code this is in the browser that holds the token; null when it is not right, or over. */
-  async check(token: string, code: string): Promise<User | null> {
+  /** Whose code this is in the browser that holds the token; null when it is not right, or over. `attempt` bounds the guesses. */
+  async check(token: string, code: string, attempt: CodeAttempt): Promise<User | null> {
     const mailToken = await this.tokens.find(token, 'sign_in_code');
     if (mailToken === null || mailToken.codeHash === null) return null;
+    const { codeHash, tokenHash } = mailToken;
     if (!(await this.tokens.countAttempt(mailToken, CODE_ATTEMPTS_MAX))) return null;
-    const hash = this.hash(mailToken.tokenHash, code);
-    if (!timingSafeEqual(Buffer.from(hash), Buffer.from(mailToken.codeHash))) return null;
-    if (!(await this.tokens.use(mailToken))) return null;
+    const isRight = await attempt(mailToken.email, async () =>
+      timingSafeEqual(Buffer.from(this.hash(tokenHash, code)), Buffer.from(codeHash)) ? true : null,
+    );
+    if (isRight === null || !(await this.tokens.use(mailToken))) return null;
     const user = await this.users.findById(mailToken.userId);
     return user === null || user.isDisabled || user.email !== mailToken.email ? null : user;
   }

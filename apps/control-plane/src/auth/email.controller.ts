@@ -12,6 +12,7 @@ import { Access, ResponseSchema } from '@tensorloop/nest-kit/access';
 import { Problems, Summary } from '@tensorloop/nest-kit/operation';
 import type { Request, Response } from 'express';
 import { ThrottleService } from '../throttle/throttle.service.js';
+import { throttleRefusals } from '../throttle/throttle.types.js';
 import { authProblems } from './auth.errors.js';
 import { AuthMailService } from './auth-mail.service.js';
 import { BrowserSession } from './browser-session.js';
@@ -30,7 +31,13 @@ export class EmailController {
   @Post()
   @HttpCode(HttpStatus.OK)
   @Summary('Confirm the address of a sign-up and sign in')
-  @Problems(authProblems.link_expired, authProblems.password_needed, authProblems.credentials_wrong, authProblems.sign_in_busy)
+  @Problems(
+    authProblems.link_expired,
+    authProblems.password_needed,
+    authProblems.credentials_wrong,
+    authProblems.sign_in_busy,
+    throttleRefusals.attempt,
+  )
   @ResponseSchema(meSchema)
   async verify(
     @Body({ schema: verifyEmailSchema }) body: VerifyEmail,
@@ -43,10 +50,10 @@ export class EmailController {
   @Post('resend')
   @HttpCode(HttpStatus.ACCEPTED)
   @Summary('Send the mail that confirms an address again')
-  @Problems(authProblems.mail_not_configured, authProblems.mail_unavailable)
+  @Problems(authProblems.mail_not_configured, authProblems.mail_unavailable, throttleRefusals.mail)
   @ResponseSchema(mailSentSchema)
   async resend(@Body({ schema: addressSchema }) { email }: Address): Promise<MailSent> {
-    await this.throttle.takeMail(email);
+    await this.throttle.takeMail(email, 'verify_email');
     await this.mails.send('verify_email', { email });
     return { status: 'mail_sent' };
   }

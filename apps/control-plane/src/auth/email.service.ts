@@ -36,6 +36,7 @@ export class EmailService {
     await this.users.verifyEmail(user);
     if (isOwn) return { token: sessionToken as string, userId: user.id, accountId: principal.accountId };
     const signedIn = await this.sessions.begin(user, { method: 'password', previousToken: sessionToken });
+    if (signedIn === null) throw authProblems.credentials_wrong();
     return signedIn;
   }
 

@@ -158,20 +158,42 @@ describe('a forgotten password (TL-1)', () => {
 
   it('is replaced for whoever failed too often, who is let in again', async () => {
     const { email } = await newUser();
-    await Promise.all(Array.from({ length: 25 }, (_, n) => signIn(email, `wrong guess ${n}`)));
-    expect((await signIn(email)).body.code).toBe('sign_in_throttled');
+    const browser = plane.browser();
+    await Promise.all(Array.from({ length: 25 }, (_, n) => signIn(email, `wrong guess ${n}`, browser)));
+    expect((await signIn(email, PASSWORD, browser)).body.code).toBe('sign_in_throttled');
     await post('password-reset', { email });
     const token = tokenIn(await sink.mailTo(email, /new password/));
-    await post('password-reset/confirm', { token, password: 'another horse, another battery' });
-    expect((await signIn(email, 'another horse, another battery')).status).toBe(200);
+    const password = 'another horse, another battery';
+    await post('password-reset/confirm', { token, password }, browser);
+    expect((await signIn(email, password, browser)).status).toBe(200);
+  });
+
+  it('is replaced, and so are the links and codes that were under way', async () => {
+    const { email, browser, me } = await newUser();
+    await post('password-reset', { email });
+    const token = tokenIn(await sink.mailTo(email, /new password/));
+    const body = { currentPassword: PASSWORD, newPassword: 'another horse, another battery' };
+    expect((await browser.send('PUT', '/api/auth/password', { body })).status).toBe(204);
+    expect((await post('password-reset/confirm', { token, password: PASSWORD })).body.code).toBe('link_expired');
+    expect(await plane.database.query('SELECT FROM control.mail_tokens WHERE user_id = $1', [me.user.id])).toEqual([]);
   });
 
   it('proves the address: what a squatter chose is gone', async () => {
     const email = newAddress();
     await post('sign-up', { email, password: 'the squatter chose this one' });
+    const identities = () =>
+      plane.database.query('SELECT FROM control.identities WHERE user_id = (SELECT id FROM control.users WHERE email = $1)', [
+        email,
+      ]);
+    await plane.database.query(
+      "INSERT INTO control.identities (issuer, subject, user_id, email) SELECT 'https://accounts.google.com', id, id, 'squatter@example.com' FROM control.users WHERE email = $1",
+      [email],
+    );
+    expect(await identities()).toHaveLength(1);
     await post('password-reset', { email });
     const token = tokenIn(await sink.mailTo(email, /new password/));
     await post('password-reset/confirm', { token, password: PASSWORD });
+    expect(await identities()).toEqual([]);
     expect((await signIn(email, 'the squatter chose this one')).status).toBe(401);
     expect((await signIn(email)).status).toBe(200);
   });
@@ -251,6 +273,21 @@ describe('a code by mail (TL-1)', () => {
     expect((await verify(browser, code)).body.code).toBe('code_wrong');
   });
 
+  it('is no way in after twenty wrong ones within a day, while the password is', async () => {
+    const { email } = await newUser();
+    for (let round = 0; round < 4; round++) {
+      const { browser, mail } = await ask(email);
+      const wrong = otherThan(codeIn(await mail()));
+      for (let guess = 0; guess < 5; guess++) expect((await verify(browser, wrong)).body.code).toBe('code_wrong');
+    }
+    const closed = await ask(email);
+    expect((await verify(closed.browser, codeIn(await closed.mail()))).body.code).toBe('code_wrong');
+    expect((await signIn(email)).status).toBe(200);
+    plane.clockOffsetMs = 24 * 60 * MINUTE_MS;
+    const open = await ask(email);
+    expect((await verify(open.browser, codeIn(await open.mail()))).status).toBe(200);
+  });
+
   it('is over after ten minutes', async () => {
     const { email } = await newUser();
     const { browser, mail } = await ask(email);
@@ -294,6 +331,8 @@ describe('mails', () => {
       expect(answers.map(({ status }) => status)).toEqual([202, 202, 202, 202, 202, 429, 429]);
       expect(answers[5]?.body.code).toBe('mail_throttled');
       expect(Number(answers[5]?.headers.get('retry-after'))).toBeGreaterThan(600);
+      // Whoever asks for one kind of mail keeps nobody from the others.
+      expect((await post('code', { email: address })).status).toBe(202);
     }
   });
 

@@ -15,6 +15,7 @@ import type { Request, Response } from 'express';
 import { CurrentPrincipal, type Principal } from '../access/principal.types.js';
 import { SessionsService } from '../sessions/sessions.service.js';
 import { ThrottleService } from '../throttle/throttle.service.js';
+import { throttleRefusals } from '../throttle/throttle.types.js';
 import { authProblems } from './auth.errors.js';
 import { AuthMailService } from './auth-mail.service.js';
 import { BrowserSession } from './browser-session.js';
@@ -34,10 +35,10 @@ export class PasswordController {
   @Access('public')
   @HttpCode(HttpStatus.ACCEPTED)
   @Summary('Ask for a mail that lets a new password be chosen')
-  @Problems(authProblems.mail_not_configured, authProblems.mail_unavailable)
+  @Problems(authProblems.mail_not_configured, authProblems.mail_unavailable, throttleRefusals.mail)
   @ResponseSchema(mailSentSchema)
   async requestReset(@Body({ schema: addressSchema }) { email }: Address): Promise<MailSent> {
-    await this.throttle.takeMail(email);
+    await this.throttle.takeMail(email, 'reset_password');
     await this.mails.send('reset_password', { email });
     return { status: 'mail_sent' };
   }
@@ -65,6 +66,7 @@ export class PasswordController {
   @Problems(
     authProblems.current_password_wrong,
     authProblems.recent_sign_in_needed,
+    throttleRefusals.attempt,
     authProblems.password_too_common,
     authProblems.password_guessable,
     authProblems.password_length,

@@ -43,7 +43,7 @@ export class PasswordService {
     this.passwords.require(newPassword, user.email, '/newPassword');
     const passwordHash = await this.passwords.hash(newPassword);
     const { credentialId: keptId, accountId } = principal;
-    await this.users.setPassword(user, passwordHash, { keptId, accountId });
+    if (!(await this.users.setPassword(user, passwordHash, { keptId, accountId }))) throw currentPasswordWrong();
     this.mails.sendIfPossible('password_changed', { email: user.email });
   }
 
@@ -51,8 +51,11 @@ export class PasswordService {
     const isRight = await this.throttle.attempt(user.email, async () =>
       password !== undefined && (await this.passwords.matches(user.passwordHash, password)) ? true : null,
     );
-    if (isRight !== null) return;
-    const message = 'expected the current password';
-    throw authProblems.current_password_wrong({ errors: [{ pointer: '/currentPassword', message }] });
+    if (isRight === null) throw currentPasswordWrong();
   }
+}
+
+function currentPasswordWrong(): Error {
+  const message = 'expected the current password';
+  return authProblems.current_password_wrong({ errors: [{ pointer: '/currentPassword', message }] });
 }

@@ -47,6 +47,20 @@ describe('limits on credential endpoints (TL-1)', () => {
     START_TIMEOUT_MS,
   );
 
+  it('bound failures of an account from one network tightly, and from everywhere loosely', async () => {
+    const { email } = await plane.signUp();
+    const perNetwork = LIMITS.failuresByVisitor.max;
+    const networks = LIMITS.failuresByAccount.max / perNetwork;
+    for (let network = 1; network <= networks; network++) {
+      const from = `198.18.${network}.1`;
+      for (let count = 0; count < perNetwork; count++) expect((await signIn(email, from, 'wrong guess')).status).toBe(401);
+      expect((await signIn(email, from)).body.code).toBe('sign_in_throttled');
+      // The owner is not kept out by somebody elsewhere before the last of all is counted; a success clears none of theirs.
+      if (network < networks) expect((await signIn(email, '192.0.2.1')).status).toBe(200);
+    }
+    expect((await signIn(email, '192.0.2.1')).body.code).toBe('sign_in_throttled');
+  });
+
   it.each([
     ['POST', '/api/auth/verify-email', { token: 'x'.repeat(43), password: PASSWORD }],
     ['POST', '/api/auth/password-reset/confirm', { token: 'x'.repeat(43), password: PASSWORD }],
@@ -104,10 +118,11 @@ describe('while Redis is away', () => {
         await own.browser().send('POST', '/api/auth/sign-up', { body: { email, password: PASSWORD } });
         await own.database.query('UPDATE control.users SET email_verified_at = now() WHERE email = $1', [email]);
         await own.redisServer.server.kill();
-        const guess = (password: string) => own.browser().send('POST', '/api/auth/sign-in', { body: { email, password } });
+        const browser = own.browser();
+        const guess = (password: string) => browser.send('POST', '/api/auth/sign-in', { body: { email, password } });
         expect((await guess(PASSWORD)).status).toBe(200);
         const guesses = [];
-        for (let n = 0; n < LIMITS.failuresByAccount.max; n++) guesses.push((await guess('wrong guess')).status);
+        for (let n = 0; n < LIMITS.failuresByVisitor.max; n++) guesses.push((await guess('wrong guess')).status);
         expect(new Set(guesses)).toEqual(new Set([401]));
         expect((await guess(PASSWORD)).body.code).toBe('sign_in_throttled');
         for (const address of [email, newAddress()]) {

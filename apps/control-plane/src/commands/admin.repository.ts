@@ -53,8 +53,8 @@ export class AdminRepository {
     return accountId === null ? installation.reprojectAll(this.url) : operator.reprojectAccount(this.url, accountId);
   }
 
-  createOperator(email: string): Promise<boolean> {
-    return installation.createOperator(this.url, email);
+  createOperator(email: string, options: { allowsUnverified: boolean }): Promise<boolean> {
+    return installation.createOperator(this.url, email, options);
   }
 
   removeOperator(email: string): Promise<boolean> {

@@ -1,5 +1,5 @@
 import { Inject } from '@nestjs/common';
-import { Command, CommandRunner, SubCommand } from 'nest-commander';
+import { Command, CommandRunner, Option, SubCommand } from 'nest-commander';
 import { AdminRepository } from './admin.repository.js';
 import { type CommanderCommand, withExamples } from './examples.js';
 
@@ -9,9 +9,14 @@ export class OperatorCreateCommand extends CommandRunner {
     super();
   }
 
-  async run([email = '']: string[]): Promise<void> {
-    const isNew = await this.admin.createOperator(email);
+  async run([email = '']: string[], { unverified = false }: { unverified?: boolean } = {}): Promise<void> {
+    const isNew = await this.admin.createOperator(email, { allowsUnverified: unverified });
     console.log(isNew ? `${email} is an operator now.` : `${email} is an operator already.`);
+  }
+
+  @Option({ flags: '--unverified', description: 'though nobody has confirmed the address: you know who signed up with it' })
+  parseUnverified(): boolean {
+    return true;
   }
 }
 

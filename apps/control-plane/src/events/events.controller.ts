@@ -1,7 +1,8 @@
 import { Controller, Get, Inject, type OnModuleDestroy, Req, Res } from '@nestjs/common';
+import { CHANGE_KINDS } from '@tensorloop/contracts/account-changed';
 import { Access, RawResponse } from '@tensorloop/nest-kit/access';
 import { LOGGER } from '@tensorloop/nest-kit/logging';
-import { Problems, Summary } from '@tensorloop/nest-kit/operation';
+import { Description, Problems, Summary, TakesHeader } from '@tensorloop/nest-kit/operation';
 import type { Logger } from '@tensorloop/observability/logger';
 import type { Request, Response } from 'express';
 import { CurrentPrincipal, Permit, type Principal } from '../access/principal.types.js';
@@ -14,6 +15,20 @@ const PERMISSION = 'usage:read';
 const RETRY_HEADERS = { 'retry-after': '5' };
 /** A heartbeat keeps proxies from closing the stream, and goes only to who may still have it. */
 export const HEARTBEAT_MS = 15_000;
+
+const DESCRIPTION = `Server-sent events, each with \`id\`, \`event\` and, as \`data\`, a JSON object. They say what changed and never how: ask for it again.
+
+- \`ready\`, \`{}\`: the stream stands; changes from here on are told.
+- \`changed\`, \`{"kinds":["keys"]}\`: one or more of ${CHANGE_KINDS.map((kind) => `\`${kind}\``).join(', ')}. Others may be added: ignore those you do not know.
+- \`reset\`, \`{}\`: some changes were missed; ask for everything that is shown.
+
+A comment comes every ${HEARTBEAT_MS / 1_000} seconds. The stream ends when whoever opened it would not be let in any more; come back with \`Last-Event-ID\`, as browsers do by themselves.`;
+const LAST_EVENT_ID = {
+  name: 'Last-Event-ID',
+  description:
+    'The `id` of the last event that was heard: what came since is told first, or `reset` where it is not known any more.',
+  schema: { type: 'string' },
+};
 
 @Controller('api/events')
 @Access('account')
@@ -35,6 +50,8 @@ export class EventsController implements OnModuleDestroy {
   @Get()
   @Permit(PERMISSION)
   @Summary('Hear of changes as they happen (server-sent events)')
+  @Description(DESCRIPTION)
+  @TakesHeader(LAST_EVENT_ID)
   @Problems(eventProblems.too_many_streams, eventProblems.streams_unavailable)
   @RawResponse('server-sent events, for as long as the connection lasts', 'text/event-stream')
   async listen(@CurrentPrincipal() principal: Principal, @Req() req: Request, @Res() res: Response): Promise<void> {

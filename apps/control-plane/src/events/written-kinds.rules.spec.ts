@@ -7,6 +7,7 @@ describe('what a request changed', () => {
     ['DELETE', '/api/keys/1', ['keys']],
     ['PATCH', '/api/projects/1', ['projects', 'keys']],
     ['PUT', '/api/account/plan', ['account', 'keys']],
+    ['PATCH', '/api/me', ['members']],
     ['GET', '/api/keys', null],
     ['POST', '/api/auth/sign-in', null],
     ['POST', '/v1/keys', null],

@@ -5,6 +5,7 @@ const KINDS: Readonly<Record<string, readonly [ChangeKind, ...ChangeKind[]]>> = 
   keys: ['keys'],
   projects: ['projects', 'keys'],
   members: ['members'],
+  me: ['members'],
   invites: ['members'],
   tokens: ['tokens'],
   account: ['account', 'keys'],

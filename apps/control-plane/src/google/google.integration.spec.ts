@@ -115,7 +115,7 @@ describe('sign-in with Google (TL-1)', () => {
     });
     expect(await arrive(browser, await consent(url))).toBe('/keys');
     expect(tokenRequests).toEqual([expect.objectContaining({ code_verifier: expect.stringMatching(/^[\w-]{43}$/) })]);
-    expect((await me(browser)).user.email).toBe(email);
+    expect((await me(browser)).user).toMatchObject({ email, emailVerified: true, hasPassword: false, hasGoogle: true });
     const { body } = await browser.send<{ data: { method: string }[] }>('GET', '/api/sessions');
     expect(body.data.map(({ method }) => method)).toEqual(['google']);
   });
@@ -227,7 +227,7 @@ describe('an account that exists (TL-1)', () => {
     newPerson({ email: email.toUpperCase() });
     const browser = plane.browser();
     expect(await signIn(browser)).toBe('/');
-    expect((await me(browser)).user).toEqual({ id, email });
+    expect((await me(browser)).user).toMatchObject({ id, email, hasPassword: true, hasGoogle: true });
     const again = await plane.browser().send('POST', '/api/auth/sign-in', { body: { email, password } });
     expect(again.status).toBe(200);
   });
@@ -245,6 +245,50 @@ describe('an account that exists (TL-1)', () => {
     expect((await me(owner)).user.id).toBe(id);
     expect((await attacker.send('GET', '/api/me')).status).toBe(401);
     expect((await plane.browser().send('POST', '/api/auth/sign-in', { body: { email, password } })).status).toBe(401);
+  });
+
+  it('loses the Google accounts, tokens of every account and invitations of whoever was first, too (pre-hijacking)', async () => {
+    const { email, password, id } = await unverifiedUser();
+    const setVerified = (at: Date | null) =>
+      plane.database.query('UPDATE control.users SET email_verified_at = $2 WHERE id = $1', [id, at]);
+    await setVerified(new Date());
+    const attacker = plane.browser();
+    await attacker.send('POST', '/api/auth/sign-in', { body: { email, password } });
+    const post = async <Body>(path: string, body: unknown) => (await attacker.send<Body>('POST', path, { body })).body;
+    const newToken = async () => (await post<{ token: string }>('/api/tokens', { name: 't', role: 'owner' })).token;
+    newPerson();
+    const attackersGoogle = person;
+    const { url } = await post<{ url: string }>('/api/auth/google/link', { returnTo: '/' });
+    expect(await arrive(attacker, await consent(new URL(url)))).toBe('/');
+    const tokens = [await newToken()];
+    await post('/api/invites', { email: `${randomUUID()}@example.com`, role: 'owner' });
+    const { id: secondId } = await post<{ id: string }>('/api/accounts', { name: 'second' });
+    await post(`/api/accounts/${secondId}/switch`, undefined);
+    tokens.push(await newToken());
+    const opens = (token: string) =>
+      plane.browser().send('GET', '/api/account', { headers: { authorization: `Bearer ${token}` } });
+    for (const token of tokens) expect((await opens(token)).status).toBe(200);
+    await setVerified(null);
+
+    newPerson({ email });
+    const owner = plane.browser();
+    expect(await signIn(owner)).toBe('/');
+    expect((await me(owner)).user.id).toBe(id);
+    for (const token of tokens) expect((await opens(token)).body.code).toBe('token_invalid');
+    const open = await plane.database.query(
+      'SELECT FROM control.invites WHERE invited_by = $1 AND revoked_at IS NULL AND accepted_at IS NULL',
+      [id],
+    );
+    expect(open).toEqual([]);
+    person = attackersGoogle;
+    const again = plane.browser();
+    await signIn(again);
+    expect((await me(again)).user.id).not.toBe(id);
+    const [told] = await plane.database.query(
+      "SELECT details FROM control.audit_entries WHERE subject_id = $1 AND details ? 'ended'",
+      [id],
+    );
+    expect(told).toEqual({ details: { proof: 'google', ended: { sessions: 1, identities: 1, tokens: 2, invites: 1 } } });
   });
 
   it('that an operator disabled stays closed', async () => {
@@ -268,9 +312,9 @@ describe('linking while signed in (TL-1)', () => {
       body: { returnTo: '/settings?tab=sign-in' },
     });
 
-  it('adds the Google account under any address, rotates the session and is in the audit log', async () => {
+  it('adds the Google account under any address that Google verified, rotates the session and is in the audit log', async () => {
     const { browser, id } = await signedIn();
-    newPerson({ email_verified: false });
+    newPerson();
     const before = plane.browser();
     before.cookie = browser.cookie;
     const { body } = await startLink(browser);
@@ -290,6 +334,20 @@ describe('linking while signed in (TL-1)', () => {
       'user.identity_linked',
       'user.signed_in',
     ]);
+  });
+
+  it('needs an address that Google verified, and one that is proven here', async () => {
+    const { browser, id, email } = await signedIn();
+    newPerson({ email_verified: false });
+    const link = async () => arrive(browser, await consent(new URL((await startLink(browser)).body.url)));
+    expect(await link()).toBe('/settings?tab=sign-in&error=google_email_unverified');
+    await plane.database.query('UPDATE control.users SET email_verified_at = NULL WHERE id = $1', [id]);
+    newPerson();
+    expect(await link()).toBe('/settings?tab=sign-in&error=google_confirm_address_first');
+    newPerson({ email });
+    expect(await link()).toBe('/settings?tab=sign-in');
+    const [row] = await plane.database.query('SELECT email_verified_at AS at FROM control.users WHERE id = $1', [id]);
+    expect(row).toEqual({ at: expect.any(Date) });
   });
 
   it('takes a Google account from nobody', async () => {

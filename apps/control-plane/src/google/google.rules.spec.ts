@@ -33,15 +33,27 @@ describe('an arrival from Google (TL-1)', () => {
   });
 
   it('is linked only to whoever is still signed in, and takes it from nobody else', () => {
-    const link = { userId: 'u1', isSignedIn: true };
-    expect(decideArrival({ ...nobody, profile, link })).toEqual({ kind: 'link' });
+    const link = { user };
+    expect(decideArrival({ ...nobody, profile, link })).toEqual({ kind: 'link', user, provesAddress: false });
     expect(decideArrival({ ...nobody, profile, known: user, link })).toEqual({ kind: 'linked_already' });
     expect(decideArrival({ ...nobody, profile, known: { ...user, id: 'u2' }, link })).toMatchObject({
       code: 'google_linked_elsewhere',
     });
-    expect(decideArrival({ ...nobody, profile, link: { ...link, isSignedIn: false } })).toMatchObject({
+    expect(decideArrival({ ...nobody, profile, link: { user: null } })).toMatchObject({
       code: 'google_session_over',
     });
+  });
+
+  it('is linked by somebody whose address is not proven only where it proves it (pre-hijacking)', () => {
+    const unproven = { ...user, isVerified: false };
+    const link = { user: unproven };
+    expect(decideArrival({ ...nobody, profile, link })).toEqual({ kind: 'link', user: unproven, provesAddress: true });
+    const other = { ...profile, email: 'other@example.com' };
+    expect(decideArrival({ ...nobody, profile: other, link })).toMatchObject({ code: 'google_confirm_address_first' });
+    for (const linker of [user, unproven]) {
+      const unsure = { ...nobody, profile: { ...profile, isEmailVerified: false }, link: { user: linker } };
+      expect(decideArrival(unsure)).toMatchObject({ code: 'google_email_unverified' });
+    }
   });
 });
 

@@ -1,17 +1,14 @@
 import type { User } from '../users/users.types.js';
 import type { GoogleErrorCode, GoogleProfile } from './google.types.js';
 
-/** The issuer of all Google accounts; part of an identity's key. */
-export const GOOGLE_ISSUER = 'https://accounts.google.com';
-
 export interface Arrival {
   profile: GoogleProfile;
   /** Whose Google account it is. */
   known: User | null;
   /** Who has its address here. */
   local: User | null;
-  /** Who asked for a link while signed in, and whether the browser is still signed in as them. */
-  link: { userId: string; isSignedIn: boolean } | null;
+  /** Of a link that was asked for while signed in: who that was, or null when the browser is not signed in as them any more. */
+  link: { user: User | null } | null;
 }
 
 export type Decision =
@@ -19,7 +16,8 @@ export type Decision =
   | { kind: 'sign_up'; email: string }
   /** An address that both sides have proven, or that is proven just now. */
   | { kind: 'claim'; user: User }
-  | { kind: 'link' }
+  /** `provesAddress`: it is the Google account of the address that the user has here. */
+  | { kind: 'link'; user: User; provesAddress: boolean }
   | { kind: 'linked_already' }
   | { kind: 'refuse'; code: GoogleErrorCode };
 
@@ -28,17 +26,23 @@ export type Decision =
  * never otherwise: an address alone would let whoever can enter it at Google take over the account that has it here.
  */
 export function decideArrival({ profile, known, local, link }: Arrival): Decision {
-  if (link !== null) return decideLink(link, known);
+  if (link !== null) return decideLink(link.user, profile, known);
   if (known !== null) return known.isDisabled ? refuse('google_refused') : { kind: 'sign_in', user: known };
   if (!profile.isEmailVerified || profile.email === null) return refuse('google_email_unverified');
   if (local === null) return { kind: 'sign_up', email: profile.email };
   return local.isDisabled ? refuse('google_refused') : { kind: 'claim', user: local };
 }
 
-function decideLink({ userId, isSignedIn }: NonNullable<Arrival['link']>, known: User | null): Decision {
-  if (!isSignedIn) return refuse('google_session_over');
-  if (known === null) return { kind: 'link' };
-  return known.id === userId ? { kind: 'linked_already' } : refuse('google_linked_elsewhere');
+/**
+ * Whoever signs up with a stranger's address must not leave a way in that stays when its owner comes: until the user has
+ * proven the address, nothing but the Google account that proves it is linked.
+ */
+function decideLink(user: User | null, { email, isEmailVerified }: GoogleProfile, known: User | null): Decision {
+  if (user === null) return refuse('google_session_over');
+  if (known !== null) return known.id === user.id ? { kind: 'linked_already' } : refuse('google_linked_elsewhere');
+  if (!isEmailVerified || email === null) return refuse('google_email_unverified');
+  if (user.isVerified) return { kind: 'link', user, provesAddress: false };
+  return email === user.email ? { kind: 'link', user, provesAddress: true } : refuse('google_confirm_address_first');
 }
 
 function refuse(code: GoogleErrorCode): Decision {

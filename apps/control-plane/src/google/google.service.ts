@@ -4,11 +4,10 @@ import { LOGGER } from '@tensorloop/nest-kit/logging';
 import type { Logger } from '@tensorloop/observability/logger';
 import { CLOCK, type Clock } from '../clock.js';
 import { SessionsService } from '../sessions/sessions.service.js';
-import type { SignedIn } from '../sessions/sessions.types.js';
 import { UsersService } from '../users/users.service.js';
 import type { Identity, User } from '../users/users.types.js';
-import { type Decision, decideArrival, errorPath, GOOGLE_ISSUER } from './google.rules.js';
-import type { GoogleErrorCode, GoogleProfile, GoogleTransaction } from './google.types.js';
+import { type Decision, decideArrival, errorPath } from './google.rules.js';
+import { GOOGLE_ISSUER, type GoogleErrorCode, type GoogleProfile, type GoogleTransaction } from './google.types.js';
 import { GoogleClient } from './google-client.js';
 
 /** How long somebody may take at Google. */
@@ -93,16 +92,17 @@ export class GoogleService {
     const known = await this.users.findByIdentity({ issuer: GOOGLE_ISSUER, subject });
     const local = profile.email === null || !isEmailVerified ? null : await this.users.findByEmail(profile.email);
     const principal = await this.sessions.authenticate(sessionToken);
-    const link = linksUserId === null ? null : { userId: linksUserId, isSignedIn: principal?.userId === linksUserId };
+    const isSignedIn = linksUserId !== null && principal?.userId === linksUserId;
+    const link = linksUserId === null ? null : { user: isSignedIn ? await this.users.findById(linksUserId) : null };
     const decision = decideArrival({ profile, known, local, link });
     if (decision.kind === 'refuse') return { code: decision.code };
     if (decision.kind === 'linked_already') return { token: null };
     const identity: Identity = { issuer: GOOGLE_ISSUER, subject, email: profile.email ?? '' };
     if (decision.kind !== 'link') return this.enter(decision, identity, sessionToken);
-    const user = principal === null ? null : await this.users.findById(principal.userId);
-    if (principal === null || user === null) return { code: 'google_session_over' };
-    if (!(await this.users.linkIdentity(user, identity, principal.accountId))) return { code: 'google_linked_elsewhere' };
-    return { token: await this.sessions.rotate(principal) };
+    if (principal === null) return { code: 'google_session_over' };
+    const { user, provesAddress } = decision;
+    const isLinked = await this.users.linkIdentity(user, identity, { accountId: principal.accountId, provesAddress });
+    return isLinked ? { token: await this.sessions.rotate(principal) } : { code: 'google_linked_elsewhere' };
   }
 
   private async enter(
@@ -113,8 +113,8 @@ export class GoogleService {
     const user = await this.findOrMake(decision, identity);
     // Two windows arrived at once and the other was first: it works at the next attempt.
     if (user === null) return { code: 'google_failed' };
-    const signedIn: SignedIn = await this.sessions.begin(user, { method: 'google', previousToken });
-    return { token: signedIn.token };
+    const signedIn = await this.sessions.begin(user, { method: 'google', previousToken });
+    return signedIn === null ? { code: 'google_refused' } : { token: signedIn.token };
   }
 
   private async findOrMake(

@@ -1,3 +1,6 @@
+/** The issuer of all Google accounts; part of an identity's key. */
+export const GOOGLE_ISSUER = 'https://accounts.google.com';
+
 /** What a browser carries to Google and back, sealed in its cookie. */
 export interface GoogleTransaction {
   state: string;
@@ -22,6 +25,7 @@ export type GoogleErrorCode =
   | 'google_denied'
   | 'google_failed'
   | 'google_email_unverified'
+  | 'google_confirm_address_first'
   | 'google_linked_elsewhere'
   | 'google_refused'
   | 'google_session_over';

@@ -11,6 +11,7 @@ import {
 import { Access, RawResponse, ResponseSchema } from '@tensorloop/nest-kit/access';
 import { Problems, Summary } from '@tensorloop/nest-kit/operation';
 import { CurrentPrincipal, Permit, type Principal } from '../access/principal.types.js';
+import { throttleRefusals } from '../throttle/throttle.types.js';
 import { type InviteParams, inviteParamsSchema } from './invites.dto.js';
 import { inviteProblems } from './invites.errors.js';
 import { InvitesService } from './invites.service.js';
@@ -22,7 +23,9 @@ const MS_PER_SECOND = 1_000;
 export class InvitesController {
   constructor(@Inject(InvitesService) private readonly invites: InvitesService) {}
 
+  /** A person's alone: whom a leaked token lets in stays when the token is revoked. */
   @Post()
+  @Access('session')
   @Permit('members:write')
   @Summary('Invite somebody by address')
   @Problems(
@@ -32,6 +35,7 @@ export class InvitesController {
     inviteProblems.invite_limit_reached,
     inviteProblems.invite_daily_limit_reached,
     inviteProblems.account_not_active,
+    throttleRefusals.mail,
   )
   @ResponseSchema(inviteSentSchema)
   async create(
@@ -52,6 +56,7 @@ export class InvitesController {
   }
 
   @Post(':id/resend')
+  @Access('session')
   @HttpCode(HttpStatus.OK)
   @Permit('members:write')
   @Summary('Send an invitation again, with a new link')
@@ -60,6 +65,7 @@ export class InvitesController {
     inviteProblems.invite_not_open,
     inviteProblems.invite_above_role,
     inviteProblems.invite_sent_recently,
+    throttleRefusals.mail,
   )
   @ResponseSchema(inviteSentSchema)
   async resend(

@@ -13,7 +13,7 @@ export const inviteProblems = defineProblems({
     kind: 'forbidden',
     text: 'This invitation is for a role that may do more than yours; only an owner can change it.',
   },
-  role_above_own: { kind: 'limit_reached', text: 'Nobody can give a role that may do more than their own.' },
+  role_above_own: { kind: 'unprocessable', text: 'Nobody can give a role that may do more than their own.' },
   already_member: { kind: 'conflict', text: 'This person is a member of the account already.' },
   invite_open_already: { kind: 'conflict', text: 'This address has an open invitation; send it again, or revoke it first.' },
   invite_limit_reached: {

@@ -163,6 +163,22 @@ describe('invitations of another account (TL-1)', () => {
   });
 });
 
+it('access that outlives a management token is given by persons alone (TL-6)', async () => {
+  const { browser, me } = await plane.signUp();
+  const member = await addMember(plane, me.account.id, 'viewer');
+  const open = (await invite(browser, `${uuid7()}@example.com`)).body;
+  const { body } = await browser.send<{ token: string }>('POST', '/api/tokens', { body: { name: 't', role: 'owner' } });
+  const ask = (method: string, path: string, content?: unknown) =>
+    plane.browser().send(method, path, { body: content, headers: { authorization: `Bearer ${body.token}` } });
+  const answers = [
+    await ask('POST', '/api/invites', { email: `${uuid7()}@example.com`, role: 'viewer' }),
+    await ask('POST', `/api/invites/${open.id}/resend`),
+    await ask('PATCH', `/api/members/${member.userId}`, { role: 'owner' }),
+  ];
+  expect(answers.map((answer) => answer.body.code)).toEqual(answers.map(() => 'session_required'));
+  expect((await ask('DELETE', `/api/invites/${open.id}`)).status).toBe(204);
+});
+
 describe('with an SMTP server', () => {
   it(
     'the link is in the mail alone, and the address must be confirmed',
@@ -189,6 +205,15 @@ describe('with an SMTP server', () => {
         expect((await accept(guest.browser, token)).body.code).toBe('email_unverified');
         await setVerified(guest.email, new Date());
         expect((await accept(guest.browser, token)).status).toBe(200);
+        // Five mails in fifteen minutes, however often an invitation is taken back and made again.
+        const stranger = `${uuid7()}@example.com`;
+        for (let count = 0; count < 5; count++) {
+          const made = await invite(host.browser, stranger);
+          expect(made.status).toBe(201);
+          await host.browser.send('DELETE', `/api/invites/${made.body.id}`);
+        }
+        const sixth = await invite(host.browser, stranger);
+        expect([sixth.status, sixth.body.code]).toEqual([429, 'mail_throttled']);
       } finally {
         await mailing.close();
         await sink.stop();

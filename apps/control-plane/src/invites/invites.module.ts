@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { MailModule } from '../mail/mail.module.js';
+import { ThrottleModule } from '../throttle/throttle.module.js';
 import { AcceptanceController } from './acceptance.controller.js';
 import { AcceptanceRepository } from './acceptance.repository.js';
 import { AcceptanceService } from './acceptance.service.js';
@@ -9,7 +10,7 @@ import { InvitesRepository } from './invites.repository.js';
 import { InvitesService } from './invites.service.js';
 
 @Module({
-  imports: [MailModule],
+  imports: [MailModule, ThrottleModule],
   controllers: [AcceptanceController, InvitesController],
   providers: [InvitesService, InvitesRepository, InviteMailService, AcceptanceService, AcceptanceRepository],
 })

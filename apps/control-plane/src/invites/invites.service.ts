@@ -5,6 +5,7 @@ import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { outranks } from '../access/permission.types.js';
 import type { Principal } from '../access/principal.types.js';
 import { CLOCK, type Clock } from '../clock.js';
+import { ThrottleService } from '../throttle/throttle.service.js';
 import { InviteMailService } from './invite-mail.service.js';
 import { toInvite } from './invites.dto.js';
 import { InvitesRepository, type LockedInvites } from './invites.repository.js';
@@ -29,6 +30,7 @@ export class InvitesService {
   constructor(
     @Inject(InvitesRepository) private readonly repository: InvitesRepository,
     @Inject(InviteMailService) private readonly mails: InviteMailService,
+    @Inject(ThrottleService) private readonly throttle: ThrottleService,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
@@ -38,6 +40,7 @@ export class InvitesService {
     const made = await this.repository.withLockedAccount(principal.accountId, new Date(nowMs), async (invites) => {
       const code = refuseInvite(await invites.describe(email), { own: principal.role, wanted: role });
       if (code !== null) return { outcome: 'refused', code } as const;
+      await this.takeMail(email);
       const terms = { email, role, invitedBy: principal.userId, createdAt: new Date(nowMs), expiresAt: inviteExpiry(nowMs) };
       return {
         outcome: 'made',
@@ -63,6 +66,7 @@ export class InvitesService {
       if ('outcome' in found) return found;
       const waitMs = resendWaitMs(found, nowMs);
       if (waitMs > 0) return { outcome: 'too_soon', waitMs } as const;
+      await this.takeMail(found.email);
       const change = { tokenHash: inviteTokenHash(token), expiresAt: inviteExpiry(nowMs) };
       return { outcome: 'made', invite: await invites.renew(found, change) } as const;
     });
@@ -76,6 +80,11 @@ export class InvitesService {
       await invites.revoke(found);
       return { outcome: 'revoked' };
     });
+  }
+
+  /** Before an invitation is made that a mail would tell of. Throws mail_throttled. */
+  private async takeMail(email: string): Promise<void> {
+    if (this.mails.isConfigured) await this.throttle.takeMail(email, 'invite');
   }
 
   private async send({ accountId, email }: Principal, invite: StoredInvite, token: string): Promise<InviteSent> {

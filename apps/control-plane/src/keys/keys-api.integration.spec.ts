@@ -76,6 +76,27 @@ describe('the dialog for minting (TL-12)', () => {
     expect(body.rpm).toEqual({ max: 120, default: 120, accountMax: 600 });
     expect(body.models.default).toEqual(['*']);
     expect(body.models.allowed.length).toBeGreaterThan(1);
+    const minted = await mint(browser, { models: body.models.default });
+    expect([minted.status, minted.body.models, minted.body.inForce.models]).toEqual([201, ['*'], ['*']]);
+  });
+
+  it('takes "*" for every model where the plan has them all, and nowhere else (TL-2)', async () => {
+    const [free, pro] = [await signUp(), await signUp('pro')];
+    const refused = await free.browser.mint({ models: ['*'] });
+    expect([refused.status, refused.body.code]).toEqual([422, 'model_not_in_plan']);
+    const mixed = await pro.browser.mint({ models: ['*', 'gpt-4o-mini'] });
+    expect([mixed.status, mixed.body.code, mixed.body.errors?.[0]?.pointer]).toEqual([400, 'invalid_request', '/models']);
+  });
+
+  it('says of an account that is disabled or being deleted what minting would be refused with', async () => {
+    const { browser, me } = await signUp();
+    await browser.send('DELETE', '/api/account');
+    const refusal = async () => (await browser.send<KeyMintOptions>('GET', '/api/keys/mint-options')).body.keys.refusal;
+    expect([await refusal(), (await browser.mint()).body.code]).toEqual(['account_not_active', 'account_not_active']);
+    await browser.send('POST', '/api/account/restore');
+    expect(await refusal()).toBeNull();
+    await plane.database.query('UPDATE control.accounts SET disabled_at = now() WHERE id = $1', [me.account.id]);
+    expect([await refusal(), (await browser.mint()).body.code]).toEqual(['account_not_active', 'account_not_active']);
   });
 });
 
@@ -93,6 +114,7 @@ describe('a key', () => {
       leftUsd: '5.00',
       heldNanoUsd: '0',
       lastUsedAt: null,
+      lastUsedKnown: true,
       budgetExhausted: false,
       inForce: { models: ['gpt-4o-mini'], budgetUsd: '5.00', rpm: 30 },
     });
@@ -111,6 +133,7 @@ describe('a key', () => {
     expect(page.data).toMatchObject([
       { id: body.id, usageAvailable: false, spentUsd: null, leftUsd: null, budgetExhausted: false },
     ]);
+    expect(page.data[0]).toMatchObject({ lastUsedAt: null, lastUsedKnown: false });
   });
 
   it.each([
@@ -265,8 +288,12 @@ describe('the list of keys', () => {
     expect(await ids('tag=team%3Dsearch')).toEqual([one.id]);
     expect(await ids('tag=cost.center%3D7')).toEqual([one.id]);
     expect(await ids('tag=team%3Dnobody')).toEqual([]);
+    expect(await ids(`projectId=${project.id}`)).toEqual([two.id]);
+    expect(await ids(`projectId=${uuid7()}`)).toEqual([]);
+    // The older name of the same.
     expect(await ids(`project=${project.id}`)).toEqual([two.id]);
     expect(await ids(`project=${uuid7()}`)).toEqual([]);
+    expect(await ids(`project=${project.id}&projectId=${uuid7()}`)).toEqual([]);
     expect((await browser.send('GET', '/api/keys?tag=team')).status).toBe(400);
   });
 });

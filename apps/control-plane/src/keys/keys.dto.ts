@@ -14,8 +14,8 @@ import { z } from 'zod';
 import { cutToPlan, type PlanCeilings } from '../plans/plans.types.js';
 import type { KeyMoney, KeyUsage } from '../usage/key-usage.types.js';
 import type { MintView } from './keys.repository.js';
-import { ALL_MODELS, refuseAnotherKey, refuseTooManyMints, toCursor } from './keys.rules.js';
-import type { StoredKey } from './keys.types.js';
+import { ALL_MODELS, refuseAnotherKey, refuseInactiveAccount, refuseTooManyMints, toCursor } from './keys.rules.js';
+import type { KeyRefusal, StoredKey } from './keys.types.js';
 
 export const keyParamsSchema = z.strictObject({ id: uuid7Schema });
 export type KeyParams = z.infer<typeof keyParamsSchema>;
@@ -71,6 +71,7 @@ export function toKey({ key, plan, usage, nowMs }: ShownKey): KeyDetail {
     ...toSpending(usage.money),
     resetsAt: instant(usage.resetsAtMs),
     lastUsedAt: usage.lastUsedAtMs === null ? null : instant(usage.lastUsedAtMs),
+    lastUsedKnown: usage.isLastUseKnown,
     budgetExhausted: usage.money?.isBudgetExhausted === true,
   };
 }
@@ -88,7 +89,8 @@ export function toKeyPage(keys: KeyDetail[], hasMore: boolean): KeyPage {
 /** `known`: ids of models that can be served. */
 export function toMintOptions(view: MintView, known: ReadonlySet<string>, nowMs: number): KeyMintOptions {
   const { plan, activeKeys, minted, rpmPerAccountMax } = view;
-  const refusal = refuseAnotherKey(activeKeys, plan) ?? refuseTooManyMints(minted, plan, nowMs);
+  const refusal =
+    refuseInactiveAccount(view.isActive) ?? refuseAnotherKey(activeKeys, plan) ?? refuseTooManyMints(minted, plan, nowMs);
   const budgetUsd = formatUsd(plan.budgetPerKeyNanoUsdMax);
   const allowed = plan.models.includes(ALL_MODELS) ? [...known] : plan.models.filter((model) => known.has(model));
   return {
@@ -102,15 +104,15 @@ export function toMintOptions(view: MintView, known: ReadonlySet<string>, nowMs:
     },
     rpm: { max: plan.rpmPerKeyMax, default: plan.rpmPerKeyMax, accountMax: rpmPerAccountMax },
     expiry: { defaultDays: EXPIRY_DAYS_DEFAULT, maxDays: EXPIRY_DAYS_MAX },
-    keys: { active: activeKeys, max: plan.keysMax, refusal: refusal === null ? null : codeOf(refusal.code) },
+    keys: { active: activeKeys, max: plan.keysMax, refusal: refusal === null ? null : codeOf(refusal) },
     projects: view.projects,
     owners: view.owners,
     tags: { offered: [...TAG_NAMES_OFFERED], max: TAGS_MAX },
   };
 }
 
-function codeOf(code: string): 'plan_key_limit_reached' | 'too_many_mints' {
-  return code === 'too_many_mints' ? code : 'plan_key_limit_reached';
+function codeOf({ code }: KeyRefusal): NonNullable<KeyMintOptions['keys']['refusal']> {
+  return code === 'account_not_active' || code === 'too_many_mints' ? code : 'plan_key_limit_reached';
 }
 
 function instant(unixMs: number): string {

@@ -214,6 +214,25 @@ describe('roles', () => {
   });
 });
 
+describe('the audit entry of a mint (TL-1)', () => {
+  it('holds a key of any number of models: the first few, and how many', async () => {
+    const models = Array.from({ length: 200 }, (_, n) => `model-${n}-${'x'.repeat(100)}`);
+    await plane.database.query(
+      `INSERT INTO control.plans SELECT (jsonb_populate_record(p, jsonb_build_object('id', 'vast', 'models', $1::jsonb))).*
+       FROM control.plans p WHERE id = 'pro'`,
+      [JSON.stringify(models)],
+    );
+    const { browser, me } = await plane.signUp();
+    await setAccountPlan(plane.database.urls.owner, me.account.id, 'vast');
+    expect((await browser.mint()).status).toBe(201);
+    const [entry] = await plane.database.query(
+      "SELECT details FROM control.audit_entries WHERE account_id = $1 AND action = 'key.minted'",
+      [me.account.id],
+    );
+    expect(entry).toMatchObject({ details: { models: models.slice(0, 20), modelCount: 200 } });
+  });
+});
+
 describe('with Redis down', () => {
   it('minting and revoking answer 503, and the relay delivers once it is back', async () => {
     const { browser } = await plane.signUp();

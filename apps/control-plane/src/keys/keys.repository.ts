@@ -15,6 +15,8 @@ const OPTIONS_MAX = 200;
 export interface MintView {
   plan: PlanCeilings;
   rpmPerAccountMax: number | null;
+  /** Neither disabled nor about to be deleted. */
+  isActive: boolean;
   activeKeys: number;
   minted: { count: number; oldestMs: number | null };
   projects: { id: string; name: string }[];
@@ -70,7 +72,7 @@ export class KeysRepository {
 
   getMintView(accountId: string, { nowMs, hourMs }: { nowMs: number; hourMs: number }): Promise<MintView> {
     return this.control.withAccount(accountId, async (tx) => {
-      const { plan } = await tx.account.findUniqueOrThrow({ where: { id: accountId }, include: { plan: true } });
+      const account = await tx.account.findUniqueOrThrow({ where: { id: accountId }, include: { plan: true } });
       const minted = await tx.key.aggregate({
         where: { accountId, mintedAt: { gt: new Date(nowMs - hourMs) } },
         _count: true,
@@ -83,8 +85,9 @@ export class KeysRepository {
         select: { user: { select: { id: true, email: true } } },
       });
       return {
-        plan: toCeilings(plan),
-        rpmPerAccountMax: plan.rpmPerAccountMax,
+        plan: toCeilings(account.plan),
+        rpmPerAccountMax: account.plan.rpmPerAccountMax,
+        isActive: account.disabledAt === null && account.deleteAfter === null,
         activeKeys: await tx.key.count({ where: { accountId, revokedAt: null, expiresAt: { gt: new Date(nowMs) } } }),
         minted: { count: minted._count, oldestMs: minted._min.mintedAt?.getTime() ?? null },
         projects: await tx.project.findMany({

@@ -76,6 +76,8 @@ describe('terms of a key (TL-2, TL-3)', () => {
     expect(mint(pro, { models: ['llama-3-3-70b'] })).toBe('unknown_model');
     expect(mint(free, { models: ['gpt-4o-mini', 'gpt-4o'] })).toBe('model_not_in_plan');
     expect(mint(pro, { models: ['gpt-4o', 'gpt-4o'] })).toMatchObject({ models: ['gpt-4o'] });
+    expect(mint(pro, { models: ['*'] })).toMatchObject({ models: ['*'] });
+    expect(mint(free, { models: ['*'] })).toBe('model_not_in_plan');
   });
 
   it('leave room for as many keys as the plan says', () => {

@@ -49,7 +49,7 @@ export function mintTerms(
 }
 
 function refuseModels(wanted: readonly string[], plan: PlanCeilings, known: ReadonlySet<string>): KeyRefusal | null {
-  const unknown = wanted.filter((model) => !known.has(model));
+  const unknown = wanted.filter((model) => model !== ALL_MODELS && !known.has(model));
   if (unknown.length > 0) {
     return {
       code: 'unknown_model',
@@ -60,7 +60,8 @@ function refuseModels(wanted: readonly string[], plan: PlanCeilings, known: Read
   if (plan.models.includes(ALL_MODELS)) return null;
   const outside = wanted.filter((model) => !plan.models.includes(model));
   if (outside.length === 0) return null;
-  const detail = `The ${plan.name} plan does not include ${outside.join(', ')}. It includes: ${plan.models.join(', ')}.`;
+  const missing = outside.includes(ALL_MODELS) ? 'every model' : outside.join(', ');
+  const detail = `The ${plan.name} plan does not include ${missing}. It includes: ${plan.models.join(', ')}.`;
   return { code: 'model_not_in_plan', pointer: '/models', detail };
 }
 

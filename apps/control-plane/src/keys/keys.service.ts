@@ -48,7 +48,7 @@ export class KeysService {
     const { keys, hasMore, plan } = await this.repository.listKeys(accountId, {
       includesInactive: query.include === 'inactive',
       nowMs,
-      projectId: query.project ?? null,
+      projectId: query.projectId ?? query.project ?? null,
       tag: query.tag ?? null,
       before,
       limit: query.limit,

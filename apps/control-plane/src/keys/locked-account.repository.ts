@@ -6,6 +6,8 @@ import type { PendingProjection } from '../projection/projection.types.js';
 import { announceKey, type KeyRow, toStoredKey, WITH_PROJECT } from './key-row.repository.js';
 import type { KeyChange, KeyProject, NewKey, StoredKey } from './keys.types.js';
 
+const MODELS_AUDITED_MAX = 20;
+
 export interface AnnouncedKey {
   key: StoredKey;
   pending: PendingProjection;
@@ -80,11 +82,17 @@ async function insertKey({ tx, accountId, audit }: Writing, key: NewKey): Promis
   const announced = { key: await withOwner(tx, row), pending: await announceKey(tx, accountId, key.id) };
   const { name, preview, models, rpm, projectId, tags, ownerUserId } = key;
   const details = {
-    ...{ name, preview, models, rpm, budgetNanoUsd: key.budgetNanoUsd.toString() },
+    ...{ name, preview, ...auditedModels(models), rpm, budgetNanoUsd: key.budgetNanoUsd.toString() },
     ...{ expiresAt: new Date(expiresAtMs).toISOString(), projectId, ownerUserId, tags },
   };
   await audit.append(tx, { accountId, action: 'key.minted', subject: { kind: 'key', id: key.id }, details });
   return announced;
+}
+
+/** The first few and how many: an entry holds 8 kB, and a key may name more models than that. */
+function auditedModels(models: readonly string[]): Record<string, unknown> {
+  if (models.length <= MODELS_AUDITED_MAX) return { models };
+  return { models: models.slice(0, MODELS_AUDITED_MAX), modelCount: models.length };
 }
 
 async function updateKey({ tx, accountId, audit }: Writing, before: StoredKey, change: KeyChange): Promise<AnnouncedKey> {

@@ -23,11 +23,13 @@ export class MembersController {
   @Permit('members:read')
   @Summary('List the members of the account with their roles')
   @ResponseSchema(memberPageSchema)
-  list(@CurrentPrincipal() { accountId }: Principal, @Query({ schema: pageQuerySchema }) query: PageQuery) {
-    return this.members.list(accountId, query);
+  list(@CurrentPrincipal() principal: Principal, @Query({ schema: pageQuerySchema }) query: PageQuery) {
+    return this.members.list(principal, query);
   }
 
+  /** A person's alone: a role that a leaked token gave stays when the token is revoked. */
   @Patch(':userId')
+  @Access('session')
   @Permit('members:write')
   @Summary('Give a member another role')
   @Problems(

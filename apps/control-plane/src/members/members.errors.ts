@@ -6,7 +6,7 @@ export const memberProblems = defineProblems({
     kind: 'forbidden',
     text: 'This member can do more than your role; only an owner can change or remove them.',
   },
-  role_above_own: { kind: 'limit_reached', text: 'Nobody can give a role that may do more than their own.' },
+  role_above_own: { kind: 'unprocessable', text: 'Nobody can give a role that may do more than their own.' },
   not_permitted: { kind: 'forbidden', text: 'Your role in this account does not allow removing others.' },
   last_owner: {
     kind: 'conflict',

@@ -37,8 +37,17 @@ describe('the members of an account', () => {
       [email, 'owner'],
       [viewer.email, 'viewer'],
     ]);
+    expect(data.map(({ isCurrent }) => isCurrent)).toEqual([false, true]);
     const first = (await viewer.browser.send<Page<Member>>('GET', '/api/members?limit=1')).body;
     expect([first.data.length, first.hasMore, first.nextCursor]).toEqual([1, true, me.user.id]);
+  });
+
+  it('are nobody to whom a management token belongs when it asks', async () => {
+    const { browser } = await plane.signUp();
+    const { body } = await browser.send<{ token: string }>('POST', '/api/tokens', { body: { name: 't', role: 'viewer' } });
+    const headers = { authorization: `Bearer ${body.token}` };
+    const { data } = (await plane.browser().send<Page<Member>>('GET', '/api/members', { headers })).body;
+    expect(data.map(({ isCurrent }) => isCurrent)).toEqual([false]);
   });
 
   it('get other roles from those who may, at once', async () => {

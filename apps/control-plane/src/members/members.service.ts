@@ -16,9 +16,9 @@ export type RemovalResult = Refused | { outcome: 'removed' };
 export class MembersService {
   constructor(@Inject(MembersRepository) private readonly repository: MembersRepository) {}
 
-  async list(accountId: string, { cursor, limit }: PageQuery): Promise<Page<Member>> {
-    const rows = await this.repository.listMembers(accountId, { after: cursor, limit: limit + 1 });
-    return toPage(rows, limit, { idOf: ({ userId }) => userId, toItem: toMember });
+  async list(principal: Principal, { cursor, limit }: PageQuery): Promise<Page<Member>> {
+    const rows = await this.repository.listMembers(principal.accountId, { after: cursor, limit: limit + 1 });
+    return toPage(rows, limit, { idOf: ({ userId }) => userId, toItem: (member) => toMember(member, principal) });
   }
 
   setRole(principal: Principal, userId: string, role: Role): Promise<RoleResult> {
@@ -28,7 +28,8 @@ export class MembersService {
       const code = refuseRoleChange(found.change, role);
       if (code !== null) return { outcome: 'refused', code };
       const { target } = found;
-      return { outcome: 'changed', member: toMember(target.role === role ? target : await members.setRole(target, role)) };
+      const member = target.role === role ? target : await members.setRole(target, role);
+      return { outcome: 'changed', member: toMember(member, principal) };
     });
   }
 

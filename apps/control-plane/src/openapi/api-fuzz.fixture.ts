@@ -1,24 +1,36 @@
-import { randomUUID } from 'node:crypto';
+import { randomInt, randomUUID } from 'node:crypto';
+import type { Problem } from '@tensorloop/contracts/dashboard-api';
 import type { OpenApiDocument } from '@tensorloop/nest-kit/openapi/openapi.types';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import fc from 'fast-check';
 import type { TestBrowser, TestControlPlane } from '../control-plane.fixture.js';
 import { makeTenant, type Tenant } from './api-caller.fixture.js';
-import { type FuzzCase, fuzzCases, OWN_ID, operationsOf } from './api-fuzz.cases.fixture.js';
+import { type FuzzCase, fuzzCases, type Operation, OWN_ID, operationsOf } from './api-fuzz.cases.fixture.js';
 
 /** Fixed, so that a failure is seen again; another one finds other things. */
 export const FUZZ_SEED = 20_261_121;
 /** Callers, each with an account of its own and one request at a time. */
 const CALLERS = 6;
 const ERROR_MIN = 500;
+const OCTET_VALUES = 256;
+const PROBLEM_TYPE = 'application/problem+json';
 /** Stands for a connection that was closed without an answer. */
 const NO_ANSWER = 599;
+
+export interface FuzzOptions {
+  /** Operations that are asked; all of them unless told. */
+  only?: (operation: Operation) => boolean;
+  /** Where all requests come from; each from a network of its own unless told. */
+  address?: string;
+}
 
 export interface FuzzReport {
   operations: number;
   requests: number;
   statuses: Record<string, number>;
+  /** What refusals said. */
+  codes: Set<string>;
   /** Operations of which at least one request succeeded. */
   succeeded: Set<string>;
   /** What should never be: an error of ours, a status or a code that the document does not have, a body that does not fit. */
@@ -32,26 +44,33 @@ interface Sent {
 }
 
 /** Sends `runs` requests that are made from the description that the API serves, and holds every answer against it. */
-export async function runApiFuzz(plane: TestControlPlane, runs: number): Promise<FuzzReport> {
+export async function runApiFuzz(
+  plane: TestControlPlane,
+  runs: number,
+  { only = () => true, address }: FuzzOptions = {},
+): Promise<FuzzReport> {
   const { body: document } = await plane.browser().send<OpenApiDocument>('GET', '/api/openapi.json');
+  const operations = operationsOf(document).filter(only);
   const report: FuzzReport = {
-    operations: operationsOf(document).length,
+    operations: operations.length,
     requests: 0,
     statuses: {},
+    codes: new Set(),
     succeeded: new Set(),
     failures: [],
   };
   const judge = judgeOf(document);
-  const cases = fc.sample(fuzzCases(document), { numRuns: runs, seed: FUZZ_SEED });
+  const cases = fc.sample(fuzzCases(document, operations), { numRuns: runs, seed: FUZZ_SEED });
   const operator = await makeOperator(plane);
   const work = async () => {
-    const caller = new Caller(plane, operator);
+    const caller = new Caller(plane, operator, address);
     for (let next = cases.pop(); next !== undefined; next = cases.pop()) {
       const sent = await caller.send(next);
       const where = `${next.operation.method} ${next.operation.path}`;
       report.requests++;
       report.statuses[sent.status] = (report.statuses[sent.status] ?? 0) + 1;
       if (sent.status < 300) report.succeeded.add(where);
+      if (sent.type.startsWith(PROBLEM_TYPE)) report.codes.add((JSON.parse(sent.text) as Problem).code);
       const fault = judge(next, sent);
       if (fault !== null) report.failures.push(`${fault}: ${sent.status} ${sent.text.slice(0, 300)} after ${describe(next)}`);
     }
@@ -71,6 +90,7 @@ class Caller {
   constructor(
     private readonly plane: TestControlPlane,
     private readonly operator: TestBrowser,
+    private readonly address: string | undefined,
   ) {}
 
   async send({ operation, credential, path, query, headers, body }: FuzzCase): Promise<Sent> {
@@ -86,7 +106,7 @@ class Caller {
       redirect: 'manual',
       headers: {
         ...headers,
-        'x-forwarded-for': `10.1.${Math.floor(Math.random() * 256)}.${Math.floor(Math.random() * 256)}`,
+        'x-forwarded-for': this.address ?? `10.1.${randomInt(OCTET_VALUES)}.${randomInt(OCTET_VALUES)}`,
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         ...(credential === 'session' ? { cookie: browser.cookie ?? '' } : {}),
         ...(credential === 'operator' ? { cookie: this.operator.cookie ?? '' } : {}),

@@ -13,6 +13,8 @@ const DESCRIPTION = `Everything an account does outside the inference call. The 
 
 **Who calls.** A browser signs in and carries a session cookie; a script sends \`Authorization: Bearer tlm_…\`, a management token. Inference keys (\`tl_…\`) open nothing here.
 
+**Roles.** An operation with \`x-permission\` is open to the roles in \`x-roles\`: of a member in the account that the session acts for, or of the management token. One without is a person's own, an operator's or anybody's.
+
 **Refusals** are problem details (RFC 9457). Switch on \`code\`, which is stable; \`type\` is the address of a page about it; \`errors\` points at fields; \`requestId\` is what to quote when asking for help.
 
 **Lists** are pages: \`{ data, hasMore, nextCursor }\`. Give \`nextCursor\` back as \`cursor\`. A page has at most 100 items unless the route says otherwise.

@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { Validator } from '@seriousme/openapi-schema-validator';
+import { CHANGE_KINDS } from '@tensorloop/contracts/account-changed';
 import type { OpenApiDocument } from '@tensorloop/nest-kit/openapi/openapi.types';
 import type { DeclaredRoute } from '@tensorloop/nest-kit/routes';
 import { describeApi } from './openapi.document.js';
@@ -12,6 +13,8 @@ const ROOT = new URL('../../../../', import.meta.url);
 /** What the product has; a document of fewer is blind. */
 const OPERATIONS_MIN = 60;
 const LISTS_MIN = 8;
+const PERMITTED_MIN = 30;
+const WAYS_IN_MIN = 12;
 /** The largest page of any list. */
 const PAGE_MAX = 200;
 const REWRITE = 'the committed file is not what the routes declare: npm run openapi';
@@ -19,6 +22,9 @@ const REWRITE = 'the committed file is not what the routes declare: npm run open
 interface Operation {
   operationId: string;
   summary: string;
+  description?: string;
+  'x-permission'?: string;
+  'x-roles'?: string[];
   tags: string[];
   parameters: { name: string; schema: { minimum?: number; maximum?: number; default?: number } }[];
   responses: Record<string, { content?: Record<string, unknown> }>;
@@ -39,6 +45,13 @@ beforeAll(async () => {
   );
 });
 
+function operationOf(where: string): Operation {
+  const [, operation] = operations.find(([name]) => name === where) ?? [];
+  if (operation === undefined) throw new Error(`there is no ${where}`);
+  return operation;
+}
+const codesOf = ({ responses }: Operation, status: number): string[] =>
+  JSON.stringify(responses[status] ?? null).match(/[a-z]+(_[a-z]+)+/g) ?? [];
 const read = (path: string) => readFile(new URL(path, ROOT), 'utf8');
 
 describe('docs/openapi.json', () => {
@@ -75,6 +88,40 @@ describe('docs/openapi.json', () => {
       Object.entries(responses).some(([status, { content }]) => content === undefined && Number(status) === 200),
     );
     expect(untyped.map(([where]) => `${where}: @RawResponse(reason, mediaType)`)).toEqual([]);
+  });
+
+  it('says of each what a role must be permitted, and which roles are', () => {
+    const permitted = operations.filter(([, operation]) => operation['x-permission'] !== undefined);
+    const refusing = operations.filter(([, operation]) => codesOf(operation, 403).includes('role_insufficient'));
+    expect(permitted.length).toBeGreaterThanOrEqual(PERMITTED_MIN);
+    expect(permitted.map(([where]) => where)).toEqual(refusing.map(([where]) => where));
+    expect(operationOf('post /api/keys')).toMatchObject({
+      'x-permission': 'keys:write',
+      'x-roles': ['owner', 'admin', 'developer'],
+    });
+  });
+
+  it('says of every way in that it can be asked too often, guessed at too often, and send too many mails', () => {
+    const refusals = (where: string) => codesOf(operationOf(where), 429).filter((code) => code.endsWith('_throttled'));
+    const ways = operations.filter(([where]) => where.includes(' /api/auth/') && !where.endsWith('/methods'));
+    expect(ways.length).toBeGreaterThanOrEqual(WAYS_IN_MIN);
+    expect(ways.filter(([where]) => !refusals(where).includes('network_throttled')).map(([where]) => where)).toEqual([]);
+    expect(refusals('post /api/auth/sign-in')).toContain('sign_in_throttled');
+    expect(refusals('post /api/auth/password-reset')).toContain('mail_throttled');
+  });
+
+  it('has both answers of a sign-up: with a mail, and without', () => {
+    expect(operationOf('post /api/auth/sign-up').responses).toMatchObject({
+      201: { content: { 'application/json': { schema: { $ref: '#/components/schemas/Me' } } } },
+      202: { content: { 'application/json': { schema: { $ref: '#/components/schemas/MailSent' } } } },
+    });
+  });
+
+  it('says what the stream of events tells, and how to come back to it', () => {
+    const { description = '', parameters } = operationOf('get /api/events');
+    for (const word of ['ready', 'changed', 'reset', ...CHANGE_KINDS]) expect(description).toContain(`\`${word}\``);
+    expect(parameters.map(({ name }) => name)).toContain('Last-Event-ID');
+    expect(operationOf('get /api/account/export').description).toContain('`members`');
   });
 
   it('bounds every page', () => {

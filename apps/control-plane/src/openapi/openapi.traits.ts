@@ -1,10 +1,14 @@
+import { ROLES } from '@tensorloop/contracts/dashboard-api';
 import { IDEMPOTENT_METADATA } from '@tensorloop/nest-kit/idempotent';
 import { IF_MATCH_METADATA } from '@tensorloop/nest-kit/if-match';
 import type { RouteTraits } from '@tensorloop/nest-kit/openapi/openapi.types';
 import { definedProblems, type ProblemFactory } from '@tensorloop/nest-kit/problem';
 import type { DeclaredRoute } from '@tensorloop/nest-kit/routes';
+import { isPermitted, type Permission } from '../access/permission.types.js';
 import { PERMISSION_METADATA } from '../access/principal.types.js';
 
+/** Requests to these are counted for each network, before anything is looked at. */
+const CREDENTIAL_PATH = /^\/api\/auth\/(?!methods$)/;
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /** What a caller may have to present, by the route's `@Access`; any one of them will do. */
@@ -24,6 +28,7 @@ const CODES = {
   account: ['session_missing', 'token_invalid'],
   // Who is no operator is not told that there is anything.
   operator: ['session_missing', 'token_invalid', 'session_required', 'not_found'],
+  credentials: ['network_throttled'],
   permitted: ['role_insufficient'],
   idempotent: ['idempotency_key_invalid', 'idempotency_key_reused', 'idempotency_in_flight'],
   ifMatch: ['precondition_failed', 'invalid_request'],
@@ -44,7 +49,15 @@ export function traitsOf(route: DeclaredRoute): RouteTraits {
     problems: codesOf(route, isIdempotent).map(problemOf),
     headers: isIdempotent ? [IDEMPOTENCY_HEADER] : [],
     responseHeaders: isIdempotent ? ['Idempotency-Replayed'] : [],
+    extensions: permissionOf(route),
   };
+}
+
+/** What the caller's role must be permitted, and the roles that are. */
+function permissionOf(route: DeclaredRoute): RouteTraits['extensions'] {
+  const permission = route.read<Permission>(PERMISSION_METADATA);
+  if (permission === undefined) return {};
+  return { 'x-permission': permission, 'x-roles': ROLES.filter((role) => isPermitted(role, permission)) };
 }
 
 /** "keys" of "/api/keys/:id" */
@@ -59,6 +72,7 @@ function codesOf(route: DeclaredRoute, isIdempotent: boolean): string[] {
     ...(takesInput ? CODES.input : []),
     ...(SAFE_METHODS.has(route.method) ? [] : CODES.change),
     ...codesOfAccess(route.access),
+    ...(CREDENTIAL_PATH.test(route.path) ? CODES.credentials : []),
     ...(route.read(PERMISSION_METADATA) === undefined ? [] : CODES.permitted),
     ...(isIdempotent ? CODES.idempotent : []),
     ...(route.read(IF_MATCH_METADATA) === true ? CODES.ifMatch : []),

@@ -25,6 +25,7 @@ export const START_SCRIPT = `window.addEventListener('load', () => {
     displayOperationId: true,
     filter: true,
     persistAuthorization: false,
+    showExtensions: true,
     validatorUrl: null,
   });
 });

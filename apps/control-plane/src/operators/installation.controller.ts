@@ -3,7 +3,9 @@ import {
   type Installation,
   installationSchema,
   type OperatorList,
+  type OperatorPlanList,
   operatorListSchema,
+  operatorPlanListSchema,
 } from '@tensorloop/contracts/api/operator';
 import { Access, ResponseSchema } from '@tensorloop/nest-kit/access';
 import { Summary } from '@tensorloop/nest-kit/operation';
@@ -19,6 +21,13 @@ export class InstallationController {
   @ResponseSchema(operatorListSchema)
   listOperators(): Promise<OperatorList> {
     return this.installation.listOperators();
+  }
+
+  @Get('plans')
+  @Summary('List every plan, also those that no account is offered')
+  @ResponseSchema(operatorPlanListSchema)
+  listPlans(): Promise<OperatorPlanList> {
+    return this.installation.listPlans();
   }
 
   @Get('installation')

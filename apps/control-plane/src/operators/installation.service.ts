@@ -1,9 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { Installation, OperatorList } from '@tensorloop/contracts/api/operator';
+import type { Installation, OperatorList, OperatorPlanList } from '@tensorloop/contracts/api/operator';
 import { HealthRegistry } from '@tensorloop/nest-kit/health';
 import { CLOCK, type Clock } from '../clock.js';
 import { GatewaysClient } from './gateways.client.js';
-import { toInstallation } from './operators.dto.js';
+import { toInstallation, toOperatorPlan } from './operators.dto.js';
 import { OperatorsRepository } from './operators.repository.js';
 
 /** What concerns no single account. */
@@ -23,6 +23,11 @@ export class InstallationService {
       this.repository.describeInstallation(new Date(this.clock())),
     ]);
     return toInstallation(readiness, gateways, row);
+  }
+
+  async listPlans(): Promise<OperatorPlanList> {
+    const rows = await this.repository.listPlans();
+    return { data: rows.map(toOperatorPlan), hasMore: false, nextCursor: null };
   }
 
   async listOperators(): Promise<OperatorList> {

@@ -1,10 +1,10 @@
-import type { Installation, OperatorAccount, OperatorAccountDetail } from '@tensorloop/contracts/api/operator';
+import type { Installation, OperatorAccount, OperatorAccountDetail, OperatorPlan } from '@tensorloop/contracts/api/operator';
 import { roleSchema } from '@tensorloop/contracts/dashboard-api';
 import { formatUsd } from '@tensorloop/kernel/money';
 import type { Readiness } from '@tensorloop/nest-kit/health';
 import { toCeilings, toPlan } from '../plans/plans.types.js';
 import { statusOf } from './operators.rules.js';
-import type { AccountRow, DetailRow, InstallationRow } from './operators.types.js';
+import type { AccountRow, DetailRow, InstallationRow, PlanRow } from './operators.types.js';
 
 export function toAccount(row: AccountRow): OperatorAccount {
   const { id, name, plan, createdAt, members, keysActive } = row;
@@ -52,6 +52,21 @@ function toKey(key: DetailRow['keys'][number], nowMs: number): OperatorAccountDe
     budgetUsd: formatUsd(key.budgetNanoUsd),
     createdAt: key.mintedAt.toISOString(),
     expiresAt: key.expiresAt.toISOString(),
+  };
+}
+
+export function toOperatorPlan(row: PlanRow): OperatorPlan {
+  const { rpmPerAccountMax, knowledgeBasesMax, isCustom, isOffered, accounts } = row;
+  return {
+    ...toPlan(toCeilings(row)),
+    feeUsd: formatUsd(row.feeNanoUsd),
+    feeNanoUsd: row.feeNanoUsd.toString(),
+    rpmPerAccountMax,
+    knowledgeBasesMax,
+    storageBytesMax: row.storageBytesMax === null ? null : Number(row.storageBytesMax),
+    isCustom,
+    isOffered,
+    accounts,
   };
 }
 

@@ -7,13 +7,14 @@ import type {
   OperatorAccountPage,
   OperatorChange,
   OperatorList,
+  OperatorPlanList,
 } from '@tensorloop/contracts/api/operator';
 import type { Problem } from '@tensorloop/contracts/dashboard-api';
 import { walkRoutes } from '@tensorloop/nest-kit/routes';
 import { START_TIMEOUT_MS, startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
 import { OPERATOR_SIGN_IN_AGE_MS_MAX } from './operator-access.service.js';
 
-const ROUTES_MIN = 8;
+const ROUTES_MIN = 9;
 const REASON = { reason: 'unpaid since June' };
 
 let plane: TestControlPlane;
@@ -216,6 +217,20 @@ describe('what operators do to an account (TL-1)', () => {
 });
 
 describe('the installation, for operators (TL-1)', () => {
+  it('lists every plan that an account can be moved to, offered or not, and how many have it', async () => {
+    const { browser } = await signUpOperator();
+    const { status, body } = await browser.send<OperatorPlanList>('GET', '/api/operator/plans');
+    expect(status).toBe(200);
+    const plans = await plane.database.query<{ id: string; accounts: number }>(
+      'SELECT p.id, count(a.id)::int AS accounts FROM control.plans p LEFT JOIN control.accounts a ON a.plan_id = p.id GROUP BY p.id ORDER BY p.position, p.id',
+    );
+    expect(body.data.map(({ id, accounts }) => ({ id, accounts }))).toEqual(plans);
+    expect(body.data.find(({ id }) => id === 'free')?.accounts).toBeGreaterThan(0);
+    expect(body.data.find(({ id }) => id === 'internal')).toMatchObject({ isOffered: false });
+    const offered = await browser.send<{ data: { id: string }[] }>('GET', '/api/plans');
+    expect(body.data.length).toBeGreaterThan(offered.body.data.length);
+  });
+
   it('names them all, and says how it is', async () => {
     const { browser, me, email } = await signUpOperator();
     const operators = await browser.send<OperatorList>('GET', '/api/operator/operators');

@@ -5,10 +5,20 @@ import { announceActiveKeys } from '@tensorloop/db/key-announcements';
 import { isUuid7 } from '@tensorloop/kernel/uuid7';
 import { AuditTrail } from '../audit/audit.trail.js';
 import type { PendingProjection } from '../projection/projection.types.js';
-import type { AccountRow, AccountState, ChangeOrder, DetailRow, InstallationRow, ListFilter } from './operators.types.js';
+import type {
+  AccountRow,
+  AccountState,
+  ChangeOrder,
+  DetailRow,
+  InstallationRow,
+  ListFilter,
+  PlanRow,
+} from './operators.types.js';
 
 /** More than anybody appoints. */
 const OPERATORS_MAX = 1_000;
+/** More than anybody agrees one by one. */
+const PLANS_MAX = 1_000;
 /** Never passwords or key hashes: the role may not read them. */
 const KEY_COLUMNS = {
   id: true,
@@ -71,6 +81,18 @@ export class OperatorsRepository {
 
   async hasPlan(planId: string): Promise<boolean> {
     return (await this.operator.read((tx) => tx.plan.count({ where: { id: planId } }))) > 0;
+  }
+
+  /** Offered or not, the smallest first. */
+  listPlans(): Promise<PlanRow[]> {
+    return this.operator.read(async (tx) => {
+      const rows = await tx.plan.findMany({
+        orderBy: [{ position: 'asc' }, { id: 'asc' }],
+        take: PLANS_MAX,
+        include: { _count: { select: { accounts: true } } },
+      });
+      return rows.map(({ _count, ...row }) => ({ ...row, accounts: _count.accounts }));
+    });
   }
 
   /**

@@ -33,6 +33,17 @@ export interface DetailRow extends AccountRow {
   }[];
 }
 
+/** A plan whole. */
+export interface PlanRow extends PlanCeilings {
+  feeNanoUsd: bigint;
+  rpmPerAccountMax: number | null;
+  knowledgeBasesMax: number | null;
+  storageBytesMax: bigint | null;
+  isCustom: boolean;
+  isOffered: boolean;
+  accounts: number;
+}
+
 export interface AccountState {
   planId: string;
   disabledAt: Date | null;

@@ -2,6 +2,7 @@ import { Body, Controller, Get, HttpCode, HttpStatus, Inject, Post, Put } from '
 import {
   type PlanChange,
   type PlanChoice,
+  type PlanList,
   planChangeSchema,
   planChoiceSchema,
   planListSchema,
@@ -23,8 +24,8 @@ export class PlansController {
   @Permit('account:read')
   @Summary('List the plans, with ceilings, fees and which one the account has')
   @ResponseSchema(planListSchema)
-  async list(@CurrentPrincipal() { accountId }: Principal) {
-    return { data: await this.plans.listOffers(accountId) };
+  async list(@CurrentPrincipal() { accountId }: Principal): Promise<PlanList> {
+    return { data: await this.plans.listOffers(accountId), hasMore: false, nextCursor: null };
   }
 
   @Post('account/plan/preview')

@@ -1,9 +1,9 @@
 import { defineProblems } from '@tensorloop/nest-kit/problem';
 
 export const planProblems = defineProblems({
-  plan_unknown: { kind: 'limit_reached', text: 'There is no such plan; GET /api/plans lists those there are.' },
+  plan_unknown: { kind: 'unprocessable', text: 'There is no such plan; GET /api/plans lists those there are.' },
   plan_by_agreement: {
-    kind: 'limit_reached',
+    kind: 'unprocessable',
     text: 'This plan is agreed one by one and cannot be chosen here. Ask whoever runs this installation.',
   },
   account_not_active: {

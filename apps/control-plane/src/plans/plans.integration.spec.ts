@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Page } from '@tensorloop/contracts/api/pages';
 import type { PlanChange, PlanOffer } from '@tensorloop/contracts/api/plans';
 import type { Problem } from '@tensorloop/contracts/dashboard-api';
 import { setAccountPlan } from '@tensorloop/db/operator';
@@ -39,7 +40,8 @@ async function inForce(keyText: string): Promise<Record<string, unknown>> {
 describe('the plans (TL-2, TS-7)', () => {
   it('are listed with ceilings, fees and allowances, the smallest first', async () => {
     const { browser } = await plane.signUp();
-    const { body } = await browser.send<{ data: PlanOffer[] }>('GET', '/api/plans');
+    const { body } = await browser.send<Page<PlanOffer>>('GET', '/api/plans');
+    expect([body.hasMore, body.nextCursor]).toEqual([false, null]);
     expect(
       body.data.map((plan) => [plan.id, plan.keysMax, plan.budgetPerKeyUsdMax, plan.rpmPerKeyMax, plan.models.join()]),
     ).toEqual([

@@ -1,7 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { SessionList } from '@tensorloop/contracts/api/sessions';
+import { ControlClient, type ControlTransaction } from '@tensorloop/db/control-client';
+import { waitUntil } from '@tensorloop/testing/wait-until';
 import { START_TIMEOUT_MS, startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
+import { sessionTokenHash } from './session.rules.js';
 import { SessionsService } from './sessions.service.js';
 
 const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0';
@@ -146,5 +149,61 @@ describe('a session’s token', () => {
     const tokens = await Promise.all([sessions.rotate(owner), sessions.rotate(owner)]);
     const alive = await Promise.all(tokens.map((token) => sessions.authenticate(token)));
     expect(alive.filter((principal) => principal !== null)).toHaveLength(1);
+  });
+});
+
+describe('what ends sessions, at the same moment', () => {
+  /** Makes `change`, and commits it once `other` waits for it. */
+  async function overtake<T>(
+    userId: string,
+    change: (tx: ControlTransaction) => Promise<unknown>,
+    other: () => Promise<T>,
+  ): Promise<T> {
+    const client = new ControlClient(plane.database.urls.controlApp);
+    const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event IN ('transactionid', 'tuple')`;
+    try {
+      const { begun } = await client.within({ userId }, async (tx) => {
+        await change(tx);
+        const pending = other();
+        await waitUntil(async () => (await plane.database.query(waiting)).length > 0, { what: 'the lock' });
+        // Wrapped: a promise that is returned bare would be awaited before the commit.
+        return { begun: pending };
+      });
+      return await begun;
+    } finally {
+      await client.close();
+    }
+  }
+
+  async function signedUp() {
+    const { browser, me, email, password } = await plane.signUp();
+    const id = (await list(browser))[0]?.id as string;
+    return { browser, email, password, id, userId: me.user.id, accountId: me.account.id };
+  }
+
+  it('is not undone by a rotation', async () => {
+    const { id, userId, accountId } = await signedUp();
+    const sessions = plane.app.get(SessionsService, { strict: false });
+    const revoke = (tx: ControlTransaction) => tx.session.updateMany({ where: { id }, data: { revokedAt: new Date() } });
+    const rotate = () => sessions.rotate({ userId, accountId, credentialId: id });
+    expect(await overtake(userId, revoke, rotate)).toBeNull();
+  });
+
+  it('finds a session whose token is just changing', async () => {
+    const { browser, id, userId } = await signedUp();
+    const rotate = (tx: ControlTransaction) =>
+      tx.session.updateMany({ where: { id }, data: { tokenHash: sessionTokenHash('another') } });
+    await overtake(userId, rotate, () => browser.send('POST', '/api/auth/sign-out'));
+    const [row] = await plane.database.query('SELECT revoked_at AS at FROM control.sessions WHERE id = $1', [id]);
+    expect(row).toEqual({ at: expect.any(Date) });
+  });
+
+  it('ends a sign-in with the password that was right until then', async () => {
+    const { email, password, userId } = await signedUp();
+    const reset = (tx: ControlTransaction) => tx.user.updateMany({ where: { id: userId }, data: { passwordHash: null } });
+    const late = await overtake(userId, reset, () =>
+      plane.browser().send('POST', '/api/auth/sign-in', { body: { email, password } }),
+    );
+    expect([late.status, late.body.code]).toEqual([401, 'credentials_wrong']);
   });
 });

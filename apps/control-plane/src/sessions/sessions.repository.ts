@@ -25,6 +25,13 @@ export interface SessionRow extends SessionTimes {
   authMethod: string;
 }
 
+interface Beginning {
+  event: AuditEvent;
+  keep: number;
+  /** The password that was checked, as it is stored. */
+  checkedHash: string | null;
+}
+
 interface Owner {
   userId: string;
   accountId: string;
@@ -84,29 +91,36 @@ export class SessionsRepository {
 
   /**
    * Begins a session. The user's sessions that are over are deleted, and of the others all but the `keep` most recently
-   * used.
+   * used. False when the user was disabled since the proof was checked, or has another password than the one that was it:
+   * whatever changes these locks the same row, so a change that ends sessions ends this one, or comes before it.
    */
-  async create(owner: Owner, session: NewSession, { event, keep }: { event: AuditEvent; keep: number }): Promise<void> {
-    await this.control.within(owner, async (tx) => {
+  create(owner: Owner, session: NewSession, { event, keep, checkedHash }: Beginning): Promise<boolean> {
+    return this.control.within(owner, async (tx) => {
+      const [user] = await tx.$queryRaw<{ passwordHash: string | null; disabledAt: Date | null }[]>`
+        SELECT password_hash AS "passwordHash", disabled_at AS "disabledAt" FROM control.users
+        WHERE id = ${owner.userId}::uuid FOR NO KEY UPDATE`;
+      if (user === undefined || user.disabledAt !== null) return false;
+      if (session.method === 'password' && user.passwordHash !== checkedHash) return false;
       await prune(tx, { userId: owner.userId, now: session.createdAt, keep });
       await tx.session.create({ data: toData(owner, session) });
       await this.audit.append(tx, event);
+      return true;
     });
   }
 
   /**
    * Gives a session another token, and another account if `owner` says so. What it was begun with stays: when, how, from
-   * where, and when it ends in any case. False when it is over.
+   * where, and when it ends in any case. False when it is over, or was given another token meanwhile. The row stays, so that
+   * whoever revokes it finds it at any moment.
    */
   replaceToken(owner: Owner, sessionId: string, { tokenHash, now }: { tokenHash: string; now: Date }): Promise<boolean> {
     return this.control.within(owner, async (tx) => {
-      const session = await tx.session.findFirst({ where: { id: sessionId, ...liveOf(owner.userId, now) } });
+      const live = { id: sessionId, ...liveOf(owner.userId, now) };
+      const session = await tx.session.findFirst({ where: live, select: { tokenHash: true } });
       if (session === null) return false;
-      // The hash is the row's key, which nobody may change: the old row goes, in the same transaction.
-      const { count } = await tx.session.deleteMany({ where: { tokenHash: session.tokenHash } });
-      if (count === 0) return false;
-      await tx.session.create({ data: { ...session, tokenHash, accountId: owner.accountId, lastSeenAt: now } });
-      return true;
+      const data = { tokenHash, accountId: owner.accountId, lastSeenAt: now };
+      const { count } = await tx.session.updateMany({ where: { ...live, tokenHash: session.tokenHash }, data });
+      return count === 1;
     });
   }
 
@@ -116,9 +130,10 @@ export class SessionsRepository {
     );
   }
 
-  async revokeByToken(tokenHash: string, revokedAt: Date): Promise<void> {
-    await this.control.within({ sessionHash: tokenHash }, (tx) =>
-      tx.session.updateMany({ where: { tokenHash, revokedAt: null }, data: { revokedAt } }),
+  /** By its id and not by the token that was presented, which may just be giving way to another. */
+  async end({ id, userId }: Pick<SessionRow, 'id' | 'userId'>, revokedAt: Date): Promise<void> {
+    await this.control.withUser(userId, (tx) =>
+      tx.session.updateMany({ where: { id, userId, revokedAt: null }, data: { revokedAt } }),
     );
   }
 

@@ -34,12 +34,13 @@ export class SessionsService {
 
   /**
    * A new session with a token of its own; the one that the browser had until now is over. Acts for the account the user
-   * joined first unless told otherwise, or for a fresh one when there is none left.
+   * joined first unless told otherwise, or for a fresh one when there is none left. Null when what proved who it is does not
+   * any more: the password was changed meanwhile, or the user disabled.
    */
   async begin(
     user: ProvenUser,
     { method, previousToken, accountId }: { method: SessionMethod; previousToken: string | null; accountId?: string },
-  ): Promise<SignedIn> {
+  ): Promise<SignedIn | null> {
     const account = accountId ?? (await this.users.ensureAccount(user));
     await this.end(previousToken);
     const token = newSessionToken();
@@ -54,8 +55,9 @@ export class SessionsService {
       details: { method },
       actor: { kind: 'user', id: user.id, label: user.email },
     };
-    await this.repository.create({ userId: user.id, accountId: account }, session, { event, keep: SESSIONS_PER_USER_MAX - 1 });
-    return { token, userId: user.id, accountId: account };
+    const beginning = { event, keep: SESSIONS_PER_USER_MAX - 1, checkedHash: user.passwordHash };
+    const isBegun = await this.repository.create({ userId: user.id, accountId: account }, session, beginning);
+    return isBegun ? { token, userId: user.id, accountId: account } : null;
   }
 
   /**
@@ -100,7 +102,8 @@ export class SessionsService {
   /** Without a token, or with one that is over, there is nothing to do. */
   async end(token: string | null): Promise<void> {
     if (token === null || !isSessionToken(token)) return;
-    await this.repository.revokeByToken(sessionTokenHash(token), new Date(this.clock()));
+    const session = await this.repository.find(sessionTokenHash(token));
+    if (session !== null) await this.repository.end(session, new Date(this.clock()));
   }
 
   async list({ userId, credentialId }: Principal): Promise<Session[]> {

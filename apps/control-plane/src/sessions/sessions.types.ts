@@ -13,4 +13,6 @@ export interface SignedIn {
 export interface ProvenUser {
   id: string;
   email: string;
+  /** As it was when the proof was checked. */
+  passwordHash: string | null;
 }

@@ -6,7 +6,9 @@ import { CONFIG, type Config } from '../config.js';
 const indexSchema = z.object({
   service: z.literal('tensorloop control plane'),
   inferenceBaseUrl: z.string(),
-  routes: z.record(z.string(), z.string()),
+  /** To be read by people, and by programs: every route. */
+  docs: z.string(),
+  openapi: z.string(),
 });
 
 @Controller()
@@ -21,20 +23,8 @@ export class SurfacesController {
     return {
       service: 'tensorloop control plane',
       inferenceBaseUrl: `${this.config.GATEWAY_URL}/v1`,
-      routes: {
-        'POST /api/auth/sign-up': 'create an account: {email, password}',
-        'POST /api/auth/sign-in': 'start a session: {email, password}',
-        'POST /api/auth/sign-out': 'end the session',
-        'GET /api/me': 'who is signed in, and the plan with its ceilings',
-        'POST /api/keys': 'mint a key: {name, models?, budgetUsd?, rpm?, expiresInDays?}',
-        'GET /api/keys': 'active keys; ?include=inactive for all',
-        'DELETE /api/keys/{id}': 'revoke a key',
-        'GET /api/activity': 'calls, newest first: ?cursor, limit, keyId, model',
-        'GET /api/usage/summary': 'spend by day, model and key: ?from, to',
-        'GET /health/live': 'the process answers',
-        'GET /health/ready': 'dependencies, one by one',
-        'GET /metrics': 'Prometheus metrics',
-      },
+      docs: `${this.config.PUBLIC_URL}/api/docs`,
+      openapi: `${this.config.PUBLIC_URL}/api/openapi.json`,
     };
   }
 }

@@ -13,17 +13,24 @@ export interface Limit {
  * refusal tells nothing; a network is the /24 (IPv4) or /48 (IPv6) of the client.
  */
 export const LIMITS = {
-  /** Nobody mistypes a password that often. */
-  failuresByAccount: { max: 20, windowMs: 10 * MINUTE_MS },
+  /** Of one account from one network. Nobody mistypes a password that often. */
+  failuresByVisitor: { max: 20, windowMs: 10 * MINUTE_MS },
+  /** Of one account from everywhere: far more, so that nobody keeps its owner out from a network or two. */
+  failuresByAccount: { max: 100, windowMs: 10 * MINUTE_MS },
+  /** Codes have a million values: what somebody tries day after day must not add up. Closes codes and nothing else. */
+  codeFailuresByAddress: { max: 20, windowMs: 24 * 60 * MINUTE_MS },
   /** An office behind one address mistypes more, and still does not try one password on a thousand addresses. */
   failuresByNetwork: { max: 200, windowMs: 10 * MINUTE_MS },
   /** All requests to credential endpoints, whatever comes of them. */
   requestsByNetwork: { max: 300, windowMs: MINUTE_MS },
-  /** Nobody's mailbox is flooded, and the guesses at codes are bounded: five for each. */
+  /** Of one purpose. Nobody's mailbox is flooded, and mails of one kind do not use up those of another. */
   mailsByAccount: { max: 5, windowMs: 15 * MINUTE_MS },
   mailsByNetwork: { max: 60, windowMs: 15 * MINUTE_MS },
 } as const satisfies Record<string, Limit>;
 export type LimitName = keyof typeof LIMITS;
+
+/** What a mail is for: each is counted by itself. */
+export type MailPurpose = 'verify_email' | 'reset_password' | 'sign_in_code' | 'invite';
 
 /** One limit and whom it is counted for. */
 export interface Count {

@@ -9,14 +9,16 @@ import type { Counters } from './counters.types.js';
 import { MemoryCounters } from './memory-counters.js';
 import { RedisCounters } from './redis-counters.js';
 import { throttleProblems } from './throttle.errors.js';
-import type { Count, LimitName } from './throttle.rules.js';
+import type { Count, LimitName, MailPurpose } from './throttle.rules.js';
 
 const MS_PER_SECOND = 1_000;
 /** Requests whose address is not known share one bound: not knowing must not be a way around it. */
 const UNKNOWN_NETWORK = 'unknown';
 
 const PROBLEMS: Record<LimitName, ProblemFactory> = {
+  failuresByVisitor: throttleProblems.sign_in_throttled,
   failuresByAccount: throttleProblems.sign_in_throttled,
+  codeFailuresByAddress: throttleProblems.sign_in_throttled,
   failuresByNetwork: throttleProblems.sign_in_throttled,
   requestsByNetwork: throttleProblems.network_throttled,
   mailsByAccount: throttleProblems.mail_throttled,
@@ -46,32 +48,37 @@ export class ThrottleService {
    * it is made: guesses sent in parallel must not all pass. Who is signed in stays so.
    */
   async attempt<T>(account: string, work: () => Promise<T | null>): Promise<T | null> {
+    const byVisitor = visitorOf(account);
     const byAccount: Count = { limit: 'failuresByAccount', subject: account };
     const byNetwork: Count = { limit: 'failuresByNetwork', subject: currentNetwork() };
-    await this.take([byAccount, byNetwork]);
-    let result: T | null;
-    try {
-      result = await work();
-    } catch (err) {
-      // It said nothing about the password.
-      await this.change((counters) => counters.giveBack([byAccount, byNetwork]));
-      throw err;
-    }
-    if (result === null) return null;
-    await this.change((counters) => counters.clear([byAccount]));
-    await this.change((counters) => counters.giveBack([byNetwork]));
+    const counts = [byVisitor, byAccount, byNetwork] as const;
+    await this.take(counts);
+    const result = await this.countFailures(counts, work);
+    if (result !== null) await this.change((counters) => counters.clear([byVisitor]));
     return result;
+  }
+
+  /**
+   * Like `attempt`, for codes that were mailed to an address. Null too when there were too many, without trying: only an
+   * address that somebody has gets this far, so that a refusal of its own would tell.
+   */
+  async attemptCode<T>(address: string, work: () => Promise<T | null>): Promise<T | null> {
+    const counts: [Count] = [{ limit: 'codeFailuresByAddress', subject: address }];
+    const nowMs = this.clock();
+    const wait = await this.change((counters) => counters.enter(counts, nowMs));
+    return wait > 0 ? null : this.countFailures(counts, work);
   }
 
   /** After the account's owner proved to be that in another way: what others guessed no longer keeps them out. */
   async forgive(account: string): Promise<void> {
-    await this.change((counters) => counters.clear([{ limit: 'failuresByAccount', subject: account }]));
+    const byAccount: Count = { limit: 'failuresByAccount', subject: account };
+    await this.change((counters) => counters.clear([byAccount, visitorOf(account)]));
   }
 
   /** Before a mail is asked for, whether or not there is anybody to write to. */
-  async takeMail(account: string): Promise<void> {
+  async takeMail(account: string, purpose: MailPurpose): Promise<void> {
     await this.take([
-      { limit: 'mailsByAccount', subject: account },
+      { limit: 'mailsByAccount', subject: `${purpose} ${account}` },
       { limit: 'mailsByNetwork', subject: currentNetwork() },
     ]);
   }
@@ -79,6 +86,19 @@ export class ThrottleService {
   /** Before anything else of a request to a credential endpoint. */
   async takeRequest(): Promise<void> {
     await this.take([{ limit: 'requestsByNetwork', subject: currentNetwork() }]);
+  }
+
+  /** Takes back what was counted when `work` was no failure, or says nothing of the password. */
+  private async countFailures<T>(counts: readonly Count[], work: () => Promise<T | null>): Promise<T | null> {
+    let result: T | null;
+    try {
+      result = await work();
+    } catch (err) {
+      await this.change((counters) => counters.giveBack(counts));
+      throw err;
+    }
+    if (result !== null) await this.change((counters) => counters.giveBack(counts));
+    return result;
   }
 
   private async take(counts: readonly [Count, ...Count[]]): Promise<void> {
@@ -100,6 +120,11 @@ export class ThrottleService {
       return work(this.own);
     }
   }
+}
+
+/** An account as it is tried from the network of the request. */
+function visitorOf(account: string): Count {
+  return { limit: 'failuresByVisitor', subject: `${currentNetwork()} ${account}` };
 }
 
 /** The network of the request that is being served. */

@@ -9,7 +9,7 @@ export const tokenProblems = defineProblems({
     text: 'This belongs to a person and takes a session: sign in. Management tokens act for an account.',
   },
   token_not_found: { kind: 'not_found', text: 'There is no such management token.' },
-  token_role_above_own: { kind: 'limit_reached', text: 'A management token can do no more than whoever creates it.' },
+  token_role_above_own: { kind: 'unprocessable', text: 'A management token can do no more than whoever creates it.' },
   token_limit_reached: {
     kind: 'conflict',
     text: `An account has at most ${TOKENS_PER_ACCOUNT_MAX} management tokens that work. Revoke one before creating another.`,

@@ -5,7 +5,6 @@ type ActivityItem = ActivityPage['data'][number];
 const LINE_END = '\r\n';
 /** What a spreadsheet would take for a formula, and the mark itself, so that it can be taken off again. */
 const MARKED = /^['=+\-@\t\r]/;
-const QUOTED = /[",\r\n]/;
 
 const tokens = (side: 'input' | 'output') => (item: ActivityItem) =>
   Object.entries(item.usage).reduce((sum, [name, count]) => (name.startsWith(side) ? sum + (count ?? 0) : sum), 0);
@@ -38,7 +37,7 @@ export function csvHeader(): string {
   return COLUMNS.map(([name]) => name).join(',') + LINE_END;
 }
 
-/** RFC 4180: quoted where it must be, lines end in CR LF. */
+/** RFC 4180: texts are quoted, lines end in CR LF. */
 export function csvLine(item: ActivityItem): string {
   return COLUMNS.map(([, read]) => csvCell(read(item))).join(',') + LINE_END;
 }
@@ -48,8 +47,9 @@ export function csvIncomplete(reason: string): string {
   return [csvCell(`INCOMPLETE: ${reason}`), ...COLUMNS.slice(1).map(() => '')].join(',') + LINE_END;
 }
 
+/** Texts whatever they are: a spreadsheet may divide cells at other marks than we do, and begin a formula there. */
 function csvCell(value: string | number | boolean | null | undefined): string {
-  const text = value === null || value === undefined ? '' : String(value);
-  const safe = typeof value === 'string' && MARKED.test(text) ? `'${text}` : text;
-  return QUOTED.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+  if (typeof value !== 'string') return value === null || value === undefined ? '' : String(value);
+  const safe = MARKED.test(value) ? `'${value}` : value;
+  return `"${safe.replaceAll('"', '""')}"`;
 }

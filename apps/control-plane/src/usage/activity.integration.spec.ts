@@ -4,6 +4,7 @@ import { NestFactory } from '@nestjs/core';
 import { MessagePattern, Payload } from '@nestjs/microservices';
 import type { ActivityDetail } from '@tensorloop/contracts/api/activity';
 import type { UsageSeries } from '@tensorloop/contracts/api/usage';
+import type { ActivityPage } from '@tensorloop/contracts/dashboard-api';
 import type {
   ActivityListReply,
   ActivityListRequest,
@@ -16,7 +17,7 @@ import { RPC } from '@tensorloop/contracts/subjects';
 import type { UsageSeriesGetReply, UsageSeriesGetRequest } from '@tensorloop/contracts/usage-series';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { rpcServerOptions } from '@tensorloop/nest-kit/rpc';
-import { START_TIMEOUT_MS, startControlPlane, type TestControlPlane } from '../control-plane.fixture.js';
+import { START_TIMEOUT_MS, startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
 
 const NOW_MS = Date.parse('2026-11-21T10:00:00.000Z');
 const KEY_ID = uuid7();
@@ -51,6 +52,7 @@ const PERIOD = { fromDay: '2026-11-21', toDay: '2026-11-21', startMs: NOW_MS, en
 class Double {
   asked: (ActivityListRequest | RefusalsListRequest | UsageSeriesGetRequest | RequestGetRequest)[] = [];
   pages = 1;
+  keyId: string = KEY_ID;
   /** Of the page with this number there is no answer. */
   failsAtPage = Number.POSITIVE_INFINITY;
   private page = 0;
@@ -63,7 +65,7 @@ class Double {
     this.asked.push(request);
     this.page += 1;
     if (this.page >= this.failsAtPage) return { ok: false, code: 'internal_error', message: 'the service failed' };
-    const rows = Array.from({ length: PAGE_ROWS }, () => ({ ...ROW, requestId: uuid7() }));
+    const rows = Array.from({ length: PAGE_ROWS }, () => ({ ...ROW, keyId: this.keyId, requestId: uuid7() }));
     return { ok: true, rows, hasMore: this.page < this.pages, dataThroughMs: NOW_MS };
   }
 }
@@ -98,7 +100,8 @@ class MeteringDouble {
     metering.asked.push(request);
     if (request.timeZone === 'Asia/Kolkata')
       return { ok: false, code: 'time_zone_unsupported', message: 'days begin within an hour' };
-    const group = { group: '2026-11-21', startMs: NOW_MS, ...SUM };
+    const isByKey = request.groupBy === 'key';
+    const group = isByKey ? { group: metering.keyId, ...SUM } : { group: '2026-11-21', startMs: NOW_MS, ...SUM };
     return {
       ok: true,
       period: PERIOD,
@@ -160,6 +163,32 @@ describe('one call (TL-10)', () => {
   });
 });
 
+describe('the key of a call (TL-10)', () => {
+  it('is shown by the name that its account gave it, and to no other account', async () => {
+    const [{ browser }, stranger] = [await plane.signUp(), await plane.signUp()];
+    const { body: key } = await browser.mint({ name: 'nightly batch' });
+    metering.keyId = key.id;
+    const rows = async (by: TestBrowser) => (await by.send<ActivityPage>('GET', '/api/activity')).body.data;
+    const shown = new Set((await rows(browser)).map((row) => JSON.stringify(row.key)));
+    expect([...shown].map((text) => JSON.parse(text))).toEqual([{ id: key.id, name: 'nightly batch', preview: key.preview }]);
+    expect(new Set((await rows(stranger.browser)).map((row) => row.key))).toEqual(new Set([null]));
+    await browser.send('DELETE', `/api/keys/${key.id}`);
+    expect((await rows(browser))[0]?.key?.name).toBe('nightly batch');
+  });
+
+  it('labels its group of a series', async () => {
+    const [{ browser }, stranger] = [await plane.signUp(), await plane.signUp()];
+    const { body: key } = await browser.mint({ name: 'nightly batch' });
+    metering.keyId = key.id;
+    const series = async (by: TestBrowser) => (await by.send<UsageSeries>('GET', '/api/usage/series?groupBy=key')).body;
+    const { data, previous } = await series(browser);
+    expect(data).toMatchObject([{ group: key.id, label: 'nightly batch' }]);
+    expect(previous.data).toMatchObject([{ group: key.id, label: 'nightly batch' }]);
+    expect((await series(stranger.browser)).data).toMatchObject([{ group: key.id, label: null }]);
+    expect((await browser.send<UsageSeries>('GET', '/api/usage/series?groupBy=day')).body.data[0]).not.toHaveProperty('label');
+  });
+});
+
 describe('filters (TL-10)', () => {
   it('all reach metering, instants of any offset as UTC', async () => {
     const { browser, me } = await plane.signUp();
@@ -208,7 +237,7 @@ describe('the CSV export', () => {
     expect(lines).toHaveLength(1 + 3 * PAGE_ROWS + 1);
     expect(lines.at(-1)).toBe('');
     expect(lines[1]).toContain(
-      `,gpt-4o-mini,chat.completions,false,10,20,"{""input"":10,""output"":20}",0.0000135,13500,12.5,,`,
+      `,"gpt-4o-mini","chat.completions",false,10,20,"{""input"":10,""output"":20}","0.0000135","13500",12.5,,`,
     );
     expect(lines[1]?.endsWith(`"{""team"":""=HYPERLINK(\\""http://evil\\"")"",""note"":""a,\\""b\\""""}"`)).toBe(true);
     const asked = metering.asked as ActivityListRequest[];
@@ -220,7 +249,7 @@ describe('the CSV export', () => {
     const { browser } = await plane.signUp();
     const { text } = await browser.send('GET', '/api/activity/export.csv?status=refused');
     // What a client made up has no control characters by then.
-    expect(text).toContain(",'=1+1\ufffd,");
+    expect(text).toContain(`,"'=1+1\ufffd",`);
   });
 
   it('breaks off where metering does, instead of ending as if it were whole', async () => {

@@ -7,8 +7,11 @@ import type { Logger } from '@tensorloop/observability/logger';
 import { toActivityDetail } from './activity.dto.js';
 import { csvHeader, csvIncomplete, csvLine } from './activity-csv.rules.js';
 import { MeteringClient } from './metering.client.js';
+import { NamesRepository } from './names.repository.js';
 import { toActivityPage, toRefusalsPage } from './usage.dto.js';
 import type { UsageCaller } from './usage.types.js';
+
+type ActivityItem = ActivityPage['data'][number];
 
 export interface ActivityPageQuery extends ActivityFilter {
   before: string | null;
@@ -20,10 +23,17 @@ export interface ActivityPageQuery extends ActivityFilter {
 export class ActivityService {
   constructor(
     @Inject(MeteringClient) private readonly metering: MeteringClient,
+    @Inject(NamesRepository) private readonly names: NamesRepository,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
-  async list({ accountId, traceparent }: UsageCaller, query: ActivityPageQuery): Promise<ActivityPage | null> {
+  async list(caller: UsageCaller, query: ActivityPageQuery): Promise<ActivityPage | null> {
+    const page = await this.readPage(caller, query);
+    return page === null ? null : { ...page, data: await this.withKeys(caller.accountId, page.data) };
+  }
+
+  /** Without the names of keys. */
+  private async readPage({ accountId, traceparent }: UsageCaller, query: ActivityPageQuery): Promise<ActivityPage | null> {
     const { status, before, limit, keyId = null, model = null, from, to, ...others } = query;
     const range = { ...toMs('fromMs', from), ...toMs('toMs', to) };
     const request = { accountId, before, limit, keyId, model, ...range, ...others };
@@ -39,7 +49,7 @@ export class ActivityService {
   async get({ accountId, traceparent }: UsageCaller, requestId: string): Promise<ActivityDetail | undefined | null> {
     const reply = await this.metering.getRequest({ accountId, requestId }, traceparent);
     if (!reply.ok) return this.report(reply);
-    if (reply.found) return toActivityDetail(reply.request);
+    if (reply.found) return (await this.withKeys(accountId, [toActivityDetail(reply.request)]))[0];
     const refused = await this.list({ accountId, traceparent }, { status: 'refused', before: null, limit: 1, requestId });
     if (refused === null) return null;
     const [item] = refused.data;
@@ -51,7 +61,7 @@ export class ActivityService {
    * throws when a later one cannot, so that the file breaks off instead of ending.
    */
   async exportCsv(caller: UsageCaller, filter: ActivityFilter): Promise<AsyncGenerator<string> | null> {
-    const first = await this.list(caller, { ...filter, before: null, limit: ACTIVITY_PAGE_MAX });
+    const first = await this.readPage(caller, { ...filter, before: null, limit: ACTIVITY_PAGE_MAX });
     return first === null ? null : this.exportPages(caller, filter, first);
   }
 
@@ -69,10 +79,18 @@ export class ActivityService {
         );
         return;
       }
-      const next = await this.list(caller, { ...filter, before, limit: ACTIVITY_PAGE_MAX });
+      const next = await this.readPage(caller, { ...filter, before, limit: ACTIVITY_PAGE_MAX });
       if (next === null) throw new Error('metering does not answer any more');
       page = next;
     }
+  }
+
+  private async withKeys<Item extends ActivityItem>(accountId: string, items: readonly Item[]): Promise<Item[]> {
+    const keys = await this.names.listKeys(
+      accountId,
+      items.map(({ keyId }) => keyId),
+    );
+    return items.map((item) => ({ ...item, key: keys.get(item.keyId) ?? null }));
   }
 
   private report({ code, message }: RpcFailure): null {

@@ -10,7 +10,7 @@ import type {
 } from '@tensorloop/contracts/rpc';
 import type { UsageSeriesGetReply, UsageSeriesGetRequest } from '@tensorloop/contracts/usage-series';
 import { formatUsd } from '@tensorloop/kernel/money';
-import { toCursor } from './usage.rules.js';
+import { statusOf, toCursor } from './usage.rules.js';
 
 type ActivityListed = Extract<ActivityListReply, { ok: true }>;
 type RefusalsListed = Extract<RefusalsListReply, { ok: true }>;
@@ -37,13 +37,16 @@ function toPage(reply: Pick<ActivityListed, 'hasMore' | 'dataThroughMs'>, data: 
   };
 }
 
+/** Without its key, which metering does not know. */
 export function toActivityItem({ admittedAtMs, chargeNanoUsd, ...row }: ActivityRow): ActivityItem {
-  return { ...row, time: new Date(admittedAtMs).toISOString(), ...toCost(chargeNanoUsd) };
+  return { ...row, status: statusOf(row), key: null, time: new Date(admittedAtMs).toISOString(), ...toCost(chargeNanoUsd) };
 }
 
 function toRefusedItem({ firstAtMs, lastAtMs, code, count, ...row }: RefusalRow): ActivityItem {
   return {
     ...row,
+    status: 'refused',
+    key: null,
     time: new Date(lastAtMs).toISOString(),
     stream: false,
     outcome: 'refused',
@@ -76,18 +79,29 @@ export function toCost(chargeNanoUsd: string): { costNanoUsd: string; costUsd: s
   return { costNanoUsd: chargeNanoUsd, costUsd: formatUsd(BigInt(chargeNanoUsd)) };
 }
 
-export function toUsageSeries(request: UsageSeriesGetRequest, reply: SeriesSummed): UsageSeries {
+/** `names`: of the keys or projects that groups are of; null where groups are of anything else. */
+export function toUsageSeries(
+  request: UsageSeriesGetRequest,
+  reply: SeriesSummed,
+  names: ReadonlyMap<string, string> | null,
+): UsageSeries {
   const { groupBy, tagName, timeZone } = request;
-  const { previous } = reply;
+  const { period, previous } = reply;
+  const labelled = <Group extends { group: string | null }>(group: Group) =>
+    names === null ? group : { ...group, label: group.group === null ? null : (names.get(group.group) ?? null) };
   return {
     groupBy: tagName === null ? groupBy : `tag:${tagName}`,
     timeZone,
-    ...toPeriod(reply.period),
+    ...toPeriod(period),
     total: toSum(reply.total),
     latency: reply.latency,
-    data: reply.groups.map(toGroup),
+    data: toGroups(reply.groups, period.endMs).map(labelled),
     others: reply.others === null ? null : toSum(reply.others),
-    previous: { ...toPeriod(previous), total: toSum(previous.total), data: previous.groups.map(toGroup) },
+    previous: {
+      ...toPeriod(previous),
+      total: toSum(previous.total),
+      data: toGroups(previous.groups, previous.endMs).map(labelled),
+    },
     dataThrough: new Date(reply.dataThroughMs).toISOString(),
   };
 }
@@ -96,9 +110,14 @@ function toPeriod({ fromDay, toDay, startMs, endMs }: SeriesSummed['period']) {
   return { from: fromDay, to: toDay, start: new Date(startMs).toISOString(), end: new Date(endMs).toISOString() };
 }
 
-function toGroup<Group extends UsageSum & { startMs?: number | undefined }>({ startMs, ...group }: Group) {
+/** Days and hours come in their order with none left out: each ends where the next begins. */
+function toGroups<Group extends UsageSum & { startMs?: number | undefined }>(groups: readonly Group[], endMs: number) {
+  return groups.map((group, at) => toGroup(group, groups[at + 1]?.startMs ?? endMs));
+}
+
+function toGroup<Group extends UsageSum & { startMs?: number | undefined }>({ startMs, ...group }: Group, endMs: number) {
   return {
     ...toSum(group as Omit<Group, 'startMs'> & UsageSum),
-    ...(startMs === undefined ? {} : { start: new Date(startMs).toISOString() }),
+    ...(startMs === undefined ? {} : { start: new Date(startMs).toISOString(), end: new Date(endMs).toISOString() }),
   };
 }

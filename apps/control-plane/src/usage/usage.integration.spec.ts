@@ -130,6 +130,7 @@ describe('activity (TL-10)', () => {
     const { browser } = await plane.signUp();
     const { body } = await browser.send<ActivityPage>('GET', `/api/activity?keyId=${KEY_ID}&model=gpt-4o-mini`);
     expect(body.data[0]).toMatchObject({
+      status: 'succeeded',
       costNanoUsd: '13500',
       costUsd: '0.0000135',
       time: '2026-11-21T10:00:00.000Z',
@@ -145,6 +146,8 @@ describe('activity (TL-10)', () => {
     expect(body.data).toEqual([
       {
         requestId: IDS[0],
+        status: 'refused',
+        key: null,
         time: '2026-11-21T10:00:00.000Z',
         keyId: KEY_ID,
         model: 'gpt-4o-mini',

@@ -8,6 +8,7 @@ import { ActivityService } from './activity.service.js';
 import { KeyUsageRepository } from './key-usage.repository.js';
 import { KeyUsageService } from './key-usage.service.js';
 import { MeteringClient } from './metering.client.js';
+import { NamesRepository } from './names.repository.js';
 import { ScopeSpendingService } from './scope-spending.service.js';
 import { UsageController } from './usage.controller.js';
 import { UsageService } from './usage.service.js';
@@ -35,6 +36,7 @@ class RpcLifetime implements OnApplicationShutdown {
     ActivityService,
     KeyUsageRepository,
     KeyUsageService,
+    NamesRepository,
     ScopeSpendingService,
     RpcLifetime,
   ],

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
-import { dayRange, parseCursor, toCursor } from './usage.rules.js';
+import { dayRange, parseCursor, statusOf, toCursor } from './usage.rules.js';
 
 const NOW_MS = Date.parse('2026-11-21T23:59:59.999Z');
 
@@ -19,6 +19,19 @@ describe('activity cursor (TL-10)', () => {
     `${toCursor(uuid7())}=`,
   ])('is refused when it is none of ours: %j', (text) => {
     expect(parseCursor(text)).toBeNull();
+  });
+});
+
+describe('the status of a call (TL-10)', () => {
+  it.each([
+    ['completed', false, 'succeeded'],
+    ['client_aborted', false, 'succeeded'],
+    ['drain_capped', true, 'estimated'],
+    ['upstream_error', false, 'failed'],
+    ['upstream_cut', true, 'failed'],
+    ['gateway_died', true, 'failed'],
+  ] as const)('that ended %s, estimated %s, is %s: the filter by it finds the call', (outcome, estimated, status) => {
+    expect(statusOf({ outcome, estimated })).toBe(status);
   });
 });
 

@@ -1,4 +1,6 @@
 import type { UsageSeriesQuery } from '@tensorloop/contracts/api/usage';
+import { isFailed, type Outcome } from '@tensorloop/contracts/request-completed';
+import type { ActivityStatus } from '@tensorloop/contracts/rpc';
 import { isUuid7 } from '@tensorloop/kernel/uuid7';
 
 const DAY_MS = 86_400_000;
@@ -21,6 +23,12 @@ export function parseCursor(cursor: string): string | null {
   const requestId = text.slice(CURSOR_PREFIX.length);
   const isOurs = text.startsWith(CURSOR_PREFIX) && isUuid7(requestId) && toCursor(requestId) === cursor;
   return isOurs ? requestId : null;
+}
+
+/** Of an admitted call, in a word of the filter that finds it. That usage was counted here is said of an answer that came. */
+export function statusOf({ outcome, estimated }: { outcome: Outcome; estimated: boolean }): ActivityStatus {
+  if (isFailed(outcome)) return 'failed';
+  return estimated ? 'estimated' : 'succeeded';
 }
 
 export type DayRange = { ok: true; from: string; to: string } | { ok: false; pointer: string; message: string };

@@ -27,11 +27,16 @@ export interface NewAccount {
 export interface UserChange {
   /** Absent = stays as it is. */
   passwordHash?: string | null;
+  /** The change is made only while the password is this one still. */
+  passwordHashBefore?: string | null;
   emailVerifiedAt?: Date;
+  name?: string;
   /** Sessions that end with the change: all, or all but one. */
   endsSessions?: { now: Date; keptId: string | null };
-  /** Management tokens of the user in this account that end with it. */
-  endsTokens?: { now: Date };
+  /** Links and codes of mails that were sent before end with it. */
+  endsMails?: true;
+  /** Other ways in that were made before the address was proven: identities, management tokens, open invitations. */
+  disowns?: { now: Date };
   addsIdentity?: Identity;
 }
 
@@ -107,21 +112,25 @@ export class UsersRepository {
     return membership?.accountId ?? null;
   }
 
-  /** False when the identity belongs to somebody already. */
+  /** False when the identity belongs to somebody already, or the password is not what it was. */
   async update({ userId, accountId }: Owner, change: UserChange, event: Omit<AuditEvent, 'accountId'>): Promise<boolean> {
-    const { passwordHash, emailVerifiedAt, addsIdentity } = change;
+    const { passwordHash, passwordHashBefore, emailVerifiedAt, name, addsIdentity } = change;
+    const where = { id: userId, ...(passwordHashBefore === undefined ? {} : { passwordHash: passwordHashBefore }) };
     const data = {
       ...(passwordHash === undefined ? {} : { passwordHash }),
       ...(emailVerifiedAt === undefined ? {} : { emailVerifiedAt }),
+      ...(name === undefined ? {} : { name }),
     };
     try {
-      await this.control.within(accountId === null ? { userId } : { userId, accountId }, async (tx) => {
-        if (Object.keys(data).length > 0) await tx.user.updateMany({ where: { id: userId }, data });
+      return await this.control.within(accountId === null ? { userId } : { userId, accountId }, async (tx) => {
+        // The user's row first: a sign-in holds it until its session is there to be ended, or begins after this change.
+        if (Object.keys(data).length > 0 && (await tx.user.updateMany({ where, data })).count === 0) return false;
+        const ended = await endAccess(tx, userId, change);
         if (addsIdentity !== undefined) await tx.identity.create({ data: { ...addsIdentity, userId } });
-        await endCredentials(tx, { userId, accountId }, change);
-        if (accountId !== null) await this.audit.append(tx, { ...event, accountId });
+        const details = { ...event.details, ...(ended === null ? {} : { ended }) };
+        if (accountId !== null) await this.audit.append(tx, { ...event, accountId, details });
+        return true;
       });
-      return true;
     } catch (err) {
       if (isUniqueViolation(err)) return false;
       throw err;
@@ -129,17 +138,28 @@ export class UsersRepository {
   }
 }
 
-async function endCredentials(tx: ControlTransaction, { userId, accountId }: Owner, change: UserChange): Promise<void> {
-  const { endsSessions, endsTokens } = change;
-  if (endsSessions !== undefined) {
-    const { now, keptId } = endsSessions;
-    const where = { userId, revokedAt: null, ...(keptId === null ? {} : { id: { not: keptId } }) };
-    await tx.session.updateMany({ where, data: { revokedAt: now } });
-  }
-  if (endsTokens !== undefined && accountId !== null) {
-    const where = { accountId, createdBy: userId, revokedAt: null };
-    await tx.managementToken.updateMany({ where, data: { revokedAt: endsTokens.now } });
-  }
+/** Ends what the change says. Returns how much that was where somebody else may have made it, else null. */
+async function endAccess(
+  tx: ControlTransaction,
+  userId: string,
+  { endsSessions, endsMails, disowns }: UserChange,
+): Promise<Record<string, number> | null> {
+  const sessions = endsSessions === undefined ? 0 : await endLiveSessions(tx, userId, endsSessions);
+  if (endsMails === true) await tx.mailToken.deleteMany({ where: { userId } });
+  if (disowns === undefined) return null;
+  const { count: identities } = await tx.identity.deleteMany({ where: { userId } });
+  const [made] = await tx.$queryRaw<{ tokens: number; invites: number }[]>`
+    SELECT tokens, invites FROM control.disown(${userId}::uuid, ${disowns.now}::timestamptz)`;
+  return { sessions, identities, tokens: made?.tokens ?? 0, invites: made?.invites ?? 0 };
+}
+
+async function endLiveSessions(
+  tx: ControlTransaction,
+  userId: string,
+  { now, keptId }: NonNullable<UserChange['endsSessions']>,
+): Promise<number> {
+  const where = { userId, revokedAt: null, ...(keptId === null ? {} : { id: { not: keptId } }) };
+  return (await tx.session.updateMany({ where, data: { revokedAt: now } })).count;
 }
 
 interface UserRow {

@@ -77,13 +77,14 @@ export class UsersService {
 
   /**
    * Somebody proved to have the address of this user. Where that had not been done before, whoever signed up with it may
-   * have been somebody else: the password and all that was opened with it ends, lest they share what is its owner's now.
+   * have been somebody else: the password and every other way in that they made ends, lest they share what is its owner's
+   * now.
    */
   async claimAddress(user: User, proof: AddressProof, more: UserChange = {}): Promise<boolean> {
     const now = this.now();
     const change: UserChange = user.isVerified
       ? more
-      : { passwordHash: null, emailVerifiedAt: now, endsSessions: { now, keptId: null }, endsTokens: { now }, ...more };
+      : { passwordHash: null, endsSessions: { now, keptId: null }, endsMails: true, ...provenNow(now), ...more };
     if (Object.keys(change).length === 0) return true;
     const action = more.addsIdentity === undefined ? 'user.email_verified' : 'user.identity_linked';
     return this.update(user, change, { action, details: { proof } });
@@ -95,24 +96,39 @@ export class UsersService {
     await this.update(user, change, { action: 'user.email_verified', details: { proof: 'mail' } });
   }
 
-  /** False when the identity belongs to somebody already. */
-  linkIdentity(user: User, identity: Identity, accountId: string): Promise<boolean> {
-    const details = { issuer: identity.issuer };
-    return this.update(user, { addsIdentity: identity }, { action: 'user.identity_linked', details, accountId });
+  /** By a user who is signed in. False when the identity belongs to somebody already. */
+  linkIdentity(
+    user: User,
+    identity: Identity,
+    { accountId, provesAddress }: { accountId: string; provesAddress: boolean },
+  ): Promise<boolean> {
+    const change = { addsIdentity: identity, ...(provesAddress ? { emailVerifiedAt: this.now() } : {}) };
+    const details = { issuer: identity.issuer, ...(provesAddress ? { proof: 'google' satisfies AddressProof } : {}) };
+    return this.update(user, change, { action: 'user.identity_linked', details, accountId });
   }
 
-  /** Ends the user's sessions but the one that is named. */
-  async setPassword(user: User, passwordHash: string, session: { keptId: string; accountId: string } | null): Promise<void> {
+  /**
+   * Ends the user's sessions but the one that is named, and links and codes that are under way. False when somebody in that
+   * session knew a password that is not the user's any more.
+   */
+  setPassword(user: User, passwordHash: string, session: { keptId: string; accountId: string } | null): Promise<boolean> {
     const now = this.now();
     // Without a session it was reset by mail, which proves the address.
-    const proven = session === null && !user.isVerified ? { emailVerifiedAt: now, endsTokens: { now } } : {};
-    const change = { passwordHash, endsSessions: { now, keptId: session?.keptId ?? null }, ...proven };
+    const proven = session === null && !user.isVerified ? provenNow(now) : {};
+    const before = session === null ? {} : { passwordHashBefore: user.passwordHash };
+    const endsSessions = { now, keptId: session?.keptId ?? null };
+    const change: UserChange = { passwordHash, ...before, endsSessions, endsMails: true, ...proven };
     const action = session === null ? 'user.password_reset' : 'user.password_changed';
-    await this.update(user, change, { action, details: {}, ...(session === null ? {} : { accountId: session.accountId }) });
+    return this.update(user, change, { action, details: {}, ...(session === null ? {} : { accountId: session.accountId }) });
+  }
+
+  /** `accountId`: in whose audit log it is told. */
+  async setName(user: Pick<User, 'id' | 'email'>, name: string, accountId: string): Promise<void> {
+    await this.update(user, { name }, { action: 'user.renamed', details: { to: name }, accountId });
   }
 
   private async update(
-    { id, email }: User,
+    { id, email }: Pick<User, 'id' | 'email'>,
     change: UserChange,
     told: { action: string; details: Record<string, unknown>; accountId?: string },
   ): Promise<boolean> {
@@ -125,6 +141,11 @@ export class UsersService {
   private now(): Date {
     return new Date(this.clock());
   }
+}
+
+/** Of an address that is proven just now: what was made without that may be somebody else's. */
+function provenNow(now: Date): UserChange {
+  return { emailVerifiedAt: now, disowns: { now } };
 }
 
 function personalAccountName(email: string): string {

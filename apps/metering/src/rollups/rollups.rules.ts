@@ -1,8 +1,8 @@
-import type { RequestCompleted } from '@tensorloop/contracts/request-completed';
+import { isFailed, type RequestCompleted } from '@tensorloop/contracts/request-completed';
 import { DIMENSIONS, type Usage } from '@tensorloop/contracts/usage';
 import { LATENCY_BUCKETS, latencyBucket } from '@tensorloop/kernel/latency-histogram';
 import type { NanoUsd } from '@tensorloop/kernel/money';
-import { isFailed, type PricedCall } from '../usage/usage.types.js';
+import type { PricedCall } from '../usage/usage.types.js';
 
 const HOUR_MS = 60 * 60 * 1000;
 

@@ -1,7 +1,7 @@
+import { FAILED_OUTCOMES } from '@tensorloop/contracts/request-completed';
 import type { ActivityListRequest, ActivityStatus } from '@tensorloop/contracts/rpc';
 import { uuid7Day } from '@tensorloop/kernel/uuid7';
 import type { DaySpan } from './usage.rules.js';
-import { FAILED_OUTCOMES } from './usage.types.js';
 
 export type ActivityFilter = Omit<ActivityListRequest, 'accountId' | 'limit'>;
 

@@ -1,4 +1,4 @@
-import type { Outcome, RequestCompleted } from '@tensorloop/contracts/request-completed';
+import type { RequestCompleted } from '@tensorloop/contracts/request-completed';
 import { BALANCE_SCOPE, dayScope, projectScope, type Scope, windowScope } from '@tensorloop/contracts/settle-ack';
 import type { NanoUsd } from '@tensorloop/kernel/money';
 import type { ChargeLine } from '@tensorloop/pricing/charge';
@@ -20,13 +20,6 @@ export interface PricedCall {
     /** What the row said before: how it had ended and been attributed is taken back where that is counted. */
     booked: Pick<RequestCompleted, 'outcome' | 'latencyMs' | 'firstByteMs' | 'projectId' | 'tags'>;
   };
-}
-
-/** Calls that brought their client no answer, whoever is to blame. */
-export const FAILED_OUTCOMES = ['upstream_error', 'upstream_cut', 'gateway_died'] as const satisfies readonly Outcome[];
-
-export function isFailed(outcome: Outcome): boolean {
-  return (FAILED_OUTCOMES as readonly Outcome[]).includes(outcome);
 }
 
 export function hasTags({ tags }: Pick<RequestCompleted, 'tags'>): boolean {

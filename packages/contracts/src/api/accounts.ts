@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { keyCreateSchema, roleSchema } from '../dashboard-api.js';
+import { ACCOUNT_KINDS, ACCOUNT_STATUSES, keyCreateSchema, roleSchema } from '../dashboard-api.js';
 import { uuid7Schema } from '../identity.js';
 import { pageSchemaOf } from './pages.js';
 
@@ -17,16 +17,14 @@ export const accountNameSchema = keyCreateSchema.shape.name;
 export const accountWriteSchema = z.strictObject({ name: accountNameSchema });
 export type AccountWrite = z.infer<typeof accountWriteSchema>;
 
-/** `deleting`: deletion was asked for. Then, and while it is disabled by an operator, no key of it works. */
-const accountStatusSchema = z.enum(['active', 'deleting', 'disabled']);
+const accountStatusSchema = z.enum(ACCOUNT_STATUSES);
 export type AccountStatus = z.infer<typeof accountStatusSchema>;
 
 export const accountSchema = z.object({
   id: uuid7Schema,
   name: z.string(),
   planId: z.string(),
-  /** metered = invoiced, prepaid = spends a balance. */
-  kind: z.enum(['metered', 'prepaid']),
+  kind: z.enum(ACCOUNT_KINDS),
   status: accountStatusSchema,
   createdAt: instantSchema,
   /** When it will be erased; null = deletion was not asked for. */

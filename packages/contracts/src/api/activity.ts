@@ -18,26 +18,26 @@ export const tagFilterSchema = z.string().transform((text, ctx) => {
   return z.NEVER;
 });
 
-/**
- * Which calls. `admitted`: all that were let through; `succeeded`, `failed` and `estimated` (their usage was counted here) are
- * parts of them. `refused`: those that were not let through. The two are never in one page.
- */
+/** Which calls: those of which everything holds that is given. */
 export const activityFilterSchema = z.strictObject({
-  status: z.enum(['admitted', 'refused', ...ACTIVITY_STATUSES]).default('admitted'),
+  status: z
+    .enum(['admitted', 'refused', ...ACTIVITY_STATUSES])
+    .default('admitted')
+    .describe(
+      '`admitted`: all that were let through; `succeeded`, `failed` and `estimated` (their usage was counted here) are parts of them. `refused`: those that were not let through. The two are never in one page.',
+    ),
   keyId: uuid7Schema.optional(),
   model: modelIdSchema.optional(),
   projectId: uuid7Schema.optional(),
-  /** "team=search" */
-  tag: tagFilterSchema.optional(),
-  /** Of admission: from this instant on, and before that one. */
-  from: instantQuerySchema.optional(),
-  to: instantQuerySchema.optional(),
+  tag: tagFilterSchema.optional().describe('Name and value of a tag: `team=search`.'),
+  from: instantQuerySchema.optional().describe('Instant of admission, included.'),
+  to: instantQuerySchema.optional().describe('Instant of admission, not included.'),
   requestId: uuid7Schema.optional(),
 });
 export type ActivityFilter = z.infer<typeof activityFilterSchema>;
 
 export const activityListQuerySchema = activityFilterSchema.extend({
-  cursor: z.string().max(200).optional(),
+  cursor: z.string().max(200).optional().describe('`nextCursor` of the page before; left out: the first page.'),
   limit: z.coerce.number().int().min(1).max(ACTIVITY_PAGE_MAX).default(50),
 });
 export type ActivityListQuery = z.infer<typeof activityListQuerySchema>;
@@ -52,8 +52,7 @@ export const activityDetailSchema = activityItemSchema.extend({
     z.object({
       dimension: dimensionSchema,
       quantity: z.number().int(),
-      /** USD per million units, as it was frozen at admission. */
-      unitPriceUsd: z.string(),
+      unitPriceUsd: z.string().describe('USD per million units, as it was frozen at admission.'),
       costNanoUsd: nanoUsdAmountSchema,
       costUsd: usdSchema,
     }),

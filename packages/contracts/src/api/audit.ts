@@ -48,18 +48,16 @@ const searchedInstantSchema = instantSchema.refine((time) => time >= '1970', 'ex
 const filterShape = {
   actorId: z.uuid().optional(),
   actorKind: z.enum(AUDIT_ACTOR_KINDS).optional(),
-  /** One action, or all of a noun: "key.*". */
   action: z
     .string()
     .max(100)
     .regex(/^[a-z_]+(\.[a-z_]+)*(\.\*)?$/, 'expected an action such as key.minted, or key.* for all of keys')
-    .optional(),
+    .optional()
+    .describe('One action, such as `key.minted`, or all of a noun: `key.*`.'),
   subjectKind: searchedTextSchema.optional(),
   subjectId: searchedTextSchema.optional(),
-  /** Included. */
-  from: searchedInstantSchema.optional(),
-  /** Not included. */
-  to: searchedInstantSchema.optional(),
+  from: searchedInstantSchema.optional().describe('Included.'),
+  to: searchedInstantSchema.optional().describe('Not included.'),
 };
 
 /** Newest first. */

@@ -50,20 +50,22 @@ export const keyDetailSchema = keySchema.extend({
   version: z.number().int(),
   budgetNanoUsd: nanoUsdAmountSchema,
   revokedAt: instantSchema.nullable(),
-  /** What gateways go by: the key's own terms, cut to what the plan allows now. */
-  inForce: z.object({
-    models: z.array(z.string()),
-    budgetUsd: usdSchema,
-    budgetNanoUsd: nanoUsdAmountSchema,
-    rpm: z.number().int(),
-  }),
+  inForce: z
+    .object({
+      models: z.array(z.string()),
+      budgetUsd: usdSchema,
+      budgetNanoUsd: nanoUsdAmountSchema,
+      rpm: z.number().int(),
+    })
+    .describe("What gateways go by: the key's own terms, cut to what the plan allows now."),
   owner: z.object({ userId: uuid7Schema, email: z.string().nullable() }).nullable(),
   project: z.object({ id: uuid7Schema, name: z.string() }).nullable(),
   tags: tagsSchema,
   ...spendingShape,
   /** When the 30-day window ends (spec TL-4). */
   resetsAt: instantSchema,
-  lastUsedAt: instantSchema.nullable(),
+  lastUsedAt: instantSchema.nullable().describe('Null with `lastUsedKnown` true: never.'),
+  lastUsedKnown: z.boolean().describe('False: whether and when it was last used cannot be told at the moment.'),
   /** The budget of this window is spent: every call is refused until `resetsAt`. False while it cannot be told. */
   budgetExhausted: z.boolean(),
 });
@@ -89,11 +91,13 @@ const tagFilterSchema = z.string().transform((text, ctx) => {
 });
 
 export const keyListQuerySchema = z.strictObject({
-  /** Revoked and expired keys leave the list (spec TL-3) unless asked for. */
-  include: z.enum(['inactive']).optional(),
-  project: uuid7Schema.optional(),
-  /** "team=search" */
-  tag: tagFilterSchema.optional(),
+  /** They leave the list (spec TL-3) unless asked for. */
+  include: z.enum(['inactive']).optional().describe('`inactive`: revoked and expired keys too.'),
+  projectId: uuid7Schema.optional(),
+  project: uuid7Schema
+    .optional()
+    .meta({ description: 'Older name of projectId, which counts if both are given.', deprecated: true }),
+  tag: tagFilterSchema.optional().describe('Name and value of a tag: `team=search`.'),
   cursor: z.string().max(200).optional(),
   limit: z.coerce.number().int().min(1).max(KEYS_PAGE_MAX).default(KEYS_PAGE_MAX),
 });
@@ -120,7 +124,7 @@ export const keyMintOptionsSchema = z.object({
     active: z.number().int(),
     max: z.number().int(),
     /** Null = one can be minted now; else the code that minting would be refused with. */
-    refusal: z.enum(['plan_key_limit_reached', 'too_many_mints']).nullable(),
+    refusal: z.enum(['account_not_active', 'plan_key_limit_reached', 'too_many_mints']).nullable(),
   }),
   projects: z.array(z.object({ id: uuid7Schema, name: z.string() })),
   owners: z.array(z.object({ userId: uuid7Schema, email: z.string() })),

@@ -21,6 +21,7 @@ export const memberSchema = z.object({
   name: z.string(),
   role: roleSchema,
   joinedAt: instantSchema,
+  isCurrent: z.boolean().describe('Whether this is the person who asks; always false for a management token.'),
 });
 export type Member = z.infer<typeof memberSchema>;
 export const memberPageSchema = pageSchemaOf(memberSchema);

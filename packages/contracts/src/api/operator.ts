@@ -3,6 +3,7 @@ import { planSchema, roleSchema } from '../dashboard-api.js';
 import { uuid7Schema } from '../identity.js';
 import { nanoUsdAmountSchema, usdSchema } from '../nano-usd.js';
 import { PAGE_LIMIT_MAX, pageQuerySchema, pageSchemaOf } from './pages.js';
+import { planOfferSchema } from './plans.js';
 
 /** `/api/operator/*`: what runs the installation. Nobody but operators learns that it exists. */
 
@@ -16,8 +17,13 @@ export const OPERATOR_MEMBERS_SHOWN_MAX = PAGE_LIMIT_MAX;
 const accountStatusSchema = z.enum(['active', 'deleting', 'disabled']);
 
 export const operatorAccountListQuerySchema = pageQuerySchema.extend({
-  /** Part of the account's name or of a member's address, or the id of the account, of a member or of a key. */
-  search: z.string().min(1).max(254).regex(printable, 'expected text without control characters').optional(),
+  search: z
+    .string()
+    .min(1)
+    .max(254)
+    .regex(printable, 'expected text without control characters')
+    .optional()
+    .describe("Part of the account's name or of a member's address, or the id of the account, of a member or of a key."),
   planId: z.string().min(1).max(100).regex(printable, 'expected the id of a plan').optional(),
   status: accountStatusSchema.optional(),
 });
@@ -97,6 +103,25 @@ export const operatorChangeSchema = z.object({
   isInForce: z.boolean(),
 });
 export type OperatorChange = z.infer<typeof operatorChangeSchema>;
+
+export const operatorPlanSchema = planOfferSchema.omit({ isCurrent: true, isSelectable: true }).extend({
+  /** Per month, apart from usage; of a plan by agreement what was agreed. */
+  feeUsd: usdSchema,
+  feeNanoUsd: nanoUsdAmountSchema,
+  /** Whether an account may choose it by itself. */
+  isOffered: z.boolean(),
+  /** Accounts that have it. */
+  accounts: z.number().int(),
+});
+export type OperatorPlan = z.infer<typeof operatorPlanSchema>;
+
+/** Every plan, the smallest first. There are as many as operators made: a handful, so the list is always one page. */
+export const operatorPlanListSchema = z.object({
+  data: z.array(operatorPlanSchema),
+  hasMore: z.literal(false),
+  nextCursor: z.null(),
+});
+export type OperatorPlanList = z.infer<typeof operatorPlanListSchema>;
 
 export const operatorListSchema = z.object({
   data: z.array(z.object({ userId: uuid7Schema, email: z.string(), since: instantSchema })),

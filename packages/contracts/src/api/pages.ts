@@ -6,8 +6,8 @@ const PAGE_LIMIT_DEFAULT = 50;
 
 /** Of lists in the order of ids. The cursor is a page's `nextCursor`; what it is made of may change. */
 export const pageQuerySchema = z.strictObject({
-  cursor: uuid7Schema.optional(),
-  limit: z.coerce.number().int().min(1).max(PAGE_LIMIT_MAX).default(PAGE_LIMIT_DEFAULT),
+  cursor: uuid7Schema.optional().describe('`nextCursor` of the page before; left out: the first page.'),
+  limit: z.coerce.number().int().min(1).max(PAGE_LIMIT_MAX).default(PAGE_LIMIT_DEFAULT).describe('Items of the page at most.'),
 });
 export type PageQuery = z.infer<typeof pageQuerySchema>;
 

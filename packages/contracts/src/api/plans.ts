@@ -24,8 +24,13 @@ export const planOfferSchema = planSchema.extend({
 });
 export type PlanOffer = z.infer<typeof planOfferSchema>;
 
-/** There are as many as an operator made: a handful, so the list has no pages. */
-export const planListSchema = z.object({ data: z.array(planOfferSchema) });
+/** There are as many as an operator made: a handful, so the list is always one page. */
+export const planListSchema = z.object({
+  data: z.array(planOfferSchema),
+  hasMore: z.literal(false),
+  nextCursor: z.null(),
+});
+export type PlanList = z.infer<typeof planListSchema>;
 
 export const planChoiceSchema = z.strictObject({ planId: z.string().min(1).max(64) });
 export type PlanChoice = z.infer<typeof planChoiceSchema>;

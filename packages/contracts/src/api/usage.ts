@@ -8,7 +8,6 @@ const instantSchema = z.iso.datetime();
 const TAG_PREFIX = 'tag:';
 const GROUPINGS: readonly string[] = ['day', 'hour', 'model', 'key', 'project'] satisfies SeriesGrouping[];
 
-/** "day", "hour", "model", "key", "project", or "tag:team". */
 const groupBySchema = z.string().transform((text, ctx): { groupBy: SeriesGrouping; tagName: string | null } => {
   if (GROUPINGS.includes(text)) return { groupBy: text as SeriesGrouping, tagName: null };
   const tagName = text.slice(TAG_PREFIX.length);
@@ -17,12 +16,13 @@ const groupBySchema = z.string().transform((text, ctx): { groupBy: SeriesGroupin
   return z.NEVER;
 });
 
-/** Days are those of the time zone, both included: by default the last 30, by hour the last two. */
 export const usageSeriesQuerySchema = z.strictObject({
-  groupBy: groupBySchema,
-  from: daySchema.optional(),
-  to: daySchema.optional(),
-  timeZone: timeZoneSchema.default('UTC'),
+  groupBy: groupBySchema.describe('`day`, `hour`, `model`, `key`, `project`, or a tag by its name: `tag:team`.'),
+  from: daySchema
+    .optional()
+    .describe('Day of the time zone, included. Left out: of the last 30 days; by hour, of the last two.'),
+  to: daySchema.optional().describe('Day of the time zone, included. Left out: today.'),
+  timeZone: timeZoneSchema.default('UTC').describe("IANA's name of the time zone whose days are meant: `Europe/Berlin`."),
   keyId: uuid7Schema.optional(),
   model: modelIdSchema.optional(),
 });
@@ -47,7 +47,12 @@ const periodSchema = z.object({
 });
 
 /** A day, an hour's beginning, a model, a key's or project's id, or a tag's value; null: calls without a project or that tag. */
-const groupSchema = sumSchema.extend({ group: z.string().nullable(), start: instantSchema.optional() });
+const groupSchema = sumSchema.extend({
+  group: z.string().nullable(),
+  label: z.string().nullable().optional().describe('Of keys and projects: the name; null: there is none, or none any more.'),
+  start: instantSchema.optional().describe('Of days and hours: from then on.'),
+  end: instantSchema.optional().describe('Of days and hours: until then, excluded.'),
+});
 
 export const usageSeriesSchema = periodSchema.extend({
   groupBy: z.string(),

@@ -19,6 +19,8 @@ export interface RouteTraits {
   headers: readonly HeaderParameter[];
   /** Of the successful answer: names of `OpenApiOptions.headers`. */
   responseHeaders: readonly string[];
+  /** Fields of the operation that OpenAPI leaves to whoever describes it. */
+  extensions: Readonly<Record<`x-${string}`, unknown>>;
 }
 
 export interface OpenApiOptions {

@@ -1,10 +1,12 @@
+import { OTHER_ANSWER_METADATA, type OtherAnswer } from '../access.js';
 import { IF_MATCH_METADATA } from '../if-match.js';
-import { PROBLEMS_METADATA, SUMMARY_METADATA } from '../operation.js';
+import { DESCRIPTION_METADATA, HEADER_METADATA, PROBLEMS_METADATA, SUMMARY_METADATA } from '../operation.js';
 import { type ProblemFactory, problemStatus, problemTitle } from '../problem.js';
 import type { DeclaredRoute } from '../routes.js';
 import type { HeaderParameter, OpenApiOptions, RouteTraits } from './openapi.types.js';
 import type { JsonSchema, SchemaComponents } from './schema-components.js';
 
+const ACCEPTED = 202;
 const NO_CONTENT = 204;
 const REDIRECT_MIN = 300;
 const JSON_TYPE = 'application/json';
@@ -21,10 +23,13 @@ export class OperationBuilder {
   build(route: DeclaredRoute): JsonSchema {
     const traits = this.options.traitsOf(route);
     const body = this.requestBody(route);
+    const description = route.read<string>(DESCRIPTION_METADATA);
     return {
       operationId: operationId(route),
       tags: [traits.tag],
       summary: route.read<string>(SUMMARY_METADATA) ?? '',
+      ...(description === undefined ? {} : { description }),
+      ...traits.extensions,
       security: traits.security.map((name) => ({ [name]: [] })),
       parameters: this.parameters(route, traits),
       ...(body === null ? {} : { requestBody: body }),
@@ -67,6 +72,8 @@ export class OperationBuilder {
 
   private responses(route: DeclaredRoute, traits: RouteTraits): JsonSchema {
     const responses: [status: number, response: JsonSchema][] = [[route.status, this.success(route, traits)]];
+    const other = route.read<OtherAnswer>(OTHER_ANSWER_METADATA);
+    if (other !== undefined) responses.push([other.status, this.otherSuccess(other)]);
     if (isTagged(route)) responses.push([304, { description: 'Nothing has changed.', headers: this.headerRefs(['ETag']) }]);
     const problems = [...route.readBoth<ProblemFactory[]>(PROBLEMS_METADATA).flat(), ...traits.problems];
     for (const status of new Set(problems.map(({ definition }) => problemStatus(definition.kind)))) {
@@ -96,16 +103,21 @@ export class OperationBuilder {
     return { description: describeSuccess(status), headers: this.headerRefs(headers), ...content };
   }
 
+  private otherSuccess({ status, schema }: OtherAnswer): JsonSchema {
+    const content = { [JSON_TYPE]: { schema: this.components.convert(schema, 'output') } };
+    return { description: describeSuccess(status), headers: this.headerRefs([]), content };
+  }
+
   private refusal(problems: ProblemFactory[]): JsonSchema {
     const codes = [...new Map(problems.map((problem) => [problem.code, problem])).values()];
-    const kind = (codes[0] as ProblemFactory).definition.kind;
+    const titles = new Set(codes.map(({ definition }) => problemTitle(definition.kind)));
     const isRetryable = codes.some(({ definition }) => ['rate_limited', 'unavailable'].includes(definition.kind));
     const schema = {
       allOf: [this.components.convert(this.options.problemSchema, 'output')],
       properties: { code: { enum: codes.map(({ code }) => code) } },
     };
     return {
-      description: `${problemTitle(kind)}. ${codes.map(({ code, definition }) => `\`${code}\`: ${definition.text}`).join(' ')}`,
+      description: `${[...titles].join(' / ')}. ${codes.map(({ code, definition }) => `\`${code}\`: ${definition.text}`).join(' ')}`,
       headers: this.headerRefs(isRetryable ? ['Retry-After'] : []),
       content: { [PROBLEM_TYPE]: { schema } },
     };
@@ -117,11 +129,21 @@ export class OperationBuilder {
   }
 }
 
-/** "keysCreate" of KeysController.create: the noun first, so that a client's methods stand together. */
-export function operationId({ handler }: DeclaredRoute): string {
+/**
+ * "keysCreate" of KeysController.create: the noun first, so that a client's methods stand together. A word that both have is
+ * said once: "accountExport" of AccountExportController.export.
+ */
+export function operationId({ handler }: Pick<DeclaredRoute, 'handler'>): string {
   const [controller = '', name = ''] = handler.split('.');
-  const noun = controller.replace(/Controller$/, '');
-  return `${noun.charAt(0).toLowerCase()}${noun.slice(1)}${name.charAt(0).toUpperCase()}${name.slice(1)}`;
+  const nouns = wordsOf(controller.replace(/Controller$/, ''));
+  const verbs = wordsOf(`${name.charAt(0).toUpperCase()}${name.slice(1)}`);
+  const words = nouns.length > 1 && nouns.at(-1) === verbs[0] ? [...nouns, ...verbs.slice(1)] : [...nouns, ...verbs];
+  const text = words.join('');
+  return `${text.charAt(0).toLowerCase()}${text.slice(1)}`;
+}
+
+function wordsOf(name: string): string[] {
+  return name.split(/(?=[A-Z])/);
 }
 
 /** JSON of a standard of its own is anything; all else is text or bytes. */
@@ -139,7 +161,8 @@ function hasVersion(schema: JsonSchema): boolean {
 
 function ownHeaders(route: DeclaredRoute): HeaderParameter[] {
   const text = { type: 'string' };
-  const headers: HeaderParameter[] = [];
+  const declared = route.read<HeaderParameter>(HEADER_METADATA);
+  const headers: HeaderParameter[] = declared === undefined ? [] : [declared];
   if (isTagged(route)) headers.push({ name: 'If-None-Match', description: IF_NONE_MATCH_TEXT, schema: text });
   if (route.read<boolean>(IF_MATCH_METADATA)) {
     const description =
@@ -152,5 +175,6 @@ function ownHeaders(route: DeclaredRoute): HeaderParameter[] {
 function describeSuccess(status: number): string {
   if (status === NO_CONTENT) return 'Done.';
   if (status >= REDIRECT_MIN) return 'Go on there.';
+  if (status === ACCEPTED) return 'Accepted; what comes of it follows by another way.';
   return status === 201 ? 'Made.' : 'The answer.';
 }

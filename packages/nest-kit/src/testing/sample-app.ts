@@ -1,9 +1,9 @@
-import { Body, Controller, Get, Inject, Module, Param, Patch, Post, Query } from '@nestjs/common';
+import { Body, Controller, Get, Inject, Module, Param, Patch, Post, Query, Res } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR, APP_PIPE } from '@nestjs/core';
 import { createLogger } from '@tensorloop/observability/logger';
 import { createMetrics } from '@tensorloop/observability/metrics';
 import { z } from 'zod';
-import { Access, AccessGuard, RawResponse, ResponseSchema } from '../access.js';
+import { Access, AccessGuard, AlsoAnswers, RawResponse, ResponseSchema } from '../access.js';
 import { EntityTagInterceptor } from '../entity-tag.js';
 import { HealthModule } from '../health.js';
 import { IfMatch, requireVersion } from '../if-match.js';
@@ -42,6 +42,17 @@ export class ThingsController {
   @ResponseSchema(thingSchema)
   list(@Query({ schema: z.object({ limit: z.coerce.number().int().default(50) }) }) query: { limit: number }): unknown {
     return { id: String(query.limit) };
+  }
+
+  @Post('slow')
+  @ResponseSchema(thingSchema)
+  @AlsoAnswers(202, z.object({ isQueued: z.literal(true) }))
+  createSlowly(
+    @Body({ schema: z.strictObject({ isQueued: z.boolean() }) }) { isQueued }: { isQueued: boolean },
+    @Res({ passthrough: true }) reply: { status(code: number): unknown },
+  ): unknown {
+    if (isQueued) reply.status(202);
+    return { id: 'a', isQueued: true, internalNote: 'not for callers' };
   }
 
   @Get('unfit')
