@@ -225,6 +225,7 @@ describe.each(Object.entries(ADAPTERS))('an app on %s', (name, createAdapter) =>
       'PATCH /versioned',
       'POST /forgotten',
       'POST /things',
+      'POST /things/slow',
     ]);
     expect(routes.flatMap(findUndeclared).sort()).toEqual([
       'GET /forgotten (ForgottenController.list) declares no access',

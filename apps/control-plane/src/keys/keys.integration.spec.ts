@@ -130,7 +130,6 @@ describe("the plan's ceilings (TL-2)", () => {
     { rpm: 0 },
     { rpm: 1.5 },
     { models: [] },
-    { models: ['*'] },
     { budgetUsd: '-1' },
     { budgetUsd: 5 },
     { name: ' ' },
