@@ -26,7 +26,10 @@ export type KeyProjectRequest = z.infer<typeof keyProjectRequestSchema>;
 export const keyProjectReplySchema = z.union([z.object({ ok: z.literal(true), found: z.boolean() }), rpcFailureSchema]);
 export type KeyProjectReply = z.infer<typeof keyProjectReplySchema>;
 
-/** `metering.totals.get.v1`: committed totals. A scope without a row is answered with total "0", version 0. */
+/**
+ * `metering.totals.get.v1`: committed totals. A scope without a row is answered with total "0", version 0.
+ * `metering.totals.get-of-any.v1`: the same, heard by every replica; whoever cannot tell leaves the answer to the others.
+ */
 export const totalsGetRequestSchema = z.object({
   accountId: uuid7Schema,
   scopes: z.array(scopeSchema).min(1).max(100),

@@ -3,6 +3,8 @@
 /** JetStream stream of billable facts. Limits retention: consumed messages stay for replay. */
 export const REQUESTS_STREAM = 'REQUESTS';
 export const REQUEST_COMPLETED = 'request.completed.v1';
+/** Several of them in one message: see `completed-batch.ts`. */
+export const REQUEST_COMPLETED_BATCH = 'request.completed.batch.v1';
 /** Metering's durable pull consumer on it; replicas share it. */
 export const METERING_CONSUMER = 'metering';
 
@@ -36,6 +38,8 @@ export function accountChangedSubject(accountId: string): string {
 export const RPC = {
   controlKeyProject: 'control.key.project.v1',
   meteringTotalsGet: 'metering.totals.get.v1',
+  /** The same, asked of every replica at once. */
+  meteringTotalsGetOfAny: 'metering.totals.get-of-any.v1',
   meteringActivityList: 'metering.activity.list.v1',
   meteringUsageSeriesGet: 'metering.usage-series.get.v1',
   meteringUsageSummaryGet: 'metering.usage-summary.get.v1',

@@ -15,6 +15,7 @@ import { RedisWrites } from '../settlement/redis-writes.service.js';
 import { AdmissionGate } from './admission-gate.service.js';
 import { InFlight } from './in-flight.service.js';
 import { KeyLookup } from './key-lookup.js';
+import { KnownKeys } from './known-keys.js';
 import type { Quote } from './quote.service.js';
 import { RedisClock } from './redis-clock.service.js';
 import { TotalsLookup } from './totals-lookup.js';
@@ -33,6 +34,9 @@ let projection: KeyProjection;
 let gate: AdmissionGate;
 /** How long the machine sleeps between two looks at its clocks. */
 let sleepMs: number;
+let known: KnownKeys;
+/** Keys whose calls found the epoch lost. */
+let lost: string[];
 
 beforeAll(async () => {
   server = await startTestRedis();
@@ -68,6 +72,8 @@ beforeEach(async () => {
     dailyLimitNanoUsd: null,
   };
   asked = [];
+  known = new KnownKeys();
+  lost = [];
   sleepMs = 0;
   let sleptMs = 0;
   const asleep = () => {
@@ -93,6 +99,8 @@ beforeEach(async () => {
     inFlight: new InFlight(),
     recent: new RecentAdmissions(),
     clock: new RedisClock(),
+    known,
+    restoring: { epochIsLost: (keyHash) => void lost.push(keyHash) },
     clocks: [() => performance.now(), asleep],
   });
 });
@@ -130,6 +138,12 @@ describe('the first call of an account', () => {
   it('finds its key, has its state rebuilt, and is admitted', async () => {
     expect(await codeOf(admit())).toBe('admitted');
     expect(asked.filter((pattern) => pattern === 'control.key.project.v1').length).toBeGreaterThanOrEqual(1);
+  });
+
+  it('is remembered, so that its key can be restored after Redis was lost', async () => {
+    await admit();
+    expect(known.byAccount(Date.now())).toMatchObject([[{ keyHash: HASH, keyId: projection.keyId, isPrepaid: false }]]);
+    expect(lost).toEqual([HASH]);
   });
 
   it('with a key that does not exist is a 401 and leaves no state behind', async () => {

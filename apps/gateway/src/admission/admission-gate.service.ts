@@ -12,8 +12,10 @@ import { type ApiError, apiError, isApiError, unavailable } from '../errors/api-
 import { passedMs, RUNNING_CLOCKS, type RunningClocks, readClocks } from '../lifetime/running-clocks.types.js';
 import type { EpochRecovery } from '../recovery/epoch-recovery.service.js';
 import type { RedisWrites } from '../settlement/redis-writes.service.js';
+import type { AccountRestoring } from './account-restoring.service.js';
 import type { InFlight } from './in-flight.service.js';
 import type { KeyLookup } from './key-lookup.js';
+import type { KnownKeys } from './known-keys.js';
 import type { Quote } from './quote.service.js';
 import type { RedisClock } from './redis-clock.service.js';
 import { type FinalRefusal, isMoneyRefusal, left, refusalError } from './refusals.service.js';
@@ -62,6 +64,8 @@ export interface GateParts {
   inFlight: InFlight;
   recent: RecentAdmissions;
   clock: RedisClock;
+  known: Pick<KnownKeys, 'note'>;
+  restoring: Pick<AccountRestoring, 'epochIsLost'>;
   clocks?: RunningClocks;
 }
 
@@ -188,7 +192,7 @@ export class AdmissionGate {
     quote: Quote,
     onAdmitted: OnAdmitted<Call>,
   ): Promise<{ call: Call } | { error: ApiError } | { refusal: Refusal }> {
-    const { inFlight, recent, clock, writes } = this.parts;
+    const { inFlight, recent, clock, writes, known } = this.parts;
     const { accountTag } = ask.key;
     inFlight.enter(accountTag);
     const askedAtMs = readClocks(this.clocks);
@@ -200,6 +204,7 @@ export class AdmissionGate {
       // that others rebuilt.
       if (passedMs(askedAtMs, readClocks(this.clocks)) > ADMISSION_MS_MAX) throw new Error('the admission is too old');
       recent.note(accountTag, result.keyId, result.admittedAtMs);
+      known.note(ask.key, result);
       if (result.tokens !== null) recent.noteTokens(accountTag, result.keyId, result.tokens.counted);
       return { call: onAdmitted(result, quote) };
     } catch (error) {
@@ -239,6 +244,7 @@ export class AdmissionGate {
       });
       return isSeeded ? null : stateUnknown();
     }
+    if (refusal.reason === 'unknown_epoch') this.parts.restoring.epochIsLost(key.keyHash);
     // Before an account's state is rebuilt the key must be known to exist: made-up keys must not make state.
     const found = await this.parts.keys.lookUp(key.accountTag, key.keyHash);
     if (found === 'absent') return unknownKey();

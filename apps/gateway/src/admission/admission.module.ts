@@ -1,7 +1,9 @@
 import { Module } from '@nestjs/common';
 import { AdmissionClient } from '@tensorloop/admission/admission-client';
 import { RecentAdmissions } from '@tensorloop/admission/recent-admissions';
+import { readScopeUse } from '@tensorloop/admission/scope-use';
 import { RpcClient } from '@tensorloop/nest-kit/rpc';
+import { Redis } from 'ioredis';
 import { KeyHasher } from '../auth/key-hasher.service.js';
 import { CONFIG, type Config } from '../config.js';
 import { JournalModule } from '../journal/journal.module.js';
@@ -11,10 +13,12 @@ import { EpochRecovery } from '../recovery/epoch-recovery.service.js';
 import { RecoveryModule } from '../recovery/recovery.module.js';
 import { RedisWrites } from '../settlement/redis-writes.service.js';
 import { SettlementModule } from '../settlement/settlement.module.js';
+import { AccountRestoring } from './account-restoring.service.js';
 import { AdmissionGate } from './admission-gate.service.js';
 import { AdmissionStateModule } from './admission-state.module.js';
 import { InFlight } from './in-flight.service.js';
 import { KeyLookup } from './key-lookup.js';
+import { KnownKeys } from './known-keys.js';
 import { RedisClock } from './redis-clock.service.js';
 import { TotalsLookup } from './totals-lookup.js';
 
@@ -28,7 +32,10 @@ type GateTuple = [
   InFlight,
   RecentAdmissions,
   RedisClock,
+  KnownKeys,
+  AccountRestoring,
 ];
+type RestoringTuple = [Redis, AdmissionClient, KnownKeys, KeyLookup, EpochRecovery, TotalsLookup, RedisClock];
 
 @Module({
   imports: [JournalModule, AdmissionStateModule, SettlementModule, MessagingModule, RecoveryModule],
@@ -48,6 +55,21 @@ type GateTuple = [
       inject: [RpcClient, AdmissionClient],
       useFactory: (rpc: RpcClient, admission: AdmissionClient) => new TotalsLookup(rpc, admission),
     },
+    KnownKeys,
+    {
+      provide: AccountRestoring,
+      inject: [Redis, AdmissionClient, KnownKeys, KeyLookup, EpochRecovery, TotalsLookup, RedisClock],
+      useFactory: (...[redis, admission, known, keys, epochs, totals, clock]: RestoringTuple) =>
+        new AccountRestoring({
+          admission,
+          known,
+          keys,
+          epochs,
+          totals,
+          readScopes: (accountTag, scopes) => readScopeUse(redis, accountTag, scopes),
+          nowMs: () => clock.nowMs(),
+        }),
+    },
     {
       provide: AdmissionGate,
       inject: [
@@ -60,11 +82,17 @@ type GateTuple = [
         InFlight,
         RecentAdmissions,
         RedisClock,
+        KnownKeys,
+        AccountRestoring,
       ],
-      useFactory: (...[home, admission, keys, totals, epochs, writes, inFlight, recent, clock]: GateTuple) =>
-        new AdmissionGate({ gatewayId: home.gatewayId, admission, keys, totals, epochs, writes, inFlight, recent, clock }),
+      useFactory: (...[home, admission, keys, totals, epochs, writes, inFlight, recent, clock, ...rest]: GateTuple) => {
+        const [known, restoring] = rest;
+        const { gatewayId } = home;
+        const parts = { gatewayId, admission, keys, totals, epochs, writes, inFlight, recent, clock, known, restoring };
+        return new AdmissionGate(parts);
+      },
     },
   ],
-  exports: [AdmissionGate, KeyHasher],
+  exports: [AdmissionGate, AccountRestoring, KeyHasher],
 })
 export class AdmissionModule {}

@@ -13,7 +13,7 @@ const FINAL: ReadonlySet<string> = new Set(['rpc_unreachable', 'replaying']);
 
 /**
  * Asks a service of several replicas something that may be asked twice. NATS hands a question to any one of them, also to one
- * that stands still or has lost its database, and which answers nobody: the next question finds another, with luck. All of it
+ * that stands still or has lost its database, and which answers nobody: who is asked again should be all of them. All of it
  * ends within the time of one RPC. `ask` is told how often it was asked before.
  */
 export function askAgain<Reply extends { ok: true }>(

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { AdmissionClient } from '@tensorloop/admission/admission-client';
 import type { TotalsGetRequest } from '@tensorloop/contracts/rpc';
 import { dayScope, type Scope, type ScopeTotal, windowScope } from '@tensorloop/contracts/settle-ack';
+import { RPC } from '@tensorloop/contracts/subjects';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { TotalsLookup } from './totals-lookup.js';
 
@@ -11,6 +12,10 @@ const OTHER_WINDOW = windowScope(uuid7(), 0);
 const total = (scope: Scope): ScopeTotal => ({ scope, totalNanoUsd: '7', version: 1 });
 
 let asked: TotalsGetRequest[];
+/** By which subject, in the same order. */
+let subjects: string[];
+/** Nobody hears what is asked of all. */
+let isOldMetering: boolean;
 let seeded: Scope[];
 let isAway: boolean;
 /** Questions that fail, so that they are asked again. */
@@ -19,12 +24,16 @@ let lookup: TotalsLookup;
 
 beforeEach(() => {
   asked = [];
+  subjects = [];
+  isOldMetering = false;
   seeded = [];
   isAway = false;
   failing = 0;
-  const call = async (_contract: unknown, request: TotalsGetRequest) => {
+  const call = async ({ pattern }: { pattern: string }, request: TotalsGetRequest) => {
     asked.push(request);
-    if (isAway) return { ok: false, code: 'rpc_unreachable', message: '' };
+    subjects.push(pattern);
+    if (isAway || (isOldMetering && pattern === RPC.meteringTotalsGetOfAny))
+      return { ok: false, code: 'rpc_unreachable', message: '' };
     failing -= 1;
     if (failing >= 0) return { ok: false, code: 'internal', message: '' };
     const scopes = [...request.scopes, ...(request.isWithRecent ? [OTHER_WINDOW] : [])];
@@ -68,6 +77,19 @@ describe('totals that Redis lacks', () => {
     expect(await seed('account1', WINDOW)).toBe(true);
     expect(asked.map(({ isWithRecent }) => isWithRecent)).toEqual([true, undefined]);
     expect(seeded).toEqual([WINDOW]);
+  });
+
+  it('are asked of one metering, and then of all of them, so that one that stands still is not asked again and again', async () => {
+    failing = 2;
+    expect(await seed('account1', WINDOW)).toBe(true);
+    expect(subjects).toEqual([RPC.meteringTotalsGet, RPC.meteringTotalsGetOfAny, RPC.meteringTotalsGetOfAny]);
+  });
+
+  it('are asked of one again where no metering hears what is asked of all', async () => {
+    failing = 1;
+    isOldMetering = true;
+    expect(await seed('account1', WINDOW)).toBe(true);
+    expect(subjects).toEqual([RPC.meteringTotalsGet, RPC.meteringTotalsGetOfAny, RPC.meteringTotalsGet]);
   });
 
   it('of a balance come alone: their news are counted', async () => {

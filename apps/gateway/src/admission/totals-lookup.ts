@@ -1,5 +1,11 @@
 import type { AdmissionClient } from '@tensorloop/admission/admission-client';
-import { totalsGetReplySchema, totalsGetRequestSchema } from '@tensorloop/contracts/rpc';
+import {
+  type RpcFailure,
+  type TotalsGetReply,
+  type TotalsGetRequest,
+  totalsGetReplySchema,
+  totalsGetRequestSchema,
+} from '@tensorloop/contracts/rpc';
 import { BALANCE_SCOPE, type Scope } from '@tensorloop/contracts/settle-ack';
 import { RPC } from '@tensorloop/contracts/subjects';
 import { defineRpc, type RpcClient } from '@tensorloop/nest-kit/rpc';
@@ -17,6 +23,7 @@ export const LOOKUPS_MAX = 10_000;
 export const RECENT_LOOKUP_MS = 10_000;
 
 const totalsGet = defineRpc(RPC.meteringTotalsGet, totalsGetRequestSchema, totalsGetReplySchema);
+const totalsGetOfAny = defineRpc(RPC.meteringTotalsGetOfAny, totalsGetRequestSchema, totalsGetReplySchema);
 
 export interface TotalsWanted {
   accountTag: string;
@@ -70,7 +77,9 @@ export class TotalsLookup {
     const request = { accountId, scopes };
     // The others in the first question only: they are the dear part, and whoever asks again needs what was lacking.
     const reply = await askAgain((timeoutMs, asked) =>
-      this.rpc.call(totalsGet, isWithRecent && asked === 0 ? { ...request, isWithRecent } : request, { timeoutMs }),
+      asked === 0
+        ? this.rpc.call(totalsGet, isWithRecent ? { ...request, isWithRecent } : request, { timeoutMs })
+        : this.askAll(request, timeoutMs),
     );
     if (!reply.ok) {
       // Nothing was fetched: the next question asks for all of it again.
@@ -82,6 +91,12 @@ export class TotalsLookup {
     } catch {
       return null;
     }
+  }
+
+  /** The question was put to one replica, and that one may stand still. A metering of the release before hears only that one. */
+  private async askAll(request: TotalsGetRequest, timeoutMs: number): Promise<TotalsGetReply | RpcFailure> {
+    const reply = await this.rpc.call(totalsGetOfAny, request, { timeoutMs });
+    return !reply.ok && reply.code === 'rpc_unreachable' ? this.rpc.call(totalsGet, request, { timeoutMs }) : reply;
   }
 }
 

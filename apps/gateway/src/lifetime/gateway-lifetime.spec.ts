@@ -10,6 +10,7 @@ function newLifetime() {
     boot: { stop: end('boot') },
     ownerless: { stop: end('ownerless') },
     reassertions: { stop: end('reassertions') },
+    restoring: { stop: end('restoring') },
     standstill: { stop: end('standstill') },
     drain: { drain: endLater('drain') },
     journal: { flush: endLater('journal'), entries: new Map() },

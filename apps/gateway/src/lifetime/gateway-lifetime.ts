@@ -4,6 +4,7 @@ import type { RecentAdmissions } from '@tensorloop/admission/recent-admissions';
 import type { NatsLink } from '@tensorloop/messaging/connection';
 import type { RpcClient } from '@tensorloop/nest-kit/rpc';
 import type { Redis } from 'ioredis';
+import type { AccountRestoring } from '../admission/account-restoring.service.js';
 import type { RedisClock } from '../admission/redis-clock.service.js';
 import type { DiskGuard } from '../journal/disk-guard.service.js';
 import type { Journal } from '../journal/journal.service.js';
@@ -42,6 +43,7 @@ export interface GatewayLifetimeParts {
   capacity: Capacity;
   boot: BootRecovery;
   reassertions: Reassertions;
+  restoring: AccountRestoring;
   ownerless: OwnerlessHolds;
   admission: AdmissionClient;
   /** Rejects when another gateway has this one's id. */
@@ -117,10 +119,13 @@ export class GatewayLifetime implements OnApplicationBootstrap, BeforeApplicatio
   }
 
   private followRedis(): void {
-    const { redis, admission, reassertions } = this.parts;
+    const { redis, admission, reassertions, restoring } = this.parts;
     const isReady = () =>
       void admission.connected().then(
-        () => reassertions.redisIsReady(admission.runId),
+        () => {
+          reassertions.redisIsReady(admission.runId);
+          restoring.redisIsReady(admission.runId);
+        },
         // The connection is gone again; the next one will say so.
         () => undefined,
       );
@@ -130,10 +135,11 @@ export class GatewayLifetime implements OnApplicationBootstrap, BeforeApplicatio
 
   /** Before the HTTP server closes: it would wait for open streams without a deadline. */
   async beforeApplicationShutdown(): Promise<void> {
-    const { drain, journal, shipper, writes, nats, boot, reassertions, ownerless, standstill } = this.parts;
+    const { drain, journal, shipper, writes, nats, boot, reassertions, restoring, ownerless, standstill } = this.parts;
     boot.stop();
     ownerless.stop();
     reassertions.stop();
+    restoring.stop();
     await drain.drain();
     // Whoever stands still in the drain, which may take minutes, has calls open too.
     standstill.stop();

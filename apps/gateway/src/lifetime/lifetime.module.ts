@@ -7,6 +7,8 @@ import { LOGGER } from '@tensorloop/nest-kit/logging';
 import { RpcClient } from '@tensorloop/nest-kit/rpc';
 import type { Logger } from '@tensorloop/observability/logger';
 import { Redis } from 'ioredis';
+import { AccountRestoring } from '../admission/account-restoring.service.js';
+import { AdmissionModule } from '../admission/admission.module.js';
 import { AdmissionStateModule } from '../admission/admission-state.module.js';
 import { RedisClock } from '../admission/redis-clock.service.js';
 import { DiskGuard } from '../journal/disk-guard.service.js';
@@ -52,7 +54,7 @@ type WiringTuple = [
   Clock,
   Logger,
 ];
-type RecoveryTuple = [Reassertions, OwnerlessHolds, AdmissionClient, TakenId];
+type RecoveryTuple = [Reassertions, AccountRestoring, OwnerlessHolds, AdmissionClient, TakenId];
 type StateTuple = [JournalHome, Journal, DiskGuard, Capacity, BootRecovery, NatsWiring, NatsLink, RpcClient];
 type ServingTuple = [
   Redis,
@@ -73,6 +75,7 @@ type LifetimeTuple = [...StateTuple, ...RecoveryTuple, ...ServingTuple];
   imports: [
     JournalModule,
     AdmissionStateModule,
+    AdmissionModule,
     MessagingModule,
     ModelsModule,
     SettlementModule,
@@ -130,6 +133,7 @@ type LifetimeTuple = [...StateTuple, ...RecoveryTuple, ...ServingTuple];
         NatsLink,
         RpcClient,
         Reassertions,
+        AccountRestoring,
         OwnerlessHolds,
         AdmissionClient,
         TakenId,
@@ -145,7 +149,7 @@ type LifetimeTuple = [...StateTuple, ...RecoveryTuple, ...ServingTuple];
         TokenEstimator,
       ],
       useFactory: (...[home, journal, disk, capacity, boot, nats, link, rpc, ...rest]: LifetimeTuple) => {
-        const [reassertions, ownerless, admission, takenId, ...serving] = rest;
+        const [reassertions, restoring, ownerless, admission, takenId, ...serving] = rest;
         const [redis, recent, clock, writes, shipper, drain, standstill, ticker, upstream, estimator] = serving;
         return new GatewayLifetime({
           home,
@@ -157,6 +161,7 @@ type LifetimeTuple = [...StateTuple, ...RecoveryTuple, ...ServingTuple];
           link,
           rpc,
           reassertions,
+          restoring,
           ownerless,
           admission,
           taken: takenId.taken,

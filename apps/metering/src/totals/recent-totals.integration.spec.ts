@@ -10,6 +10,7 @@ import { newEvent, newTenant } from '../testing/events.js';
 import { publish, type RunningMetering, SettledEars, startMetering, startWorld, type World } from '../testing/world.js';
 
 const SETUP_TIMEOUT_MS = 60_000;
+const totalsGetOfAny = defineRpc(RPC.meteringTotalsGetOfAny, totalsGetRequestSchema, totalsGetReplySchema);
 const totalsGet = defineRpc(RPC.meteringTotalsGet, totalsGetRequestSchema, totalsGetReplySchema);
 
 let world: World;
@@ -58,5 +59,20 @@ describe('totals asked for with those of late', () => {
     );
     const alone = await client.call(totalsGet, { accountId: tenant.accountId, scopes: asked });
     expect(alone.ok && alone.totals.map(({ scope }) => scope)).toEqual(asked);
+  });
+});
+
+describe('totals asked of every replica', () => {
+  it('are told by one that can while another cannot, and by nobody else before', async () => {
+    const replaying = await startMetering(world, { REPLAYING: 'true' });
+    try {
+      const question = { accountId: uuid7(), scopes: [dayScope('2026-11-21')] };
+      // One of them is asked, and it may be the wrong one.
+      await waitUntil(async () => !(await client.call(totalsGet, question)).ok, { what: 'the wrong one to be asked' });
+      const ofAny = await Promise.all(Array.from({ length: 20 }, () => client.call(totalsGetOfAny, question)));
+      expect(ofAny.every(({ ok }) => ok)).toBe(true);
+    } finally {
+      await replaying.app.close();
+    }
   });
 });
