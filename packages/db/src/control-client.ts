@@ -50,8 +50,8 @@ export interface Scope {
 }
 /** A transaction of role control_operator. Of users and keys name the columns: password and key hash are not granted. */
 export type OperatorTransaction = Pick<Prisma.TransactionClient, OperatorTable | '$queryRaw'>;
-/** What role control_relay sees: keys of all accounts, to be carried to Redis. */
-export type RelayTables = Pick<PrismaClient, RelayTable>;
+/** What role control_relay sees: keys of all accounts, to be carried to Redis. `$queryRaw` is for its functions. */
+export type RelayTables = Pick<PrismaClient, RelayTable | '$queryRaw'>;
 
 function connect(url: string, name: string, connectionsMax: number): PrismaClient {
   const adapter = new PrismaPg({
