@@ -6,20 +6,23 @@ import { Description, Problems, Summary } from '@tensorloop/nest-kit/operation';
 import type { Logger } from '@tensorloop/observability/logger';
 import type { Response } from 'express';
 import { CurrentPrincipal, Permit, type Principal } from '../access/principal.types.js';
+import { Slots } from '../slots.js';
 import { AccountExportService, EXPORT_DESCRIPTION } from './account-export.service.js';
 import { accountProblems } from './accounts.errors.js';
 
-/** Exports of this process at once: each occupies a connection of the database for most of its time. */
-const EXPORTS_MAX = 2;
+/** Exports at once, of this process and of an account: each occupies a connection of the database for most of its time. */
+const EXPORT_SLOTS = { totalMax: 4, perHolderMax: 1 };
 /** A reader who takes nothing for so long has gone. */
 const STALL_MS = 30_000;
+/** One who takes a little now and then has the slot for no longer. */
+const EXPORT_MS_MAX = 15 * 60_000;
 const RETRY_HEADERS = { 'retry-after': '10' };
 
 @Controller('api/account/export')
 @Access('account')
 @Permit('account:export')
 export class AccountExportController {
-  private running = 0;
+  private readonly slots = new Slots(EXPORT_SLOTS);
 
   constructor(
     @Inject(AccountExportService) private readonly exports: AccountExportService,
@@ -32,16 +35,19 @@ export class AccountExportController {
   @Problems(accountProblems.export_busy)
   @RawResponse('a JSON file, streamed', 'application/json')
   async export(@CurrentPrincipal() { accountId }: Principal, @Res() res: Response): Promise<void> {
-    if (this.running >= EXPORTS_MAX) throw accountProblems.export_busy({ headers: RETRY_HEADERS });
-    this.running += 1;
+    const giveBack = this.slots.take(accountId);
+    if (giveBack === null) throw accountProblems.export_busy({ headers: RETRY_HEADERS });
     try {
       const pieces = await this.exports.export(accountId);
       res.setHeader('content-type', 'application/json');
       res.setHeader('content-disposition', 'attachment; filename="account.json"');
       res.setTimeout(STALL_MS, () => res.destroy());
-      await pipeline(pieces, res).catch((err: unknown) => this.logger.warn({ err }, 'the export of an account ended early'));
+      const signal = AbortSignal.timeout(EXPORT_MS_MAX);
+      await pipeline(pieces, res, { signal }).catch((err: unknown) =>
+        this.logger.warn({ err }, 'the export of an account ended early'),
+      );
     } finally {
-      this.running -= 1;
+      giveBack();
     }
   }
 }

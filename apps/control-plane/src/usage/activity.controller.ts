@@ -15,6 +15,7 @@ import { Problems, Summary } from '@tensorloop/nest-kit/operation';
 import type { Logger } from '@tensorloop/observability/logger';
 import type { Response } from 'express';
 import { CurrentPrincipal, Permit, type Principal } from '../access/principal.types.js';
+import { Slots } from '../slots.js';
 import { Traceparent } from '../tracing.types.js';
 import { type ActivityParams, activityParamsSchema } from './activity.dto.js';
 import { ActivityService } from './activity.service.js';
@@ -23,16 +24,18 @@ import { parseCursor } from './usage.rules.js';
 
 const RETRY_HEADERS = { 'retry-after': '5' };
 const CSV = 'text/csv; charset=utf-8; header=present';
-/** Exports of this process at once: each keeps metering busy for as long as it lasts. */
-const EXPORTS_MAX = 4;
+/** Exports at once, of this process and of an account: each keeps metering busy for as long as it lasts. */
+const EXPORT_SLOTS = { totalMax: 4, perHolderMax: 2 };
 /** A client that takes nothing for so long is gone. */
 const EXPORT_STALL_MS = 60_000;
+/** One that takes a little now and then has its slot for no longer. */
+const EXPORT_MS_MAX = 15 * 60_000;
 
 @Controller('api/activity')
 @Access('account')
 @Permit('usage:read')
 export class ActivityController {
-  private exports = 0;
+  private readonly slots = new Slots(EXPORT_SLOTS);
 
   constructor(
     @Inject(ActivityService) private readonly activity: ActivityService,
@@ -70,17 +73,20 @@ export class ActivityController {
     @Res() res: Response,
   ): Promise<void> {
     checkRange(filter);
-    if (this.exports >= EXPORTS_MAX) throw usageProblems.export_busy({ headers: RETRY_HEADERS });
-    this.exports += 1;
+    const giveBack = this.slots.take(accountId);
+    if (giveBack === null) throw usageProblems.export_busy({ headers: RETRY_HEADERS });
     try {
       const lines = await this.activity.exportCsv({ accountId, traceparent }, filter);
       if (lines === null) throw usageProblems.usage_unavailable({ headers: RETRY_HEADERS });
       res.setHeader('content-type', CSV);
       res.setHeader('content-disposition', 'attachment; filename="activity.csv"');
       res.setTimeout(EXPORT_STALL_MS, () => res.destroy());
-      await pipeline(lines, res).catch((err: unknown) => this.logger.warn({ err }, 'an export of calls ended early'));
+      const signal = AbortSignal.timeout(EXPORT_MS_MAX);
+      await pipeline(lines, res, { signal }).catch((err: unknown) =>
+        this.logger.warn({ err }, 'an export of calls ended early'),
+      );
     } finally {
-      this.exports -= 1;
+      giveBack();
     }
   }
 
