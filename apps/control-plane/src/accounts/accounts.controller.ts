@@ -9,6 +9,7 @@ import {
 import { type PageQuery, pageQuerySchema } from '@tensorloop/contracts/api/pages';
 import { type Me, type MePatch, mePatchSchema, meSchema } from '@tensorloop/contracts/dashboard-api';
 import { Access, ResponseSchema } from '@tensorloop/nest-kit/access';
+import { Idempotent } from '@tensorloop/nest-kit/idempotent';
 import { IfMatch } from '@tensorloop/nest-kit/if-match';
 import { Problems, Summary } from '@tensorloop/nest-kit/operation';
 import { CurrentPrincipal, Permit, type Principal } from '../access/principal.types.js';
@@ -33,11 +34,8 @@ export class AccountsController {
   @Access('session')
   @Summary('Say what you want to be called; members of your accounts see it')
   @ResponseSchema(meSchema)
-  setOwnName(
-    @CurrentPrincipal() { accountId, userId }: Principal,
-    @Body({ schema: mePatchSchema }) { name }: MePatch,
-  ): Promise<Me> {
-    return this.accounts.setOwnName(accountId, userId, name);
+  setOwnName(@CurrentPrincipal() principal: Principal, @Body({ schema: mePatchSchema }) { name }: MePatch): Promise<Me> {
+    return this.accounts.setOwnName(principal, name);
   }
 
   @Get('accounts')
@@ -51,6 +49,7 @@ export class AccountsController {
   @Post('accounts')
   @Access('session')
   @Summary('Create another account, which you own')
+  @Idempotent()
   @Problems(accountProblems.accounts_owned_limit_reached, accountProblems.accounts_limit_reached)
   @ResponseSchema(accountSchema)
   async create(

@@ -36,6 +36,32 @@ async function isRevokedInRedis(keyText: string): Promise<boolean> {
   return (await plane.redis.hget(`tl:{${parseKeyText(keyText)?.accountTag}}:key:${hash}`, 'revoked')) === '1';
 }
 
+describe('an account that is created with an Idempotency-Key', () => {
+  it('is one, however often and however parallel the request comes, and each is answered alike', async () => {
+    const { browser } = await plane.signUp();
+    const request = { body: { name: 'Once' }, headers: { 'idempotency-key': uuid7() } };
+    const send = () => browser.send<Account & Omit<Problem, 'status'>>('POST', '/api/accounts', request);
+    const parallel = await Promise.all([send(), send(), send()]);
+    const last = await send();
+    expect([last.status, last.headers.get('idempotency-replayed')]).toEqual([201, 'true']);
+    for (const { status, body } of parallel)
+      if (status === 201) expect(body).toEqual(last.body);
+      else expect([status, body.code]).toEqual([409, 'idempotency_in_flight']);
+    expect((await list(browser)).body.data.map(({ name }) => name).filter((name) => name === 'Once')).toHaveLength(1);
+    const other = await browser.send('POST', '/api/accounts', { ...request, body: { name: 'Twice' } });
+    expect([other.status, other.body.code]).toEqual([422, 'idempotency_key_reused']);
+  });
+
+  it('is remembered for who asked and for nobody else: the same key of another user makes another account', async () => {
+    const [one, other] = [await plane.signUp(), await plane.signUp()];
+    const request = { body: { name: 'Same' }, headers: { 'idempotency-key': uuid7() } };
+    const made = await one.browser.send<Account>('POST', '/api/accounts', request);
+    const another = await other.browser.send<Account>('POST', '/api/accounts', request);
+    expect([made.status, another.status, another.headers.get('idempotency-replayed')]).toEqual([201, 201, null]);
+    expect(another.body.id).not.toBe(made.body.id);
+  });
+});
+
 describe('who is signed in (TL-1)', () => {
   const me = async (browser: TestBrowser) => (await browser.send<Me>('GET', '/api/me')).body;
 

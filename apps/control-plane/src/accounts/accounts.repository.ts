@@ -5,6 +5,7 @@ import { isUniqueViolation } from '@tensorloop/db/database-errors';
 import { announceActiveKeys, listUndeliveredKeys } from '@tensorloop/db/key-announcements';
 import { AuditTrail } from '../audit/audit.trail.js';
 import { GOOGLE_ISSUER } from '../google/google.types.js';
+import { IdempotencyTrail } from '../idempotency/idempotency.trail.js';
 import { toCeilings } from '../plans/plans.types.js';
 import type { PendingProjection } from '../projection/projection.types.js';
 import { type AccountOfUser, FIRST_PLAN_ID, type Self, type StoredAccount } from './accounts.types.js';
@@ -37,6 +38,14 @@ export interface NewAccount {
   userId: string;
 }
 
+/** What a further account hangs on. */
+export interface Creation<Refusal> {
+  /** Sees how many accounts the user has while no other can be created for the user; other than null is the refusal. */
+  decide(counts: { owned: number; total: number }): Refusal | null;
+  /** What a repetition with the same Idempotency-Key is answered. */
+  toAnswer(account: StoredAccount): object;
+}
+
 /** An account while its row is locked: nothing is minted and no plan changed meanwhile. */
 export interface LockedAccount {
   account: StoredAccount;
@@ -52,6 +61,7 @@ export class AccountsRepository {
   constructor(
     @Inject(ControlClient) private readonly control: ControlClient,
     @Inject(AuditTrail) private readonly audit: AuditTrail,
+    @Inject(IdempotencyTrail) private readonly answers: IdempotencyTrail,
   ) {}
 
   /** Also sees what only the user may see of themselves: how they sign in, and whether they operate the installation. */
@@ -99,13 +109,10 @@ export class AccountsRepository {
     return rows.map(({ account, role }) => ({ ...account, role: roleSchema.parse(role) }));
   }
 
-  /**
-   * Account, membership of its owner and audit entry, all or none. `decide` sees how many accounts the user has while no
-   * other can be created for the user; what it returns other than null is the refusal. False when the tag is taken.
-   */
+  /** Account, membership of its owner, audit entry and recorded answer, all or none. False when the tag is taken. */
   async createAccount<Refusal>(
     { accountId, tag, name, userId }: NewAccount,
-    decide: (counts: { owned: number; total: number }) => Refusal | null,
+    { decide, toAnswer }: Creation<Refusal>,
   ): Promise<Refusal | StoredAccount | false> {
     try {
       return await this.control.within({ accountId, userId }, async (tx) => {
@@ -117,6 +124,7 @@ export class AccountsRepository {
         const account = await tx.account.create({ data, select: STORED });
         await tx.membership.create({ data: { accountId, userId, role: 'owner' satisfies Role } });
         await this.append(tx, accountId, 'account.created', { name });
+        await this.answers.recordLast(tx, toAnswer(account));
         return account;
       });
     } catch (err) {

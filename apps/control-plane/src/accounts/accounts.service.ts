@@ -11,6 +11,7 @@ import type { Me } from '@tensorloop/contracts/dashboard-api';
 import { newAccountTag } from '@tensorloop/kernel/key-text';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { requireVersion } from '@tensorloop/nest-kit/if-match';
+import type { Principal } from '../access/principal.types.js';
 import { CLOCK, type Clock } from '../clock.js';
 import { ProjectionService } from '../projection/projection.service.js';
 import { UsersService } from '../users/users.service.js';
@@ -44,10 +45,10 @@ export class AccountsService {
   }
 
   /** What the members of every account of the user are shown. */
-  async setOwnName(accountId: string, userId: string, name: string): Promise<Me> {
+  async setOwnName({ accountId, userId, credentialId: id }: Principal, name: string): Promise<Me> {
     const me = await this.getMe(accountId, userId);
     if (me.user.name === name) return me;
-    await this.users.setName(me.user, name, accountId);
+    await this.users.setName(me.user, name, { id, accountId });
     return this.getMe(accountId, userId);
   }
 
@@ -65,7 +66,7 @@ export class AccountsService {
   async create(userId: string, name: string): Promise<CreateResult> {
     for (let attempt = 0; attempt < TAG_ATTEMPTS_MAX; attempt++) {
       const fresh = { accountId: uuid7(this.clock()), tag: newAccountTag(), name, userId };
-      const created = await this.repository.createAccount(fresh, refuseAnother);
+      const created = await this.repository.createAccount(fresh, { decide: refuseAnother, toAnswer: toAccount });
       if (created === false) continue;
       return typeof created === 'string'
         ? { outcome: 'refused', code: created }

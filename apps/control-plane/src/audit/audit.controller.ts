@@ -15,25 +15,29 @@ import {
 import { Access, RawResponse, ResponseSchema } from '@tensorloop/nest-kit/access';
 import { LOGGER } from '@tensorloop/nest-kit/logging';
 import { Problems, Summary } from '@tensorloop/nest-kit/operation';
+import { exhaustedHeaders } from '@tensorloop/nest-kit/rate-limit';
 import type { Logger } from '@tensorloop/observability/logger';
 import type { Response } from 'express';
 import { CurrentPrincipal, Permit, type Principal } from '../access/principal.types.js';
+import { Slots } from '../slots.js';
 import { auditProblems } from './audit.errors.js';
 import { parseCursor } from './audit.rules.js';
 import { AuditService } from './audit.service.js';
 
 const MEDIA_TYPES = { ndjson: 'application/x-ndjson; charset=utf-8', csv: 'text/csv; charset=utf-8' } as const;
-/** Exports and verifications of this process at once: each is long work for the database. */
-const LONG_READS_MAX = 4;
-const RETRY_HEADERS = { 'retry-after': '5' };
+/** Exports and verifications at once, of this process and of an account: each is long work for the database. */
+const LONG_READ_SLOTS = { totalMax: 4, perHolderMax: 2 };
+const BUSY_HEADERS = exhaustedHeaders({ name: 'long-reads', quota: LONG_READ_SLOTS.perHolderMax }, 5_000);
 /** A client that takes nothing for so long is gone. */
 const EXPORT_STALL_MS = 60_000;
+/** One that takes a little now and then has its slot for no longer. */
+const EXPORT_MS_MAX = 15 * 60_000;
 
 @Controller('api/audit')
 @Access('account')
 @Permit('audit:read')
 export class AuditController {
-  private longReads = 0;
+  private readonly slots = new Slots(LONG_READ_SLOTS);
 
   constructor(
     @Inject(AuditService) private readonly audit: AuditService,
@@ -66,13 +70,16 @@ export class AuditController {
     @Res() res: Response,
   ): Promise<void> {
     const { format, ...filter } = query;
-    await this.onePerSlot(async () => {
+    await this.inSlot(accountId, async () => {
       const pieces = await this.audit.export(accountId, filter, format);
       res.setHeader('content-type', MEDIA_TYPES[format]);
       res.setHeader('content-disposition', `attachment; filename="audit-log.${format}"`);
       res.setTimeout(EXPORT_STALL_MS, () => res.destroy());
       // A failure breaks the connection off, so that nobody takes half a log for a whole one.
-      await pipeline(pieces, res).catch((err: unknown) => this.logger.warn({ err }, 'the export of an audit log ended early'));
+      const signal = AbortSignal.timeout(EXPORT_MS_MAX);
+      await pipeline(pieces, res, { signal }).catch((err: unknown) =>
+        this.logger.warn({ err }, 'the export of an audit log ended early'),
+      );
     });
   }
 
@@ -86,16 +93,16 @@ export class AuditController {
     @Query({ schema: auditVerificationQuerySchema }) { sequence, hash }: AuditVerificationQuery,
   ): Promise<AuditVerification> {
     const noted = sequence === undefined || hash === undefined ? null : { sequence, hash };
-    return this.onePerSlot(() => this.audit.verify(accountId, noted));
+    return this.inSlot(accountId, () => this.audit.verify(accountId, noted));
   }
 
-  private async onePerSlot<Result>(work: () => Promise<Result>): Promise<Result> {
-    if (this.longReads >= LONG_READS_MAX) throw auditProblems.audit_busy({ headers: RETRY_HEADERS });
-    this.longReads++;
+  private async inSlot<Result>(accountId: string, work: () => Promise<Result>): Promise<Result> {
+    const giveBack = this.slots.take(accountId);
+    if (giveBack === null) throw auditProblems.audit_busy({ headers: BUSY_HEADERS });
     try {
       return await work();
     } finally {
-      this.longReads--;
+      giveBack();
     }
   }
 }

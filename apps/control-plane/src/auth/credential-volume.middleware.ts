@@ -7,7 +7,10 @@ import { ThrottleService } from '../throttle/throttle.service.js';
 export class CredentialVolume implements NestMiddleware {
   constructor(@Inject(ThrottleService) private readonly throttle: ThrottleService) {}
 
-  use(_req: Request, _res: Response, next: NextFunction): void {
-    this.throttle.takeRequest().then(() => next(), next);
+  use(_req: Request, res: Response, next: NextFunction): void {
+    this.throttle.takeRequest().then((headers) => {
+      for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
+      next();
+    }, next);
   }
 }

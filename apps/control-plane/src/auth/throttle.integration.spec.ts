@@ -75,6 +75,12 @@ describe('limits on credential endpoints (TL-1)', () => {
       const refused = answers.filter(({ status }) => status === 429);
       expect(refused.map(({ body: problem }) => problem.code)).toEqual(Array.from({ length: 5 }, () => 'network_throttled'));
       expect(Number(refused[0]?.headers.get('retry-after'))).toBeGreaterThan(0);
+      expect(refused[0]?.headers.get('ratelimit-policy')).toBe(`"requests-by-network";q=${max};w=${windowMs / 1_000}`);
+      expect(refused[0]?.headers.get('ratelimit')).toMatch(/^"requests-by-network";r=0;t=\d+$/);
+      const left = answers.flatMap(({ headers }) => /;r=(\d+);t=\d+$/.exec(headers.get('ratelimit') ?? '')?.[1] ?? []);
+      expect(left.map(Number).sort((x, y) => y - x)).toEqual(
+        Array.from({ length: max + 5 }, (_, n) => Math.max(0, max - 1 - n)),
+      );
       expect((await browser.send('GET', '/api/auth/methods')).status).toBe(200);
       plane.clockOffsetMs = windowMs;
       expect((await browser.send(method, path, { body })).status).not.toBe(429);
@@ -105,6 +111,21 @@ describe('limits on credential endpoints (TL-1)', () => {
     },
     START_TIMEOUT_MS,
   );
+});
+
+describe('what a refusal says of its limit (TL-1)', () => {
+  it('is the limit that is full; before, nothing is said of limits that count an address', async () => {
+    const email = newAddress();
+    const { max, windowMs } = LIMITS.failuresByVisitor;
+    for (let n = 0; n < max; n++) {
+      const { headers } = await signIn(email, '192.0.2.77', 'wrong guess');
+      expect(headers.get('ratelimit-policy')).toContain('"requests-by-network"');
+    }
+    const { status, headers } = await signIn(email, '192.0.2.77');
+    expect(status).toBe(429);
+    expect(headers.get('ratelimit-policy')).toBe(`"failures-by-visitor";q=${max};w=${windowMs / 1_000}`);
+    expect(headers.get('ratelimit')).toBe(`"failures-by-visitor";r=0;t=${headers.get('retry-after')}`);
+  });
 });
 
 describe('while Redis is away', () => {

@@ -3,16 +3,21 @@ import { CHANGE_KINDS } from '@tensorloop/contracts/account-changed';
 import { Access, RawResponse } from '@tensorloop/nest-kit/access';
 import { LOGGER } from '@tensorloop/nest-kit/logging';
 import { Description, Problems, Summary, TakesHeader } from '@tensorloop/nest-kit/operation';
+import { exhaustedHeaders } from '@tensorloop/nest-kit/rate-limit';
 import type { Logger } from '@tensorloop/observability/logger';
 import type { Request, Response } from 'express';
 import { CurrentPrincipal, Permit, type Principal } from '../access/principal.types.js';
 import { EventStream } from './event-stream.js';
 import { eventProblems } from './events.errors.js';
-import { LiveEvents } from './live-events.service.js';
+import { LiveEvents, STREAMS_PER_ACCOUNT_MAX } from './live-events.service.js';
 import { StreamAccessService } from './stream-access.service.js';
 
 const PERMISSION = 'usage:read';
-const RETRY_HEADERS = { 'retry-after': '5' };
+const RETRY_MS = 5_000;
+const REFUSAL_HEADERS = {
+  too_many_streams: exhaustedHeaders({ name: 'streams-by-account', quota: STREAMS_PER_ACCOUNT_MAX }, RETRY_MS),
+  streams_unavailable: { 'retry-after': String(RETRY_MS / 1_000) },
+};
 /** A heartbeat keeps proxies from closing the stream, and goes only to who may still have it. */
 export const HEARTBEAT_MS = 15_000;
 
@@ -62,7 +67,7 @@ export class EventsController implements OnModuleDestroy {
       (event) => stream.send(event),
       typeof lastEventId === 'string' ? lastEventId : null,
     );
-    if ('refusal' in joined) throw eventProblems[joined.refusal]({ headers: RETRY_HEADERS });
+    if ('refusal' in joined) throw eventProblems[joined.refusal]({ headers: REFUSAL_HEADERS[joined.refusal] });
     this.open.add(stream);
     const timer = setInterval(() => void this.beat(stream, { principal, req }), HEARTBEAT_MS);
     stream.onEnd(() => {

@@ -28,8 +28,13 @@ export class IdempotencyInterceptor implements NestInterceptor {
     const principal = currentPrincipal();
     if (principal === null) throw new Error(`${req.path} is idempotent but anybody may call it`);
     const found = await this.idempotency.reserve(toRequest(req, key, principal));
-    if ('reservedAt' in found) return of(await this.idempotency.carryOut(found, () => lastValueFrom(next.handle())));
-    context.switchToHttp().getResponse<Response>().status(found.status).setHeader(REPLAYED_HEADER, 'true');
+    const res = context.switchToHttp().getResponse<Response>();
+    if ('reservedAt' in found) {
+      // The route's own, which Nest has set by now.
+      const carried = { reservation: found, status: res.statusCode };
+      return of(await this.idempotency.carryOut(carried, () => lastValueFrom(next.handle())));
+    }
+    res.status(found.status).setHeader(REPLAYED_HEADER, 'true');
     return of(found.body);
   }
 }

@@ -40,9 +40,10 @@ export class IdempotencyService {
   }
 
   /** Runs what a reservation is for. A request that fails before its effect frees the key: it may be repeated, corrected or not. */
-  async carryOut<T>(reservation: Reservation, work: () => Promise<T>): Promise<T> {
+  async carryOut<T>(carried: { reservation: Reservation; status: number }, work: () => Promise<T>): Promise<T> {
+    const { reservation } = carried;
     try {
-      const { result, hasRecorded } = await this.trail.follow(reservation, work);
+      const { result, hasRecorded } = await this.trail.follow(carried, work);
       if (!hasRecorded) throw new Error(`${reservation.route} is idempotent but recorded no answer in its transaction`);
       return result;
     } catch (err) {

@@ -9,14 +9,15 @@ import {
   inviteSentSchema,
 } from '@tensorloop/contracts/api/members';
 import { Access, RawResponse, ResponseSchema } from '@tensorloop/nest-kit/access';
+import { Idempotent } from '@tensorloop/nest-kit/idempotent';
 import { Problems, Summary } from '@tensorloop/nest-kit/operation';
+import { exhaustedHeaders } from '@tensorloop/nest-kit/rate-limit';
 import { CurrentPrincipal, Permit, type Principal } from '../access/principal.types.js';
 import { throttleRefusals } from '../throttle/throttle.types.js';
 import { type InviteParams, inviteParamsSchema } from './invites.dto.js';
 import { inviteProblems } from './invites.errors.js';
+import { INVITE_POLICIES } from './invites.rules.js';
 import { InvitesService } from './invites.service.js';
-
-const MS_PER_SECOND = 1_000;
 
 @Controller('api/invites')
 @Access('account')
@@ -28,6 +29,7 @@ export class InvitesController {
   @Access('session')
   @Permit('members:write')
   @Summary('Invite somebody by address')
+  @Idempotent()
   @Problems(
     inviteProblems.role_above_own,
     inviteProblems.already_member,
@@ -43,8 +45,9 @@ export class InvitesController {
     @Body({ schema: inviteCreateSchema }) invite: InviteCreate,
   ): Promise<InviteSent> {
     const result = await this.invites.create(principal, invite);
-    if (result.outcome === 'refused') throw inviteProblems[result.code]();
-    return result.invite;
+    if (result.outcome === 'sent') return result.invite;
+    if (result.code !== 'invite_daily_limit_reached') throw inviteProblems[result.code]();
+    throw inviteProblems.invite_daily_limit_reached({ headers: exhaustedHeaders(INVITE_POLICIES.daily, result.waitMs) });
   }
 
   @Get()
@@ -60,6 +63,7 @@ export class InvitesController {
   @HttpCode(HttpStatus.OK)
   @Permit('members:write')
   @Summary('Send an invitation again, with a new link')
+  @Idempotent()
   @Problems(
     inviteProblems.invite_not_found,
     inviteProblems.invite_not_open,
@@ -75,8 +79,7 @@ export class InvitesController {
     const result = await this.invites.resend(principal, id);
     if (result.outcome === 'refused') throw inviteProblems[result.code]();
     if (result.outcome === 'sent') return result.invite;
-    const seconds = String(Math.ceil(result.waitMs / MS_PER_SECOND));
-    throw inviteProblems.invite_sent_recently({ headers: { 'retry-after': seconds } });
+    throw inviteProblems.invite_sent_recently({ headers: exhaustedHeaders(INVITE_POLICIES.resend, result.waitMs) });
   }
 
   @Delete(':id')

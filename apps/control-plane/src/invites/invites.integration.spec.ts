@@ -120,6 +120,7 @@ describe('an invitation', () => {
     const early = await resend();
     expect([early.status, early.body.code]).toEqual([429, 'invite_sent_recently']);
     expect(Number(early.headers.get('retry-after'))).toBeGreaterThan(50);
+    expect(early.headers.get('ratelimit-policy')).toBe('"mails-by-invite";q=1;w=60');
     plane.clockOffsetMs = MINUTE_MS;
     const again = await resend();
     expect(again.body.code).toBeUndefined();
@@ -129,6 +130,44 @@ describe('an invitation', () => {
     expect((await accept(guest.browser, tokenOf(first))).status).toBe(404);
     expect((await accept(guest.browser, tokenOf(second))).status).toBe(200);
     expect((await resend()).body.code).toBe('invite_not_open');
+  });
+
+  it('is made once with an Idempotency-Key, and renewed once; what is repeated does not show the link', async () => {
+    const { browser, me } = await plane.signUp();
+    const email = `${uuid7()}@example.com`;
+    const send = <Body = InviteSent>(path: string, key: string, body?: unknown) =>
+      browser.send<Body>('POST', path, { body, headers: { 'idempotency-key': key } });
+    const create = () => send('/api/invites', 'create', { email, role: 'developer' });
+    const [made, again] = [await create(), await create()];
+    expect([made.status, again.status]).toEqual([201, 201]);
+    expect(again.headers.get('idempotency-replayed')).toBe('true');
+    expect(again.body).toEqual({ ...made.body, link: null });
+    expect(made.body.link).not.toBeNull();
+    plane.clockOffsetMs = MINUTE_MS;
+    const resend = () => send(`/api/invites/${made.body.id}/resend`, 'resend');
+    const [renewed, repeated] = [await resend(), await resend()];
+    plane.clockOffsetMs = 0;
+    expect([renewed.status, repeated.status]).toEqual([200, 200]);
+    expect(repeated.body).toEqual({ ...renewed.body, link: null });
+    const other = await send<Problem>('/api/invites', 'create', { email, role: 'viewer' });
+    expect([other.status, other.body.code]).toEqual([422, 'idempotency_key_reused']);
+    const actions = await auditedActions(plane, me.account.id);
+    expect(actions.filter((action) => action.startsWith('invite.'))).toEqual(['invite.created', 'invite.resent']);
+  });
+
+  it('that an account makes too often is refused with when the next may be made', async () => {
+    const { browser, me } = await plane.signUp();
+    await plane.database.query(
+      `INSERT INTO control.invites (account_id, id, email, role, token_hash, invited_by, created_at, expires_at, revoked_at)
+       SELECT $1::uuid, gen_random_uuid(), n || '@example.com', 'viewer', encode(sha256(($3 || n)::bytea), 'hex'), $2::uuid,
+         now() - interval '23 hours', now() + interval '1 day', now() FROM generate_series(1, 200) n`,
+      [me.account.id, me.user.id, me.account.id],
+    );
+    const { status, body, headers } = await invite(browser, `${uuid7()}@example.com`);
+    expect([status, body.code]).toEqual([429, 'invite_daily_limit_reached']);
+    expect(headers.get('ratelimit-policy')).toBe('"invites-by-account";q=200;w=86400');
+    expect(Number(headers.get('retry-after'))).toBeGreaterThan(3_500);
+    expect(Number(headers.get('retry-after'))).toBeLessThanOrEqual(3_600);
   });
 
   it('is listed without its link, and leaves the list when it is over', async () => {
@@ -199,6 +238,13 @@ describe('with an SMTP server', () => {
         const { body } = await invite(host.browser, guest.email);
         expect([body.isMailed, body.link]).toEqual([true, null]);
         const mail = await sink.mailTo(guest.email, /invites you/);
+        const repeated = {
+          body: { email: `${uuid7()}@example.com`, role: 'viewer' },
+          headers: { 'idempotency-key': 'mailed' },
+        };
+        const made = await host.browser.send<InviteSent>('POST', '/api/invites', repeated);
+        const again = await host.browser.send<InviteSent>('POST', '/api/invites', repeated);
+        expect([made.body.isMailed, again.body]).toEqual([true, made.body]);
         expect(mail.source).toContain(host.email);
         const token = tokenIn(mail);
         await setVerified(guest.email, null);

@@ -1,7 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
+import type { InviteSent } from '@tensorloop/contracts/api/members';
 import { type Role, roleSchema } from '@tensorloop/contracts/dashboard-api';
 import { ControlClient, type ControlTransaction } from '@tensorloop/db/control-client';
 import { AuditTrail } from '../audit/audit.trail.js';
+import { IdempotencyTrail } from '../idempotency/idempotency.trail.js';
 import type { InvitingAccount } from './invites.rules.js';
 import type { ListedInvite, StoredInvite } from './invites.types.js';
 
@@ -36,6 +38,8 @@ export interface LockedInvites {
   find(id: string): Promise<StoredInvite | null>;
   renew(invite: StoredInvite, change: { tokenHash: string; expiresAt: Date }): Promise<StoredInvite>;
   revoke(invite: StoredInvite): Promise<void>;
+  /** What a repetition with the same Idempotency-Key is answered. Without the link. */
+  recordAnswer(answer: InviteSent): Promise<void>;
 }
 
 @Injectable()
@@ -43,6 +47,7 @@ export class InvitesRepository {
   constructor(
     @Inject(ControlClient) private readonly control: ControlClient,
     @Inject(AuditTrail) private readonly audit: AuditTrail,
+    @Inject(IdempotencyTrail) private readonly answers: IdempotencyTrail,
   ) {}
 
   withLockedAccount<T>(accountId: string, now: Date, work: (invites: LockedInvites) => Promise<T>): Promise<T> {
@@ -88,6 +93,12 @@ export class InvitesRepository {
     });
   }
 
+  /** Once it is known that the mail goes out. Before, a repetition is told that it did not, and sends the invitation again. */
+  async amendAnswer(accountId: string, answer: InviteSent): Promise<void> {
+    if (!this.answers.isFollowing) return;
+    await this.control.withAccount(accountId, (tx) => this.answers.record(tx, answer));
+  }
+
   private changesOf(tx: ControlTransaction, accountId: string, now: Date): Omit<LockedInvites, 'describe'> {
     const append = (action: string, { id, email, role }: StoredInvite) =>
       this.audit.append(tx, { accountId, action, subject: { kind: 'invite', id }, details: { email, role } });
@@ -116,6 +127,7 @@ export class InvitesRepository {
         await tx.invite.update({ where: idOf(invite.id), data: { revokedAt: now }, select: { id: true } });
         await append('invite.revoked', invite);
       },
+      recordAnswer: (answer) => this.answers.record(tx, answer),
     };
   }
 }
@@ -129,13 +141,18 @@ async function describe(
     where: { id: accountId },
     select: { disabledAt: true, deleteAfter: true },
   });
+  const ofLastDay = await tx.invite.aggregate({
+    where: { accountId, createdAt: { gt: new Date(now.getTime() - DAY_MS) } },
+    _count: true,
+    _min: { createdAt: true },
+  });
   const open = { accountId, acceptedAt: null, revokedAt: null, expiresAt: { gt: now } };
   return {
     isActive: disabledAt === null && deleteAfter === null,
     isMember: (await tx.membership.count({ where: { accountId, user: { email } } })) > 0,
     hasOpenInvite: (await tx.invite.count({ where: { ...open, email } })) > 0,
     openInvites: await tx.invite.count({ where: open }),
-    invitesOfLastDay: await tx.invite.count({ where: { accountId, createdAt: { gt: new Date(now.getTime() - DAY_MS) } } }),
+    invitesOfLastDay: { count: ofLastDay._count, oldestMs: ofLastDay._min.createdAt?.getTime() ?? null },
   };
 }
 

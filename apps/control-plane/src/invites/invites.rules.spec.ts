@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { INVITES_OPEN_MAX, INVITES_PER_DAY_MAX, MEMBERS_PER_ACCOUNT_MAX } from '@tensorloop/contracts/api/members';
 import {
   type Acceptance,
+  dailyWaitMs,
   inviteExpiry,
   inviteLink,
   inviteStatus,
@@ -11,11 +12,18 @@ import {
   resendWaitMs,
 } from './invites.rules.js';
 
+const DAY_MS = 86_400_000;
 const NOW_MS = Date.UTC(2026, 10, 21);
 const LIMITS = { membershipsMax: 50, nowMs: NOW_MS };
 
 describe('inviting somebody', () => {
-  const account = { isActive: true, isMember: false, hasOpenInvite: false, openInvites: 0, invitesOfLastDay: 0 };
+  const account = {
+    isActive: true,
+    isMember: false,
+    hasOpenInvite: false,
+    openInvites: 0,
+    invitesOfLastDay: { count: 0, oldestMs: null },
+  };
   const roles = { own: 'admin', wanted: 'developer' } as const;
 
   it.each([
@@ -25,9 +33,18 @@ describe('inviting somebody', () => {
     [{ isMember: true }, roles, 'already_member'],
     [{ hasOpenInvite: true }, roles, 'invite_open_already'],
     [{ openInvites: INVITES_OPEN_MAX }, roles, 'invite_limit_reached'],
-    [{ invitesOfLastDay: INVITES_PER_DAY_MAX }, roles, 'invite_daily_limit_reached'],
+    [{ invitesOfLastDay: { count: INVITES_PER_DAY_MAX, oldestMs: NOW_MS } }, roles, 'invite_daily_limit_reached'],
   ])('%j as %j is answered with %s', (changes, wanted, code) => {
     expect(refuseInvite({ ...account, ...changes }, wanted)).toBe(code);
+  });
+});
+
+describe('the invitations of a day', () => {
+  it('are bounded until the oldest of them is a day old', () => {
+    expect(dailyWaitMs({ invitesOfLastDay: { count: INVITES_PER_DAY_MAX, oldestMs: NOW_MS - DAY_MS + 1_500 } }, NOW_MS)).toBe(
+      1_500,
+    );
+    expect(dailyWaitMs({ invitesOfLastDay: { count: INVITES_PER_DAY_MAX, oldestMs: NOW_MS - DAY_MS } }, NOW_MS)).toBe(0);
   });
 });
 

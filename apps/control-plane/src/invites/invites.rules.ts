@@ -56,7 +56,7 @@ export interface InvitingAccount {
   /** Of the same address, neither accepted nor revoked nor expired. */
   hasOpenInvite: boolean;
   openInvites: number;
-  invitesOfLastDay: number;
+  invitesOfLastDay: { count: number; oldestMs: number | null };
 }
 
 /** Why somebody cannot be invited, or null. */
@@ -66,7 +66,21 @@ export function refuseInvite(account: InvitingAccount, roles: { own: Role; wante
   if (account.isMember) return 'already_member';
   if (account.hasOpenInvite) return 'invite_open_already';
   if (account.openInvites >= INVITES_OPEN_MAX) return 'invite_limit_reached';
-  return account.invitesOfLastDay >= INVITES_PER_DAY_MAX ? 'invite_daily_limit_reached' : null;
+  return account.invitesOfLastDay.count >= INVITES_PER_DAY_MAX ? 'invite_daily_limit_reached' : null;
+}
+
+/** The limits in time of an account's invitations, as callers are told them. */
+export const INVITE_POLICIES = {
+  daily: { name: 'invites-by-account', quota: INVITES_PER_DAY_MAX, windowMs: DAY_MS },
+  resend: { name: 'mails-by-invite', quota: 1, windowMs: RESEND_INTERVAL_MS },
+} as const;
+
+/** Until the oldest invitation of the last day is no longer one of it. */
+export function dailyWaitMs(
+  { invitesOfLastDay: { oldestMs } }: Pick<InvitingAccount, 'invitesOfLastDay'>,
+  nowMs: number,
+): number {
+  return Math.max(0, (oldestMs ?? nowMs) + DAY_MS - nowMs);
 }
 
 /** How long until an invitation may be sent again; 0 = now. It was last sent when its expiry was set. */

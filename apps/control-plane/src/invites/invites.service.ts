@@ -10,6 +10,7 @@ import { InviteMailService } from './invite-mail.service.js';
 import { toInvite } from './invites.dto.js';
 import { InvitesRepository, type LockedInvites } from './invites.repository.js';
 import {
+  dailyWaitMs,
   type InviteRefusalCode,
   inviteExpiry,
   inviteTokenHash,
@@ -21,7 +22,7 @@ import type { StoredInvite } from './invites.types.js';
 
 type Refused<Code> = { outcome: 'refused'; code: Code };
 type Missing = { outcome: 'refused'; code: 'invite_not_found' | 'invite_not_open' | 'invite_above_role' };
-export type InviteResult = Refused<InviteRefusalCode> | { outcome: 'sent'; invite: InviteSent };
+export type InviteResult = (Refused<InviteRefusalCode> & { waitMs: number }) | { outcome: 'sent'; invite: InviteSent };
 export type ResendResult = Missing | { outcome: 'too_soon'; waitMs: number } | { outcome: 'sent'; invite: InviteSent };
 export type RevokeResult = Missing | { outcome: 'revoked' };
 
@@ -38,16 +39,17 @@ export class InvitesService {
     const nowMs = this.clock();
     const token = newInviteToken();
     const made = await this.repository.withLockedAccount(principal.accountId, new Date(nowMs), async (invites) => {
-      const code = refuseInvite(await invites.describe(email), { own: principal.role, wanted: role });
-      if (code !== null) return { outcome: 'refused', code } as const;
+      const account = await invites.describe(email);
+      const code = refuseInvite(account, { own: principal.role, wanted: role });
+      if (code !== null) return { outcome: 'refused', code, waitMs: dailyWaitMs(account, nowMs) } as const;
       await this.takeMail(email);
       const terms = { email, role, invitedBy: principal.userId, createdAt: new Date(nowMs), expiresAt: inviteExpiry(nowMs) };
-      return {
-        outcome: 'made',
-        invite: await invites.insert({ ...terms, id: uuid7(nowMs), tokenHash: inviteTokenHash(token) }),
-      } as const;
+      const invite = await invites.insert({ ...terms, id: uuid7(nowMs), tokenHash: inviteTokenHash(token) });
+      const made = toInvite({ invite, inviterEmail: principal.email }, nowMs);
+      await invites.recordAnswer(unsent(made));
+      return { outcome: 'made', invite: made } as const;
     });
-    return made.outcome === 'refused' ? made : { outcome: 'sent', invite: await this.send(principal, made.invite, token) };
+    return made.outcome === 'refused' ? made : this.send(principal.accountId, made.invite, token);
   }
 
   async list(accountId: string, { cursor, limit, include }: InviteListQuery): Promise<Page<Invite>> {
@@ -68,9 +70,12 @@ export class InvitesService {
       if (waitMs > 0) return { outcome: 'too_soon', waitMs } as const;
       await this.takeMail(found.email);
       const change = { tokenHash: inviteTokenHash(token), expiresAt: inviteExpiry(nowMs) };
-      return { outcome: 'made', invite: await invites.renew(found, change) } as const;
+      const invite = await invites.renew(found, change);
+      const renewed = toInvite({ invite, inviterEmail: principal.email }, nowMs);
+      await invites.recordAnswer(unsent(renewed));
+      return { outcome: 'made', invite: renewed } as const;
     });
-    return made.outcome === 'made' ? { outcome: 'sent', invite: await this.send(principal, made.invite, token) } : made;
+    return made.outcome === 'made' ? this.send(principal.accountId, made.invite, token) : made;
   }
 
   revoke(principal: Principal, id: string): Promise<RevokeResult> {
@@ -87,10 +92,16 @@ export class InvitesService {
     if (this.mails.isConfigured) await this.throttle.takeMail(email, 'invite');
   }
 
-  private async send({ accountId, email }: Principal, invite: StoredInvite, token: string): Promise<InviteSent> {
+  private async send(accountId: string, invite: Invite, token: string): Promise<{ outcome: 'sent'; invite: InviteSent }> {
     const sent = await this.mails.send({ accountId, inviteId: invite.id, token });
-    return { ...toInvite({ invite, inviterEmail: email }, this.clock()), ...sent };
+    if (sent.isMailed) await this.repository.amendAnswer(accountId, { ...invite, ...sent });
+    return { outcome: 'sent', invite: { ...invite, ...sent } };
   }
+}
+
+/** As a repetition is answered: the link is shown once, and whether a mail went out is not known yet. */
+function unsent(invite: Invite): InviteSent {
+  return { ...invite, isMailed: false, link: null };
 }
 
 async function findOpen(invites: LockedInvites, { role }: Principal, id: string): Promise<StoredInvite | Missing> {

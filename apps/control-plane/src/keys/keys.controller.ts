@@ -19,6 +19,7 @@ import { Access, RawResponse, ResponseSchema } from '@tensorloop/nest-kit/access
 import { Idempotent } from '@tensorloop/nest-kit/idempotent';
 import { IfMatch } from '@tensorloop/nest-kit/if-match';
 import { Problems, Summary } from '@tensorloop/nest-kit/operation';
+import { exhaustedHeaders } from '@tensorloop/nest-kit/rate-limit';
 import { CurrentPrincipal, Permit, type Principal } from '../access/principal.types.js';
 import { type KeyParams, keyParamsSchema } from './keys.dto.js';
 import { keyProblems } from './keys.errors.js';
@@ -142,10 +143,10 @@ export class KeysController {
   }
 }
 
-function toProblem({ code, detail, pointer, retryAfterSeconds }: KeyRefusal): Error {
+function toProblem({ code, detail, pointer, exhausted }: KeyRefusal): Error {
   return keyProblems[code]({
     detail,
     ...(pointer === undefined ? {} : { errors: [{ pointer, message: detail }] }),
-    ...(retryAfterSeconds === undefined ? {} : { headers: { 'retry-after': String(retryAfterSeconds) } }),
+    ...(exhausted === undefined ? {} : { headers: exhaustedHeaders(exhausted.policy, exhausted.waitMs) }),
   });
 }

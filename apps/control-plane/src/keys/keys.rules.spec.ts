@@ -133,7 +133,7 @@ describe('mints of an hour', () => {
     expect(refuseTooManyMints({ count: bound - 1, oldestMs: NOW_MS }, free, NOW_MS)).toBeNull();
     expect(refuseTooManyMints({ count: bound, oldestMs: NOW_MS - MINT_HOUR_MS + 1_500 }, free, NOW_MS)).toMatchObject({
       code: 'too_many_mints',
-      retryAfterSeconds: 2,
+      exhausted: { policy: { quota: bound, windowMs: MINT_HOUR_MS }, waitMs: 1_500 },
     });
   });
 });

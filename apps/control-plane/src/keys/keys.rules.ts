@@ -95,7 +95,8 @@ export function refuseTooManyMints(
   if (minted.count < countMax) return null;
   const waitMs = Math.max(0, (minted.oldestMs ?? nowMs) + MINT_HOUR_MS - nowMs);
   const detail = `This account may mint ${countMax} keys within an hour, revoked ones included.`;
-  return { code: 'too_many_mints', detail, retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1_000)) };
+  const policy = { name: 'mints-by-account', quota: countMax, windowMs: MINT_HOUR_MS };
+  return { code: 'too_many_mints', detail, exhausted: { policy, waitMs } };
 }
 
 /** A project of another account is as unknown as one that does not exist. */

@@ -1,5 +1,6 @@
 import type { Tags } from '@tensorloop/contracts/tags';
 import type { NanoUsd } from '@tensorloop/kernel/money';
+import type { RateLimitPolicy } from '@tensorloop/nest-kit/rate-limit';
 
 /** What a key is allowed. Models and expiry are fixed at mint (spec TL-3). */
 export interface KeyTerms {
@@ -85,5 +86,6 @@ export interface KeyRefusal {
   detail: string;
   /** JSON pointer into the request, where one field is to blame. */
   pointer?: string;
-  retryAfterSeconds?: number;
+  /** Of a limit in time: which one, and how long until it lets one more pass. */
+  exhausted?: { policy: RateLimitPolicy; waitMs: number };
 }

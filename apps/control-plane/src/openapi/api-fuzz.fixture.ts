@@ -15,6 +15,8 @@ const CALLERS = 6;
 const ERROR_MIN = 500;
 const OCTET_VALUES = 256;
 const PROBLEM_TYPE = 'application/problem+json';
+const THROTTLED = 429;
+const LIMIT_HEADERS = ['retry-after', 'ratelimit', 'ratelimit-policy'];
 /** Stands for a connection that was closed without an answer. */
 const NO_ANSWER = 599;
 
@@ -41,6 +43,8 @@ interface Sent {
   status: number;
   type: string;
   text: string;
+  /** Names. */
+  headers: string[];
 }
 
 /** Sends `runs` requests that are made from the description that the API serves, and holds every answer against it. */
@@ -122,7 +126,7 @@ class Caller {
     if (isStream) await response.body?.cancel();
     const isOver = response.status === 401 && (credential === 'session' || credential === 'token');
     if (isOver || (operation.method === 'DELETE' && response.status < 300)) this.tenant = null;
-    return { status: response.status, type, text };
+    return { status: response.status, type, text, headers: [...response.headers.keys()] };
   }
 }
 
@@ -149,8 +153,10 @@ function judgeOf(document: OpenApiDocument): (sent: FuzzCase, answer: Sent) => s
   addFormats.default(ajv);
   ajv.addSchema({ $id: 'api', ...(JSON.parse(JSON.stringify(document)) as object) });
   const pointer = (text: string) => text.replaceAll('~', '~0').replaceAll('/', '~1');
-  return ({ operation }, { status, type, text }) => {
+  return ({ operation }, { status, type, text, headers }) => {
     if (status >= ERROR_MIN) return 'an error of ours';
+    if (status === THROTTLED && LIMIT_HEADERS.some((name) => !headers.includes(name)))
+      return 'a 429 that does not name its limit';
     const response = operation.responses[String(status)];
     if (response === undefined) return 'a status that the document does not have';
     const mediaType = type.split(';')[0] ?? '';

@@ -27,7 +27,7 @@ interface Operation {
   'x-roles'?: string[];
   tags: string[];
   parameters: { name: string; schema: { minimum?: number; maximum?: number; default?: number } }[];
-  responses: Record<string, { content?: Record<string, unknown> }>;
+  responses: Record<string, { content?: Record<string, unknown>; headers?: Record<string, unknown> }>;
 }
 
 let routes: DeclaredRoute[];
@@ -108,6 +108,33 @@ describe('docs/openapi.json', () => {
     expect(ways.filter(([where]) => !refusals(where).includes('network_throttled')).map(([where]) => where)).toEqual([]);
     expect(refusals('post /api/auth/sign-in')).toContain('sign_in_throttled');
     expect(refusals('post /api/auth/password-reset')).toContain('mail_throttled');
+  });
+
+  it('says of every 429 which limit it is of, how it stands, and when to come again', () => {
+    const refusing = operations.filter(([, { responses }]) => responses[429] !== undefined);
+    expect(refusing.length).toBeGreaterThanOrEqual(WAYS_IN_MIN);
+    for (const [where, { responses }] of refusing)
+      expect([where, Object.keys(responses[429]?.headers ?? {})]).toEqual([
+        where,
+        expect.arrayContaining(['RateLimit', 'RateLimit-Policy', 'Retry-After']),
+      ]);
+    expect(Object.keys(operationOf('post /api/auth/sign-in').responses[200]?.headers ?? {})).toContain('RateLimit');
+  });
+
+  it('names the routes that take an Idempotency-Key, all of them and no other', () => {
+    const taking = operations
+      .filter(([, { parameters }]) => parameters.some(({ name }) => name === 'Idempotency-Key'))
+      .map(([where]) => where.replace(/^\w+/, (method) => method.toUpperCase()));
+    expect(taking.sort()).toEqual([
+      'POST /api/accounts',
+      'POST /api/invites',
+      'POST /api/invites/{id}/resend',
+      'POST /api/keys',
+      'POST /api/projects',
+      'POST /api/tokens',
+    ]);
+    const sentence = /take `Idempotency-Key`, and no others: (.*)\. Elsewhere/.exec(document.info.description)?.[1];
+    expect(sentence).toBe(taking.map((where) => `\`${where}\``).join(', '));
   });
 
   it('has both answers of a sign-up: with a mail, and without', () => {

@@ -3,6 +3,7 @@ import { IDEMPOTENT_METADATA } from '@tensorloop/nest-kit/idempotent';
 import { IF_MATCH_METADATA } from '@tensorloop/nest-kit/if-match';
 import type { RouteTraits } from '@tensorloop/nest-kit/openapi/openapi.types';
 import { definedProblems, type ProblemFactory } from '@tensorloop/nest-kit/problem';
+import { RATE_LIMIT_HEADERS } from '@tensorloop/nest-kit/rate-limit';
 import type { DeclaredRoute } from '@tensorloop/nest-kit/routes';
 import { isPermitted, type Permission } from '../access/permission.types.js';
 import { PERMISSION_METADATA } from '../access/principal.types.js';
@@ -28,6 +29,8 @@ const CODES = {
   account: ['session_missing', 'token_invalid'],
   // Who is no operator is not told that there is anything.
   operator: ['session_missing', 'token_invalid', 'session_required', 'not_found'],
+  // A change is told in the account's log, which is where these are found out.
+  told: ['credential_over', 'changes_throttled'],
   credentials: ['network_throttled'],
   permitted: ['role_insufficient'],
   idempotent: ['idempotency_key_invalid', 'idempotency_key_reused', 'idempotency_in_flight'],
@@ -49,6 +52,7 @@ export function traitsOf(route: DeclaredRoute): RouteTraits {
     problems: codesOf(route, isIdempotent).map(problemOf),
     headers: isIdempotent ? [IDEMPOTENCY_HEADER] : [],
     responseHeaders: isIdempotent ? ['Idempotency-Replayed'] : [],
+    answerHeaders: isCredential(route) ? RATE_LIMIT_HEADERS : [],
     extensions: permissionOf(route),
   };
 }
@@ -72,11 +76,20 @@ function codesOf(route: DeclaredRoute, isIdempotent: boolean): string[] {
     ...(takesInput ? CODES.input : []),
     ...(SAFE_METHODS.has(route.method) ? [] : CODES.change),
     ...codesOfAccess(route.access),
-    ...(CREDENTIAL_PATH.test(route.path) ? CODES.credentials : []),
+    ...(isTold(route) ? CODES.told : []),
+    ...(isCredential(route) ? CODES.credentials : []),
     ...(route.read(PERMISSION_METADATA) === undefined ? [] : CODES.permitted),
     ...(isIdempotent ? CODES.idempotent : []),
     ...(route.read(IF_MATCH_METADATA) === true ? CODES.ifMatch : []),
   ];
+}
+
+function isCredential({ path }: DeclaredRoute): boolean {
+  return CREDENTIAL_PATH.test(path);
+}
+
+function isTold({ access, method }: DeclaredRoute): boolean {
+  return (access === 'session' || access === 'account') && !SAFE_METHODS.has(method);
 }
 
 function codesOfAccess(access: DeclaredRoute['access']): readonly string[] {

@@ -1,5 +1,5 @@
-import type { Counters } from './counters.types.js';
-import { type Count, counted, counterKey, LIMITS, type Window, waitMs } from './throttle.rules.js';
+import type { Counters, Entry } from './counters.types.js';
+import { type Count, counted, counterKey, LIMITS, standingOf, type Window } from './throttle.rules.js';
 
 /** Windows remembered; the one that was least recently counted goes first. */
 export const WINDOWS_MAX = 50_000;
@@ -12,11 +12,10 @@ export class MemoryCounters implements Counters {
     return this.windows.size;
   }
 
-  enter(counts: readonly Count[], nowMs: number): Promise<number> {
-    const waits = counts.map((count) => waitMs(this.windows.get(counterKey(count)), LIMITS[count.limit], nowMs));
-    const wait = Math.max(0, ...waits);
-    if (wait === 0) for (const count of counts) this.count(count, nowMs);
-    return Promise.resolve(wait);
+  enter(counts: readonly Count[], nowMs: number): Promise<Entry> {
+    const isRefused = this.standings(counts, nowMs).some(({ left }) => left <= 0);
+    if (!isRefused) for (const count of counts) this.count(count, nowMs);
+    return Promise.resolve({ isRefused, standings: this.standings(counts, nowMs) });
   }
 
   giveBack(counts: readonly Count[]): Promise<void> {
@@ -30,6 +29,10 @@ export class MemoryCounters implements Counters {
   clear(counts: readonly Count[]): Promise<void> {
     for (const count of counts) this.windows.delete(counterKey(count));
     return Promise.resolve();
+  }
+
+  private standings(counts: readonly Count[], nowMs: number): Entry['standings'] {
+    return counts.map((count) => standingOf(this.windows.get(counterKey(count)), LIMITS[count.limit], nowMs));
   }
 
   private count(count: Count, nowMs: number): void {

@@ -50,14 +50,38 @@ export function counterKey({ limit, subject }: Count): string {
   return `tl:{credentials}:${limit}:${digest}`;
 }
 
-/** How long until one more is admitted; 0 = now. */
-export function waitMs(window: Window | undefined, limit: Limit, nowMs: number): number {
-  if (window === undefined || nowMs >= window.endsMs || window.count < limit.max) return 0;
+/** What is left of a window, and for how long it goes on. */
+export interface Standing {
+  left: number;
+  endsInMs: number;
+}
+
+/** How it stands with a window before one more is counted. */
+export function standingOf(window: Window | undefined, limit: Limit, nowMs: number): Standing {
+  if (window === undefined || nowMs >= window.endsMs) return { left: limit.max, endsInMs: limit.windowMs };
   // Never more than a whole window, whatever the clock of the replica was that began it.
-  return Math.min(window.endsMs - nowMs, limit.windowMs);
+  return { left: Math.max(0, limit.max - window.count), endsInMs: Math.min(window.endsMs - nowMs, limit.windowMs) };
 }
 
 export function counted(window: Window | undefined, limit: Limit, nowMs: number): Window {
   if (window === undefined || nowMs >= window.endsMs) return { count: 1, endsMs: nowMs + limit.windowMs };
   return { count: window.count + 1, endsMs: window.endsMs };
+}
+
+/** Of several counts, some of them full: the one that is for the longest, and how long that is. */
+export function longestWait(
+  counts: readonly Count[],
+  standings: readonly Standing[],
+): { limit: LimitName; waitMs: number } | null {
+  const full = counts
+    .map(({ limit }, index) => ({ limit, ...(standings[index] as Standing) }))
+    .filter(({ left }) => left <= 0)
+    .sort((a, b) => b.endsInMs - a.endsInMs);
+  return full[0] === undefined ? null : { limit: full[0].limit, waitMs: full[0].endsInMs };
+}
+
+/** "requests-by-network" of requestsByNetwork: the limit as callers are told of it. */
+export function policyOf(limit: LimitName): { name: string; quota: number; windowMs: number } {
+  const { max, windowMs } = LIMITS[limit];
+  return { name: limit.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`), quota: max, windowMs };
 }

@@ -1,17 +1,17 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { LOGGER } from '@tensorloop/nest-kit/logging';
 import type { ProblemFactory } from '@tensorloop/nest-kit/problem';
+import { exhaustedHeaders, rateLimitHeaders } from '@tensorloop/nest-kit/rate-limit';
 import type { Logger } from '@tensorloop/observability/logger';
 import { Redis } from 'ioredis';
 import { currentOrigin } from '../access/request-context.types.js';
 import { CLOCK, type Clock } from '../clock.js';
-import type { Counters } from './counters.types.js';
+import type { Counters, Entry } from './counters.types.js';
 import { MemoryCounters } from './memory-counters.js';
 import { RedisCounters } from './redis-counters.js';
 import { throttleProblems } from './throttle.errors.js';
-import type { Count, LimitName, MailPurpose } from './throttle.rules.js';
+import { type Count, type LimitName, longestWait, type MailPurpose, policyOf } from './throttle.rules.js';
 
-const MS_PER_SECOND = 1_000;
 /** Requests whose address is not known share one bound: not knowing must not be a way around it. */
 const UNKNOWN_NETWORK = 'unknown';
 
@@ -65,8 +65,8 @@ export class ThrottleService {
   async attemptCode<T>(address: string, work: () => Promise<T | null>): Promise<T | null> {
     const counts: [Count] = [{ limit: 'codeFailuresByAddress', subject: address }];
     const nowMs = this.clock();
-    const wait = await this.change((counters) => counters.enter(counts, nowMs));
-    return wait > 0 ? null : this.countFailures(counts, work);
+    const { isRefused } = await this.change((counters) => counters.enter(counts, nowMs));
+    return isRefused ? null : this.countFailures(counts, work);
   }
 
   /** After the account's owner proved to be that in another way: what others guessed no longer keeps them out. */
@@ -83,9 +83,14 @@ export class ThrottleService {
     ]);
   }
 
-  /** Before anything else of a request to a credential endpoint. */
-  async takeRequest(): Promise<void> {
-    await this.take([{ limit: 'requestsByNetwork', subject: currentNetwork() }]);
+  /**
+   * Before anything else of a request to a credential endpoint. Returns headers that say what is left of this limit: it is the
+   * network's own, and tells nothing of any address.
+   */
+  async takeRequest(): Promise<Record<string, string>> {
+    const { standings } = await this.take([{ limit: 'requestsByNetwork', subject: currentNetwork() }]);
+    const [standing] = standings;
+    return standing === undefined ? {} : rateLimitHeaders(policyOf('requestsByNetwork'), standing);
   }
 
   /** Takes back what was counted when `work` was no failure, or says nothing of the password. */
@@ -101,12 +106,13 @@ export class ThrottleService {
     return result;
   }
 
-  private async take(counts: readonly [Count, ...Count[]]): Promise<void> {
+  /** Throws the refusal, with what limit it is of. Of those that are not full nothing is told: some are of an address. */
+  private async take(counts: readonly [Count, ...Count[]]): Promise<Entry> {
     const nowMs = this.clock();
-    const wait = await this.change((counters) => counters.enter(counts, nowMs));
-    if (wait === 0) return;
-    const headers = { 'retry-after': String(Math.ceil(wait / MS_PER_SECOND)) };
-    throw PROBLEMS[counts[0].limit]({ headers });
+    const entry = await this.change((counters) => counters.enter(counts, nowMs));
+    const full = entry.isRefused ? longestWait(counts, entry.standings) : null;
+    if (full === null) return entry;
+    throw PROBLEMS[counts[0].limit]({ headers: exhaustedHeaders(policyOf(full.limit), full.waitMs) });
   }
 
   private async change<T>(work: (counters: Counters) => Promise<T>): Promise<T> {

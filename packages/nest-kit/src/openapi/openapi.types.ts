@@ -19,6 +19,8 @@ export interface RouteTraits {
   headers: readonly HeaderParameter[];
   /** Of the successful answer: names of `OpenApiOptions.headers`. */
   responseHeaders: readonly string[];
+  /** Of every answer of the route, refusals included. */
+  answerHeaders: readonly string[];
   /** Fields of the operation that OpenAPI leaves to whoever describes it. */
   extensions: Readonly<Record<`x-${string}`, unknown>>;
 }
@@ -32,6 +34,8 @@ export interface OpenApiOptions {
   headers: Record<string, JsonSchema>;
   /** Of every answer: names of `headers`. */
   commonHeaders: readonly string[];
+  /** Of every 429: names of `headers`. */
+  rateLimitHeaders: readonly string[];
   /** What every refusal is. */
   problemSchema: z.ZodType;
   traitsOf(route: DeclaredRoute): RouteTraits;

@@ -1,7 +1,7 @@
 import { OTHER_ANSWER_METADATA, type OtherAnswer } from '../access.js';
 import { IF_MATCH_METADATA } from '../if-match.js';
 import { DESCRIPTION_METADATA, HEADER_METADATA, PROBLEMS_METADATA, SUMMARY_METADATA } from '../operation.js';
-import { type ProblemFactory, problemStatus, problemTitle } from '../problem.js';
+import { type ProblemFactory, type ProblemKind, problemStatus, problemTitle } from '../problem.js';
 import type { DeclaredRoute } from '../routes.js';
 import type { HeaderParameter, OpenApiOptions, RouteTraits } from './openapi.types.js';
 import type { JsonSchema, SchemaComponents } from './schema-components.js';
@@ -73,11 +73,15 @@ export class OperationBuilder {
   private responses(route: DeclaredRoute, traits: RouteTraits): JsonSchema {
     const responses: [status: number, response: JsonSchema][] = [[route.status, this.success(route, traits)]];
     const other = route.read<OtherAnswer>(OTHER_ANSWER_METADATA);
-    if (other !== undefined) responses.push([other.status, this.otherSuccess(other)]);
-    if (isTagged(route)) responses.push([304, { description: 'Nothing has changed.', headers: this.headerRefs(['ETag']) }]);
+    if (other !== undefined) responses.push([other.status, this.otherSuccess(other, traits)]);
+    if (isTagged(route)) {
+      const headers = this.headerRefs([...traits.answerHeaders, 'ETag']);
+      responses.push([304, { description: 'Nothing has changed.', headers }]);
+    }
     const problems = [...route.readBoth<ProblemFactory[]>(PROBLEMS_METADATA).flat(), ...traits.problems];
     for (const status of new Set(problems.map(({ definition }) => problemStatus(definition.kind)))) {
-      responses.push([status, this.refusal(problems.filter(({ definition }) => problemStatus(definition.kind) === status))]);
+      const ofStatus = problems.filter(({ definition }) => problemStatus(definition.kind) === status);
+      responses.push([status, this.refusal(ofStatus, traits)]);
     }
     return Object.fromEntries(responses.sort(([a], [b]) => a - b).map(([status, response]) => [String(status), response]));
   }
@@ -91,6 +95,7 @@ export class OperationBuilder {
       'schema' in response &&
       hasVersion(this.components.convertInline(response.schema, 'output'));
     const headers = [
+      ...traits.answerHeaders,
       ...traits.responseHeaders,
       ...(isTagged(route) || isVersioned ? ['ETag'] : []),
       ...(status >= REDIRECT_MIN ? ['Location'] : []),
@@ -103,22 +108,27 @@ export class OperationBuilder {
     return { description: describeSuccess(status), headers: this.headerRefs(headers), ...content };
   }
 
-  private otherSuccess({ status, schema }: OtherAnswer): JsonSchema {
+  private otherSuccess({ status, schema }: OtherAnswer, traits: RouteTraits): JsonSchema {
     const content = { [JSON_TYPE]: { schema: this.components.convert(schema, 'output') } };
-    return { description: describeSuccess(status), headers: this.headerRefs([]), content };
+    return { description: describeSuccess(status), headers: this.headerRefs(traits.answerHeaders), content };
   }
 
-  private refusal(problems: ProblemFactory[]): JsonSchema {
+  private refusal(problems: ProblemFactory[], traits: RouteTraits): JsonSchema {
     const codes = [...new Map(problems.map((problem) => [problem.code, problem])).values()];
     const titles = new Set(codes.map(({ definition }) => problemTitle(definition.kind)));
-    const isRetryable = codes.some(({ definition }) => ['rate_limited', 'unavailable'].includes(definition.kind));
+    const isOfKind = (...kinds: ProblemKind[]) => codes.some(({ definition }) => kinds.includes(definition.kind));
+    const headers = [
+      ...traits.answerHeaders,
+      ...(isOfKind('rate_limited') ? this.options.rateLimitHeaders : []),
+      ...(isOfKind('rate_limited', 'unavailable') ? ['Retry-After'] : []),
+    ];
     const schema = {
       allOf: [this.components.convert(this.options.problemSchema, 'output')],
       properties: { code: { enum: codes.map(({ code }) => code) } },
     };
     return {
       description: `${[...titles].join(' / ')}. ${codes.map(({ code, definition }) => `\`${code}\`: ${definition.text}`).join(' ')}`,
-      headers: this.headerRefs(isRetryable ? ['Retry-After'] : []),
+      headers: this.headerRefs(headers),
       content: { [PROBLEM_TYPE]: { schema } },
     };
   }
