@@ -5,6 +5,12 @@ import type { AnswerHandler, ProviderAddress, UpstreamFailure, UpstreamFlow, Ups
 /** Sockets to one provider host; calls above it wait for a free one. */
 export const CONNECTIONS_MAX = 1_024;
 export const CONNECT_TIMEOUT_MS = 5_000;
+/**
+ * A socket that carries no call is closed after this time; a provider that says how long it keeps one itself is believed up to
+ * the second. What a peak opened is gone that long after it: the pool hands out its oldest free socket first.
+ */
+export const IDLE_MS = 4_000;
+export const IDLE_MS_MAX = 60_000;
 
 const FAILURES: Record<string, UpstreamFailure> = {
   ECONNREFUSED: 'connect_refused',
@@ -26,6 +32,9 @@ const ABORT_REASON = Object.assign(new Error('given up by the gateway'), { code:
  */
 export class HttpTransport {
   private readonly pools = new Map<string, Pool>();
+
+  /** The times are for tests alone. */
+  constructor(private readonly idle = { ms: IDLE_MS, maxMs: IDLE_MS_MAX }) {}
 
   send(request: UpstreamRequest, address: ProviderAddress, handler: AnswerHandler): void {
     const { deployment, requestId, body } = request;
@@ -57,7 +66,13 @@ export class HttpTransport {
   private poolOf(origin: string): Pool {
     let pool = this.pools.get(origin);
     if (pool === undefined) {
-      pool = new Pool(origin, { connections: CONNECTIONS_MAX, pipelining: 1, connect: { timeout: CONNECT_TIMEOUT_MS } });
+      pool = new Pool(origin, {
+        connections: CONNECTIONS_MAX,
+        pipelining: 1,
+        connect: { timeout: CONNECT_TIMEOUT_MS },
+        keepAliveTimeout: this.idle.ms,
+        keepAliveMaxTimeout: this.idle.maxMs,
+      });
       this.pools.set(origin, pool);
     }
     return pool;
