@@ -36,6 +36,8 @@ export const FAIL_POINTS: readonly FailPoint[] = [
 /** Mostly the death that the point is named for; sometimes what else may happen to a process there. */
 const ACTIONS = ['kill', 'kill', 'kill', 'kill', 'error', 'stop', 'exit'] as const;
 const FIRE_TIMEOUT_MS = 10_000;
+/** Longer than a start may take before it is given up. */
+const START_MS_MAX = 40_000;
 const ERROR_DEATH_MS_MAX = 1_000;
 const SKEWS_MS = [-5_000, -3_000, 3_000, 5_000] as const;
 
@@ -59,16 +61,24 @@ const failPoint: FaultKind = {
   inject: async (context, plan) => {
     const target = plan.target as ServiceName;
     const { point, action, passing } = plan.detail;
+    const isDead = noteDeath(context, target);
+    await context.installation.part(target).kill();
+    isDead();
     const environment = context.installation.environments.of(target);
     environment.FAIL_POINTS = `${point}=${action}@${passing}`;
-    const logFrom = statSync(context.installation.part(target).logFile).size;
     // In force at this start alone, also where it fails: whoever starts the service again wants it whole.
-    await restartDead(context, target).finally(() => {
+    const start = startArmed(context, target, String(point));
+    const pid = await start.firedPid.finally(() => {
       delete environment.FAIL_POINTS;
     });
-    // The control plane passes its points only when a key changes.
-    if (target === 'control-plane') void context.tenants.accounts.open.mint().catch(() => undefined);
-    return armed(context, target, { point: String(point), action: String(action), logFrom });
+    if (pid !== null) {
+      context.facts.failPointFired(`${point}=${action}`);
+      return harmed(context, { target, action: String(action), pid, start });
+    }
+    await start.settle();
+    // It must not die of it when nobody waits for that any more.
+    await restartDead(context, target);
+    throw new FaultHadNoEffect(`${point} was not passed`);
   },
 };
 
@@ -79,36 +89,77 @@ async function restartDead(context: FaultContext, target: ServiceName): Promise<
   await startAgain(context, target);
 }
 
-interface Armed {
-  point: string;
-  action: string;
-  /** Where the log of the armed process begins. */
-  logFrom: number;
+interface ArmedStart {
+  /** Whose point was passed, be it before the process was ready: what the last run left passes several. Null = not passed. */
+  firedPid: Promise<number | null>;
+  /** Waits for the start to be over. One that failed although nothing was to end it is a finding, and is made good for. */
+  settle(): Promise<void>;
+  /** The same where the process was to end. */
+  over: Promise<unknown>;
 }
 
-/** Waits until the point was passed, within bounds: with nothing to do a process may never come by. */
-async function armed(context: FaultContext, target: ServiceName, { point, action, logFrom }: Armed): Promise<Heal> {
+function startArmed(context: FaultContext, target: ServiceName, point: string): ArmedStart {
   const server = context.installation.part(target);
-  const { pid, logFile } = server;
-  const isFired = async () => readFrom(logFile, logFrom).includes(`"failPoint":"${point}"`);
-  const fired = await poll(isFired, { timeoutMs: FIRE_TIMEOUT_MS, failure: 'not passed' }).then(
-    () => true,
-    () => false,
+  const logFrom = statSync(server.logFile).size;
+  const pidFired = () => firedPid(readFrom(server.logFile, logFrom), point);
+  let isOver = false;
+  const over: Promise<Error | null> = server.restart().then(
+    () => null,
+    (error: Error) => error,
   );
-  if (!fired) {
-    // It must not die of it when nobody waits for that any more.
-    await restartDead(context, target);
-    throw new FaultHadNoEffect(`${point} was not passed`);
-  }
-  context.facts.failPointFired(`${point}=${action}`);
+  void over.then((error) => {
+    isOver = true;
+    // The control plane passes its points only when a key changes.
+    if (error === null && target === 'control-plane') void context.tenants.accounts.open.mint().catch(() => undefined);
+  });
+  const waits = async (): Promise<number | null> => {
+    const isFired = async () => pidFired() !== null;
+    await poll(async () => isOver || (await isFired()), { timeoutMs: START_MS_MAX, failure: `${target} did not start` });
+    // With nothing to do a process may never come by.
+    const after = { timeoutMs: FIRE_TIMEOUT_MS, failure: 'not passed' };
+    if ((await isFired()) || (await over) === null) await poll(isFired, after).catch(() => undefined);
+    return pidFired();
+  };
+  const settle = async () => {
+    const error = await over;
+    if (error === null) return;
+    context.log(`FINDING: ${target} did not come up: ${error.message}`);
+    await startAgain(context, target);
+  };
+  return { firedPid: waits(), settle, over };
+}
+
+/** The process that says that it passed the point. */
+function firedPid(log: string, point: string): number | null {
+  const line = log.split('\n').find((one) => one.includes(`"failPoint":"${point}"`));
+  const [, pid] = /"pid":(\d+)/.exec(line ?? '') ?? [];
+  return pid === undefined ? null : Number(pid);
+}
+
+interface Harm {
+  target: ServiceName;
+  action: string;
+  pid: number;
+  start: ArmedStart;
+}
+
+async function harmed(context: FaultContext, { target, action, pid, start }: Harm): Promise<Heal> {
   // Thrown where nobody could know what to do about it, an error ends the process as well: that is a death like any other.
-  if (action === 'error' && !(await endsOf(pid))) return async () => undefined;
-  // Who only stands still cuts nothing.
-  if (action === 'stop') return async () => void process.kill(pid, 'SIGCONT');
+  if (action === 'error' && !(await endsOf(pid))) return () => start.settle();
+  // Who only stands still cuts nothing. It may stand before it was ready, and goes on with that when it wakes.
+  if (action === 'stop') {
+    return async () => {
+      process.kill(pid, 'SIGCONT');
+      await start.settle();
+    };
+  }
   const isDead = noteDeath(context, target);
-  await poll(async () => isGone(pid), { timeoutMs: FIRE_TIMEOUT_MS, failure: `${target} did not end at ${point}` });
+  await poll(async () => isGone(pid), { timeoutMs: FIRE_TIMEOUT_MS, failure: `${target} did not end at its fail point` });
   isDead();
-  return () => startAgain(context, target);
+  return async () => {
+    await start.over;
+    await startAgain(context, target);
+  };
 }
 
 /** Whether a process that met an error ends of it. */

@@ -13,6 +13,11 @@ export interface AvailabilityRow {
   failed: number;
   /** Of them, at a gateway that was not itself harmed. */
   failedElsewhere: number;
+  /** Of the calls, those with a key of which no call had been answered before: no gateway knew it. */
+  newKeyCalls: number;
+  newKeyFailed: number;
+  /** What those that failed were told, or how they ended. */
+  failures: Record<string, number>;
   /** Longest wait of a client for a refusal in those windows; null = none was refused. */
   refusedMsP50: number | null;
   refusedMsMax: number | null;
@@ -27,20 +32,34 @@ const QUIET_BEFORE_MS = 1_500;
 export function availabilityOf(outcomes: readonly FaultOutcome[], records: readonly ClientRecord[]): AvailabilityRow[] {
   const sorted = [...records].sort((a, b) => a.sentAtMs - b.sentAtMs);
   const kinds = [...new Set(outcomes.map(({ plan }) => plan.kind))].sort();
-  return kinds.map((kind) => rowOf(kind, { outcomes, sorted }));
+  const knownFromMs = firstAnswers(records);
+  return kinds.map((kind) => rowOf(kind, { outcomes, sorted, knownFromMs }));
+}
+
+/** When each key's first call was answered. */
+function firstAnswers(records: readonly ClientRecord[]): Map<string, number> {
+  const firsts = new Map<string, number>();
+  for (const { keyId, status, headAtMs } of records) {
+    if (status === 200 && headAtMs !== null && headAtMs < (firsts.get(keyId) ?? Number.POSITIVE_INFINITY))
+      firsts.set(keyId, headAtMs);
+  }
+  return firsts;
 }
 
 interface Inputs {
   outcomes: readonly FaultOutcome[];
   sorted: readonly ClientRecord[];
+  knownFromMs: ReadonlyMap<string, number>;
 }
 
-function rowOf(kind: string, { outcomes, sorted }: Inputs): AvailabilityRow {
+function rowOf(kind: string, inputs: Inputs): AvailabilityRow {
+  const { outcomes, sorted, knownFromMs } = inputs;
   const faults = outcomes.filter(({ plan, problem }) => plan.kind === kind && problem === null);
   const alone = faults.filter((fault) => outcomes.every((other) => other === fault || !overlaps(fault, other)));
-  const elsewhere = (fault: FaultOutcome) =>
-    callsOf(fault, { outcomes, sorted }).filter((call) => !fault.plan.target.includes(call.gateway));
-  const within = alone.flatMap((fault) => callsOf(fault, { outcomes, sorted }));
+  const elsewhere = (fault: FaultOutcome) => callsOf(fault, inputs).filter((call) => !fault.plan.target.includes(call.gateway));
+  const within = alone.flatMap((fault) => callsOf(fault, inputs));
+  const failed = within.filter(isFailure);
+  const isNewKey = ({ keyId, sentAtMs }: ClientRecord) => !((knownFromMs.get(keyId) ?? Number.POSITIVE_INFINITY) < sentAtMs);
   const refusedMs = within
     .filter(({ ending, status }) => ending === 'refused' && (status ?? 0) === 503)
     .map(({ sentAtMs, endedAtMs }) => endedAtMs - sentAtMs);
@@ -50,8 +69,11 @@ function rowOf(kind: string, { outcomes, sorted }: Inputs): AvailabilityRow {
     faults: faults.length,
     alone: alone.length,
     calls: within.length,
-    failed: within.filter(isFailure).length,
+    failed: failed.length,
     failedElsewhere: alone.flatMap(elsewhere).filter(isFailure).length,
+    newKeyCalls: within.filter(isNewKey).length,
+    newKeyFailed: failed.filter(isNewKey).length,
+    failures: countOf(failed.map(({ code, ending }) => code ?? ending)),
     refusedMsP50: rank(refusedMs, 0.5),
     refusedMsMax: rank(refusedMs, 1),
     recoverMsP50: rank(recoverMs, 0.5),
@@ -86,6 +108,12 @@ function recoveryMs({ endedAtMs }: FaultOutcome, sorted: readonly ClientRecord[]
   return Math.max(...firsts.map((first) => (first?.headAtMs ?? Number.POSITIVE_INFINITY) - endedAtMs));
 }
 
+export function countOf(names: readonly string[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const name of names) counts[name] = (counts[name] ?? 0) + 1;
+  return counts;
+}
+
 /** Nearest rank. */
 function rank(values: readonly number[], share: number): number | null {
   const sorted = [...values].sort((a, b) => a - b);
@@ -112,9 +140,18 @@ function add(a: AvailabilityRow, b: AvailabilityRow): AvailabilityRow {
     calls: a.calls + b.calls,
     failed: a.failed + b.failed,
     failedElsewhere: a.failedElsewhere + b.failedElsewhere,
+    newKeyCalls: a.newKeyCalls + b.newKeyCalls,
+    newKeyFailed: a.newKeyFailed + b.newKeyFailed,
+    failures: sumOf(a.failures, b.failures),
     refusedMsP50: worst(a.refusedMsP50, b.refusedMsP50),
     refusedMsMax: worst(a.refusedMsMax, b.refusedMsMax),
     recoverMsP50: worst(a.recoverMsP50, b.recoverMsP50),
     recoverMsMax: worst(a.recoverMsMax, b.recoverMsMax),
   };
+}
+
+function sumOf(a: Record<string, number>, b: Record<string, number>): Record<string, number> {
+  const sums = { ...a };
+  for (const [name, count] of Object.entries(b)) sums[name] = (sums[name] ?? 0) + count;
+  return sums;
 }

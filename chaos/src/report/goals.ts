@@ -18,8 +18,10 @@ const REDIS_DOWN = /^(kill Redis|stop Redis|lose Redis with its data)$/;
 
 export function goalsOf(rows: readonly AvailabilityRow[]): Goal[] {
   const down = rows.filter(({ kind }) => PART_DOWN.test(kind));
-  const calls = down.reduce((sum, row) => sum + row.calls, 0);
-  const failed = down.reduce((sum, row) => sum + row.failed, 0);
+  const sum = (read: (row: AvailabilityRow) => number) => down.reduce((total, row) => total + read(row), 0);
+  // What the first call of a new key has to ask for can be asked of nobody then.
+  const calls = sum((row) => row.calls - row.newKeyCalls);
+  const failed = sum((row) => row.failed - row.newKeyFailed);
   const refusals = rows.flatMap(({ kind, refusedMsP50 }) =>
     REDIS_DOWN.test(kind) && refusedMsP50 !== null ? [refusedMsP50] : [],
   );
@@ -27,7 +29,7 @@ export function goalsOf(rows: readonly AvailabilityRow[]): Goal[] {
     {
       name: 'control plane, metering or PostgreSQL down: at least 99.9 % of calls on known keys are served',
       isMet: calls < CALLS_MIN ? null : failed <= calls * (1 - AVAILABLE_SHARE_MIN),
-      figure: `${failed} of ${calls} failed`,
+      figure: `${failed} of ${calls} failed${failed === 0 ? '' : `: ${toldOf(down)}`}; of first calls of new keys ${sum((row) => row.newKeyFailed)} of ${sum((row) => row.newKeyCalls)}`,
     },
     {
       name: `Redis down: refused within ${REFUSED_MS_MAX} ms (median)`,
@@ -35,4 +37,11 @@ export function goalsOf(rows: readonly AvailabilityRow[]): Goal[] {
       figure: refusals.length === 0 ? 'none was refused' : `${Math.max(...refusals)} ms`,
     },
   ];
+}
+
+function toldOf(rows: readonly AvailabilityRow[]): string {
+  const told = rows.flatMap(({ kind, failures }) =>
+    Object.entries(failures).map(([name, count]) => `${count} ${name} (${kind})`),
+  );
+  return told.join(', ');
 }

@@ -46,12 +46,29 @@ describe('availability', () => {
         calls: 3,
         failed: 1,
         failedElsewhere: 0,
+        newKeyCalls: 0,
+        newKeyFailed: 0,
+        failures: { refused: 1 },
         refusedMsP50: 50,
         refusedMsMax: 50,
         recoverMsP50: 520,
         recoverMsMax: 520,
       },
     ]);
+  });
+
+  it('tells first calls of new keys apart, and counts only those of known keys towards the goal', () => {
+    const records = [
+      at(0, { keyId: 'known' }),
+      refused(1_100, { keyId: 'new', code: 'admission_state_unknown' }),
+      at(1_300, { keyId: 'new' }),
+      refused(1_400, { keyId: 'new', code: 'admission_unavailable' }),
+      at(1_500, { keyId: 'known' }),
+    ];
+    const rows = availabilityOf([fault('stop metering', 1_000, 1_000)], records);
+    expect(rows[0]).toMatchObject({ calls: 4, failed: 2, newKeyCalls: 2, newKeyFailed: 1 });
+    expect(rows[0]?.failures).toEqual({ admission_state_unknown: 1, admission_unavailable: 1 });
+    expect(goalsOf(rows)[0]?.figure).toMatch(/^1 of 2 failed: .*; of first calls of new keys 1 of 2$/);
   });
 
   it('leaves out faults that overlap, and failures of calls that lived to see the next one', () => {
@@ -102,6 +119,9 @@ describe('goals', () => {
     calls: 2_000,
     failed: 2,
     failedElsewhere: 2,
+    newKeyCalls: 0,
+    newKeyFailed: 0,
+    failures: {},
     refusedMsP50: null,
     refusedMsMax: null,
     recoverMsP50: null,
