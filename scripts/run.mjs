@@ -20,6 +20,7 @@ const VERBS = {
   audit: (args) => runChild('bench/dist/audit/main.js', args),
   admin: (args) => runChild('apps/control-plane/dist/commands/admin.js', args),
   bench: (args) => runChild('bench/dist/bench/main.js', args),
+  'bench:api': (args) => runChild('bench/dist/api/main.js', args),
   chaos: (args) => runChild('chaos/dist/main.js', args),
   openapi: (args) => runChild('apps/control-plane/dist/describe.js', args),
 };

@@ -1,6 +1,7 @@
 /** `npm run bench`: measures the gateway beside its peers on this machine and writes docs/performance.md. */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { keepApiSection } from '../api/docs-section.js';
 import { AuditUnavailable } from '../audit/audit.types.js';
 import { BenchUnavailable, readBenchOptions } from './bench-options.js';
 import { formatBench } from './report.js';
@@ -20,7 +21,7 @@ try {
   });
   const text = formatBench(report);
   process.stdout.write(text);
-  if (options.writesReport) writeFileSync(REPORT, text);
+  if (options.writesReport) writeFileSync(REPORT, keepApiSection(text, readFileSync(REPORT, 'utf8')));
   if (options.jsonFile !== null) writeFileSync(options.jsonFile, `${JSON.stringify(report, null, 2)}\n`);
   if (report.audit.differences > 0) process.exitCode = EXIT_UNSOUND;
 } catch (error) {

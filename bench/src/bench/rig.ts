@@ -1,9 +1,7 @@
-import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { migrate } from '@tensorloop/db/migrate';
-import { ensureRoles, type RoleKey } from '@tensorloop/db/roles';
+import type { RoleKey } from '@tensorloop/db/roles';
 import { seed } from '@tensorloop/db/seed';
 import type { ManagedServer } from '@tensorloop/servers/managed-server';
 import { findFreePort } from '@tensorloop/servers/ports';
@@ -12,16 +10,14 @@ import { type Stack, startStack } from '@tensorloop/servers/stack';
 import { readJournal } from '../audit/journal-checks.js';
 import { ReplayAccount } from '../replay/replay-account.js';
 import { otherCpus, pin, TESTED_CPU, yieldToOthers } from './cpus.js';
+import { inheritedEnv, prepareDatabase, randomSecret } from './private-database.js';
 
 const ROOT = join(import.meta.dirname, '../../..');
 const DATA = join(ROOT, '.data', 'bench');
 /** Calls that metering has not taken are bounded per account, so a burst needs several. */
 const ACCOUNTS = 4;
 const BOOKED_MS_MAX = 300_000;
-const SECRET_BYTES = 12;
 const BOOKED_POLL_MS = 250;
-/** What every service may see of the shell's environment. */
-const INHERITED = ['PATH', 'HOME', 'TMPDIR', 'TZ', 'LANG'];
 
 interface RigParts {
   stack: Stack;
@@ -194,26 +190,8 @@ interface LaunchOptions {
   port?: number;
 }
 
-function randomSecret(): string {
-  return randomBytes(SECRET_BYTES).toString('hex');
-}
-
 function oracleFile(name: string): string {
   return join(DATA, `oracle-${name}.jsonl`);
-}
-
-async function prepareDatabase(superuserUrl: string): Promise<Record<RoleKey, string>> {
-  const passwords = {
-    owner: randomSecret(),
-    controlApp: randomSecret(),
-    controlRelay: randomSecret(),
-    controlOperator: randomSecret(),
-    meteringApp: randomSecret(),
-    meteringIngest: randomSecret(),
-  };
-  const urls = await ensureRoles(superuserUrl, { database: 'tensorloop', passwords });
-  await migrate(urls.owner);
-  return urls;
 }
 
 function startSimulator(name: string): Promise<ManagedServer> {
@@ -223,8 +201,4 @@ function startSimulator(name: string): Promise<ManagedServer> {
     main: join(ROOT, 'apps', 'upstream-sim', 'dist', 'main.js'),
     env: { ...inheritedEnv(), NODE_ENV: 'production', ORACLE_FILE: oracleFile(name) },
   });
-}
-
-function inheritedEnv(): Record<string, string | undefined> {
-  return Object.fromEntries(INHERITED.map((name) => [name, process.env[name]]));
 }

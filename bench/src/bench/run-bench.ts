@@ -1,10 +1,10 @@
 import { mkdirSync } from 'node:fs';
-import { cpus, loadavg, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { runAudit } from '../audit/run-audit.js';
 import type { BenchReport, PerTarget, SaturationFigures, Target } from './bench.types.js';
 import type { BenchOptions } from './bench-options.js';
 import { loadGenerator } from './load.js';
+import { describeMachine } from './machine.js';
 import {
   type Bench,
   longBody,
@@ -20,7 +20,6 @@ import { Rig } from './rig.js';
 import { measureScaleOut } from './scale-out.js';
 
 const FOLDER = join(import.meta.dirname, '../../..', '.data', 'bench-load');
-const GIGABYTE = 1024 ** 3;
 const AUDIT_QUIET_MS_MAX = 120_000;
 
 export async function runBench(options: BenchOptions, command: string, say: (line: string) => void): Promise<BenchReport> {
@@ -125,16 +124,4 @@ async function auditBooks(rig: Rig, say: (line: string) => void): Promise<BenchR
 
 function bigintAsText(_key: string, value: unknown): unknown {
   return typeof value === 'bigint' ? value.toString() : value;
-}
-
-function describeMachine(): BenchReport['machine'] {
-  const [first] = cpus();
-  return {
-    cpu: first?.model ?? 'unknown',
-    cores: cpus().length,
-    memoryGb: Math.round(totalmem() / GIGABYTE),
-    kernel: release(),
-    node: process.version,
-    loadAverageBefore: Math.round((loadavg()[0] as number) * 100) / 100,
-  };
 }
