@@ -2,7 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Endpoint } from '@tensorloop/contracts/endpoint';
 import { readOracleFile } from '@tensorloop/testing/oracle-file';
 import { waitUntil } from '@tensorloop/testing/wait-until';
-import { GatewayFixture, type TestKey, testModel } from '../test/gateway-fixture.js';
+import { GatewayFixture } from '../test/gateway-fixture.js';
+import type { TestKey } from '../test/test-keys.js';
+import { testModel } from '../test/test-models.js';
 
 const START_TIMEOUT_MS = 30_000;
 /** The fixture's prices: 0.15 and 0.60 USD per million are 150 and 600 nano-USD a token. */

@@ -4,8 +4,10 @@ import type { Deployment } from '@tensorloop/contracts/model-catalogue';
 import { readOracleFile } from '@tensorloop/testing/oracle-file';
 import { waitUntil } from '@tensorloop/testing/wait-until';
 import { FORM_TYPE, type FormPart, formBody, silentWav } from '../test/form.js';
-import { GatewayFixture, type TestKey, testModel } from '../test/gateway-fixture.js';
+import { GatewayFixture } from '../test/gateway-fixture.js';
 import { ScriptedProvider } from '../test/scripted-provider.js';
+import type { TestKey } from '../test/test-keys.js';
+import { testModel } from '../test/test-models.js';
 import { DRAIN_BYTES_MAX } from './proxy/answer.js';
 
 const START_TIMEOUT_MS = 30_000;

@@ -3,7 +3,8 @@ import { parseUsd } from '@tensorloop/kernel/money';
 import { waitUntil } from '@tensorloop/testing/wait-until';
 import fc from 'fast-check';
 import { type FuzzAnswer, type FuzzCase, fuzzCases, sendAll } from './fuzz.js';
-import { GatewayFixture, testModel, testPrice } from './gateway-fixture.js';
+import { GatewayFixture } from './gateway-fixture.js';
+import { testModel, testPrice } from './test-models.js';
 
 const SETTLE_MS_MAX = 20_000;
 /** Fixed, so that a failure is seen again; another one finds other things. */

@@ -9,7 +9,7 @@ import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { startTestRedis, type TestServer } from '@tensorloop/testing/servers';
 import { waitUntil } from '@tensorloop/testing/wait-until';
 import { Redis } from 'ioredis';
-import { testModel, testPrice } from '../../test/gateway-fixture.js';
+import { testModel, testPrice } from '../../test/test-models.js';
 import { isApiError } from '../errors/api-error.types.js';
 import { RedisWrites } from '../settlement/redis-writes.service.js';
 import { AdmissionGate } from './admission-gate.service.js';

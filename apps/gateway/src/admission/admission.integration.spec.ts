@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { newAccountTag, newKeyText } from '@tensorloop/kernel/key-text';
 import { waitUntil } from '@tensorloop/testing/wait-until';
-import { GatewayFixture, testModel } from '../../test/gateway-fixture.js';
+import { GatewayFixture } from '../../test/gateway-fixture.js';
+import { testModel } from '../../test/test-models.js';
 
 const START_TIMEOUT_MS = 30_000;
 /** An answer without Redis must come within this (DESIGN "Redis down: 503 at once"). */

@@ -3,7 +3,8 @@ import { dayScope } from '@tensorloop/contracts/settle-ack';
 import { DAY_MS, utcDay } from '@tensorloop/kernel/budget-window';
 import { inputTokensMax } from '@tensorloop/pricing/hold';
 import fc from 'fast-check';
-import { GatewayFixture, testModel } from '../../test/gateway-fixture.js';
+import { GatewayFixture } from '../../test/gateway-fixture.js';
+import { testModel } from '../../test/test-models.js';
 import { countPlainTexts } from '../usage/plain-texts.js';
 import { countedShape } from './exact-quote.service.js';
 

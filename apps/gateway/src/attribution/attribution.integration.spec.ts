@@ -11,7 +11,9 @@ import { newAccountTag } from '@tensorloop/kernel/key-text';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { type NatsLink, openNatsLink } from '@tensorloop/messaging/connection';
 import { waitUntil } from '@tensorloop/testing/wait-until';
-import { GatewayFixture, type TestKey, testModel } from '../../test/gateway-fixture.js';
+import { GatewayFixture } from '../../test/gateway-fixture.js';
+import type { TestKey } from '../../test/test-keys.js';
+import { testModel } from '../../test/test-models.js';
 
 const START_TIMEOUT_MS = 30_000;
 const LISTENING_MODEL = 'listening';

@@ -4,7 +4,7 @@ import { chargeUsage } from '@tensorloop/pricing/charge';
 import { worstCaseHold } from '@tensorloop/pricing/hold';
 import fc from 'fast-check';
 import { FORM_TYPE, type FormPart, formBody } from '../../test/form.js';
-import { testModel, testPrice } from '../../test/gateway-fixture.js';
+import { testModel, testPrice } from '../../test/test-models.js';
 import { isApiError } from '../errors/api-error.types.js';
 import { transcriptions } from './transcriptions.service.js';
 

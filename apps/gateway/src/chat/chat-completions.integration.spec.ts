@@ -5,7 +5,10 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { isUuid7 } from '@tensorloop/kernel/uuid7';
 import { readOracleFile } from '@tensorloop/testing/oracle-file';
 import { waitUntil } from '@tensorloop/testing/wait-until';
-import { GatewayFixture, PEPPER, type TestKey, testModel, UPSTREAM_SECRET } from '../../test/gateway-fixture.js';
+import { GatewayFixture } from '../../test/gateway-fixture.js';
+import { UPSTREAM_SECRET } from '../../test/gateway-processes.js';
+import { PEPPER, type TestKey } from '../../test/test-keys.js';
+import { testModel } from '../../test/test-models.js';
 
 const START_TIMEOUT_MS = 30_000;
 /** The simulator's price: 0.15 and 0.60 USD per million are 150 and 600 nano-USD a token. */

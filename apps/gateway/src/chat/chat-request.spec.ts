@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Deployment } from '@tensorloop/contracts/model-catalogue';
-import { testModel } from '../../test/gateway-fixture.js';
+import { testModel } from '../../test/test-models.js';
 import { isApiError } from '../errors/api-error.types.js';
 import { chatCompletions } from './chat.service.js';
 import { readChatRequest } from './chat-request.js';

@@ -3,7 +3,7 @@ import type { Deployment } from '@tensorloop/contracts/model-catalogue';
 import { chargeUsage } from '@tensorloop/pricing/charge';
 import { worstCaseHold } from '@tensorloop/pricing/hold';
 import fc from 'fast-check';
-import { testModel, testPrice } from '../../test/gateway-fixture.js';
+import { testModel, testPrice } from '../../test/test-models.js';
 import { isApiError } from '../errors/api-error.types.js';
 import { completions } from './completions.service.js';
 

@@ -4,7 +4,7 @@ import { chargeUsage } from '@tensorloop/pricing/charge';
 import { worstCaseHold } from '@tensorloop/pricing/hold';
 import { normaliseInputUsage } from '@tensorloop/pricing/input-usage';
 import fc from 'fast-check';
-import { testModel, testPrice } from '../../test/gateway-fixture.js';
+import { testModel, testPrice } from '../../test/test-models.js';
 import { TEXTS_MAX } from '../body/texts.types.js';
 import { isApiError } from '../errors/api-error.types.js';
 import { embeddings } from './embeddings.service.js';

@@ -5,7 +5,8 @@ import { newAccountTag, newKeyText } from '@tensorloop/kernel/key-text';
 import { parseUsd } from '@tensorloop/kernel/money';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { waitUntil } from '@tensorloop/testing/wait-until';
-import { GatewayFixture, type TestKey } from '../../test/gateway-fixture.js';
+import { GatewayFixture } from '../../test/gateway-fixture.js';
+import type { TestKey } from '../../test/test-keys.js';
 
 const START_TIMEOUT_MS = 30_000;
 let fixture: GatewayFixture;

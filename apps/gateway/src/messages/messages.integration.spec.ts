@@ -3,7 +3,10 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { waitUntil } from '@tensorloop/testing/wait-until';
-import { GatewayFixture, type TestKey, testModel, UPSTREAM_SECRET } from '../../test/gateway-fixture.js';
+import { GatewayFixture } from '../../test/gateway-fixture.js';
+import { UPSTREAM_SECRET } from '../../test/gateway-processes.js';
+import type { TestKey } from '../../test/test-keys.js';
+import { testModel } from '../../test/test-models.js';
 import { CONSECUTIVE_FAILURES_MAX } from '../routing/circuit-breaker.rules.js';
 
 const START_TIMEOUT_MS = 30_000;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
-import { testModel } from '../../test/gateway-fixture.js';
+import { testModel } from '../../test/test-models.js';
 import { ModelStore } from './model-store.service.js';
 import { SnapshotCache } from './snapshot-cache.js';
 

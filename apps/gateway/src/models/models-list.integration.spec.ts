@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { GatewayFixture, type TestKey, testModel } from '../../test/gateway-fixture.js';
+import { GatewayFixture } from '../../test/gateway-fixture.js';
+import type { TestKey } from '../../test/test-keys.js';
+import { testModel } from '../../test/test-models.js';
 
 const START_TIMEOUT_MS = 30_000;
 const VERSION = { 'anthropic-version': '2023-06-01' };

@@ -4,7 +4,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { openAiErrorSchema } from '@tensorloop/contracts/openai-error';
 import { isUuid7 } from '@tensorloop/kernel/uuid7';
 import { waitUntil } from '@tensorloop/testing/wait-until';
-import { GatewayFixture, type TestKey } from '../../test/gateway-fixture.js';
+import { GatewayFixture } from '../../test/gateway-fixture.js';
+import type { TestKey } from '../../test/test-keys.js';
 
 const START_TIMEOUT_MS = 30_000;
 const CHAT = JSON.stringify({ model: 'gpt-4o-mini', messages: [{ role: 'user', content: 'hello' }] });

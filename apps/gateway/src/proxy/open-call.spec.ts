@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { ATTEMPTS_MAX } from '@tensorloop/contracts/request-completed';
 import { NO_TRACING } from '@tensorloop/observability/tracing';
-import { testModel } from '../../test/gateway-fixture.js';
+import { testModel } from '../../test/test-models.js';
 import { OpenCall, type OpenCallOptions } from './open-call.js';
 
 describe('a call that was tried at more providers than its event may list', () => {

@@ -3,7 +3,9 @@ import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { waitUntil } from '@tensorloop/testing/wait-until';
-import { GatewayFixture, startGateway, type TestKey } from '../../test/gateway-fixture.js';
+import { GatewayFixture } from '../../test/gateway-fixture.js';
+import { startGateway } from '../../test/gateway-processes.js';
+import type { TestKey } from '../../test/test-keys.js';
 import { SECOND_LOOK_MS } from './ownerless-holds.service.js';
 
 const START_TIMEOUT_MS = 30_000;

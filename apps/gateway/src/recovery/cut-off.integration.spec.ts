@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { waitUntil } from '@tensorloop/testing/wait-until';
-import { GatewayFixture, type TestKey } from '../../test/gateway-fixture.js';
+import { GatewayFixture } from '../../test/gateway-fixture.js';
+import type { TestKey } from '../../test/test-keys.js';
 
 const TIMEOUT_MS = 30_000;
 

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { RequestCompleted } from '@tensorloop/contracts/request-completed';
 import { listFailPoints } from '@tensorloop/nest-kit/fail-points';
 import { waitUntil } from '@tensorloop/testing/wait-until';
-import { GatewayFixture, type TestKey } from '../../test/gateway-fixture.js';
+import { GatewayFixture } from '../../test/gateway-fixture.js';
+import type { TestKey } from '../../test/test-keys.js';
 import { SECOND_LOOK_MS } from './ownerless-holds.service.js';
 
 const START_TIMEOUT_MS = 30_000;

@@ -5,7 +5,8 @@ import { REQUEST_REFUSED_SUBJECT } from '@tensorloop/contracts/subjects';
 import { newAccountTag, newKeyText } from '@tensorloop/kernel/key-text';
 import { type NatsLink, openNatsLink } from '@tensorloop/messaging/connection';
 import { waitUntil } from '@tensorloop/testing/wait-until';
-import { GatewayFixture, type TestKey } from '../../test/gateway-fixture.js';
+import { GatewayFixture } from '../../test/gateway-fixture.js';
+import type { TestKey } from '../../test/test-keys.js';
 
 const START_TIMEOUT_MS = 30_000;
 let fixture: GatewayFixture;

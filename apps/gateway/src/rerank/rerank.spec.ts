@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { chargeUsage } from '@tensorloop/pricing/charge';
 import { worstCaseHold } from '@tensorloop/pricing/hold';
 import fc from 'fast-check';
-import { testModel, testPrice } from '../../test/gateway-fixture.js';
+import { testModel, testPrice } from '../../test/test-models.js';
 import { isApiError } from '../errors/api-error.types.js';
 import { rerank } from './rerank.service.js';
 import { DOCUMENTS_MAX } from './rerank-request.js';

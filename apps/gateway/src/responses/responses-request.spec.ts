@@ -4,7 +4,7 @@ import { chargeUsage } from '@tensorloop/pricing/charge';
 import { worstCaseHold } from '@tensorloop/pricing/hold';
 import { normaliseResponsesUsage } from '@tensorloop/pricing/responses-usage';
 import fc from 'fast-check';
-import { testModel, testPrice } from '../../test/gateway-fixture.js';
+import { testModel, testPrice } from '../../test/test-models.js';
 import { isApiError } from '../errors/api-error.types.js';
 import { responses } from './responses.service.js';
 

@@ -9,8 +9,11 @@ import { writeSnapshot } from '@tensorloop/messaging/snapshots';
 import { ensureBuckets } from '@tensorloop/messaging/streams';
 import { makeTestFolder, removeTestFolder } from '@tensorloop/testing/test-folder';
 import { waitUntil } from '@tensorloop/testing/wait-until';
-import { GatewayFixture, type TestKey, testModel, UPSTREAM_SECRET } from '../../test/gateway-fixture.js';
+import { GatewayFixture } from '../../test/gateway-fixture.js';
+import { UPSTREAM_SECRET } from '../../test/gateway-processes.js';
 import { answerWhole, hang, refuseWith, reset, ScriptedProvider } from '../../test/scripted-provider.js';
+import type { TestKey } from '../../test/test-keys.js';
+import { testModel } from '../../test/test-models.js';
 import { CONSECUTIVE_FAILURES_MAX, OPEN_MS } from './circuit-breaker.rules.js';
 import { ATTEMPTS_MAX } from './retry.rules.js';
 
