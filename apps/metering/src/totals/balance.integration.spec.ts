@@ -9,57 +9,39 @@ import { BALANCE_SCOPE } from '@tensorloop/contracts/settle-ack';
 import { RPC } from '@tensorloop/contracts/subjects';
 import { grantCredit, setAccountKind, setDailyLimit, setKeyLimits } from '@tensorloop/db/operator';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
-import { defineRpc, RpcClient } from '@tensorloop/nest-kit/rpc';
+import { defineRpc } from '@tensorloop/nest-kit/rpc';
 import { waitUntil } from '@tensorloop/testing/wait-until';
+import { type AskedWorld, startAskedWorld } from '../testing/asked-world.js';
 import { newEvent, newTenant, type Tenant } from '../testing/events.js';
-import {
-  publish,
-  type RunningMetering,
-  readSums,
-  SettledEars,
-  startMetering,
-  startWorld,
-  type World,
-} from '../testing/world.js';
+import { publish, readSums } from '../testing/world.js';
 
 const SETUP_TIMEOUT_MS = 60_000;
 const totalsGet = defineRpc(RPC.meteringTotalsGet, totalsGetRequestSchema, totalsGetReplySchema);
 const PLAN = 'balance-spec';
 
-let world: World;
-let metering: RunningMetering;
-let client: RpcClient;
-let ears: SettledEars;
-
+let asked: AskedWorld;
 beforeAll(async () => {
-  world = await startWorld();
-  await world.database.query(
-    `INSERT INTO control.plans (id, name, keys_max, budget_per_key_nano_usd_max, rpm_per_key_max, models, is_offered)
-     VALUES ($1, $1::text, 1, 1, 1, '{*}', false)`,
-    [PLAN],
+  asked = await startAskedWorld(({ database }) =>
+    database.query(
+      `INSERT INTO control.plans (id, name, keys_max, budget_per_key_nano_usd_max, rpm_per_key_max, models, is_offered)
+       VALUES ($1, $1::text, 1, 1, 1, '{*}', false)`,
+      [PLAN],
+    ),
   );
-  ears = new SettledEars(world, 'gateway-1');
-  client = new RpcClient({ url: world.nats.url, name: 'test' });
-  metering = await startMetering(world);
 }, SETUP_TIMEOUT_MS);
-afterAll(async () => {
-  await client?.close();
-  await metering?.app.close();
-  await world?.stop();
-});
+afterAll(() => asked?.stop());
 
 async function newAccount(): Promise<Tenant> {
   const tenant = newTenant();
-  await world.database.query('INSERT INTO control.accounts (id, tag, name, plan_id) VALUES ($1, $2::bpchar, $2::bpchar, $3)', [
-    tenant.accountId,
-    tenant.accountTag,
-    PLAN,
-  ]);
+  await asked.world.database.query(
+    'INSERT INTO control.accounts (id, tag, name, plan_id) VALUES ($1, $2::bpchar, $2::bpchar, $3)',
+    [tenant.accountId, tenant.accountTag, PLAN],
+  );
   return tenant;
 }
 
 const grant = ({ accountId }: Tenant, usd: string, idempotencyKey?: string) =>
-  grantCredit(world.database.urls.owner, accountId, {
+  grantCredit(asked.world.database.urls.owner, accountId, {
     usd,
     note: 'a test',
     ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
@@ -68,7 +50,7 @@ const grant = ({ accountId }: Tenant, usd: string, idempotencyKey?: string) =>
 async function balanceOf({ accountId }: Tenant) {
   const reply = await waitUntil(
     async () => {
-      const answer = await client.call(totalsGet, { accountId, scopes: [BALANCE_SCOPE] });
+      const answer = await asked.client.call(totalsGet, { accountId, scopes: [BALANCE_SCOPE] });
       return answer.ok ? answer : null;
     },
     { what: 'totals' },
@@ -78,7 +60,7 @@ async function balanceOf({ accountId }: Tenant) {
 
 const accountRow = async ({ accountId }: Tenant) =>
   (
-    await world.database.query('SELECT kind, daily_limit_nano_usd::text AS daily FROM control.accounts WHERE id = $1', [
+    await asked.world.database.query('SELECT kind, daily_limit_nano_usd::text AS daily FROM control.accounts WHERE id = $1', [
       accountId,
     ])
   )[0];
@@ -107,12 +89,12 @@ describe('the balance of an account', () => {
     await grant(tenant, '1');
     const metered = newEvent({ tenant });
     const prepaid = { ...newEvent({ tenant }), isPrepaid: true as const };
-    await publish(world, metered, prepaid);
-    await waitUntil(() => ears.has(metered.requestId) && ears.has(prepaid.requestId));
+    await publish(asked.world, metered, prepaid);
+    await waitUntil(() => asked.ears.has(metered.requestId) && asked.ears.has(prepaid.requestId));
     const spent = { scope: BALANCE_SCOPE, totalNanoUsd: prepaid.chargeNanoUsd, limitNanoUsd: '1000000000', version: 2 };
     expect(await balanceOf(tenant)).toEqual(spent);
-    expect(ears.last(prepaid.requestId).totals).toContainEqual(spent);
-    const sums = await readSums(world, [tenant.accountId]);
+    expect(asked.ears.last(prepaid.requestId).totals).toContainEqual(spent);
+    const sums = await readSums(asked.world, [tenant.accountId]);
     const charge = BigInt(metered.chargeNanoUsd) + BigInt(prepaid.chargeNanoUsd);
     expect(sums).toMatchObject({
       usage: charge,
@@ -123,7 +105,7 @@ describe('the balance of an account', () => {
       unbalanced: 0,
     });
     expect(sums.receivable).toBe(BigInt(metered.chargeNanoUsd));
-    const [owed] = await world.database.query<{ sum: string }>(
+    const [owed] = await asked.world.database.query<{ sum: string }>(
       `SELECT sum(amount_nano_usd)::text FROM metering.ledger_entries WHERE account_id = $1 AND ledger_account = 'prepaid'`,
       [tenant.accountId],
     );
@@ -137,10 +119,10 @@ describe('one call of an account', () => {
   it('is told with its charge lines and attempts, to its own account only', async () => {
     const tenant = await newAccount();
     const event = newEvent({ tenant });
-    await publish(world, event);
-    await waitUntil(() => ears.has(event.requestId));
+    await publish(asked.world, event);
+    await waitUntil(() => asked.ears.has(event.requestId));
     const { requestId } = event;
-    expect(await client.call(requestGet, { accountId: tenant.accountId, requestId })).toMatchObject({
+    expect(await asked.client.call(requestGet, { accountId: tenant.accountId, requestId })).toMatchObject({
       ok: true,
       found: true,
       request: {
@@ -153,17 +135,17 @@ describe('one call of an account', () => {
       },
     });
     const absent = { ok: true, found: false };
-    expect(await client.call(requestGet, { accountId: uuid7(), requestId })).toEqual(absent);
-    expect(await client.call(requestGet, { accountId: tenant.accountId, requestId: uuid7() })).toEqual(absent);
+    expect(await asked.client.call(requestGet, { accountId: uuid7(), requestId })).toEqual(absent);
+    expect(await asked.client.call(requestGet, { accountId: tenant.accountId, requestId: uuid7() })).toEqual(absent);
   });
 });
 
 describe('an operator', () => {
   it('sets what kind an account is and what it may spend a day; its keys are projected again', async () => {
     const tenant = await newAccount();
-    const owner = world.database.urls.owner;
+    const owner = asked.world.database.urls.owner;
     const [userId, keyId] = [uuid7(), uuid7()];
-    await world.database.query(
+    await asked.world.database.query(
       `INSERT INTO control.keys (account_id, id, key_hash, preview, name, models, budget_nano_usd, rpm, minted_at, expires_at, created_by)
        VALUES ($1, $2, $3, 'tl', 'k', '{*}', 1, 1, now(), now() + interval '1 day', $4)`,
       [tenant.accountId, keyId, uuid7().replaceAll('-', '').repeat(2), userId],
@@ -175,11 +157,11 @@ describe('an operator', () => {
     await setKeyLimits(owner, tenant.accountId, { tpm: 1_000, parallelMax: null });
     expect(await accountRow(tenant)).toEqual({ kind: 'prepaid', daily: null });
     expect(
-      await world.database.query('SELECT version, tpm, parallel_max FROM control.keys WHERE account_id = $1', [
+      await asked.world.database.query('SELECT version, tpm, parallel_max FROM control.keys WHERE account_id = $1', [
         tenant.accountId,
       ]),
     ).toEqual([{ version: 5, tpm: 1_000, parallel_max: null }]);
-    const outbox = await world.database.query('SELECT FROM control.key_projection_outbox WHERE key_id = $1', [keyId]);
+    const outbox = await asked.world.database.query('SELECT FROM control.key_projection_outbox WHERE key_id = $1', [keyId]);
     expect(outbox).toHaveLength(4);
     await expect(setAccountKind(owner, uuid7(), 'metered')).rejects.toThrow('no account');
   });

@@ -5,30 +5,20 @@ import { projectScope } from '@tensorloop/contracts/settle-ack';
 import { RPC } from '@tensorloop/contracts/subjects';
 import { budgetWindow, DAY_MS } from '@tensorloop/kernel/budget-window';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
-import { defineRpc, RpcClient } from '@tensorloop/nest-kit/rpc';
+import { defineRpc } from '@tensorloop/nest-kit/rpc';
 import { waitUntil } from '@tensorloop/testing/wait-until';
+import { type AskedWorld, startAskedWorld } from '../testing/asked-world.js';
 import { newEvent, newTenant, type Tenant } from '../testing/events.js';
-import { publish, type RunningMetering, SettledEars, startMetering, startWorld, type World } from '../testing/world.js';
+import { publish } from '../testing/world.js';
 
 const SETUP_TIMEOUT_MS = 60_000;
 const totalsGet = defineRpc(RPC.meteringTotalsGet, totalsGetRequestSchema, totalsGetReplySchema);
 
-let world: World;
-let metering: RunningMetering;
-let client: RpcClient;
-let ears: SettledEars;
-
+let asked: AskedWorld;
 beforeAll(async () => {
-  world = await startWorld();
-  ears = new SettledEars(world, 'gateway-1');
-  client = new RpcClient({ url: world.nats.url, name: 'test' });
-  metering = await startMetering(world);
+  asked = await startAskedWorld();
 }, SETUP_TIMEOUT_MS);
-afterAll(async () => {
-  await client?.close();
-  await metering?.app.close();
-  await world?.stop();
-});
+afterAll(() => asked?.stop());
 
 /** A call of a project that was created so long ago. */
 function callOf(tenant: Tenant, projectId: string, ageMs: number): RequestCompleted {
@@ -40,7 +30,7 @@ function callOf(tenant: Tenant, projectId: string, ageMs: number): RequestComple
 async function totalOf({ accountId }: Tenant, scope: string) {
   const reply = await waitUntil(
     async () => {
-      const answer = await client.call(totalsGet, { accountId, scopes: [scope] });
+      const answer = await asked.client.call(totalsGet, { accountId, scopes: [scope] });
       return answer.ok ? answer : null;
     },
     { what: 'totals' },
@@ -55,13 +45,13 @@ describe('the total of a project', () => {
     const ageMs = 70 * DAY_MS;
     const calls = [callOf(tenant, projectId, ageMs), callOf(other, projectId, ageMs)];
     const outside = newEvent({ tenant });
-    await publish(world, ...calls, outside);
-    await waitUntil(() => [...calls, outside].every(({ requestId }) => ears.has(requestId)), { what: 'settle-acks' });
+    await publish(asked.world, ...calls, outside);
+    await waitUntil(() => [...calls, outside].every(({ requestId }) => asked.ears.has(requestId)), { what: 'settle-acks' });
     const sum = calls.reduce((total, call) => total + BigInt(call.chargeNanoUsd), 0n);
     const scope = projectScope(projectId, 2);
     const total = await totalOf(tenant, scope);
     expect(total).toMatchObject({ scope, totalNanoUsd: sum.toString() });
-    const told = ears.last((calls[1] as RequestCompleted).requestId).totals.find((each) => each.scope === scope);
+    const told = asked.ears.last((calls[1] as RequestCompleted).requestId).totals.find((each) => each.scope === scope);
     expect(BigInt(told?.totalNanoUsd ?? 0)).toBeGreaterThan(0n);
     expect(await totalOf(tenant, projectScope(projectId, 1))).toMatchObject({ totalNanoUsd: '0', version: 0 });
     expect(await totalOf(newTenant(), scope)).toMatchObject({ totalNanoUsd: '0', version: 0 });
@@ -71,9 +61,9 @@ describe('the total of a project', () => {
     const [tenant, projectId] = [newTenant(), uuid7()];
     const call = callOf(tenant, projectId, 70 * DAY_MS);
     const wrong = { ...call, projectWindowStartMs: (call.projectWindowStartMs as number) - 31 * DAY_MS };
-    await publish(world, wrong);
-    await waitUntil(() => ears.has(wrong.requestId), { what: 'the settle-ack' });
-    const [row] = await world.database.query<{ reason: string; detail: string }>(
+    await publish(asked.world, wrong);
+    await waitUntil(() => asked.ears.has(wrong.requestId), { what: 'the settle-ack' });
+    const [row] = await asked.world.database.query<{ reason: string; detail: string }>(
       'SELECT reason, detail FROM metering.quarantine WHERE request_id = $1',
       [wrong.requestId],
     );

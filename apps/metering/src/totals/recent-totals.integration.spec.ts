@@ -4,31 +4,21 @@ import { dayScope, type Scope, windowScope } from '@tensorloop/contracts/settle-
 import { RPC } from '@tensorloop/contracts/subjects';
 import { DAY_MS } from '@tensorloop/kernel/budget-window';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
-import { defineRpc, RpcClient } from '@tensorloop/nest-kit/rpc';
+import { defineRpc } from '@tensorloop/nest-kit/rpc';
 import { waitUntil } from '@tensorloop/testing/wait-until';
+import { type AskedWorld, startAskedWorld } from '../testing/asked-world.js';
 import { newEvent, newTenant } from '../testing/events.js';
-import { publish, type RunningMetering, SettledEars, startMetering, startWorld, type World } from '../testing/world.js';
+import { publish, startMetering } from '../testing/world.js';
 
 const SETUP_TIMEOUT_MS = 60_000;
 const totalsGetOfAny = defineRpc(RPC.meteringTotalsGetOfAny, totalsGetRequestSchema, totalsGetReplySchema);
 const totalsGet = defineRpc(RPC.meteringTotalsGet, totalsGetRequestSchema, totalsGetReplySchema);
 
-let world: World;
-let metering: RunningMetering;
-let client: RpcClient;
-let ears: SettledEars;
-
+let asked: AskedWorld;
 beforeAll(async () => {
-  world = await startWorld();
-  ears = new SettledEars(world, 'gateway-1');
-  client = new RpcClient({ url: world.nats.url, name: 'test' });
-  metering = await startMetering(world);
+  asked = await startAskedWorld();
 }, SETUP_TIMEOUT_MS);
-afterAll(async () => {
-  await client?.close();
-  await metering?.app.close();
-  await world?.stop();
-});
+afterAll(() => asked?.stop());
 
 describe('totals asked for with those of late', () => {
   it('are those of the account’s keys of the last days, each once, and of nobody else', async () => {
@@ -40,11 +30,11 @@ describe('totals asked for with those of late', () => {
       newEvent({ tenant: old, admittedAtMs: Date.now() - 5 * DAY_MS }),
       newEvent(),
     ];
-    await publish(world, ...events);
-    await waitUntil(() => events.every((event) => ears.has(event.requestId)), { what: 'every settle-ack' });
+    await publish(asked.world, ...events);
+    await waitUntil(() => events.every((event) => asked.ears.has(event.requestId)), { what: 'every settle-ack' });
     const unused = windowScope(uuid7(), 0);
-    const asked: Scope[] = [unused, windowScope(first.keyId, 0)];
-    const reply = await client.call(totalsGet, { accountId: tenant.accountId, scopes: asked, isWithRecent: true });
+    const scopes: Scope[] = [unused, windowScope(first.keyId, 0)];
+    const reply = await asked.client.call(totalsGet, { accountId: tenant.accountId, scopes, isWithRecent: true });
     const totals = reply.ok ? reply.totals : [];
     expect(totals.slice(0, 2).map(({ scope, version }) => [scope, version])).toEqual([
       [unused, 0],
@@ -57,19 +47,19 @@ describe('totals asked for with those of late', () => {
         [dayScope(firstEvent.day), String(BigInt(firstEvent.chargeNanoUsd) + BigInt(secondEvent.chargeNanoUsd))],
       ]),
     );
-    const alone = await client.call(totalsGet, { accountId: tenant.accountId, scopes: asked });
-    expect(alone.ok && alone.totals.map(({ scope }) => scope)).toEqual(asked);
+    const alone = await asked.client.call(totalsGet, { accountId: tenant.accountId, scopes });
+    expect(alone.ok && alone.totals.map(({ scope }) => scope)).toEqual(scopes);
   });
 });
 
 describe('totals asked of every replica', () => {
   it('are told by one that can while another cannot, and by nobody else before', async () => {
-    const replaying = await startMetering(world, { REPLAYING: 'true' });
+    const replaying = await startMetering(asked.world, { REPLAYING: 'true' });
     try {
       const question = { accountId: uuid7(), scopes: [dayScope('2026-11-21')] };
       // One of them is asked, and it may be the wrong one.
-      await waitUntil(async () => !(await client.call(totalsGet, question)).ok, { what: 'the wrong one to be asked' });
-      const ofAny = await Promise.all(Array.from({ length: 20 }, () => client.call(totalsGetOfAny, question)));
+      await waitUntil(async () => !(await asked.client.call(totalsGet, question)).ok, { what: 'the wrong one to be asked' });
+      const ofAny = await Promise.all(Array.from({ length: 20 }, () => asked.client.call(totalsGetOfAny, question)));
       expect(ofAny.every(({ ok }) => ok)).toBe(true);
     } finally {
       await replaying.app.close();
