@@ -1,42 +1,24 @@
 import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { KeyMinted, KeyPage } from '@tensorloop/contracts/api/keys';
 import { listFailPoints } from '@tensorloop/nest-kit/fail-points';
-import { type SourceProcess, startSource } from '@tensorloop/testing/source-process';
-import { waitUntil } from '@tensorloop/testing/wait-until';
-import { PEPPER, START_TIMEOUT_MS, startControlPlane, TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
+import { START_TIMEOUT_MS, startControlPlane, type TestControlPlane } from '../control-plane.fixture.js';
+import { Victim } from '../victim.fixture.js';
+import { OPEN_ANSWER_MS_MAX } from './idempotency.rules.js';
 
-const MAIN = join(import.meta.dirname, '../main.ts');
 const TEST_TIMEOUT_MS = 30_000;
 
-/** Its servers, and a second control plane on them in which nothing fails. */
+/** The one in which nothing fails. */
 let plane: TestControlPlane;
-let victim: SourceProcess | undefined;
+let victim: Victim | undefined;
 beforeAll(async () => {
   plane = await startControlPlane();
 }, START_TIMEOUT_MS);
-afterEach(() => victim?.stop('SIGKILL'));
+afterEach(() => {
+  plane.clockOffsetMs = 0;
+  return victim?.stop();
+});
 afterAll(() => plane?.close());
-
-async function spawnVictim(failPoints: string): Promise<string> {
-  const { config } = plane.context;
-  victim = await startSource(
-    MAIN,
-    {
-      PORT: '0',
-      NATS_URL: plane.nats.url,
-      REDIS_URL: plane.redisServer.url,
-      DATABASE_URL: config.DATABASE_URL,
-      RELAY_DATABASE_URL: config.RELAY_DATABASE_URL,
-      OPERATOR_DATABASE_URL: config.OPERATOR_DATABASE_URL,
-      KEY_PEPPER: PEPPER,
-      FAIL_POINTS: failPoints,
-    },
-    'listening',
-  );
-  return String(victim.started.url).replace('[::1]', '127.0.0.1');
-}
 
 describe.each(listFailPoints('control-plane'))('a mint whose process is killed at %s', (point) => {
   it(
@@ -44,10 +26,12 @@ describe.each(listFailPoints('control-plane'))('a mint whose process is killed a
     async () => {
       const { browser } = await plane.signUp();
       const request = { body: { name: 'once' }, headers: { 'idempotency-key': randomUUID() } };
-      const dying = new TestBrowser(await spawnVictim(`${point}=kill`));
-      dying.cookie = browser.cookie;
-      await expect(dying.send('POST', '/api/keys', request)).rejects.toThrow();
-      await waitUntil(() => victim?.child.signalCode === 'SIGKILL', { what: `the death at ${point}` });
+      victim = await Victim.start(plane, `${point}=kill`);
+      await expect(victim.browserLike(browser).send('POST', '/api/keys', request)).rejects.toThrow();
+      await victim.killed(point);
+      const early = await browser.send('POST', '/api/keys', request);
+      expect([early.status, early.body.code]).toEqual([409, 'idempotency_in_flight']);
+      plane.clockOffsetMs = OPEN_ANSWER_MS_MAX;
       const again = await browser.send<KeyMinted>('POST', '/api/keys', request);
       expect([again.status, again.body.key, again.headers.get('idempotency-replayed')]).toEqual([201, null, 'true']);
       const { body } = await browser.send<KeyPage>('GET', '/api/keys?include=inactive');

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { Controller, type INestMicroservice, Module } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
+import { Controller, type INestMicroservice } from '@nestjs/common';
 import { MessagePattern, Payload } from '@nestjs/microservices';
 import type { ActivityDetail } from '@tensorloop/contracts/api/activity';
 import type { UsageSeries } from '@tensorloop/contracts/api/usage';
@@ -16,8 +15,8 @@ import type {
 import { RPC } from '@tensorloop/contracts/subjects';
 import type { UsageSeriesGetReply, UsageSeriesGetRequest } from '@tensorloop/contracts/usage-series';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
-import { rpcServerOptions } from '@tensorloop/nest-kit/rpc';
 import { START_TIMEOUT_MS, startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
+import { startMeteringDouble } from './metering-double.fixture.js';
 
 const NOW_MS = Date.parse('2026-11-21T10:00:00.000Z');
 const KEY_ID = uuid7();
@@ -48,7 +47,7 @@ const REFUSED = {
 const SUM = { requests: 3, failed: 1, inputTokens: 30, outputTokens: 60, chargeNanoUsd: '120500' };
 const PERIOD = { fromDay: '2026-11-21', toDay: '2026-11-21', startMs: NOW_MS, endMs: NOW_MS + 86_400_000 };
 
-/** Metering, as far as its contract goes. */
+/** What metering was asked, and what it answers next. */
 class Double {
   asked: (ActivityListRequest | RefusalsListRequest | UsageSeriesGetRequest | RequestGetRequest)[] = [];
   pages = 1;
@@ -115,18 +114,11 @@ class MeteringDouble {
   }
 }
 
-@Module({ controllers: [MeteringDouble] })
-class MeteringDoubleModule {}
-
 let plane: TestControlPlane;
 let service: INestMicroservice;
 beforeAll(async () => {
   plane = await startControlPlane();
-  service = await NestFactory.createMicroservice(MeteringDoubleModule, {
-    ...rpcServerOptions({ url: plane.nats.url, name: 'metering' }),
-    logger: false,
-  });
-  await service.listen();
+  service = await startMeteringDouble(plane, MeteringDouble);
 }, START_TIMEOUT_MS);
 afterAll(async () => {
   await service?.close();

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { Controller, type INestMicroservice, Module } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
+import { Controller, type INestMicroservice } from '@nestjs/common';
 import { Ctx, MessagePattern, NatsContext, Payload } from '@nestjs/microservices';
 import type { ActivityPage, UsageSummary } from '@tensorloop/contracts/dashboard-api';
 import {
@@ -16,8 +15,8 @@ import {
 import { RPC } from '@tensorloop/contracts/subjects';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { readTraceparent } from '@tensorloop/messaging/trace-context';
-import { rpcServerOptions } from '@tensorloop/nest-kit/rpc';
 import { START_TIMEOUT_MS, startControlPlane, type TestControlPlane } from '../control-plane.fixture.js';
+import { startMeteringDouble } from './metering-double.fixture.js';
 
 const KEY_ID = uuid7();
 const NOW_MS = Date.parse('2026-11-21T10:00:00.000Z');
@@ -26,7 +25,6 @@ const SUM = { requests: 3, inputTokens: 30, outputTokens: 60, chargeNanoUsd: '12
 const asked: (ActivityListRequest | RefusalsListRequest | UsageSummaryGetRequest)[] = [];
 const traceparents: (string | null)[] = [];
 
-/** Metering, as far as its contract goes. */
 @Controller()
 class MeteringDouble {
   @MessagePattern(RPC.meteringActivityList)
@@ -85,20 +83,16 @@ class MeteringDouble {
   }
 }
 
-@Module({ controllers: [MeteringDouble] })
-class MeteringDoubleModule {}
-
 let plane: TestControlPlane;
 let metering: INestMicroservice;
 beforeAll(async () => {
   plane = await startControlPlane();
-  metering = await NestFactory.createMicroservice(MeteringDoubleModule, {
-    ...rpcServerOptions({ url: plane.nats.url, name: 'metering' }),
-    logger: false,
-  });
-  await metering.listen();
+  metering = await startMeteringDouble(plane, MeteringDouble);
 }, START_TIMEOUT_MS);
-afterAll(() => plane.close());
+afterAll(async () => {
+  await metering?.close();
+  await plane?.close();
+});
 
 describe('activity (TL-10)', () => {
   it('is paged by an opaque cursor, newest first, for the own account only', async () => {
