@@ -42,6 +42,9 @@ const withServers = {
 const ignored = ['/node_modules/', '/dist/'];
 
 export default {
+  // Of a test and of a hook that name no bound of their own: real servers start and stop in them, beside other files' on
+  // the same cores. Jest takes it here only; inside a project it does nothing.
+  testTimeout: 20_000,
   projects: [
     {
       ...shared,

@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { ROOT } from '../bootstrap/paths.mjs';
+import { type FileTime, reportSlowest } from './report.ts';
 
 export interface CheckResult {
   name?: string;
@@ -20,30 +21,48 @@ export async function runTool(command: [string, ...string[]]): Promise<CheckResu
 }
 
 /** One of the projects in jest.config.js. Finding no test is a failure: an empty run proves nothing. */
-export async function runJest(project: string): Promise<CheckResult> {
+export async function runJest(project: string, workers: number): Promise<CheckResult> {
   const begin = performance.now();
   const folder = mkdtempSync(join(tmpdir(), 'tensorloop-jest-'));
   const outputFile = join(folder, 'results.json');
-  const code = await run(['jest', '--selectProjects', project, '--json', '--outputFile', outputFile], {
+  const options = ['--maxWorkers', String(workers), '--json', '--outputFile', outputFile];
+  const code = await run(['jest', '--selectProjects', project, ...options], {
     env: { NODE_OPTIONS: '--experimental-vm-modules' },
     // Asked for JSON, Jest tells people on standard error, and standard output would be the JSON once more.
     stdout: 'ignore',
   });
-  const { passed, failed } = readCounts(outputFile);
+  const { passed, failed, files } = readOutcome(outputFile);
   rmSync(folder, { recursive: true, force: true });
   if (passed + failed === 0) console.error(`No test ran in the project "${project}".`);
+  reportSlowest(files);
   const succeeded = code === 0 && failed === 0 && passed > 0;
   return { seconds: (performance.now() - begin) / 1000, passed, failed: succeeded ? 0 : Math.max(failed, 1), succeeded };
 }
 
-function readCounts(file: string): { passed: number; failed: number } {
+interface JestOutcome {
+  passed: number;
+  failed: number;
+  files: FileTime[];
+}
+
+function readOutcome(file: string): JestOutcome {
+  let text: string;
   try {
-    const result = JSON.parse(readFileSync(file, 'utf8'));
-    // A suite that cannot be loaded has no tests of its own, and must not look like nothing.
-    return { passed: result.numPassedTests, failed: result.numFailedTests + result.numRuntimeErrorTestSuites };
+    text = readFileSync(file, 'utf8');
   } catch {
-    return { passed: 0, failed: 0 };
+    // Jest ended before it wrote one: nothing ran, and that is a failure.
+    return { passed: 0, failed: 0, files: [] };
   }
+  const result = JSON.parse(text);
+  return {
+    passed: result.numPassedTests,
+    // A suite that cannot be loaded has no tests of its own, and must not look like nothing.
+    failed: result.numFailedTests + result.numRuntimeErrorTestSuites,
+    files: result.testResults.map(({ name, startTime, endTime }: { name: string; startTime: number; endTime: number }) => ({
+      path: relative(ROOT, name),
+      seconds: (endTime - startTime) / 1000,
+    })),
+  };
 }
 
 interface RunOptions {
