@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ControlClient } from '@tensorloop/db/control-client';
 import { START_TIMEOUT_MS, startControlPlane, type TestControlPlane } from '../control-plane.fixture.js';
-import { AuditTrail } from './audit.trail.js';
+import { addMember } from '../members/members.fixture.js';
+import { AuditTrail, CHANGES_PER_ACTOR_MAX } from './audit.trail.js';
 
 let plane: TestControlPlane;
 
@@ -31,5 +32,35 @@ describe('the audit trail (spec TL-1)', () => {
     expect(added.map(({ action }) => action)).toEqual(['a.one', 'a.two']);
     expect(added[1]?.previousHash).toBe(added[0]?.hash);
     expect(added[1]?.sequence).toBe((added[0]?.sequence ?? 0n) + 1n);
+  });
+});
+
+describe('changes of one actor in one account', () => {
+  /** As if the user had made so many changes, the oldest of them `hours` ago. */
+  async function fill(accountId: string, userId: string, hours: number): Promise<void> {
+    await plane.database.query(`SELECT set_config('app.account_id', '${accountId}', false);
+      SELECT control.append_audit('${accountId}', now() - interval '${hours} hours', '{"kind": "user", "id": "${userId}", "label": "busy"}',
+        'account.renamed', '{"kind": "account", "id": "a"}', '{}', '{}') FROM generate_series(1, ${CHANGES_PER_ACTOR_MAX})`);
+  }
+
+  it('are refused beyond a day’s worth, and nobody else’s are; what takes access away works', async () => {
+    const { browser, me } = await plane.signUp();
+    const { body: key } = await browser.mint();
+    const colleague = await addMember(plane, me.account.id, 'admin');
+    await fill(me.account.id, me.user.id, 23);
+    const rename = (who: typeof browser, name: string) => who.send('PATCH', '/api/account', { body: { name } });
+    const refused = await rename(browser, 'one too many');
+    expect([refused.status, refused.body.code]).toEqual([429, 'changes_throttled']);
+    expect(refused.headers.get('ratelimit-policy')).toBe(`"changes-by-actor";q=${CHANGES_PER_ACTOR_MAX};w=86400`);
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(3_500);
+    expect((await rename(colleague.browser, 'by somebody else')).status).toBe(200);
+    expect((await browser.send('DELETE', `/api/keys/${key.id}`)).status).toBe(204);
+    expect((await browser.send('POST', '/api/auth/sign-out')).status).toBe(204);
+  });
+
+  it('are made again once the first of them is a day old', async () => {
+    const { browser, me } = await plane.signUp();
+    await fill(me.account.id, me.user.id, 25);
+    expect((await browser.send('PATCH', '/api/account', { body: { name: 'a day later' } })).status).toBe(200);
   });
 });

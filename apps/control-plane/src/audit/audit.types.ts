@@ -1,9 +1,14 @@
+import type { Principal } from '../access/principal.types.js';
+
 /** Who acted. `label` is what a reader is shown, as it was then: an address, a token's name. */
 export interface AuditActor {
   kind: 'user' | 'token' | 'operator' | 'system';
   id: string | null;
   label: string;
 }
+
+/** What a change came with: it must still be good when the change is committed. */
+export type AuditCredential = Pick<Principal, 'kind' | 'userId' | 'credentialId'>;
 
 export interface AuditEvent {
   accountId: string;
@@ -14,4 +19,6 @@ export interface AuditEvent {
   details?: Record<string, unknown>;
   /** When it is not the caller of the request: a user who signs in, a job. */
   actor?: AuditActor;
+  /** Where it is not the caller's of the request, who is looked at without being asked. */
+  credential?: AuditCredential;
 }

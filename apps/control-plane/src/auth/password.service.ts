@@ -42,8 +42,8 @@ export class PasswordService {
     else if (!isRecentSignIn) throw authProblems.recent_sign_in_needed();
     this.passwords.require(newPassword, user.email, '/newPassword');
     const passwordHash = await this.passwords.hash(newPassword);
-    const { credentialId: keptId, accountId } = principal;
-    if (!(await this.users.setPassword(user, passwordHash, { keptId, accountId }))) throw currentPasswordWrong();
+    const { credentialId: id, accountId } = principal;
+    if (!(await this.users.setPassword(user, passwordHash, { id, accountId }))) throw currentPasswordWrong();
     this.mails.sendIfPossible('password_changed', { email: user.email });
   }
 

@@ -1,7 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { addressSchema, type GoogleCallbackQuery } from '@tensorloop/contracts/api/auth';
 import { LOGGER } from '@tensorloop/nest-kit/logging';
+import { ProblemError } from '@tensorloop/nest-kit/problem';
 import type { Logger } from '@tensorloop/observability/logger';
+import type { Principal } from '../access/principal.types.js';
 import { CLOCK, type Clock } from '../clock.js';
 import { SessionsService } from '../sessions/sessions.service.js';
 import { UsersService } from '../users/users.service.js';
@@ -101,8 +103,23 @@ export class GoogleService {
     if (decision.kind !== 'link') return this.enter(decision, identity, sessionToken);
     if (principal === null) return { code: 'google_session_over' };
     const { user, provesAddress } = decision;
-    const isLinked = await this.users.linkIdentity(user, identity, { accountId: principal.accountId, provesAddress });
-    return isLinked ? { token: await this.sessions.rotate(principal) } : { code: 'google_linked_elsewhere' };
+    return this.link(user, identity, { principal, provesAddress });
+  }
+
+  private async link(
+    user: User,
+    identity: Identity,
+    { principal, provesAddress }: { principal: Principal; provesAddress: boolean },
+  ): Promise<Arrived> {
+    const session = { id: principal.credentialId, accountId: principal.accountId };
+    try {
+      const isLinked = await this.users.linkIdentity(user, identity, { session, provesAddress });
+      return isLinked ? { token: await this.sessions.rotate(principal) } : { code: 'google_linked_elsewhere' };
+    } catch (err) {
+      // Ended in this very moment, perhaps because the address's owner came.
+      if (err instanceof ProblemError && err.code === 'credential_over') return { code: 'google_session_over' };
+      throw err;
+    }
   }
 
   private async enter(

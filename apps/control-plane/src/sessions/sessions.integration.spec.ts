@@ -4,6 +4,7 @@ import type { SessionList } from '@tensorloop/contracts/api/sessions';
 import { ControlClient, type ControlTransaction } from '@tensorloop/db/control-client';
 import { waitUntil } from '@tensorloop/testing/wait-until';
 import { START_TIMEOUT_MS, startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
+import { UsersService } from '../users/users.service.js';
 import { sessionTokenHash } from './session.rules.js';
 import { SessionsService } from './sessions.service.js';
 
@@ -181,12 +182,52 @@ describe('what ends sessions, at the same moment', () => {
     return { browser, email, password, id, userId: me.user.id, accountId: me.account.id };
   }
 
+  async function rowsOf(accountId: string) {
+    const [rows] = await plane.database.query(
+      `SELECT (SELECT count(*) FROM control.management_tokens WHERE account_id = $1) AS tokens,
+         (SELECT count(*) FROM control.invites WHERE account_id = $1) AS invites,
+         (SELECT count(*) FROM control.keys WHERE account_id = $1) AS keys`,
+      [accountId],
+    );
+    return rows;
+  }
+
   it('is not undone by a rotation', async () => {
     const { id, userId, accountId } = await signedUp();
     const sessions = plane.app.get(SessionsService, { strict: false });
     const revoke = (tx: ControlTransaction) => tx.session.updateMany({ where: { id }, data: { revokedAt: new Date() } });
     const rotate = () => sessions.rotate({ userId, accountId, credentialId: id });
     expect(await overtake(userId, revoke, rotate)).toBeNull();
+  });
+
+  it.each([
+    ['a management token', 'POST', '/api/tokens', { name: 'late', role: 'owner' }],
+    ['an invitation', 'POST', '/api/invites', { email: 'late@example.com', role: 'owner' }],
+    ['a key', 'POST', '/api/keys', { name: 'late' }],
+    ['a password', 'PUT', '/api/auth/password', { currentPassword: 'PASSWORD', newPassword: 'late horse, late battery' }],
+  ])('leaves nothing behind of a change that was let in before: %s', async (...[, method, path, body]) => {
+    const { browser, id, userId, accountId, email, password } = await signedUp();
+    const revoke = (tx: ControlTransaction) => tx.session.updateMany({ where: { id }, data: { revokedAt: new Date() } });
+    const before = await rowsOf(accountId);
+    const sent = 'currentPassword' in body ? { ...body, currentPassword: password } : body;
+    const late = await overtake(userId, revoke, () => browser.send(method, path, { body: sent }));
+    expect([late.status, late.body.code]).toEqual([401, 'credential_over']);
+    expect(await rowsOf(accountId)).toEqual(before);
+    expect((await plane.browser().send('POST', '/api/auth/sign-in', { body: { email, password } })).status).toBe(200);
+  });
+
+  it('leaves no Google account linked that was being linked', async () => {
+    const { id, userId, accountId, email } = await signedUp();
+    const revoke = (tx: ControlTransaction) => tx.session.updateMany({ where: { id }, data: { revokedAt: new Date() } });
+    const users = plane.app.get(UsersService, { strict: false });
+    const user = { id: userId, email, passwordHash: null, isVerified: true, isDisabled: false };
+    const identity = { issuer: 'https://accounts.google.com', subject: randomUUID(), email };
+    const link = () =>
+      users
+        .linkIdentity(user, identity, { session: { id, accountId }, provesAddress: false })
+        .catch((err: { code?: string }) => err.code);
+    expect(await overtake(userId, revoke, link)).toBe('credential_over');
+    expect(await plane.database.query('SELECT FROM control.identities WHERE user_id = $1', [userId])).toEqual([]);
   });
 
   it('finds a session whose token is just changing', async () => {

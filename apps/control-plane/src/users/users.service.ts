@@ -12,6 +12,12 @@ const SIGN_UP_PLAN_ID = 'free';
 const TAG_ATTEMPTS_MAX = 3;
 const ACCOUNT_NAME_LENGTH_MAX = 100;
 
+/** The session in which a user changes themselves; told in the log of its account. It must last until the change is made. */
+export interface SessionOfUser {
+  id: string;
+  accountId: string;
+}
+
 /** Who can sign in, and how. */
 @Injectable()
 export class UsersService {
@@ -100,41 +106,42 @@ export class UsersService {
   linkIdentity(
     user: User,
     identity: Identity,
-    { accountId, provesAddress }: { accountId: string; provesAddress: boolean },
+    { session, provesAddress }: { session: SessionOfUser; provesAddress: boolean },
   ): Promise<boolean> {
     const change = { addsIdentity: identity, ...(provesAddress ? { emailVerifiedAt: this.now() } : {}) };
     const details = { issuer: identity.issuer, ...(provesAddress ? { proof: 'google' satisfies AddressProof } : {}) };
-    return this.update(user, change, { action: 'user.identity_linked', details, accountId });
+    return this.update(user, change, { action: 'user.identity_linked', details, session });
   }
 
   /**
    * Ends the user's sessions but the one that is named, and links and codes that are under way. False when somebody in that
    * session knew a password that is not the user's any more.
    */
-  setPassword(user: User, passwordHash: string, session: { keptId: string; accountId: string } | null): Promise<boolean> {
+  setPassword(user: User, passwordHash: string, session: SessionOfUser | null): Promise<boolean> {
     const now = this.now();
     // Without a session it was reset by mail, which proves the address.
     const proven = session === null && !user.isVerified ? provenNow(now) : {};
     const before = session === null ? {} : { passwordHashBefore: user.passwordHash };
-    const endsSessions = { now, keptId: session?.keptId ?? null };
+    const endsSessions = { now, keptId: session?.id ?? null };
     const change: UserChange = { passwordHash, ...before, endsSessions, endsMails: true, ...proven };
     const action = session === null ? 'user.password_reset' : 'user.password_changed';
-    return this.update(user, change, { action, details: {}, ...(session === null ? {} : { accountId: session.accountId }) });
+    return this.update(user, change, { action, details: {}, ...(session === null ? {} : { session }) });
   }
 
-  /** `accountId`: in whose audit log it is told. */
-  async setName(user: Pick<User, 'id' | 'email'>, name: string, accountId: string): Promise<void> {
-    await this.update(user, { name }, { action: 'user.renamed', details: { to: name }, accountId });
+  async setName(user: Pick<User, 'id' | 'email'>, name: string, session: SessionOfUser): Promise<void> {
+    await this.update(user, { name }, { action: 'user.renamed', details: { to: name }, session });
   }
 
   private async update(
     { id, email }: Pick<User, 'id' | 'email'>,
     change: UserChange,
-    told: { action: string; details: Record<string, unknown>; accountId?: string },
+    { action, details, session }: { action: string; details: Record<string, unknown>; session?: SessionOfUser },
   ): Promise<boolean> {
-    const accountId = told.accountId ?? (await this.repository.findFirstAccountId(id));
+    const accountId = session?.accountId ?? (await this.repository.findFirstAccountId(id));
     const actor: AuditActor = { kind: 'user', id, label: email };
-    const event = { action: told.action, details: told.details, subject: { kind: 'user', id }, actor };
+    const credential =
+      session === undefined ? {} : { credential: { kind: 'session', userId: id, credentialId: session.id } as const };
+    const event = { action, details, subject: { kind: 'user', id }, actor, ...credential };
     return this.repository.update({ userId: id, accountId }, change, event);
   }
 
