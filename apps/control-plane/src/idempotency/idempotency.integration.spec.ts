@@ -31,7 +31,7 @@ import { CLOCK } from '../clock.js';
 import { IdempotencyInterceptor } from './idempotency.interceptor.js';
 import { IdempotencyModule } from './idempotency.module.js';
 import { IdempotencyPurge } from './idempotency.purge.js';
-import { RESERVATION_MS_MAX } from './idempotency.rules.js';
+import { OPEN_ANSWER_MS_MAX, RESERVATION_MS_MAX } from './idempotency.rules.js';
 import { IdempotencyTrail } from './idempotency.trail.js';
 
 const START_MS = 60_000;
@@ -41,6 +41,9 @@ interface Gate {
   reached: number;
   /** Requests wait here before they make their effect, until the gate is opened. */
   open: Promise<void>;
+  /** And here before they undo it. */
+  undone: Promise<void>;
+  isWithdrawn: boolean | null;
 }
 
 let gate: Gate;
@@ -56,7 +59,7 @@ class ThingsController {
 
   @Post()
   @Idempotent()
-  async create(@Body() body: { accountId: string; name: string; fails?: 'before' | 'after' | 'undone' }) {
+  async create(@Body() body: { accountId: string; name: string; fails?: 'before' | 'after' | 'undone' | 'late' }) {
     const { accountId, name, fails } = body;
     if (fails === 'before') throw new Error('before the effect');
     gate.reached++;
@@ -64,11 +67,12 @@ class ThingsController {
     const id = uuid7();
     await this.control.withAccount(accountId, async (tx) => {
       await tx.project.create({ data: { accountId, id, name, createdAt: new Date() } });
-      await this.trail.record(tx, { id, secret: null });
+      await this.trail.record(tx, { id, secret: null }, { isFinal: fails !== 'undone' && fails !== 'late' });
     });
     if (fails === 'after') throw new Error('after the effect');
-    if (fails === 'undone') {
-      await this.control.withAccount(accountId, (tx) => this.trail.withdraw(tx));
+    if (fails === 'late') await gate.undone;
+    if (fails === 'undone' || fails === 'late') {
+      gate.isWithdrawn = await this.control.withAccount(accountId, (tx) => this.trail.withdraw(tx));
       throw new Error('undone');
     }
     return { id, secret: 'shown once' };
@@ -107,7 +111,7 @@ beforeAll(async () => {
   url = `http://127.0.0.1:${(app.getHttpServer().address() as AddressInfo).port}`;
 }, START_MS);
 beforeEach(async () => {
-  gate = { reached: 0, open: Promise.resolve() };
+  gate = { reached: 0, open: Promise.resolve(), undone: Promise.resolve(), isWithdrawn: null };
   [accountId, userId] = [await addAccount(), uuid7()];
 });
 afterEach(() => {
@@ -268,6 +272,22 @@ describe('a request that fails', () => {
     await post({ key, body: { fails: 'undone' } });
     await post({ key, body: { fails: 'undone' } });
     expect(await projects()).toHaveLength(2);
+  });
+
+  it('and may yet undo its effect is not told of; who asks later is told of what stays', async () => {
+    const key = randomUUID();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    gate.undone = promise;
+    const first = post({ key, body: { fails: 'late' } });
+    await waitUntil(async () => (await projects()).length === 1, { what: 'the effect' });
+    expect((await post({ key, body: { fails: 'late' } })).body.code).toBe('idempotency_in_flight');
+    clockOffsetMs = OPEN_ANSWER_MS_MAX + 1_000;
+    const again = await post({ key, body: { fails: 'late' } });
+    expect([again.status, again.headers.get('idempotency-replayed')]).toEqual([201, 'true']);
+    resolve();
+    expect((await first).status).toBe(500);
+    expect(gate.isWithdrawn).toBe(false);
+    expect(await projects()).toEqual([again.body.id]);
   });
 
   it('by its process being killed holds the key for a minute, and then another carries it out', async () => {

@@ -24,8 +24,19 @@ export class IdempotencyRepository {
       tx.idempotentRequest.findUnique({ where: { accountId_actorId_route_key: idOf(request) } }),
     );
     if (row === null) return null;
-    const { bodyHash, createdAt: reservedAt, status, response } = row;
-    return { bodyHash, reservedAt, answer: status === null ? null : { status, body: response } };
+    const { bodyHash, createdAt: reservedAt, status, response, isFinal } = row;
+    return { bodyHash, reservedAt, isFinal, answer: status === null ? null : { status, body: response } };
+  }
+
+  /** From here on the effect is not undone any more. False when it was, or somebody else said so first. */
+  async close(request: IdempotentRequest, { reservedAt }: KnownRequest): Promise<boolean> {
+    const { count } = await this.control.withAccount(request.accountId, (tx) =>
+      tx.idempotentRequest.updateMany({
+        where: { ...idOf(request), createdAt: reservedAt, isFinal: false },
+        data: { isFinal: true },
+      }),
+    );
+    return count === 1;
   }
 
   /** Frees the key of a request that had no effect. An answer that was recorded stays: its effect was committed. */

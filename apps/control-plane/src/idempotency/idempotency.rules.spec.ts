@@ -1,5 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
-import { hashBody, isIdempotencyKey, judge, REMEMBERED_MS, RESERVATION_MS_MAX } from './idempotency.rules.js';
+import {
+  hashBody,
+  isIdempotencyKey,
+  judge,
+  OPEN_ANSWER_MS_MAX,
+  REMEMBERED_MS,
+  RESERVATION_MS_MAX,
+} from './idempotency.rules.js';
 
 const NOW_MS = 1_800_000_000_000;
 
@@ -34,13 +41,16 @@ describe('the hash of a body', () => {
 });
 
 describe('a repeated request', () => {
-  const known = { bodyHash: 'a', reservedAt: new Date(NOW_MS), answer: null };
+  const known = { bodyHash: 'a', reservedAt: new Date(NOW_MS), answer: null, isFinal: true };
   const answered = { ...known, answer: { status: 201, body: {} } };
+  const open = { ...answered, isFinal: false };
 
   it.each([
     { when: 'while the first is under way', row: known, hash: 'a', ageMs: RESERVATION_MS_MAX - 1, kind: 'in_flight' },
     { when: 'when the first was cut off', row: known, hash: 'a', ageMs: RESERVATION_MS_MAX, kind: 'over' },
     { when: 'when the first was answered', row: answered, hash: 'a', ageMs: REMEMBERED_MS - 1, kind: 'replay' },
+    { when: 'while the first may be undone', row: open, hash: 'a', ageMs: OPEN_ANSWER_MS_MAX - 1, kind: 'in_flight' },
+    { when: 'when nobody said whether it is', row: open, hash: 'a', ageMs: OPEN_ANSWER_MS_MAX, kind: 'open' },
     { when: 'a day later', row: answered, hash: 'a', ageMs: REMEMBERED_MS, kind: 'over' },
     { when: 'with another body', row: answered, hash: 'b', ageMs: 1, kind: 'other_body' },
     { when: 'with another body while the first is under way', row: known, hash: 'b', ageMs: 1, kind: 'other_body' },

@@ -12,6 +12,12 @@ export const REMEMBERED_MS = 24 * 3_600_000;
  */
 export const RESERVATION_MS_MAX = 60_000;
 
+/**
+ * An effect that may be undone is told to be kept, or undone, by then: gateways are waited for for two seconds, and a
+ * transaction takes ten at most. Should it take longer all the same, it is kept: whoever repeats the request decides that.
+ */
+export const OPEN_ANSWER_MS_MAX = 15_000;
+
 export function isIdempotencyKey(text: unknown): text is string {
   return typeof text === 'string' && KEY.test(text);
 }
@@ -36,6 +42,8 @@ export type Verdict =
   | { kind: 'replay'; answer: RecordedAnswer }
   | { kind: 'other_body' }
   | { kind: 'in_flight' }
+  /** Whoever carried it out has not said whether the effect stays: it is to be kept, and then told of. */
+  | { kind: 'open'; answer: RecordedAnswer }
   /** What is known is over; the request may take its place. */
   | { kind: 'over' };
 
@@ -43,6 +51,9 @@ export function judge(known: KnownRequest, bodyHash: string, nowMs: number): Ver
   const ageMs = nowMs - known.reservedAt.getTime();
   if (ageMs >= REMEMBERED_MS) return { kind: 'over' };
   if (known.bodyHash !== bodyHash) return { kind: 'other_body' };
-  if (known.answer !== null) return { kind: 'replay', answer: known.answer };
+  if (known.answer !== null && known.isFinal) return { kind: 'replay', answer: known.answer };
+  if (known.answer !== null) {
+    return ageMs >= OPEN_ANSWER_MS_MAX ? { kind: 'open', answer: known.answer } : { kind: 'in_flight' };
+  }
   return ageMs >= RESERVATION_MS_MAX ? { kind: 'over' } : { kind: 'in_flight' };
 }

@@ -32,6 +32,7 @@ export class IdempotencyService {
       if (known === null) continue;
       const verdict = judge(known, request.bodyHash, this.clock());
       if (verdict.kind === 'replay') return verdict.answer;
+      if (verdict.kind === 'open' && (await this.repository.close(reservation, known))) return verdict.answer;
       if (verdict.kind === 'other_body') throw idempotencyProblems.idempotency_key_reused();
       if (verdict.kind === 'over' && (await this.repository.takeOver(reservation, known))) return reservation;
       if (verdict.kind === 'in_flight') break;

@@ -32,16 +32,16 @@ export class IdempotencyTrail {
 
   /**
    * `tx` is the transaction that makes the effect, `body` the answer to repeat. Never a secret in it: those who repeat a mint
-   * are told that it happened, not what it showed.
+   * are told that it happened, not what it showed. An effect that may be undone is not final until `close` says so.
    */
-  async record(tx: ControlTransaction, body: object): Promise<void> {
+  async record(tx: ControlTransaction, body: object, { isFinal }: { isFinal: boolean } = { isFinal: true }): Promise<void> {
     const run = this.running.getStore();
     if (run === undefined) return;
     const { reservation, status } = run;
     const { count } = await tx.idempotentRequest.updateMany({
       where: { ...idOf(reservation), createdAt: reservation.reservedAt },
       // As JSON has it: what the column gives back later is what is answered.
-      data: { status, response: JSON.parse(JSON.stringify(body)) as object },
+      data: { status, response: JSON.parse(JSON.stringify(body)) as object, isFinal },
     });
     // Somebody took this request for dead and repeats it. Now that this one fails, it is.
     if (count !== 1) throw idempotencyProblems.idempotency_in_flight({ headers: RETRY_HEADERS });
@@ -64,11 +64,24 @@ export class IdempotencyTrail {
     return this.running.getStore() !== undefined;
   }
 
-  /** For an effect that is undone, in the transaction that does so: a repetition makes it anew. */
-  async withdraw(tx: ControlTransaction): Promise<void> {
+  /** For an effect that will not be undone: whoever repeats the request is told of it from here on. */
+  async close(tx: ControlTransaction): Promise<void> {
     const run = this.running.getStore();
     if (run === undefined) return;
     const { reservation } = run;
-    await tx.idempotentRequest.deleteMany({ where: { ...idOf(reservation), createdAt: reservation.reservedAt } });
+    const where = { ...idOf(reservation), createdAt: reservation.reservedAt };
+    await tx.idempotentRequest.updateMany({ where, data: { isFinal: true } });
+  }
+
+  /**
+   * For an effect that is about to be undone, in the transaction that does so: a repetition makes it anew. False when somebody
+   * was told of it meanwhile; then it must stay.
+   */
+  async withdraw(tx: ControlTransaction): Promise<boolean> {
+    const run = this.running.getStore();
+    if (run === undefined) return true;
+    const { reservation } = run;
+    const where = { ...idOf(reservation), createdAt: reservation.reservedAt, isFinal: false };
+    return (await tx.idempotentRequest.deleteMany({ where })).count === 1;
   }
 }

@@ -26,6 +26,8 @@ export interface KnownRequest {
   reservedAt: Date;
   /** Null while the effect has not been committed. */
   answer: RecordedAnswer | null;
+  /** False while the effect may still be undone, and the answer withdrawn. */
+  isFinal: boolean;
 }
 
 export interface RecordedAnswer {

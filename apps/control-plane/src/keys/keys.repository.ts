@@ -109,11 +109,19 @@ export class KeysRepository {
     return this.control.withAccount(accountId, (tx) => this.revokeWithin(tx, { accountId, keyId, nowMs }));
   }
 
-  /** Revokes a key that nobody has seen the text of. A repetition of the request mints another one. */
+  /** The key is in force: a repetition of the request is told of it. */
+  async keepMint(accountId: string): Promise<void> {
+    if (!this.answers.isFollowing) return;
+    await this.control.withAccount(accountId, (tx) => this.answers.close(tx));
+  }
+
+  /**
+   * Revokes a key that nobody has seen the text of. A repetition of the request mints another one; if one was told of this key
+   * already, it stays.
+   */
   async undoMint(accountId: string, keyId: string, nowMs: number): Promise<void> {
     await this.control.withAccount(accountId, async (tx) => {
-      await this.answers.withdraw(tx);
-      await this.revokeWithin(tx, { accountId, keyId, nowMs });
+      if (await this.answers.withdraw(tx)) await this.revokeWithin(tx, { accountId, keyId, nowMs });
     });
   }
 

@@ -27,7 +27,7 @@ export interface LockedAccount {
   /** The key, the outbox row that announces it and the entry in the audit log, in one transaction. */
   insertKey(key: NewKey): Promise<AnnouncedKey>;
   updateKey(before: StoredKey, change: KeyChange): Promise<AnnouncedKey>;
-  /** What a repetition with the same Idempotency-Key is answered. Without a secret. */
+  /** What a repetition with the same Idempotency-Key is answered once it is certain that the key stays. Without a secret. */
   recordAnswer(body: object): Promise<void>;
 }
 
@@ -63,7 +63,7 @@ export async function lockAccount(tx: ControlTransaction, accountId: string, tra
       (await tx.membership.findUnique({ where: { accountId_userId: { accountId, userId } } })) !== null,
     insertKey: (key) => insertKey(writing, key),
     updateKey: (before, change) => updateKey(writing, before, change),
-    recordAnswer: (body) => trails.answers.record(tx, body),
+    recordAnswer: (body) => trails.answers.record(tx, body, { isFinal: false }),
   };
 }
 

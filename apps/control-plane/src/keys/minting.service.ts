@@ -60,6 +60,8 @@ export class MintingService {
     if ('refusal' in inserted) return { outcome: 'refused', refusal: inserted.refusal };
     const { key, keyText, pending, plan } = inserted;
     if (await this.projection.deliver(pending)) {
+      // The key's text must be shown now or never: if this fails, a repetition waits a little and decides by itself.
+      await this.repository.keepMint(request.accountId).catch(() => undefined);
       return { outcome: 'minted', key: toKeyMinted(fresh(key, plan), keyText) };
     }
     await this.repository.undoMint(request.accountId, key.id, this.clock());
