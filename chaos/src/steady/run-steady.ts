@@ -24,7 +24,7 @@ export interface SteadyOptions {
 /** No faults: what the installation holds, for how long, and what it does with more. */
 export async function runSteady({ scenario, durationMs, folder, log }: SteadyOptions): Promise<SteadyReport> {
   rmSync(folder, { recursive: true, force: true });
-  const installation = await Installation.start({ folder });
+  const installation = await Installation.start({ folder, isDirect: true });
   let load: OpenLoad | null = null;
   try {
     const tenants = await Tenants.create(installation);

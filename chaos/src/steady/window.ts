@@ -11,6 +11,8 @@ export interface Window {
   /** Of those served; null = none was. */
   p50Ms: number | null;
   p99Ms: number | null;
+  /** From the instant at which they were sent. */
+  sentP99Ms: number | null;
   /** How late the load itself was; part of every latency. */
   lateP99Ms: number | null;
 }
@@ -29,6 +31,7 @@ export function windowOf(results: readonly CallResult[]): Window {
   const served = results.filter(({ status }) => status === 200);
   const shed = results.filter(({ status }) => status === 503 || status === 429);
   const latencies = served.map(({ latencyMs }) => latencyMs).sort((a, b) => a - b);
+  const sent = served.map(({ latencyMs, lateMs }) => latencyMs - lateMs).sort((a, b) => a - b);
   const lates = results.map(({ lateMs }) => lateMs).sort((a, b) => a - b);
   return {
     calls: results.length,
@@ -38,6 +41,7 @@ export function windowOf(results: readonly CallResult[]): Window {
     failed: results.length - served.length - shed.length,
     p50Ms: rank(latencies, 0.5),
     p99Ms: rank(latencies, 0.99),
+    sentP99Ms: rank(sent, 0.99),
     lateP99Ms: rank(lates, 0.99),
   };
 }

@@ -24,6 +24,8 @@ export interface InstallationOptions {
   folder: string;
   /** Where a gateway's journal lies, if not below `folder`. */
   journalFolders?: Partial<Record<string, string>>;
+  /** No proxy between any two parts: nothing can be cut then, and nothing but the parts is measured. */
+  isDirect?: boolean;
 }
 
 const START_ATTEMPTS_MAX = 3;
@@ -72,7 +74,7 @@ export class Installation {
       await Promise.all(SERVICES.map(async (name) => [name, await findFreePort()])),
     ) as Ground['ports'];
     const servers = { postgres, nats, redis };
-    const network = new Network();
+    const network = new Network(options.isDirect);
     const environments = new ServiceEnvironments({ options, network, servers, urls, ports });
     const installation = new Installation({ options, network, servers, urls, ports, environments });
     try {

@@ -3,10 +3,15 @@ import { Link } from './link.js';
 import { GATEWAYS, type GatewayName, LINKS, type LinkName } from './parts.js';
 import { TcpProxy } from './tcp-proxy.js';
 
-/** Every link of the installation, each through a proxy of its own but for the provider's, which the gateways share. */
+/**
+ * Every link of the installation, each through a proxy of its own but for the provider's, which the gateways share. Direct: none
+ * at all. The proxies live in the process of the load, and where speed is measured its busy moments would be the product's.
+ */
 export class Network {
   private readonly links = new Map<LinkName, Link>(LINKS.map((name) => [name, new Link(name)]));
   private readonly proxies = new Map<string, TcpProxy>();
+
+  constructor(private readonly isDirect = false) {}
 
   link(name: LinkName): Link {
     return this.links.get(name) as Link;
@@ -14,12 +19,14 @@ export class Network {
 
   /** The port through which `from` reaches what listens on `targetPort`. */
   async open(name: LinkName, targetPort: number): Promise<number> {
+    if (this.isDirect) return targetPort;
     const link = this.link(name);
     return this.keep(name, await TcpProxy.start({ targetPort, linkOf: () => link }));
   }
 
   /** The provider's one address, which the catalogue gives to every gateway: whose connection it is, the kernel says. */
   async openUpstream(targetPort: number, pidOf: (gateway: GatewayName) => number | null): Promise<number> {
+    if (this.isDirect) return targetPort;
     const linkOf = (clientPort: number): Link => {
       const proxyPort = this.proxies.get('upstream')?.port ?? 0;
       const pids = GATEWAYS.map((gateway) => pidOf(gateway) ?? 0);
