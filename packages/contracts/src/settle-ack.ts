@@ -47,5 +47,10 @@ export type AccountSettled = z.infer<typeof accountSettledSchema>;
  * `gateway.settled.v1`: metering → the gateway that owns the calls (core NATS, subject per gateway), after COMMIT only.
  * Duplicates and quarantined calls are acknowledged too. A lost message is harmless: the gateway publishes the call again.
  */
-export const gatewaySettledSchema = z.object({ v: z.literal(1), accounts: z.array(accountSettledSchema).min(1) });
+export const gatewaySettledSchema = z.object({
+  v: z.literal(1),
+  accounts: z.array(accountSettledSchema).min(1),
+  /** This metering takes `request.completed.batch.v1`; one that does not say so would quarantine it. */
+  takesBatches: z.boolean().optional(),
+});
 export type GatewaySettled = z.infer<typeof gatewaySettledSchema>;

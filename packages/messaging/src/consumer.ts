@@ -3,12 +3,17 @@ import type { MsgHdrs, NatsConnection, Subscription } from '@nats-io/transport-n
 import { Pause } from './pause.js';
 
 export const BATCH_MESSAGES_MAX = 1_000;
+/** A message may carry many calls. What the client library has fetched meanwhile comes on top: as many messages again. */
+export const BATCH_BYTES_MAX = 4 * 1024 * 1024;
 /** Wait for company after the first message of a batch: what a lone call pays at low load. */
 export const BATCH_LINGER_MS = 10;
-/** After a batch of at least so many messages the next one waits longer: what a batch costs as such is shared by more calls. */
-export const BUSY_BATCH_MESSAGES = 50;
+/**
+ * After a batch of at least so many bytes the next one waits longer: what a batch costs as such is shared by more calls. A call
+ * has about 1 kB.
+ */
+export const BUSY_BATCH_BYTES = 50_000;
 export const BUSY_LINGER_MS = 40;
-export const VERY_BUSY_BATCH_MESSAGES = 200;
+export const VERY_BUSY_BATCH_BYTES = 200_000;
 export const VERY_BUSY_LINGER_MS = 120;
 /** Pull requests are renewed this often; the server's idle heartbeats in between reveal a lost consumer. */
 const PULL_EXPIRES_MS = 10_000;
@@ -66,10 +71,11 @@ export class BatchConsumer {
   private readonly messagesMax: number;
   private readonly lingerMs: number;
   private gathering: JsMsg[] = [];
+  private gatheringBytes = 0;
   private handling: JsMsg[] = [];
   private messages: ConsumerMessages | null = null;
   private isStopping = false;
-  private handledLast = 0;
+  private handledLastBytes = 0;
   private failuresInRow = 0;
   private readonly arrived = new Pause();
   private readonly taken = new Pause();
@@ -132,10 +138,19 @@ export class BatchConsumer {
     onStarted();
     this.options.onEvent?.({ type: 'started' });
     for await (const message of this.messages) {
-      while (this.gathering.length >= this.messagesMax && !this.isStopping) await this.taken.sleep(PULL_EXPIRES_MS);
-      if (this.isStopping) message.nak();
-      else if (this.gathering.push(message) === 1 || this.gathering.length === this.messagesMax) this.arrived.wake();
+      while (this.isGathered && !this.isStopping) await this.taken.sleep(PULL_EXPIRES_MS);
+      if (this.isStopping) {
+        message.nak();
+        continue;
+      }
+      this.gathering.push(message);
+      this.gatheringBytes += message.data.length;
+      if (this.gathering.length === 1 || this.isGathered) this.arrived.wake();
     }
+  }
+
+  private get isGathered(): boolean {
+    return this.gathering.length >= this.messagesMax || this.gatheringBytes >= BATCH_BYTES_MAX;
   }
 
   private async handleForever(): Promise<void> {
@@ -146,8 +161,7 @@ export class BatchConsumer {
       while (!this.isStopping) {
         if (this.gathering.length === 0) await this.arrived.sleep(PULL_EXPIRES_MS);
         if (this.gathering.length === 0) continue;
-        if (this.gathering.length < this.messagesMax)
-          await this.arrived.sleep(Math.max(this.lingerMs, lingerMsAfter(this.handledLast)));
+        if (!this.isGathered) await this.arrived.sleep(Math.max(this.lingerMs, lingerMsAfter(this.handledLastBytes)));
         if (!this.isStopping) await this.handleBatch();
       }
       for (const message of this.gathering) message.nak();
@@ -160,7 +174,8 @@ export class BatchConsumer {
   private async handleBatch(): Promise<void> {
     this.handling = this.gathering;
     this.gathering = [];
-    this.handledLast = this.handling.length;
+    this.handledLastBytes = this.gatheringBytes;
+    this.gatheringBytes = 0;
     this.taken.wake();
     try {
       await this.options.handler(this.handling.map(toBatchMessage));
@@ -200,9 +215,9 @@ async function drainMessages(messages: ConsumerMessages): Promise<void> {
   messages.stop();
 }
 
-function lingerMsAfter(messages: number): number {
-  if (messages >= VERY_BUSY_BATCH_MESSAGES) return VERY_BUSY_LINGER_MS;
-  return messages >= BUSY_BATCH_MESSAGES ? BUSY_LINGER_MS : 0;
+function lingerMsAfter(bytes: number): number {
+  if (bytes >= VERY_BUSY_BATCH_BYTES) return VERY_BUSY_LINGER_MS;
+  return bytes >= BUSY_BATCH_BYTES ? BUSY_LINGER_MS : 0;
 }
 
 /** 100, 200, 400 … 10,000 ms. `attempt` counts from 1. */

@@ -14,7 +14,7 @@ export interface SettleAcksParts {
   admission: Pick<AdmissionClient, 'acknowledge'>;
   journal: Pick<Journal, 'acknowledge' | 'noteCommitted'>;
   redis: Pick<RedisWrites, 'forget'>;
-  shipper: Pick<Shipper, 'forget'>;
+  shipper: Pick<Shipper, 'forget' | 'noteTakesBatches'>;
   onProblem: (error: unknown) => void;
 }
 
@@ -32,6 +32,7 @@ export class SettleAcks {
   constructor(private readonly parts: SettleAcksParts) {}
 
   async apply(settled: GatewaySettled): Promise<void> {
+    this.parts.shipper.noteTakesBatches(settled.takesBatches === true);
     await Promise.all(settled.accounts.map((account) => this.applyAccount(account)));
   }
 

@@ -12,6 +12,7 @@ describe('settle-acks', () => {
   let dropped: string[] = [];
   let steps: string[] = [];
   let problems = 0;
+  let batches: boolean[] = [];
   let acks: SettleAcks;
 
   beforeEach(() => {
@@ -20,6 +21,7 @@ describe('settle-acks', () => {
     dropped = [];
     steps = [];
     problems = 0;
+    batches = [];
     acks = new SettleAcks({
       admission: {
         acknowledge: async ({ requestIds }: AccountSettled) => {
@@ -36,7 +38,7 @@ describe('settle-acks', () => {
         },
       },
       redis: { forget: () => undefined },
-      shipper: { forget: () => undefined },
+      shipper: { forget: () => undefined, noteTakesBatches: (takesBatches) => batches.push(takesBatches) },
       onProblem: () => problems++,
     });
   });
@@ -64,6 +66,12 @@ describe('settle-acks', () => {
     expect([...dropped].sort()).toEqual([...ids].sort());
     await jest.advanceTimersByTimeAsync(ACK_RETRY_MS * 5);
     expect(dropped).toHaveLength(ids.length);
+  });
+
+  it('say whether metering takes several calls in one message, and one that does not say so does not', async () => {
+    await acks.apply({ ...settledOf([uuid7()]), takesBatches: true });
+    await acks.apply(settledOf([uuid7()]));
+    expect(batches).toEqual([true, false]);
   });
 
   it('that wait are one problem, not one per message', async () => {

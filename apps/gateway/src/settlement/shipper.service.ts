@@ -1,4 +1,5 @@
-import { REQUEST_COMPLETED } from '@tensorloop/contracts/subjects';
+import { bundlesOf, joinCalls } from '@tensorloop/contracts/completed-batch';
+import { REQUEST_COMPLETED, REQUEST_COMPLETED_BATCH } from '@tensorloop/contracts/subjects';
 import { failPoint } from '@tensorloop/nest-kit/fail-points';
 import type { Journal } from '../journal/journal.service.js';
 
@@ -10,6 +11,10 @@ export const REPUBLISH_AFTER_MS = 30_000;
 /** How often the backlog is looked through, and how many calls go out per look. */
 export const SWEEP_MS = 1_000;
 export const SWEEP_BATCH_MAX = 2_000;
+/** Calls that end within this time share a message, where metering takes such messages. Nobody waits for it: the journal has them. */
+export const GATHER_MS = 4;
+/** Gathered calls that are not waited with: more than a few thousand calls a second bring in GATHER_MS. */
+export const GATHERED_MAX = 256;
 
 /** The part of a JetStream publisher that shipping needs. Rejects when the stream did not confirm. */
 export interface EventPublisher {
@@ -29,6 +34,11 @@ interface Shipment {
   copies: number;
 }
 
+interface GatheredCall {
+  requestId: string;
+  payload: string;
+}
+
 /**
  * Publishes ended calls until metering acknowledges them. Only ids are kept: the event itself lies in the journal, so a backlog
  * of hours costs memory for its ids alone, and the journal's own bound is the bound of this queue.
@@ -39,6 +49,9 @@ export class Shipper {
   private readonly unacknowledged = new Map<string, Shipment>();
   private readonly timer: NodeJS.Timeout;
   private isSweeping = false;
+  private takesBatches = false;
+  private gathered: GatheredCall[] = [];
+  private gatherTimer: NodeJS.Timeout | null = null;
 
   constructor(
     private readonly journal: Pick<Journal, 'readCompleted'>,
@@ -63,7 +76,18 @@ export class Shipper {
   /** Publishes a call whose event is on the disk. */
   ship(requestId: string, payload: string, traceparent?: string): void {
     this.resume(requestId);
-    if (this.publisher !== null) void this.publish(requestId, payload, { traceparent });
+    if (this.publisher === null) return;
+    // A message carries one trace.
+    if (this.takesBatches && traceparent === undefined) this.gather({ requestId, payload });
+    else void this.publish(requestId, payload, { traceparent });
+  }
+
+  /**
+   * What metering's latest settle-ack says. Copies always go out one by one: should metering have been rolled back to a release that
+   * takes no batches, they reach it, and its answer ends the batches.
+   */
+  noteTakesBatches(takesBatches: boolean): void {
+    this.takesBatches = takesBatches;
   }
 
   /** A call out of the replayed journal: it goes out with the next sweep. */
@@ -77,6 +101,7 @@ export class Shipper {
 
   /** Publishes what waits, oldest first. Resolves when every publish of this round was answered. */
   async sweep(): Promise<void> {
+    this.publishGathered();
     if (this.publisher === null || this.isSweeping) return;
     this.isSweeping = true;
     try {
@@ -94,13 +119,53 @@ export class Shipper {
 
   close(): void {
     clearInterval(this.timer);
+    if (this.gatherTimer !== null) clearTimeout(this.gatherTimer);
+  }
+
+  private gather(call: GatheredCall): void {
+    const shipment = this.unacknowledged.get(call.requestId);
+    // Set first: a sweep meanwhile must not send a second copy.
+    if (shipment !== undefined) shipment.publishedAtMs = performance.now();
+    this.gathered.push(call);
+    if (this.gathered.length >= GATHERED_MAX) this.publishGathered();
+    else this.gatherTimer ??= setTimeout(() => this.publishGathered(), GATHER_MS);
+  }
+
+  private publishGathered(): void {
+    if (this.gatherTimer !== null) clearTimeout(this.gatherTimer);
+    this.gatherTimer = null;
+    const { gathered } = this;
+    this.gathered = [];
+    for (const bundle of bundlesOf(gathered)) void this.publishBundle(bundle);
+  }
+
+  private async publishBundle(bundle: readonly GatheredCall[]): Promise<void> {
+    const [{ requestId, payload }] = bundle as [GatheredCall];
+    if (bundle.length === 1) {
+      await this.publish(requestId, payload);
+      return;
+    }
+    const shipments = bundle.flatMap((call) => this.unacknowledged.get(call.requestId) ?? []);
+    try {
+      await this.publisher?.publishMessage({
+        subject: REQUEST_COMPLETED_BATCH,
+        data: Buffer.from(joinCalls(bundle)),
+        // Not the id of its first call: a copy of that call alone is no duplicate of the batch.
+        messageId: `${requestId}+${bundle.length - 1}`,
+      });
+      failPoint('gateway.after_publish');
+      for (const shipment of shipments) shipment.copies += 1;
+    } catch {
+      for (const shipment of shipments) shipment.publishedAtMs = Number.NEGATIVE_INFINITY;
+    }
   }
 
   private listDue(): string[] {
     const nowMs = performance.now();
     const due: string[] = [];
     for (const [requestId, { publishedAtMs, copies }] of this.unacknowledged) {
-      const waitMs = copies === 0 ? 0 : this.republishAfterMs * 2 ** (copies - 1);
+      // What was not taken has no time of publishing; what is on its way has, and no copy yet.
+      const waitMs = this.republishAfterMs * 2 ** Math.max(0, copies - 1);
       if (nowMs - publishedAtMs > waitMs) due.push(requestId);
       if (due.length >= SWEEP_BATCH_MAX) break;
     }

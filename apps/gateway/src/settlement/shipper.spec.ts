@@ -1,4 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { BATCH_CALLS_MAX } from '@tensorloop/contracts/completed-batch';
+import { REQUEST_COMPLETED, REQUEST_COMPLETED_BATCH } from '@tensorloop/contracts/subjects';
+import { waitUntil } from '@tensorloop/testing/wait-until';
 import { Shipper } from './shipper.service.js';
 
 const NEVER_BY_ITSELF_MS = 3_600_000;
@@ -7,15 +10,18 @@ let published: string[];
 let isUp: boolean;
 let shipper: Shipper;
 const journal = { readCompleted: async (requestId: string) => (requestId === 'not-on-disk' ? null : `event of ${requestId}`) };
+let subjects: string[];
 const publisher = {
-  publishMessage: async ({ data, messageId }: { data: Uint8Array; messageId: string }) => {
+  publishMessage: async ({ subject, data, messageId }: { subject: string; data: Uint8Array; messageId: string }) => {
     if (!isUp) throw new Error('not acknowledged');
+    subjects.push(subject);
     published.push(`${messageId}: ${new TextDecoder().decode(data)}`);
   },
 };
 
 beforeEach(() => {
   published = [];
+  subjects = [];
   isUp = true;
   shipper = new Shipper(journal, 0, NEVER_BY_ITSELF_MS);
 });
@@ -91,5 +97,65 @@ describe('the shipper', () => {
     patient.close();
     expect(new Set(published).size).toBe(4_500);
     expect(published).toHaveLength(4_500);
+  });
+});
+
+describe('calls that end at the same time', () => {
+  beforeEach(async () => {
+    shipper.close();
+    shipper = new Shipper(journal, NEVER_BY_ITSELF_MS, NEVER_BY_ITSELF_MS);
+    shipper.connect(publisher);
+    await shipper.sweep();
+  });
+  const ship = (...ids: string[]) => {
+    for (const id of ids) shipper.ship(id, `event of ${id}`);
+  };
+
+  it('go one by one to a metering that has not said that it takes batches, or says so no more', async () => {
+    ship('a', 'b');
+    shipper.noteTakesBatches(true);
+    shipper.noteTakesBatches(false);
+    ship('c', 'd');
+    expect(subjects).toEqual(Array(4).fill(REQUEST_COMPLETED));
+  });
+
+  it('share a message, which leaves by itself, and a traced call has one of its own', async () => {
+    shipper.noteTakesBatches(true);
+    ship('a', 'b');
+    shipper.ship('traced', 'event of traced', '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01');
+    ship('c');
+    await waitUntil(() => published.length === 2);
+    expect(published).toEqual(['traced: event of traced', 'a+2: event of a\nevent of b\nevent of c']);
+    expect(subjects).toEqual([REQUEST_COMPLETED, REQUEST_COMPLETED_BATCH]);
+  });
+
+  it('are in a message as few or as small as it may hold, and a call alone is no batch', async () => {
+    shipper.noteTakesBatches(true);
+    const ids = Array.from({ length: BATCH_CALLS_MAX + 1 }, (_, at) => `call-${at}`);
+    ship(...ids);
+    await waitUntil(() => published.length === 2);
+    expect(subjects).toEqual([REQUEST_COMPLETED_BATCH, REQUEST_COMPLETED]);
+    expect(published[1]).toBe(`${ids.at(-1)}: event of ${ids.at(-1)}`);
+  });
+
+  it('leave with a sweep, as before the gateway ends', async () => {
+    shipper.noteTakesBatches(true);
+    ship('a', 'b');
+    await shipper.sweep();
+    expect(published).toEqual(['a+1: event of a\nevent of b']);
+  });
+
+  it('are published again one by one, be it that the stream did not take them or that metering does not answer', async () => {
+    shipper.noteTakesBatches(true);
+    isUp = false;
+    ship('a', 'b');
+    await shipper.sweep();
+    isUp = true;
+    await waitUntil(async () => {
+      await shipper.sweep();
+      return published.length >= 2;
+    });
+    expect(published.slice(0, 2)).toEqual(['a: event of a', 'b: event of b']);
+    expect(new Set(subjects)).toEqual(new Set([REQUEST_COMPLETED]));
   });
 });

@@ -15,6 +15,7 @@ import { LOGGER } from '@tensorloop/nest-kit/logging';
 import type { Logger } from '@tensorloop/observability/logger';
 import type { TraceSpan, Tracing } from '@tensorloop/observability/tracing';
 import { TRACING } from '../tracing.types.js';
+import { toIncoming } from './batch-message.rules.js';
 import { BookingReporter } from './booking.reporter.js';
 import { IngestService } from './ingest.service.js';
 
@@ -71,13 +72,8 @@ export class IngestConsumer implements OnApplicationBootstrap, OnModuleDestroy {
   private async handle(batch: readonly BatchMessage[]): Promise<void> {
     const startedAtMs = performance.now();
     const spans = this.startSpans(batch);
-    this.reporter.took(batch.length);
-    const messages = batch.map((message) => ({
-      data: message.data,
-      streamSequence: message.sequence,
-      deliveries: message.deliveryCount,
-      storedAtMs: message.storedAtMs,
-    }));
+    const messages = batch.flatMap(toIncoming);
+    this.reporter.took(messages.length);
     try {
       await this.ingest.ingest(messages, (booking) => this.reporter.committed(booking, performance.now() - startedAtMs));
     } catch (error) {

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { RequestCompleted } from '@tensorloop/contracts/request-completed';
 import { dayScope, windowScope } from '@tensorloop/contracts/settle-ack';
+import { REQUEST_COMPLETED_BATCH } from '@tensorloop/contracts/subjects';
 import { DAY_MS, utcDay } from '@tensorloop/kernel/budget-window';
 import { uuid7, uuid7Day } from '@tensorloop/kernel/uuid7';
+import { subscribeSettled } from '@tensorloop/messaging/settled';
 import { waitUntil } from '@tensorloop/testing/wait-until';
 import { newEvent, newTenant, PRICE } from '../testing/events.js';
 import {
@@ -14,6 +16,7 @@ import {
   startMetering,
   startWorld,
   sumsOf,
+  toPayload,
   type World,
 } from '../testing/world.js';
 
@@ -243,6 +246,49 @@ describe('one batch', () => {
     await waitUntil(async () => (await quarantineReasons(event.requestId)).length === 1);
     expect(await readSums(world, [tenant.accountId])).toEqual(sumsOf(BigInt(event.chargeNanoUsd), 1));
     expect(await quarantineReasons(event.requestId)).toEqual(['payload_mismatch']);
+  });
+});
+
+describe('a message of several calls', () => {
+  const publishTogether = (...lines: (RequestCompleted | string)[]) => {
+    const payload = lines.map((line) => (typeof line === 'string' ? line : JSON.stringify(line))).join('\n');
+    return world.js.publish(REQUEST_COMPLETED_BATCH, toPayload(payload));
+  };
+
+  it('is as many bookings and settle-acks, however often it is delivered, and says that such messages are taken', async () => {
+    const tenant = newTenant();
+    const heard: boolean[] = [];
+    const listening = subscribeSettled(world.connection, GATEWAY, {
+      onSettled: ({ takesBatches }) => heard.push(takesBatches === true),
+      onProblem: () => undefined,
+    });
+    const events = Array.from({ length: 20 }, () => newEvent({ tenant }));
+    await publishTogether(...events);
+    for (const event of events) await settled(event, 1);
+    await publishTogether(...events);
+    await publish(world, events[0] as RequestCompleted);
+    for (const event of events) await settled(event, 2);
+    listening.unsubscribe();
+    const charge = events.reduce((sum, event) => sum + BigInt(event.chargeNanoUsd), 0n);
+    expect(await readSums(world, [tenant.accountId])).toEqual(sumsOf(charge, events.length));
+    expect(new Set(heard)).toEqual(new Set([true]));
+  });
+
+  it('in which some are broken, is those in quarantine by themselves and the others booked', async () => {
+    const tenant = newTenant();
+    const [first, dear, last] = [newEvent({ tenant }), { ...newEvent({ tenant }), chargeNanoUsd: '1' }, newEvent({ tenant })];
+    const poison = { ...newEvent({ tenant }), httpStatus: 2 ** 40 };
+    const broken = `no JSON ${uuid7()}`;
+    await publishTogether(first, broken, dear, poison, last);
+    for (const event of [first, dear, poison, last]) await settled(event);
+    const charge = BigInt(first.chargeNanoUsd) + BigInt(last.chargeNanoUsd);
+    expect(await readSums(world, [tenant.accountId])).toEqual(sumsOf(charge, 2));
+    expect(await quarantineReasons(dear.requestId)).toEqual(['price_mismatch']);
+    expect(await quarantineReasons(poison.requestId)).toEqual(['unbookable']);
+    const rows = await world.database.query<{ reason: string }>('SELECT reason FROM metering.quarantine WHERE payload = $1', [
+      Buffer.from(broken),
+    ]);
+    expect(rows).toEqual([{ reason: 'invalid' }]);
   });
 });
 

@@ -8,7 +8,7 @@ import { newEvent, PRICE } from '../testing/events.js';
 import { toPayload } from '../testing/world.js';
 import type { Booking, BookingService } from './booking.service.js';
 import { ID_SKEW_MS_MAX } from './ingest.rules.js';
-import { IngestService, SLOW_HALVINGS_MAX } from './ingest.service.js';
+import { CALLS_PER_BOOKING_MAX, IngestService, SLOW_HALVINGS_MAX } from './ingest.service.js';
 import type { Judged } from './ingest.types.js';
 
 const NOTHING: Booking = { booked: [], corrected: [], duplicates: 0, quarantined: [], settlements: [] };
@@ -112,4 +112,14 @@ describe('a batch that takes the database too long', () => {
       }
     },
   );
+});
+
+describe('messages that bring more calls than one transaction is to have', () => {
+  it('are booked in several, each within the bound', async () => {
+    const { ingest, booked, tried } = newIngest(new Set());
+    const message = { data: toPayload(newEvent()), streamSequence: 1, deliveries: 1, storedAtMs: Date.now() };
+    await ingest.ingest(Array<typeof message>(2 * CALLS_PER_BOOKING_MAX + 1).fill(message), () => {});
+    expect(booked).toHaveLength(2 * CALLS_PER_BOOKING_MAX + 1);
+    expect(tried).toEqual([CALLS_PER_BOOKING_MAX, CALLS_PER_BOOKING_MAX, 1]);
+  });
 });

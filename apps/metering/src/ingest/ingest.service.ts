@@ -13,6 +13,8 @@ import type { IncomingMessage, Judged } from './ingest.types.js';
 export const UNBOOKABLE_DELIVERIES_MIN = 3;
 /** A batch that takes too long is halved so often, and no further: a database that stands still is slow for a single call too. */
 export const SLOW_HALVINGS_MAX = 3;
+/** Calls of one transaction. Messages of many calls bring more at once after an outage. */
+export const CALLS_PER_BOOKING_MAX = 1_000;
 
 @Injectable()
 export class IngestService {
@@ -30,14 +32,22 @@ export class IngestService {
    */
   async ingest(messages: readonly IncomingMessage[], onCommitted: (booking: Booking) => void): Promise<void> {
     checkOwnClock(messages, this.clock());
+    const failures: unknown[] = [];
+    for (let first = 0; first < messages.length; first += CALLS_PER_BOOKING_MAX) {
+      const part = messages.slice(first, first + CALLS_PER_BOOKING_MAX);
+      failures.push(...(await this.bookOrSplit(await this.judgeFully(part), onCommitted)));
+    }
+    if (failures.length > 0) throw failures[0];
+  }
+
+  private async judgeFully(messages: readonly IncomingMessage[]): Promise<Judged[]> {
     let batch = await this.judgeAll(messages);
     if (batch.some(isPriceMissing)) {
       // Another replica may have told gateways of a price that is newer than what we read. Asked once per batch.
       await this.prices.refresh();
       batch = await this.judgeAll(messages);
     }
-    const failures = await this.bookOrSplit(batch, onCommitted);
-    if (failures.length > 0) throw failures[0];
+    return batch;
   }
 
   private async judgeAll(messages: readonly IncomingMessage[]): Promise<Judged[]> {

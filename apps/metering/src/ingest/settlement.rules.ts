@@ -31,6 +31,7 @@ export function toSettlements(targets: readonly SettleTarget[], totals: readonly
     gatewayId,
     settled: {
       v: 1,
+      takesBatches: true,
       accounts: [...accounts].map(([accountTag, ofAccount]) => toAccountSettled(accountTag, ofAccount, totalByScope)),
     },
   }));
