@@ -38,6 +38,8 @@ const CONTRACTS: Record<string, z.ZodType> = {
   [`${subjects.RPC.controlKeyProject}.reply`]: rpc.keyProjectReplySchema,
   [`${subjects.RPC.meteringTotalsGet}.request`]: rpc.totalsGetRequestSchema,
   [`${subjects.RPC.meteringTotalsGet}.reply`]: rpc.totalsGetReplySchema,
+  [`${subjects.RPC.meteringTotalsGetOfAny}.request`]: rpc.totalsGetRequestSchema,
+  [`${subjects.RPC.meteringTotalsGetOfAny}.reply`]: rpc.totalsGetReplySchema,
   [`${subjects.RPC.meteringRequestGet}.request`]: rpc.requestGetRequestSchema,
   [`${subjects.RPC.meteringRequestGet}.reply`]: rpc.requestGetReplySchema,
   [`${subjects.RPC.meteringActivityList}.request`]: rpc.activityListRequestSchema,
