@@ -47,7 +47,7 @@ export async function buildApp(context: AppContext): Promise<NestExpressApplicat
   // Weak tags, on refusals too; ours are made where the answer is (EntityTagInterceptor).
   app.disable('etag');
   app.use(assignRequestId, keepRequestContext, observeRequests(context), setSecurityHeaders(config.PUBLIC_URL));
-  app.use('/v1', inferenceSignpost(config.GATEWAY_URL));
+  app.use(inferenceSignpost(config.GATEWAY_URL));
   app.use('/api', apiGate({ publicUrl: config.PUBLIC_URL, gatewayUrl: config.GATEWAY_URL }));
   app.useBodyParser('json', { limit: BODY_BYTES_MAX });
   app.connectMicroservice(rpcServerOptions({ url: config.NATS_URL, name: 'control-plane' }));

@@ -33,9 +33,11 @@ const PUBLIC = [
   'POST /api/auth/sign-up',
   'POST /api/auth/verify-email',
   'POST /api/auth/verify-email/resend',
+  'POST /api/invites/look-up',
 ];
 /** Of a person, whatever the role: their sessions, password, accounts and invitations. */
 const PERSONAL = [
+  'DELETE /api/auth/google/link',
   'DELETE /api/sessions',
   'DELETE /api/sessions/:id',
   'GET /api/accounts',
@@ -46,7 +48,6 @@ const PERSONAL = [
   'POST /api/accounts/:id/switch',
   'POST /api/auth/google/link',
   'POST /api/invites/accept',
-  'POST /api/invites/look-up',
   'PUT /api/auth/password',
 ];
 /** Refusals of the role, and of the kind of credential. */

@@ -26,6 +26,6 @@ import { ErasureService } from './erasure.service.js';
     ErasureService,
     ErasureRepository,
   ],
-  exports: [AccountsService],
+  exports: [AccountsService, AccountSwitchService],
 })
 export class AccountsModule {}

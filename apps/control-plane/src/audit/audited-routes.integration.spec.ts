@@ -138,6 +138,14 @@ const DRIVEN: Record<string, () => Promise<Sent>> = {
     const { browser, password } = await signUp();
     return send(browser, 'PUT /api/auth/password', { currentPassword: password, newPassword: PASSWORD });
   },
+  'DELETE /api/auth/google/link': async () => {
+    const { browser, me } = await signUp();
+    await plane.database.query(
+      "INSERT INTO control.identities (issuer, subject, user_id, email) VALUES ('https://accounts.google.com', $1, $2, 'a@example.com')",
+      [randomUUID(), me.user.id],
+    );
+    return send(browser, 'DELETE /api/auth/google/link');
+  },
   'DELETE /api/sessions': async () => send((await otherSession()).browser, 'DELETE /api/sessions'),
   'DELETE /api/sessions/:id': async () => {
     const { browser, id } = await otherSession();

@@ -206,7 +206,19 @@ describe('the wrong surface (TL-6, TL-13)', () => {
     expect(plane.logLines.join('')).not.toContain(key);
   });
 
-  it.each(['/v1', '/v1/models', '/v1/chat/completions'])("%s answers in OpenAI's shape and names the gateway", async (path) => {
+  it.each([
+    '/v1',
+    '/v1/models',
+    '/v1/chat/completions',
+    // A base URL of this host without "/v1" (TL-8).
+    '/chat/completions',
+    '/completions',
+    '/embeddings',
+    '/responses',
+    '/messages',
+    '/audio/speech',
+    '/images/generations',
+  ])("%s answers in OpenAI's shape and names the gateway", async (path) => {
     const { status, body } = await plane
       .browser()
       .send<{ error: Record<string, unknown> }>('POST', path, { body: '{ not json' });
@@ -217,6 +229,15 @@ describe('the wrong surface (TL-6, TL-13)', () => {
       param: null,
       code: 'wrong_base_url',
     });
+  });
+
+  it('/models is told so to whoever brings a key, and left to the dashboard otherwise', async () => {
+    const ask = (headers: Record<string, string>) =>
+      plane.browser().send<{ error?: { code: string }; code?: string }>('GET', '/models', { headers });
+    const sdk = await ask({ authorization: `Bearer ${newKeyText('AAAAAAAA')}` });
+    expect([sdk.status, sdk.body.error?.code]).toEqual([404, 'wrong_base_url']);
+    const page = await ask({});
+    expect([page.status, page.body.code]).toEqual([404, 'not_found']);
   });
 
   it('anything unknown is a problem with a code', async () => {

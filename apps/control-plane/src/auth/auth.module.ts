@@ -60,9 +60,10 @@ import { SessionGuard } from './session.guard.js';
 export class AuthModule implements NestModule {
   /** Every way in, those that other folders add too. What there is to choose from is no credential. */
   configure(consumer: MiddlewareConsumer): void {
-    consumer
-      .apply(CredentialVolume)
-      .exclude({ path: 'api/auth/methods', method: RequestMethod.GET })
-      .forRoutes({ path: 'api/auth/*path', method: RequestMethod.ALL });
+    consumer.apply(CredentialVolume).exclude({ path: 'api/auth/methods', method: RequestMethod.GET }).forRoutes(
+      { path: 'api/auth/*path', method: RequestMethod.ALL },
+      // Takes a token of a mail, from anybody.
+      { path: 'api/invites/look-up', method: RequestMethod.POST },
+    );
   }
 }

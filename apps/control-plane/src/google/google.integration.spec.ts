@@ -380,6 +380,44 @@ describe('linking while signed in (TL-1)', () => {
   });
 });
 
+describe('unlinking (TL-1)', () => {
+  const unlink = (browser: TestBrowser) => browser.send('DELETE', '/api/auth/google/link');
+
+  it('ends Google as a way in and the other sessions, rotates this one, is in the audit log and told by mail', async () => {
+    const email = newPerson();
+    const [browser, other] = [plane.browser(), plane.browser()];
+    await signIn(browser);
+    await signIn(other);
+    const before = plane.browser();
+    before.cookie = browser.cookie;
+    expect((await unlink(browser)).status).toBe(204);
+    for (const ended of [before, other]) expect((await ended.send('GET', '/api/me')).status).toBe(401);
+    const { user } = await me(browser);
+    expect(user).toMatchObject({ email, hasGoogle: false });
+    expect((await sink.mailTo(email, /unlinked/)).source).toContain('unlinked');
+    const entries = await plane.database.query<{ action: string; details: unknown }>(
+      "SELECT action, details FROM control.audit_entries WHERE subject_id = $1 AND action = 'user.identity_unlinked'",
+      [user.id],
+    );
+    expect(entries).toEqual([
+      expect.objectContaining({ details: { issuer: 'https://accounts.google.com', ended: { sessions: 1 } } }),
+    ]);
+    expect((await unlink(browser)).body.code).toBe('google_not_linked');
+  });
+
+  it('needs a session that was begun a moment ago, of a person, and no other site', async () => {
+    newPerson();
+    const browser = plane.browser();
+    await signIn(browser);
+    expect((await unlink(plane.browser())).body.code).toBe('session_missing');
+    const forged = await browser.send('DELETE', '/api/auth/google/link', { headers: { 'sec-fetch-site': 'cross-site' } });
+    expect(forged.body.code).toBe('cross_site_request');
+    plane.clockOffsetMs = TOO_OLD_MS;
+    expect((await unlink(browser)).body.code).toBe('recent_sign_in_needed');
+    expect((await me(browser)).user.hasGoogle).toBe(true);
+  });
+});
+
 describe('where Google is not configured', () => {
   it(
     'its routes are not there, and the list of methods says so',
@@ -390,6 +428,21 @@ describe('where Google is not configured', () => {
       for (const path of ['/api/auth/google', '/api/auth/google/callback?code=x&state=y']) {
         expect((await plain.browser().send('GET', path, { redirect: 'manual' })).status).toBe(404);
       }
+      // Nor are mails sent here: without a password nothing would be left.
+      const { browser, me: self } = await plain.signUp();
+      const query = (sql: string) => plain.database.query(sql, [self.user.id]);
+      await query(
+        "INSERT INTO control.identities (issuer, subject, user_id, email) VALUES ('https://accounts.google.com', $1::text, $1::uuid, '')",
+      );
+      const [row] = await plain.database.query<{ hash: string }>(
+        'SELECT password_hash AS hash FROM control.users WHERE id = $1',
+        [self.user.id],
+      );
+      await query('UPDATE control.users SET password_hash = NULL WHERE id = $1');
+      const refused = await browser.send('DELETE', '/api/auth/google/link');
+      expect([refused.status, refused.body.code]).toEqual([409, 'google_only_way_in']);
+      await plain.database.query('UPDATE control.users SET password_hash = $2 WHERE id = $1', [self.user.id, row?.hash]);
+      expect((await browser.send('DELETE', '/api/auth/google/link')).status).toBe(204);
       await plain.close();
     },
     START_TIMEOUT_MS,

@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { CONFIG, type Config } from '../config.js';
 import { CookiesModule } from '../cookies/cookies.module.js';
+import { MailModule } from '../mail/mail.module.js';
 import { SealingModule } from '../sealing/sealing.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
 import { UsersModule } from '../users/users.module.js';
@@ -8,11 +9,20 @@ import { GoogleController } from './google.controller.js';
 import { GOOGLE_CLIENT, GoogleService } from './google.service.js';
 import { GoogleClient } from './google-client.js';
 import { TransactionCookie } from './transaction-cookie.js';
+import { UnlinkingController } from './unlinking.controller.js';
+import { UnlinkingRepository } from './unlinking.repository.js';
+import { UnlinkingService } from './unlinking.service.js';
 
 @Module({
-  imports: [CookiesModule, SealingModule, SessionsModule, UsersModule],
-  controllers: [GoogleController],
-  providers: [GoogleService, TransactionCookie, { provide: GOOGLE_CLIENT, inject: [CONFIG], useFactory: makeClient }],
+  imports: [CookiesModule, MailModule, SealingModule, SessionsModule, UsersModule],
+  controllers: [GoogleController, UnlinkingController],
+  providers: [
+    GoogleService,
+    UnlinkingService,
+    UnlinkingRepository,
+    TransactionCookie,
+    { provide: GOOGLE_CLIENT, inject: [CONFIG], useFactory: makeClient },
+  ],
 })
 export class GoogleModule {}
 

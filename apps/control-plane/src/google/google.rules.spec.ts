@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { decideArrival, errorPath } from './google.rules.js';
+import { decideArrival, errorPath, refuseUnlinking } from './google.rules.js';
 
 const profile = { subject: '1', email: 'a@example.com', isEmailVerified: true };
 const user = { id: 'u1', email: 'a@example.com', passwordHash: 'x', isVerified: true, isDisabled: false };
@@ -54,6 +54,17 @@ describe('an arrival from Google (TL-1)', () => {
       const unsure = { ...nobody, profile: { ...profile, isEmailVerified: false }, link: { user: linker } };
       expect(decideArrival(unsure)).toMatchObject({ code: 'google_email_unverified' });
     }
+  });
+});
+
+describe('taking Google away', () => {
+  const ways = { hasGoogle: true, hasPassword: false, hasCodes: false };
+
+  it('leaves nobody without a way in', () => {
+    expect(refuseUnlinking(ways)).toBe('google_only_way_in');
+    expect(refuseUnlinking({ ...ways, hasPassword: true })).toBeNull();
+    expect(refuseUnlinking({ ...ways, hasCodes: true })).toBeNull();
+    expect(refuseUnlinking({ ...ways, hasGoogle: false, hasPassword: true })).toBe('google_not_linked');
   });
 });
 

@@ -45,6 +45,22 @@ function decideLink(user: User | null, { email, isEmailVerified }: GoogleProfile
   return email === user.email ? { kind: 'link', user, provesAddress: true } : refuse('google_confirm_address_first');
 }
 
+/** What lets somebody in. */
+export interface WaysIn {
+  hasGoogle: boolean;
+  hasPassword: boolean;
+  /** Codes by mail, and a password by the link of one: there for everybody where mails are sent. */
+  hasCodes: boolean;
+}
+
+export type UnlinkRefusal = 'google_not_linked' | 'google_only_way_in';
+
+/** Why Google cannot be taken away, or null. Nobody locks themselves out. */
+export function refuseUnlinking({ hasGoogle, hasPassword, hasCodes }: WaysIn): UnlinkRefusal | null {
+  if (!hasGoogle) return 'google_not_linked';
+  return hasPassword || hasCodes ? null : 'google_only_way_in';
+}
+
 function refuse(code: GoogleErrorCode): Decision {
   return { kind: 'refuse', code };
 }

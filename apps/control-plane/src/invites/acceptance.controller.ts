@@ -1,19 +1,23 @@
-import { Body, Controller, HttpCode, HttpStatus, Inject, Post } from '@nestjs/common';
+import { Body, Controller, HttpCode, HttpStatus, Inject, Post, Res } from '@nestjs/common';
 import {
+  type InviteAccept,
   type InviteAccepted,
   type InviteOffer,
   type InviteToken,
   inviteAcceptedSchema,
+  inviteAcceptSchema,
   inviteOfferSchema,
   inviteTokenSchema,
 } from '@tensorloop/contracts/api/members';
 import { Access, ResponseSchema } from '@tensorloop/nest-kit/access';
 import { Problems, Summary } from '@tensorloop/nest-kit/operation';
 import { CurrentPrincipal, type Principal } from '../access/principal.types.js';
+import { type CookieResponse, CookiesService } from '../cookies/cookies.service.js';
+import { SESSION_COOKIE_MS } from '../sessions/sessions.service.js';
 import { AcceptanceService } from './acceptance.service.js';
 import { inviteProblems } from './invites.errors.js';
 
-const REFUSALS = [
+const ACCEPT_REFUSALS = [
   inviteProblems.invite_invalid,
   inviteProblems.invite_for_other_address,
   inviteProblems.email_unverified,
@@ -23,37 +27,42 @@ const REFUSALS = [
   inviteProblems.memberships_limit_reached,
 ] as const;
 
-/** Personal: the person with the link, whichever account the session acts for. */
+/** Of the person with the link, whichever account the session acts for. */
 @Controller('api/invites')
-@Access('session')
 export class AcceptanceController {
-  constructor(@Inject(AcceptanceService) private readonly acceptance: AcceptanceService) {}
+  constructor(
+    @Inject(AcceptanceService) private readonly acceptance: AcceptanceService,
+    @Inject(CookiesService) private readonly cookies: CookiesService,
+  ) {}
 
+  /** For the page that the link opens, before anybody signs in: whoever has the token was sent it. */
   @Post('look-up')
+  @Access('public')
   @HttpCode(HttpStatus.OK)
-  @Summary('What the invitation of a link asks')
-  @Problems(...REFUSALS)
+  @Summary('Who invites whom to what, by the token of a link')
+  @Problems(inviteProblems.invite_invalid, inviteProblems.account_not_active)
   @ResponseSchema(inviteOfferSchema)
-  async look(
-    @CurrentPrincipal() { userId }: Principal,
-    @Body({ schema: inviteTokenSchema }) { token }: InviteToken,
-  ): Promise<InviteOffer> {
-    const result = await this.acceptance.look(userId, token);
+  async look(@Body({ schema: inviteTokenSchema }) { token }: InviteToken): Promise<InviteOffer> {
+    const result = await this.acceptance.look(token);
     if (result.outcome === 'refused') throw inviteProblems[result.code]();
     return result.offer;
   }
 
   @Post('accept')
+  @Access('session')
   @HttpCode(HttpStatus.OK)
-  @Summary('Accept the invitation of a link')
-  @Problems(...REFUSALS)
+  @Summary('Accept the invitation of a link, and act for its account if you like')
+  @Problems(...ACCEPT_REFUSALS)
   @ResponseSchema(inviteAcceptedSchema)
   async accept(
-    @CurrentPrincipal() { userId }: Principal,
-    @Body({ schema: inviteTokenSchema }) { token }: InviteToken,
+    @CurrentPrincipal() principal: Principal,
+    @Body({ schema: inviteAcceptSchema }) { token, switchesAccount }: InviteAccept,
+    @Res({ passthrough: true }) res: CookieResponse,
   ): Promise<InviteAccepted> {
-    const result = await this.acceptance.accept(userId, token);
+    const result = await this.acceptance.accept(principal.userId, token);
     if (result.outcome === 'refused') throw inviteProblems[result.code]();
-    return result.accepted;
+    const switched = switchesAccount ? await this.acceptance.switchTo(principal, result.accepted.accountId) : null;
+    if (switched !== null) this.cookies.write(res, 'session', { value: switched.token, maxAgeMs: SESSION_COOKIE_MS });
+    return { ...result.accepted, me: switched?.me ?? null };
   }
 }

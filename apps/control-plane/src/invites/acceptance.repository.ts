@@ -2,13 +2,18 @@ import { Inject, Injectable } from '@nestjs/common';
 import { type Role, roleSchema } from '@tensorloop/contracts/dashboard-api';
 import { ControlClient, type ControlTransaction } from '@tensorloop/db/control-client';
 import { AuditTrail } from '../audit/audit.trail.js';
-import type { Acceptance } from './invites.rules.js';
+import type { Acceptance, Offer } from './invites.rules.js';
 
 /** What is known of an invitation and of the person who has its link, while account and person are locked. */
 export interface PresentedInvite extends Omit<Acceptance, 'isVerificationPossible'> {
   accountName: string;
   /** The membership, and the end of the invitation. */
   accept(now: Date): Promise<void>;
+}
+
+export interface OfferedInvite extends Offer {
+  accountName: string;
+  inviterEmail: string;
 }
 
 /** Finds an invitation by the hash of its token, and makes its holder a member. */
@@ -19,21 +24,44 @@ export class AcceptanceRepository {
     @Inject(AuditTrail) private readonly audit: AuditTrail,
   ) {}
 
+  /** The invitation of a token, for whoever has it. By the hash alone nothing but its own row is to be seen. */
+  async findOffered(tokenHash: string): Promise<OfferedInvite | null> {
+    const accountId = await this.findAccountId(tokenHash);
+    if (accountId === null) return null;
+    return this.control.withAccount(accountId, async (tx) => {
+      const row = await tx.invite.findUnique({ where: { tokenHash }, include: { account: true } });
+      if (row === null) return null;
+      const { account, ...invite } = row;
+      const inviter = await findInviter(tx, accountId, invite.invitedBy);
+      return {
+        invite: { ...invite, role: roleSchema.parse(invite.role) },
+        accountName: account.name,
+        isAccountActive: isActive(account),
+        inviterRole: inviter?.role ?? null,
+        inviterEmail: inviter?.email ?? '',
+      };
+    });
+  }
+
   /** `work` is given null when there is no such invitation. By the hash alone nothing but its own row is to be seen. */
   async withPresented<T>(
     { tokenHash, userId }: { tokenHash: string; userId: string },
     work: (presented: PresentedInvite | null) => Promise<T>,
   ): Promise<T> {
-    const found = await this.control.within({ presentedHash: tokenHash }, (tx) =>
-      tx.invite.findUnique({ where: { tokenHash }, select: { accountId: true } }),
-    );
-    if (found === null) return work(null);
-    const { accountId } = found;
+    const accountId = await this.findAccountId(tokenHash);
+    if (accountId === null) return work(null);
     return this.control.within({ accountId, userId }, async (tx) => {
       await tx.$queryRaw`SELECT FROM control.accounts WHERE id = ${accountId}::uuid FOR NO KEY UPDATE`;
       await tx.$queryRaw`SELECT FROM control.users WHERE id = ${userId}::uuid FOR NO KEY UPDATE`;
       return work(await this.describe(tx, { accountId, userId, tokenHash }));
     });
+  }
+
+  private async findAccountId(tokenHash: string): Promise<string | null> {
+    const found = await this.control.within({ presentedHash: tokenHash }, (tx) =>
+      tx.invite.findUnique({ where: { tokenHash }, select: { accountId: true } }),
+    );
+    return found?.accountId ?? null;
   }
 
   private async describe(
@@ -49,8 +77,8 @@ export class AcceptanceRepository {
     return {
       invite: { ...invite, role },
       accountName: account.name,
-      isAccountActive: account.disabledAt === null && account.deleteAfter === null,
-      inviterRole: await findRole(tx, accountId, invite.invitedBy),
+      isAccountActive: isActive(account),
+      inviterRole: (await findInviter(tx, accountId, invite.invitedBy))?.role ?? null,
       user: { email: user.email, isVerified: user.emailVerifiedAt !== null },
       isMember: own.some((membership) => membership.accountId === accountId),
       members: await tx.membership.count({ where: { accountId } }),
@@ -73,7 +101,19 @@ export class AcceptanceRepository {
   }
 }
 
-async function findRole(tx: ControlTransaction, accountId: string, userId: string): Promise<Role | null> {
-  const row = await tx.membership.findUnique({ where: { accountId_userId: { accountId, userId } }, select: { role: true } });
-  return row === null ? null : roleSchema.parse(row.role);
+/** Who made it, while that is a member. */
+async function findInviter(
+  tx: ControlTransaction,
+  accountId: string,
+  userId: string,
+): Promise<{ role: Role; email: string } | null> {
+  const row = await tx.membership.findUnique({
+    where: { accountId_userId: { accountId, userId } },
+    select: { role: true, user: { select: { email: true } } },
+  });
+  return row === null ? null : { role: roleSchema.parse(row.role), email: row.user.email };
+}
+
+function isActive({ disabledAt, deleteAfter }: { disabledAt: Date | null; deleteAfter: Date | null }): boolean {
+  return disabledAt === null && deleteAfter === null;
 }

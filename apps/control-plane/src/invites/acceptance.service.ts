@@ -1,15 +1,24 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { ACCOUNTS_PER_USER_MAX } from '@tensorloop/contracts/api/accounts';
 import type { InviteAccepted, InviteOffer } from '@tensorloop/contracts/api/members';
+import type { Me } from '@tensorloop/contracts/dashboard-api';
+import type { Principal } from '../access/principal.types.js';
+import { AccountSwitchService } from '../accounts/account-switch.service.js';
 import { CLOCK, type Clock } from '../clock.js';
 import { LiveEvents } from '../events/live-events.service.js';
 import { AcceptanceRepository, type PresentedInvite } from './acceptance.repository.js';
 import { InviteMailService } from './invite-mail.service.js';
-import { type AcceptRefusalCode, inviteTokenHash, refuseAcceptance } from './invites.rules.js';
+import {
+  type AcceptRefusalCode,
+  inviteTokenHash,
+  type OfferRefusalCode,
+  refuseAcceptance,
+  refuseOffer,
+} from './invites.rules.js';
 
-type Refused = { outcome: 'refused'; code: AcceptRefusalCode };
-export type OfferResult = Refused | { outcome: 'offered'; offer: InviteOffer };
-export type AcceptResult = Refused | { outcome: 'accepted'; accepted: InviteAccepted };
+type Refused<Code = AcceptRefusalCode> = { outcome: 'refused'; code: Code };
+export type OfferResult = Refused<OfferRefusalCode> | { outcome: 'offered'; offer: InviteOffer };
+export type AcceptResult = Refused | { outcome: 'accepted'; accepted: Omit<InviteAccepted, 'me'> };
 
 /** What the person with the link sees and does. */
 @Injectable()
@@ -17,19 +26,20 @@ export class AcceptanceService {
   constructor(
     @Inject(AcceptanceRepository) private readonly repository: AcceptanceRepository,
     @Inject(InviteMailService) private readonly mails: InviteMailService,
+    @Inject(AccountSwitchService) private readonly switching: AccountSwitchService,
     @Inject(LiveEvents) private readonly events: LiveEvents,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
-  /** What accepting would come to; refused with the same words as accepting. */
-  look(userId: string, token: string): Promise<OfferResult> {
-    return this.repository.withPresented({ tokenHash: inviteTokenHash(token), userId }, async (presented) => {
-      const code = this.refuse(presented);
-      if (presented === null || code !== null) return { outcome: 'refused', code: code ?? 'invite_invalid' };
-      const { invite, accountName } = presented;
-      const { accountId, role, email } = invite;
-      return { outcome: 'offered', offer: { accountId, accountName, role, email, expiresAt: invite.expiresAt.toISOString() } };
-    });
+  /** What is asked of whoever has the token; refused in the words of accepting, and alike for all that is not open. */
+  async look(token: string): Promise<OfferResult> {
+    const offered = await this.repository.findOffered(inviteTokenHash(token));
+    const code = offered === null ? 'invite_invalid' : refuseOffer(offered, this.clock());
+    if (offered === null || code !== null) return { outcome: 'refused', code: code ?? 'invite_invalid' };
+    const { invite, accountName, inviterEmail } = offered;
+    const { accountId, role, email } = invite;
+    const expiresAt = invite.expiresAt.toISOString();
+    return { outcome: 'offered', offer: { accountId, accountName, role, email, invitedBy: inviterEmail, expiresAt } };
   }
 
   async accept(userId: string, token: string): Promise<AcceptResult> {
@@ -44,6 +54,12 @@ export class AcceptanceService {
     // The session acts for another account still, which is the one that is told of what its requests change.
     if (result.outcome === 'accepted') this.events.publish(result.accepted.accountId, 'members');
     return result;
+  }
+
+  /** Null when the session is over, or the membership, in this very moment: what was accepted stays so. */
+  async switchTo(principal: Principal, accountId: string): Promise<{ token: string; me: Me } | null> {
+    const result = await this.switching.switchTo(principal, accountId);
+    return result.outcome === 'switched' ? result : null;
   }
 
   private refuse(presented: PresentedInvite | null): AcceptRefusalCode | null {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Invite, InviteAccepted, InviteOffer, InviteSent } from '@tensorloop/contracts/api/members';
 import type { Page } from '@tensorloop/contracts/api/pages';
-import type { Problem, Role } from '@tensorloop/contracts/dashboard-api';
+import type { Me, Problem, Role } from '@tensorloop/contracts/dashboard-api';
 import { ControlClient } from '@tensorloop/db/control-client';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { START_TIMEOUT_MS, startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
@@ -31,6 +31,11 @@ function tokenOf({ link }: { link: string | null }): string {
   return new URL(link as string).hash.slice('#token='.length);
 }
 
+/** By whoever opens the link, signed in nowhere. */
+function lookUp(token: string) {
+  return plane.browser().send<InviteOffer & Problem>('POST', '/api/invites/look-up', { body: { token } });
+}
+
 describe('an invitation', () => {
   it(
     'makes whoever has the link and the address a member, once',
@@ -40,12 +45,21 @@ describe('an invitation', () => {
       const { status, body } = await invite(browser, guest.email.toUpperCase());
       expect([status, body.email, body.status, body.isMailed]).toEqual([201, guest.email, 'open', false]);
       const token = tokenOf(body);
-      const offer = await guest.browser.send<InviteOffer>('POST', '/api/invites/look-up', { body: { token } });
-      expect(offer.body).toMatchObject({ accountId: me.account.id, accountName: me.account.name, role: 'developer' });
+      const offer = await lookUp(token);
+      const { id: accountId, name: accountName } = me.account;
+      expect(offer.body).toMatchObject({
+        accountId,
+        accountName,
+        role: 'developer',
+        email: guest.email,
+        invitedBy: me.user.email,
+      });
+      expect(offer.headers.get('ratelimit-policy')).toContain('"requests-by-network"');
       expect(await accept(guest.browser, token)).toMatchObject({
         status: 200,
-        body: { accountId: me.account.id, role: 'developer' },
+        body: { accountId: me.account.id, role: 'developer', me: null },
       });
+      expect((await guest.browser.send<Me>('GET', '/api/me')).body.account.id).toBe(guest.me.account.id);
       expect((await accept(guest.browser, token)).body.code).toBe('invite_invalid');
       const members = await browser.send('GET', '/api/members');
       expect(members.text).toContain(guest.email);
@@ -53,6 +67,23 @@ describe('an invitation', () => {
     },
     FIRST_TEST_MS,
   );
+
+  it('lets the session act for its account in the same request, under a new token', async () => {
+    const { browser, me } = await plane.signUp();
+    const guest = await plane.signUp();
+    const token = tokenOf((await invite(browser, guest.email)).body);
+    const before = plane.browser();
+    before.cookie = guest.browser.cookie;
+    const { status, body } = await guest.browser.send<InviteAccepted>('POST', '/api/invites/accept', {
+      body: { token, switchesAccount: true },
+    });
+    expect([status, body.me?.account.id, body.me?.account.role]).toEqual([200, me.account.id, 'developer']);
+    expect((await before.send('GET', '/api/me')).status).toBe(401);
+    expect((await guest.browser.send<Me>('GET', '/api/me')).body.account.id).toBe(me.account.id);
+    expect(await auditedActions(plane, me.account.id)).toEqual(
+      expect.arrayContaining(['member.joined', 'account.switched_to']),
+    );
+  });
 
   it('is used once, however often it is accepted at the same moment', async () => {
     const { browser } = await plane.signUp();
@@ -94,6 +125,13 @@ describe('an invitation', () => {
     const said = answers.map(({ status, body: { requestId: _, ...body } }) => ({ status, body }));
     expect(said.map(({ status }) => status)).toEqual([404, 404, 404, 404]);
     expect(new Set(said.map((answer) => JSON.stringify(answer))).size).toBe(1);
+    for (const token of [newInviteToken(), tokenOf(revoked), tokenOf(orphan), tokenOf(expired)]) {
+      const { status, body } = await lookUp(token);
+      expect({ status, body: { ...body, requestId: undefined } }).toEqual({
+        status: 404,
+        body: { ...said[0]?.body, requestId: undefined },
+      });
+    }
     // The place of one that expired is free.
     expect((await invite(browser, guest.email)).status).toBe(201);
   });

@@ -1,4 +1,6 @@
 import { Module } from '@nestjs/common';
+import { AccountsModule } from '../accounts/accounts.module.js';
+import { CookiesModule } from '../cookies/cookies.module.js';
 import { MailModule } from '../mail/mail.module.js';
 import { ThrottleModule } from '../throttle/throttle.module.js';
 import { AcceptanceController } from './acceptance.controller.js';
@@ -10,7 +12,7 @@ import { InvitesRepository } from './invites.repository.js';
 import { InvitesService } from './invites.service.js';
 
 @Module({
-  imports: [MailModule, ThrottleModule],
+  imports: [AccountsModule, CookiesModule, MailModule, ThrottleModule],
   controllers: [AcceptanceController, InvitesController],
   providers: [InvitesService, InvitesRepository, InviteMailService, AcceptanceService, AcceptanceRepository],
 })

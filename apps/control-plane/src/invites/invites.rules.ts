@@ -98,11 +98,24 @@ export type AcceptRefusalCode =
   | 'members_limit_reached'
   | 'memberships_limit_reached';
 
-export interface Acceptance {
+/** An invitation as whoever has its token sees it. */
+export interface Offer {
   invite: StoredInvite;
   isAccountActive: boolean;
   /** Of who made it, now; null = no member any more. */
   inviterRole: Role | null;
+}
+
+export type OfferRefusalCode = Extract<AcceptRefusalCode, 'invite_invalid' | 'account_not_active'>;
+
+/** Why nobody can accept an invitation, or null. One that its maker could not make any more is void. */
+export function refuseOffer({ invite, inviterRole, isAccountActive }: Offer, nowMs: number): OfferRefusalCode | null {
+  if (inviteStatus(invite, nowMs) !== 'open') return 'invite_invalid';
+  if (inviterRole === null || !outranks(inviterRole, invite.role)) return 'invite_invalid';
+  return isAccountActive ? null : 'account_not_active';
+}
+
+export interface Acceptance extends Offer {
   user: { email: string; isVerified: boolean };
   /** False where no mail can be sent: then nobody can prove an address, and whoever handed the link over vouches for it. */
   isVerificationPossible: boolean;
@@ -111,17 +124,17 @@ export interface Acceptance {
   memberships: number;
 }
 
-/** Why an invitation cannot be accepted, or null. One that its maker could not make any more is void. */
+/** Why somebody cannot accept an invitation, or null. What is theirs to do comes before what the account has to. */
 export function refuseAcceptance(
   acceptance: Acceptance,
   limits: { membershipsMax: number; nowMs: number },
 ): AcceptRefusalCode | null {
-  const { invite, user, inviterRole } = acceptance;
-  if (inviteStatus(invite, limits.nowMs) !== 'open') return 'invite_invalid';
-  if (inviterRole === null || !outranks(inviterRole, invite.role)) return 'invite_invalid';
+  const { invite, user } = acceptance;
+  const ofOffer = refuseOffer(acceptance, limits.nowMs);
+  if (ofOffer === 'invite_invalid') return ofOffer;
   if (user.email !== invite.email) return 'invite_for_other_address';
   if (!user.isVerified && acceptance.isVerificationPossible) return 'email_unverified';
-  if (!acceptance.isAccountActive) return 'account_not_active';
+  if (ofOffer !== null) return ofOffer;
   if (acceptance.isMember) return 'already_member';
   if (acceptance.members >= MEMBERS_PER_ACCOUNT_MAX) return 'members_limit_reached';
   return acceptance.memberships >= limits.membershipsMax ? 'memberships_limit_reached' : null;

@@ -8,6 +8,7 @@ import {
 } from '@tensorloop/contracts/api/members';
 import { type PageQuery, pageQuerySchema } from '@tensorloop/contracts/api/pages';
 import { Access, RawResponse, ResponseSchema } from '@tensorloop/nest-kit/access';
+import { IfMatch } from '@tensorloop/nest-kit/if-match';
 import { Problems, Summary } from '@tensorloop/nest-kit/operation';
 import { CurrentPrincipal, Permit, type Principal } from '../access/principal.types.js';
 import { type MemberParams, memberParamsSchema } from './members.dto.js';
@@ -27,6 +28,20 @@ export class MembersController {
     return this.members.list(principal, query);
   }
 
+  @Get(':userId')
+  @Permit('members:read')
+  @Summary('Show a member of the account')
+  @Problems(memberProblems.member_not_found)
+  @ResponseSchema(memberSchema)
+  async get(
+    @CurrentPrincipal() principal: Principal,
+    @Param({ schema: memberParamsSchema }) { userId }: MemberParams,
+  ): Promise<Member> {
+    const member = await this.members.find(principal, userId);
+    if (member === null) throw memberProblems.member_not_found();
+    return member;
+  }
+
   /** A person's alone: a role that a leaked token gave stays when the token is revoked. */
   @Patch(':userId')
   @Access('session')
@@ -43,8 +58,9 @@ export class MembersController {
     @CurrentPrincipal() principal: Principal,
     @Param({ schema: memberParamsSchema }) { userId }: MemberParams,
     @Body({ schema: memberPatchSchema }) { role }: MemberPatch,
+    @IfMatch() seen: number | null,
   ): Promise<Member> {
-    const result = await this.members.setRole(principal, userId, role);
+    const result = await this.members.setRole(principal, userId, { role, seen });
     if (result.outcome === 'not_found') throw memberProblems.member_not_found();
     if (result.outcome === 'refused') throw memberProblems[result.code]();
     return result.member;

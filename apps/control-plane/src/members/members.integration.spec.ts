@@ -59,6 +59,30 @@ describe('the members of an account', () => {
     expect(await auditedActions(plane, me.account.id)).toContain('member.role_changed');
   });
 
+  it('get other roles from whoever saw the one they have: If-Match with the tag of that answer', async () => {
+    const { browser, me } = await plane.signUp();
+    const member = await addMember(plane, me.account.id, 'viewer');
+    const path = `/api/members/${member.userId}`;
+    const seen = await browser.send<Member>('GET', path);
+    const etag = seen.headers.get('etag') as string;
+    expect([seen.status, seen.body.version]).toEqual([200, 1]);
+    expect(etag).toMatch(/^"1\./);
+    expect((await browser.send('GET', path, { headers: { 'if-none-match': etag } })).status).toBe(304);
+    const change = (role: Role, ifMatch: string) =>
+      browser.send<Member & Problem>('PATCH', path, { body: { role }, headers: { 'if-match': ifMatch } });
+    const changed = await change('developer', etag);
+    expect([changed.status, changed.body.version, changed.headers.get('etag')?.slice(0, 3)]).toEqual([200, 2, '"2.']);
+    const late = await change('admin', etag);
+    expect([late.status, late.body.code]).toEqual([412, 'precondition_failed']);
+    expect((await browser.send<Member>('GET', path)).body.role).toBe('developer');
+    const { data } = (await browser.send<Page<Member>>('GET', '/api/members')).body;
+    expect(data.find(({ userId }) => userId === member.userId)?.version).toBe(2);
+    expect((await change('admin', '"2"')).status).toBe(200);
+    const [foreign, absent] = [await plane.signUp(), uuid7()];
+    for (const id of [foreign.me.user.id, absent])
+      expect((await browser.send('GET', `/api/members/${id}`)).body.code).toBe('member_not_found');
+  });
+
   it('are given no role above that of who gives it, and owners are changed by owners alone', async () => {
     const { me } = await plane.signUp();
     const admin = await addMember(plane, me.account.id, 'admin');

@@ -37,6 +37,13 @@ export class MembersRepository {
     return rows.map(toStored);
   }
 
+  async findMember(accountId: string, userId: string): Promise<StoredMember | null> {
+    const row = await this.control.withAccount(accountId, (tx) =>
+      tx.membership.findUnique({ where: { accountId_userId: { accountId, userId } }, include: WITH_USER }),
+    );
+    return row === null ? null : toStored(row);
+  }
+
   withLockedMembers<T>(accountId: string, work: (members: LockedMembers) => Promise<T>): Promise<T> {
     return this.control.withAccount(accountId, async (tx) => {
       await tx.$queryRaw`SELECT FROM control.accounts WHERE id = ${accountId}::uuid FOR NO KEY UPDATE`;
@@ -53,7 +60,11 @@ export class MembersRepository {
         return row === null ? null : toStored(row);
       },
       setRole: async ({ userId, email, role: from }, role) => {
-        const row = await tx.membership.update({ where: idOf(userId), data: { role }, include: WITH_USER });
+        const row = await tx.membership.update({
+          where: idOf(userId),
+          data: { role, version: { increment: 1 } },
+          include: WITH_USER,
+        });
         const subject = { kind: 'user', id: userId };
         await this.audit.append(tx, { accountId, action: 'member.role_changed', subject, details: { email, from, to: role } });
         return toStored(row);
@@ -67,7 +78,15 @@ export class MembersRepository {
   }
 }
 
-function toStored(row: { userId: string; role: string; createdAt: Date; user: { email: string; name: string } }): StoredMember {
-  const { userId, createdAt: joinedAt, user } = row;
-  return { userId, email: user.email, name: user.name, role: roleSchema.parse(row.role), joinedAt };
+interface MemberRow {
+  userId: string;
+  role: string;
+  createdAt: Date;
+  version: number;
+  user: { email: string; name: string };
+}
+
+function toStored(row: MemberRow): StoredMember {
+  const { userId, createdAt: joinedAt, user, version } = row;
+  return { userId, email: user.email, name: user.name, role: roleSchema.parse(row.role), joinedAt, version };
 }

@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { Member } from '@tensorloop/contracts/api/members';
 import { type Page, type PageQuery, toPage } from '@tensorloop/contracts/api/pages';
 import type { Role } from '@tensorloop/contracts/dashboard-api';
+import { requireVersion } from '@tensorloop/nest-kit/if-match';
 import type { Principal } from '../access/principal.types.js';
 import { toMember } from './members.dto.js';
 import { type LockedMembers, MembersRepository } from './members.repository.js';
@@ -21,13 +22,20 @@ export class MembersService {
     return toPage(rows, limit, { idOf: ({ userId }) => userId, toItem: (member) => toMember(member, principal) });
   }
 
-  setRole(principal: Principal, userId: string, role: Role): Promise<RoleResult> {
+  async find(principal: Principal, userId: string): Promise<Member | null> {
+    const member = await this.repository.findMember(principal.accountId, userId);
+    return member === null ? null : toMember(member, principal);
+  }
+
+  /** Throws 412 when `seen` is another version than the membership's. */
+  setRole(principal: Principal, userId: string, { role, seen }: { role: Role; seen: number | null }): Promise<RoleResult> {
     return this.repository.withLockedMembers(principal.accountId, async (members): Promise<RoleResult> => {
       const found = await describe(members, principal, userId);
       if (found === null) return { outcome: 'not_found' };
       const code = refuseRoleChange(found.change, role);
       if (code !== null) return { outcome: 'refused', code };
       const { target } = found;
+      requireVersion(target.version, seen);
       const member = target.role === role ? target : await members.setRole(target, role);
       return { outcome: 'changed', member: toMember(member, principal) };
     });

@@ -6,4 +6,6 @@ export interface StoredMember {
   name: string;
   role: Role;
   joinedAt: Date;
+  /** Grows by one with every change of the role: what If-Match compares. */
+  version: number;
 }

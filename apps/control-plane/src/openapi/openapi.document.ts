@@ -6,6 +6,7 @@ import { RATE_LIMIT_HEADERS } from '@tensorloop/nest-kit/rate-limit';
 import type { DeclaredRoute } from '@tensorloop/nest-kit/routes';
 import { schemaNames } from './openapi.names.js';
 import { traitsOf } from './openapi.traits.js';
+import { operationIdOf } from './operation-ids.js';
 
 const API = '/api/';
 const VERSION = '1.0.0';
@@ -79,6 +80,7 @@ export function describeApi(routes: readonly DeclaredRoute[], baseUrl: string): 
     rateLimitHeaders: RATE_LIMIT_HEADERS,
     problemSchema,
     traitsOf,
+    operationIdOf,
   });
 }
 
@@ -86,7 +88,8 @@ export function describeApi(routes: readonly DeclaredRoute[], baseUrl: string): 
 function idempotentOf(routes: readonly DeclaredRoute[]): string {
   return routes
     .filter((route) => route.read<boolean>(IDEMPOTENT_METADATA) === true)
-    .map(({ method, path }) => `\`${method} ${openApiPath(path)}\``)
+    .map(({ method, path }) => `${method} ${openApiPath(path)}`)
     .sort()
+    .map((route) => `\`${route}\``)
     .join(', ');
 }

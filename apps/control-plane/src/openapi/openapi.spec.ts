@@ -6,6 +6,7 @@ import type { OpenApiDocument } from '@tensorloop/nest-kit/openapi/openapi.types
 import type { DeclaredRoute } from '@tensorloop/nest-kit/routes';
 import { describeApi } from './openapi.document.js';
 import { CONTRACTS } from './openapi.names.js';
+import { OPERATION_IDS } from './operation-ids.js';
 import { previewRoutes } from './preview.js';
 import { ambiguousCodes, problemPages } from './problem-pages.js';
 
@@ -17,6 +18,8 @@ const PERMITTED_MIN = 30;
 const WAYS_IN_MIN = 12;
 /** The largest page of any list. */
 const PAGE_MAX = 200;
+const VERB_NOUN =
+  /^(get|list|create|update|delete|set|mint|revoke|remove|archive|restore|rename|switch|change|preview|export|verify|stream|request|confirm|resend|accept|lookUp|link|unlink|start|finish|disable|enable|reproject)[A-Z][A-Za-z]+$|^sign(In|Out|Up)$/;
 const REWRITE = 'the committed file is not what the routes declare: npm run openapi';
 
 interface Operation {
@@ -81,6 +84,20 @@ describe('docs/openapi.json', () => {
     ).toEqual([]);
     const ids = operations.map(([, { operationId }]) => operationId);
     expect(ids.filter((id, index) => ids.indexOf(id) !== index)).toEqual([]);
+  });
+
+  it('calls each by a verb and a noun, no two alike, and names none that is not there', () => {
+    const names = routes.map(({ method, path }) => `${method} ${path}`);
+    expect(names.filter((name) => OPERATION_IDS[name] === undefined)).toEqual([]);
+    expect(Object.keys(OPERATION_IDS).filter((name) => !names.includes(name))).toEqual([]);
+    const ids = Object.values(OPERATION_IDS);
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(operations.map(([, { operationId }]) => operationId).sort()).toEqual([...ids].sort());
+    expect(ids.filter((id) => !VERB_NOUN.test(id))).toEqual([]);
+    expect([operationOf('get /api/keys').operationId, operationOf('post /api/keys').operationId]).toEqual([
+      'listKeys',
+      'mintKey',
+    ]);
   });
 
   it('says of what type each answer is that has a body', () => {

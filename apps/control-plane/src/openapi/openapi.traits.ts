@@ -9,7 +9,7 @@ import { isPermitted, type Permission } from '../access/permission.types.js';
 import { PERMISSION_METADATA } from '../access/principal.types.js';
 
 /** Requests to these are counted for each network, before anything is looked at. */
-const CREDENTIAL_PATH = /^\/api\/auth\/(?!methods$)/;
+const CREDENTIAL_PATH = /^\/api\/(auth\/(?!methods$)|invites\/look-up$)/;
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /** What a caller may have to present, by the route's `@Access`; any one of them will do. */

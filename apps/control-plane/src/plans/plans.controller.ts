@@ -8,6 +8,7 @@ import {
   planListSchema,
 } from '@tensorloop/contracts/api/plans';
 import { Access, ResponseSchema } from '@tensorloop/nest-kit/access';
+import { IfMatch } from '@tensorloop/nest-kit/if-match';
 import { Problems, Summary } from '@tensorloop/nest-kit/operation';
 import { CurrentPrincipal, Permit, type Principal } from '../access/principal.types.js';
 import { planProblems } from './plans.errors.js';
@@ -56,8 +57,9 @@ export class PlansController {
   async change(
     @CurrentPrincipal() { accountId }: Principal,
     @Body({ schema: planChoiceSchema }) { planId }: PlanChoice,
+    @IfMatch() seen: number | null,
   ): Promise<PlanChange> {
-    const result = await this.plans.change(accountId, planId);
+    const result = await this.plans.change(accountId, { planId, seen });
     if (result.outcome === 'refused') throw planProblems[result.code]();
     if (result.outcome === 'not_in_force') throw planProblems.plan_not_in_force_yet({ headers: RETRY_HEADERS });
     return result.change;

@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Account } from '@tensorloop/contracts/api/accounts';
 import type { Page } from '@tensorloop/contracts/api/pages';
 import type { PlanChange, PlanOffer } from '@tensorloop/contracts/api/plans';
 import type { Problem } from '@tensorloop/contracts/dashboard-api';
@@ -36,6 +37,35 @@ async function inForce(keyText: string): Promise<Record<string, unknown>> {
   const models = Object.keys(fields).flatMap((name) => (name.startsWith('m:') ? [name.slice(2)] : []));
   return { ...fields, models };
 }
+
+describe('a change of plan with If-Match (TL-2)', () => {
+  const change = (browser: TestBrowser, planId: string, ifMatch: string) =>
+    browser.send<PlanChange & Problem>('PUT', '/api/account/plan', { body: { planId }, headers: { 'if-match': ifMatch } });
+
+  it('is made on what the caller saw, of the account or of the preview, and is refused when that has changed since', async () => {
+    const { browser } = await plane.signUp();
+    const account = await browser.send<Account>('GET', '/api/account');
+    const tag = account.headers.get('etag') as string;
+    const previewed = await preview(browser, 'developer');
+    expect(previewed.body.version).toBe(account.body.version);
+    await browser.send('PATCH', '/api/account', { body: { name: 'Renamed meanwhile' } });
+    const late = await change(browser, 'developer', tag);
+    expect([late.status, late.body.code]).toEqual([412, 'precondition_failed']);
+    expect((await change(browser, 'developer', previewed.headers.get('etag') as string)).status).toBe(412);
+    const again = await preview(browser, 'developer');
+    const changed = await change(browser, 'developer', again.headers.get('etag') as string);
+    expect([changed.status, changed.body.version]).toEqual([200, account.body.version + 2]);
+    const { body } = await browser.send<Account>('GET', '/api/account');
+    expect([body.planId, body.version]).toEqual(['developer', changed.body.version]);
+  });
+
+  it('may be repeated as it was, since the plan is what it asks for', async () => {
+    const { browser } = await plane.signUp();
+    expect((await change(browser, 'pro', '"1"')).status).toBe(200);
+    expect((await change(browser, 'pro', '"1"')).status).toBe(200);
+    expect((await change(browser, 'free', '"1"')).status).toBe(412);
+  });
+});
 
 describe('the plans (TL-2, TS-7)', () => {
   it('are listed with ceilings, fees and allowances, the smallest first', async () => {
@@ -95,7 +125,7 @@ describe('a smaller plan (TL-2)', () => {
     expect(await inForce(keys[0]?.key as string)).toMatchObject({ rpm: '300', budget: '100000000000' });
 
     const done = await choose(browser, 'free');
-    expect(done.body).toEqual(said.body);
+    expect(done.body).toEqual({ ...said.body, version: said.body.version + 1 });
     for (const { key } of keys) {
       expect(await inForce(key)).toMatchObject({
         models: ['gpt-4o-mini'],

@@ -12,6 +12,8 @@ const KEYS_MAX = 10_000;
 /** An account while its plan is looked at. */
 export interface PlannedAccount {
   plan: PlanTerms;
+  /** Of the account: what If-Match compares. */
+  version: number;
   /** Neither disabled nor about to be deleted. */
   isActive: boolean;
   findPlan(planId: string): Promise<PlanTerms | null>;
@@ -72,6 +74,7 @@ async function open(tx: ControlTransaction, accountId: string, nowMs: number): P
   const active = { accountId, revokedAt: null, expiresAt: { gt: new Date(nowMs) } };
   return {
     plan: row.plan,
+    version: row.version,
     isActive: row.disabledAt === null && row.deleteAfter === null,
     findPlan: (planId) => tx.plan.findUnique({ where: { id: planId } }),
     listActiveKeys: () =>

@@ -57,7 +57,11 @@ export interface PlanPair {
 }
 
 /** What a change of plan does to an account's active keys. `known` holds the ids of models that can be served. */
-export function describeChange({ from, to }: PlanPair, keys: readonly PlannedKey[], known: ReadonlySet<string>): PlanChange {
+export function describeChange(
+  { from, to }: PlanPair,
+  keys: readonly PlannedKey[],
+  known: ReadonlySet<string>,
+): Omit<PlanChange, 'version'> {
   return {
     from: toOffer(from, from.id),
     to: toOffer(to, from.id),

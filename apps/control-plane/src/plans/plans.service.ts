@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { PlanChange, PlanOffer } from '@tensorloop/contracts/api/plans';
+import { requireVersion } from '@tensorloop/nest-kit/if-match';
 import { CLOCK, type Clock } from '../clock.js';
 import { ModelsService } from '../models/models.service.js';
 import { ProjectionService } from '../projection/projection.service.js';
@@ -34,15 +35,18 @@ export class PlansService {
   /**
    * Changes the plan, in force on every gateway once it answers `in_force` (spec TL-2). Keys keep their own terms: what is
    * cut is what gateways are told. The plan that the account has already is delivered again where it was not yet, so that
-   * whoever saw 503 can repeat the request.
+   * whoever saw 503 can repeat the request, whatever it came with in If-Match. Otherwise throws 412 when `seen` is another
+   * version than the account's.
    */
-  async change(accountId: string, planId: string): Promise<ChangeResult> {
+  async change(accountId: string, { planId, seen }: { planId: string; seen: number | null }): Promise<ChangeResult> {
     const known = await this.models.listIds();
     const decided = await this.repository.withLockedAccount(accountId, this.clock(), async (account) => {
       const described = await describe(account, planId, known);
       if (described.outcome === 'refused') return described;
-      const pending = account.plan.id === planId ? await account.listUndelivered() : await account.setPlan(described.change);
-      return { ...described, pending };
+      if (account.plan.id === planId) return { ...described, pending: await account.listUndelivered() };
+      requireVersion(account.version, seen);
+      const pending = await account.setPlan(described.change);
+      return { ...described, change: { ...described.change, version: account.version + 1 }, pending };
     });
     if (decided.outcome === 'refused') return decided;
     return { outcome: await this.deliver(decided.pending), change: decided.change };
@@ -58,5 +62,6 @@ async function describe(account: PlannedAccount, planId: string, known: Readonly
   const code = refusePlan(target, { planId: account.plan.id, isActive: account.isActive });
   if (target === null || code !== null) return { outcome: 'refused', code: code ?? 'plan_unknown' };
   const keys = await account.listActiveKeys();
-  return { outcome: 'described', change: describeChange({ from: account.plan, to: target }, keys, known) };
+  const change = describeChange({ from: account.plan, to: target }, keys, known);
+  return { outcome: 'described', change: { ...change, version: account.version } };
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { roleSchema } from '../dashboard-api.js';
+import { meSchema, roleSchema } from '../dashboard-api.js';
 import { uuid7Schema } from '../identity.js';
 import { pageQuerySchema, pageSchemaOf } from './pages.js';
 
@@ -22,6 +22,8 @@ export const memberSchema = z.object({
   role: roleSchema,
   joinedAt: instantSchema,
   isCurrent: z.boolean().describe('Whether this is the person who asks; always false for a management token.'),
+  /** Of the membership: what If-Match compares. */
+  version: z.number().int(),
 });
 export type Member = z.infer<typeof memberSchema>;
 export const memberPageSchema = pageSchemaOf(memberSchema);
@@ -64,15 +66,29 @@ export const inviteTokenSchema = z.strictObject({
 });
 export type InviteToken = z.infer<typeof inviteTokenSchema>;
 
-/** What is asked of the person who has the link. */
+/** What is asked of the person who has the link. Shown to whoever has it, signed in or not. */
 export const inviteOfferSchema = z.object({
   accountId: uuid7Schema,
   accountName: z.string(),
   role: roleSchema,
-  email: z.string(),
+  email: z.string().describe('Whom the invitation is for: it is accepted by whoever signs in with this address.'),
+  invitedBy: z.string().describe('The address of who made it.'),
   expiresAt: instantSchema,
 });
 export type InviteOffer = z.infer<typeof inviteOfferSchema>;
 
-export const inviteAcceptedSchema = z.object({ accountId: uuid7Schema, accountName: z.string(), role: roleSchema });
+export const inviteAcceptSchema = inviteTokenSchema.extend({
+  switchesAccount: z
+    .boolean()
+    .default(false)
+    .describe('Whether the session shall act for that account from now on, as by `POST /api/accounts/{id}/switch`.'),
+});
+export type InviteAccept = z.infer<typeof inviteAcceptSchema>;
+
+export const inviteAcceptedSchema = z.object({
+  accountId: uuid7Schema,
+  accountName: z.string(),
+  role: roleSchema,
+  me: meSchema.nullable().describe('Who the session is now, where it was switched; else null.'),
+});
 export type InviteAccepted = z.infer<typeof inviteAcceptedSchema>;

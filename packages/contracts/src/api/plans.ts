@@ -58,6 +58,8 @@ export const planChangeSchema = z.object({
   keysActive: z.number().int(),
   /** Active keys above the new plan's number. They go on; nothing can be minted until so many are revoked or expire. */
   keysSurplus: z.number().int(),
+  /** Of the account, as `GET /api/account` shows it: what If-Match compares. */
+  version: z.number().int(),
   /** Active keys whose limits or models change, the latest first. Keys that change in nothing are left out. */
   keys: z.array(keyChangeSchema),
 });

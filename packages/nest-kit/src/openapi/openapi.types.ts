@@ -39,6 +39,8 @@ export interface OpenApiOptions {
   /** What every refusal is. */
   problemSchema: z.ZodType;
   traitsOf(route: DeclaredRoute): RouteTraits;
+  /** What generated clients call it; unique. */
+  operationIdOf(route: DeclaredRoute): string;
 }
 
 export interface OpenApiDocument {

@@ -25,7 +25,7 @@ export class OperationBuilder {
     const body = this.requestBody(route);
     const description = route.read<string>(DESCRIPTION_METADATA);
     return {
-      operationId: operationId(route),
+      operationId: this.options.operationIdOf(route),
       tags: [traits.tag],
       summary: route.read<string>(SUMMARY_METADATA) ?? '',
       ...(description === undefined ? {} : { description }),
@@ -137,23 +137,6 @@ export class OperationBuilder {
     const all = [...this.options.commonHeaders, ...names];
     return Object.fromEntries(all.map((name) => [name, { $ref: `#/components/headers/${name}` }]));
   }
-}
-
-/**
- * "keysCreate" of KeysController.create: the noun first, so that a client's methods stand together. A word that both have is
- * said once: "accountExport" of AccountExportController.export.
- */
-export function operationId({ handler }: Pick<DeclaredRoute, 'handler'>): string {
-  const [controller = '', name = ''] = handler.split('.');
-  const nouns = wordsOf(controller.replace(/Controller$/, ''));
-  const verbs = wordsOf(`${name.charAt(0).toUpperCase()}${name.slice(1)}`);
-  const words = nouns.length > 1 && nouns.at(-1) === verbs[0] ? [...nouns, ...verbs.slice(1)] : [...nouns, ...verbs];
-  const text = words.join('');
-  return `${text.charAt(0).toLowerCase()}${text.slice(1)}`;
-}
-
-function wordsOf(name: string): string[] {
-  return name.split(/(?=[A-Z])/);
 }
 
 /** JSON of a standard of its own is anything; all else is text or bytes. */
