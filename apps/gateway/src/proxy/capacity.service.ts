@@ -15,6 +15,11 @@ export const UNACKNOWLEDGED_MAX = 300_000;
 export const OPEN_CALLS_MAX = 20_000;
 /** With fewer open calls than this it is not their number that makes them late, and refusing one would help none. */
 export const SHED_OPEN_CALLS_MIN = 100;
+/**
+ * Calls that wait to be admitted while the gateway is late. Shedding by lateness takes some readings to begin; what comes in
+ * between would wait for all that came before it.
+ */
+export const WAITING_CALLS_MAX = 400;
 const RETRY_SECONDS = 1;
 const START_RETRY_SECONDS = 2;
 
@@ -23,8 +28,8 @@ export interface CapacityParts {
   models: Pick<ModelStore, 'isReady'>;
   writes: Pick<RedisWrites, 'size'>;
   shipper: Pick<Shipper, 'backlog'>;
-  openCalls: Pick<OpenCalls, 'size'>;
-  lateness: Pick<Lateness, 'sheds'>;
+  openCalls: Pick<OpenCalls, 'size' | 'waiting'>;
+  lateness: Pick<Lateness, 'sheds' | 'isLate'>;
 }
 
 function overloaded(): ApiError {
@@ -86,6 +91,8 @@ export class Capacity {
   }
 
   private get isOverloaded(): boolean {
-    return this.parts.openCalls.size >= SHED_OPEN_CALLS_MIN && this.parts.lateness.sheds();
+    const { openCalls, lateness } = this.parts;
+    if (openCalls.waiting > WAITING_CALLS_MAX && lateness.isLate) return true;
+    return openCalls.size >= SHED_OPEN_CALLS_MIN && lateness.sheds();
   }
 }

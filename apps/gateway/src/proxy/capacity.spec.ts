@@ -1,18 +1,18 @@
 import { describe, expect, it } from '@jest/globals';
 import { WAITING_MAX } from '../settlement/redis-writes.service.js';
-import { Capacity, OPEN_CALLS_MAX, SHED_OPEN_CALLS_MIN, UNACKNOWLEDGED_MAX } from './capacity.service.js';
+import { Capacity, OPEN_CALLS_MAX, SHED_OPEN_CALLS_MIN, UNACKNOWLEDGED_MAX, WAITING_CALLS_MAX } from './capacity.service.js';
 
-const idle = { isReady: true, waiting: 0, backlog: 0, open: 0, disk: null as string | null, isLate: false };
+const idle = { isReady: true, waiting: 0, backlog: 0, open: 0, arriving: 0, disk: null as string | null, isLate: false };
 
 function capacityWith(change: Partial<typeof idle>): Capacity {
-  const { isReady, waiting, backlog, open, disk, isLate } = { ...idle, ...change };
+  const { isReady, waiting, backlog, open, arriving, disk, isLate } = { ...idle, ...change };
   const capacity = new Capacity({
     disk: { problem: () => disk },
     models: { isReady },
     writes: { size: waiting },
     shipper: { backlog },
-    openCalls: { size: open },
-    lateness: { sheds: () => isLate },
+    openCalls: { size: open, waiting: arriving },
+    lateness: { sheds: () => isLate && arriving === 0, isLate },
   });
   capacity.recovered();
   return capacity;
@@ -30,6 +30,7 @@ describe('a gateway', () => {
     ['too many calls are open', { open: OPEN_CALLS_MAX }],
     ['the disk is full', { disk: 'full' }],
     ['the calls it has are late', { isLate: true, open: SHED_OPEN_CALLS_MIN }],
+    ['it is late and too many calls wait to be admitted', { isLate: true, arriving: WAITING_CALLS_MAX + 1 }],
   ])('refuses with a 503 that says when to come back while %s', (_name, change) => {
     const refusal = capacityWith(change).refusal();
     expect(refusal?.status).toBe(503);
@@ -38,6 +39,10 @@ describe('a gateway', () => {
 
   it('takes calls although it is late when so few are open that they are not why', () => {
     expect(capacityWith({ isLate: true, open: SHED_OPEN_CALLS_MIN - 1 }).refusal()).toBeNull();
+  });
+
+  it('takes a burst however large while it is not late', () => {
+    expect(capacityWith({ arriving: 10 * WAITING_CALLS_MAX, open: SHED_OPEN_CALLS_MIN }).refusal()).toBeNull();
   });
 
   it('takes no call before what the last run left is settled, and none once it is shutting down', () => {
@@ -49,8 +54,8 @@ describe('a gateway', () => {
       models: { isReady: true },
       writes: { size: 0 },
       shipper: { backlog: 0 },
-      openCalls: { size: 0 },
-      lateness: { sheds: () => false },
+      openCalls: { size: 0, waiting: 0 },
+      lateness: { sheds: () => false, isLate: false },
     });
     expect(fresh.refusal()?.body.error.code).toBe('admission_unavailable');
   });

@@ -9,13 +9,19 @@ const READING_MAX = 4;
 /** A loop that is late is asked seldom: a reading then counts for the time since the last, up to so many of them. */
 const TICKS_MAX = 5;
 /**
- * Nothing is shed before being late has lasted for so long: a pause of the machine, of Redis, of the collector makes calls late
- * and is over, while an overload stays. A reading counts for no more than its bounded worth here too.
+ * Shedding begins when being late has lasted for so long: a pause of the machine, of Redis, of the collector makes calls late
+ * and is over, while an overload stays. A reading counts for no more than its bounded worth here too. It goes on without waiting: an
+ * overload that is held off comes back as soon as it is let in.
  */
-const STANDING_MS = 200;
-/** How fast the share of refused calls grows while late, and shrinks otherwise, per reading. */
-const SHED_STEP_UP = 0.1;
-const SHED_STEP_DOWN = 0.02;
+const STANDING_MS = 150;
+/**
+ * Of the calls that still pass, so many fewer pass after a reading that is just late; twice as late, twice as many, up to a bound.
+ * By shares of what passes, so that an overload of three times what can be served is held off within a few readings.
+ */
+const SHED_STEP_UP = 0.08;
+const SHED_STEP_FACTOR_MAX = 3;
+/** How fast the share shrinks while nothing is late, per reading: from most to none in two seconds. */
+const SHED_STEP_DOWN = 0.01;
 /** How fast the last waits for admission are forgotten, per reading. */
 const FORGET_STEP = 0.05;
 /** Some calls always pass, so that the end of an overload is noticed by serving. */
@@ -43,6 +49,15 @@ export class Lateness implements OnApplicationBootstrap, OnApplicationShutdown {
     return this.share * 100;
   }
 
+  /** At the last readings, however short it has been. */
+  get isLate(): boolean {
+    return this.worstMs > this.lateMs;
+  }
+
+  private get worstMs(): number {
+    return Math.max(this.averageMs, this.admissionMs);
+  }
+
   onApplicationBootstrap(): void {
     let readAtMs = performance.now();
     this.timer = setInterval(() => {
@@ -66,11 +81,13 @@ export class Lateness implements OnApplicationBootstrap, OnApplicationShutdown {
   observe(lateMs: number): void {
     const countedMs = Math.min(lateMs, READING_MAX * this.lateMs);
     this.averageMs += (countedMs - this.averageMs) * SMOOTHING;
-    const isLate = Math.max(this.averageMs, this.admissionMs) > this.lateMs;
     const ticks = Math.min(TICKS_MAX, 1 + lateMs / LATENESS_TICK_MS);
-    this.lateForMs = isLate ? this.lateForMs + countedMs + LATENESS_TICK_MS : 0;
-    if (!isLate) this.share = Math.max(0, this.share - SHED_STEP_DOWN);
-    else if (this.lateForMs >= STANDING_MS) this.share = Math.min(SHED_SHARE_MAX, this.share + ticks * SHED_STEP_UP);
+    this.lateForMs = this.isLate ? this.lateForMs + countedMs + LATENESS_TICK_MS : 0;
+    if (!this.isLate) this.share = Math.max(0, this.share - SHED_STEP_DOWN);
+    else if (this.share > 0 || this.lateForMs >= STANDING_MS) {
+      const step = SHED_STEP_UP * ticks * Math.min(SHED_STEP_FACTOR_MAX, this.worstMs / this.lateMs);
+      this.share = Math.min(SHED_SHARE_MAX, this.share + (1 - this.share) * Math.min(1, step));
+    }
     // Where nobody is admitted any more nobody says that it goes fast again.
     this.admissionMs *= 1 - FORGET_STEP;
   }

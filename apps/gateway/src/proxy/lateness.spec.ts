@@ -20,7 +20,7 @@ describe('a gateway that falls behind', () => {
   it('takes everything again soon after it has caught up', () => {
     const lateness = new Lateness(LATE_MS, () => 0);
     readings(lateness, 50, 4 * LATE_MS);
-    readings(lateness, 70, 0);
+    readings(lateness, 100, 0);
     expect(lateness.sheds()).toBe(false);
   });
 
@@ -61,6 +61,15 @@ describe('a gateway that falls behind', () => {
     }
   });
 
+  it('holds an overload off without waiting again once it has begun to', () => {
+    const lateness = new Lateness(LATE_MS, () => 0);
+    readings(lateness, 10, 2 * LATE_MS);
+    readings(lateness, 20, 0);
+    const before = lateness.sharePercent;
+    readings(lateness, 4, 4 * LATE_MS);
+    expect(lateness.sharePercent).toBeGreaterThan(before);
+  });
+
   it('refuses while Redis is slow to admit, and stops by itself when nobody asks any more', () => {
     const lateness = new Lateness(LATE_MS, () => 0);
     for (let index = 0; index < 30; index++) {
@@ -68,7 +77,7 @@ describe('a gateway that falls behind', () => {
       lateness.observe(0);
     }
     expect(lateness.sheds()).toBe(true);
-    readings(lateness, 100, 0);
+    readings(lateness, 130, 0);
     expect(lateness.sheds()).toBe(false);
   });
 });

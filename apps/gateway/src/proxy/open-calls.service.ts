@@ -11,6 +11,11 @@ export class OpenCalls {
     return this.calls.size;
   }
 
+  /** Calls that ask to be admitted. */
+  get waiting(): number {
+    return this.arriving;
+  }
+
   arrive(): void {
     this.arriving += 1;
   }
