@@ -46,8 +46,9 @@ if firstId <= #ARGV then
     if entry and not seen[id] then
       local state, amount, window, day, tail = readEntry(entry)
       local marks, project = marksOf(tail)
-      changeScopes(state == 'h' and 'held' or 'settled', -amount, window, day, marks, project)
-      if state == 'h' then endFlight(window, marks) end
+      local isHeld = state == 'h'
+      changeScopes(isHeld and -amount or 0, isHeld and 0 or -amount, window, day, marks, project)
+      if isHeld then endFlight(window, marks) end
       seen[id] = true
       gone[#gone + 1] = id
     end

@@ -35,7 +35,9 @@ local function findRateEntry(log, low, lowSum, isIt)
 end
 
 local function openRateLog(key, now)
-  local log = { key = key, oldest = 0, next = 0, oldestMs = 0, oldestSum = 0, newestMs = 0, before = 0, sum = 0, added = 0 }
+  -- All fields at once: a table that grows is built anew.
+  local log = { key = key, oldest = 0, next = 0, oldestMs = 0, oldestSum = 0, newestMs = 0, before = 0, sum = 0, added = 0,
+    storedFrom = false, isPast = false, lost = 0, lostKey = false }
   local state = redis.call('HGET', key, 's')
   if not state then return log end
   local oldest, next, oldestMs, oldestSum, newestMs, before, sum =
@@ -87,22 +89,25 @@ end
 
 -- Writes what was added.
 local function writeRateLog(log, now)
-  if log.added == 0 then return end
-  if log.isPast then restartRateLog(log, log.added, now) end
-  local ms = math.max(now, log.newestMs)
-  local isNewHalf = math.floor(ms / RATE_RENEW_MS) ~= math.floor(log.newestMs / RATE_RENEW_MS)
-  log.sum, log.added = log.sum + log.added, 0
-  if log.oldest == log.next then log.oldestMs, log.oldestSum = ms, log.sum end
-  redis.call('HSET', log.key, string.format('%d', log.next), string.format('%d:%d', ms, log.sum), 's', string.format(
-    '%d:%d:%d:%d:%d:%d:%d', log.oldest, log.next + 1, log.oldestMs, log.oldestSum, ms, log.before, log.sum))
-  log.next, log.newestMs = log.next + 1, ms
+  local added, ms = log.added, now
+  if added == 0 then return end
+  if log.isPast then restartRateLog(log, added, now) end
+  if log.newestMs > ms then ms = log.newestMs end
+  local isNewHalf = ms - ms % RATE_RENEW_MS ~= log.newestMs - log.newestMs % RATE_RENEW_MS
+  local sum, number = log.sum + added, log.next
+  log.sum, log.added = sum, 0
+  if log.oldest == number then log.oldestMs, log.oldestSum = ms, sum end
+  redis.call('HSET', log.key, textOf(number), string.format('%d:%d', ms, sum), 's', string.format(
+    '%d:%d:%d:%d:%d:%d:%d', log.oldest, number + 1, log.oldestMs, log.oldestSum, ms, log.before, sum))
+  log.next, log.newestMs = number + 1, ms
   if isNewHalf then redis.call('PEXPIRE', log.key, RATE_KEEP_MS) end
   -- Blocks behind the oldest entry were deleted when it left them.
-  local from = math.floor((log.storedFrom or 0) / RATE_BLOCK) * RATE_BLOCK
-  local to = math.floor(log.oldest / RATE_BLOCK) * RATE_BLOCK
+  local from = log.storedFrom or 0
+  from = from - from % RATE_BLOCK
+  local to = log.oldest - log.oldest % RATE_BLOCK
   for first = from, to - 1, RATE_DELETE_MAX do
     local gone = { 'HDEL', log.key }
-    for number = first, math.min(first + RATE_DELETE_MAX, to) - 1 do gone[#gone + 1] = number end
+    for entry = first, math.min(first + RATE_DELETE_MAX, to) - 1 do gone[#gone + 1] = textOf(entry) end
     redis.call(unpack(gone))
   end
   log.storedFrom = log.oldest

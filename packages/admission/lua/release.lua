@@ -13,7 +13,7 @@ local state, amount, window, day, tail = readEntry(entry)
 if state ~= 'h' then return { 'already_settled', amount } end
 
 local marks, project = marksOf(tail)
-changeScopes('held', -amount, window, day, marks, project)
+changeScopes(-amount, 0, window, day, marks, project)
 endFlight(window, marks)
 if marks then
   local counted, keyId = string.match(marks, 't(%d+)'), string.match(window, '^window:([^:]+)')

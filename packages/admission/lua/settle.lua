@@ -25,7 +25,8 @@ end
 
 local entries, settledNow = redis.call('HMGET', KEYS[1], unpack(ids)), {}
 local reply, write = {}, { 'HSET', KEYS[1] }
-for index, id in ipairs(ids) do
+for index = 1, #ids do
+  local id = ids[index]
   local wanted, used = tonumber(ARGV[index * CALL_FIELDS]), ARGV[index * CALL_FIELDS + 1]
   local outcome, amount, excess = MISSING, 0, 0
   if settledNow[id] then
@@ -38,8 +39,7 @@ for index, id in ipairs(ids) do
       excess = wanted - amount
       settledNow[id] = amount
       local marks, project = marksOf(tail)
-      changeScopes('held', -held, window, day, marks, project)
-      changeScopes('settled', amount, window, day, marks, project)
+      changeScopes(-held, amount, window, day, marks, project)
       endFlight(window, marks)
       local counted = marks and string.match(marks, 't(%d+)')
       if counted and used ~= '' and used ~= counted then correctTokens(id, window, tail, counted, used) end

@@ -1,5 +1,6 @@
 import type { KeyProjection } from '@tensorloop/contracts/key-projection';
 import type { AccountSettled, ScopeTotal } from '@tensorloop/contracts/settle-ack';
+import { DAY_MS, utcDay } from '@tensorloop/kernel/budget-window';
 import type { NanoUsd } from '@tensorloop/kernel/money';
 import type { Redis } from 'ioredis';
 import {
@@ -82,6 +83,8 @@ export class AdmissionClient {
   private readonly watch: RunIdWatch;
   private readonly admissions: CallBatch<CallArgs, AdmitResult>;
   private readonly settlements: CallBatch<CallArgs, SettleResult>;
+  /** The day of the last admission, by Redis's clock: it spares the script to work out the date. -1: none yet. */
+  private day = { number: -1, date: '' };
 
   /** `clock` is for tests alone: see `registerScripts`. */
   constructor(
@@ -255,9 +258,17 @@ export class AdmissionClient {
     const { runId } = this.watch;
     // The connection was lost in this very turn: nothing has been sent.
     if (runId === null) throw new AdmissionUnavailableError();
-    const args: ScriptValue[] = [accountKey(tag), openKey(tag), scopesKey(tag), keyPrefix(tag), runId];
+    const { number, date } = this.day;
+    const args: ScriptValue[] = [accountKey(tag), openKey(tag), scopesKey(tag), keyPrefix(tag), runId, number, date];
     for (const call of calls) args.push(...call);
-    return parseAdmitReply((await this.run('admit', args)) as AdmitReply);
+    const reply = (await this.run('admit', args)) as AdmitReply;
+    this.noteDay(reply[0]);
+    return parseAdmitReply(reply);
+  }
+
+  private noteDay(nowMs: number): void {
+    const number = Math.floor(nowMs / DAY_MS);
+    if (number !== this.day.number) this.day = { number, date: utcDay(nowMs) };
   }
 
   private async settleCalls(tag: string, calls: CallArgs[]): Promise<SettleResult[]> {

@@ -1,13 +1,14 @@
 import type { Scope } from '@tensorloop/contracts/settle-ack';
 import type { Tags } from '@tensorloop/contracts/tags';
 import type { Admission, AdmitResult, AdmittedProject, Attribution, LimitState, Refusal } from './admission.types.js';
+import { RPM_WINDOW_MS } from './recent-admissions.js';
 import type { ScriptValue } from './scripts.js';
 
 function limitState(limit: ScriptValue, spent: ScriptValue, held: ScriptValue): LimitState {
   return { limitNanoUsd: BigInt(limit), spentNanoUsd: BigInt(spent), heldNanoUsd: BigInt(held) };
 }
 
-type NineNumbers = [number, number, number, number, number, number, number, number, number, ...number[]];
+type EightNumbers = [number, number, number, number, number, number, number, number, ...number[]];
 type ExtraLimits = Pick<Admission, 'balance' | 'tokens' | 'parallel' | 'accountRpm' | 'project' | 'tags'>;
 const NO_EXTRA_LIMITS: ExtraLimits = {
   balance: null,
@@ -36,64 +37,68 @@ function project([id, windowIndex, windowStartMs, budget]: ProjectPeriod, spent:
 }
 
 /** Limits that few keys have, and that the script lists only for those. */
-function extraLimits(fields: number[], period: Period, windowMs: number): ExtraLimits {
-  const [balance, spent, held, tokens, left, counted, parallel, inFlight, ...more] = fields as NineNumbers;
+function extraLimits(fields: number[], [, accountRpm = -1, tags = '', ...ofProject]: Period): ExtraLimits {
+  const [balance, spent, held, tokens, left, counted, parallel, inFlight, ...more] = fields as EightNumbers;
   const [rateLeft, projectSpent, projectHeld] = more as [number, number, number];
-  const [accountRpm = -1, tags = '', ...ofProject] = period.slice(PERIOD_FIELDS) as [
-    number?,
-    string?,
-    ...Partial<ProjectPeriod>,
-  ];
   return {
     balance: balance < 0 ? null : limitState(balance, spent, held),
-    tokens: tokens < 0 ? null : { limit: tokens, remaining: left, resetMs: windowMs, counted },
+    tokens: tokens < 0 ? null : { limit: tokens, remaining: left, resetMs: RPM_WINDOW_MS, counted },
     parallel: parallel < 0 ? null : { limit: parallel, inFlight },
-    accountRpm: accountRpm < 0 ? null : { limit: accountRpm, remaining: rateLeft, resetMs: windowMs },
+    accountRpm: accountRpm < 0 ? null : { limit: accountRpm, remaining: rateLeft, resetMs: RPM_WINDOW_MS },
     project: ofProject[0] === undefined ? null : project(ofProject as ProjectPeriod, projectSpent, projectHeld),
     tags: tags === '' ? null : parseTags(tags),
   };
 }
 
-/** What `admit.lua` returns; its header lists the fields. */
-export type AdmitReply = [nowMs: number, periods: Period[], answers: ScriptValue[][], refused: RefusedKey[]];
+/** What `admit.lua` returns; its header lists the fields. An answer is a text where the call was admitted. */
+export type AdmitReply = [nowMs: number, periods: Period[], answers: (string | ScriptValue[])[], refused: RefusedKey[]];
 type RefusedKey = [keyId: string, projectId: string, tags: string];
-type Period = [
-  keyId: string,
-  accountId: string,
-  windowIndex: number,
-  windowStartMs: number,
-  day: string,
-  rpmLimit: number,
-  budget: number,
-  dayLimit: number,
-  ...more: (number | string)[],
-];
-const PERIOD_FIELDS = 8;
+type Period = [common: string, accountRpm?: number, tags?: string, ...project: Partial<ProjectPeriod>];
 type ProjectPeriod = [id: string, windowIndex: number, windowStartMs: number, budget: number];
+const BAR = '|';
 
-function admission(fields: number[], period: Period): Admission {
-  const [, at, hold, rpmLeft, rpmReset, spent, held, daySpent, dayHeld, ...extra] = fields as NineNumbers;
-  const [keyId, accountId, windowIndex, windowStartMs, day, rpmLimit, budget, dayLimit] = period;
+/** What every admission under a period has in common. */
+type PeriodFields = Pick<Admission, 'keyId' | 'accountId' | 'windowIndex' | 'windowStartMs' | 'day'> & {
+  rpmLimit: number;
+  budget: number;
+  dayLimit: number;
+};
+
+function periodFields([common]: Period): PeriodFields {
+  const [keyId, accountId, index, startMs, day, rpm, budget, dayLimit] = common.split(BAR) as string[] & { length: 8 };
+  return {
+    keyId: keyId as string,
+    accountId: accountId as string,
+    windowIndex: Number(index),
+    windowStartMs: Number(startMs),
+    day: day as string,
+    rpmLimit: Number(rpm),
+    budget: Number(budget),
+    dayLimit: Number(dayLimit),
+  };
+}
+
+function admission(answer: string, periods: Period[]): Admission {
+  const numbers = answer.split(BAR).map(Number);
+  const [number, at, hold, rpmLeft, spent, held, daySpent, dayHeld, ...extra] = numbers as EightNumbers;
+  const period = periods[number - 1] as Period;
+  const { rpmLimit, budget, dayLimit, ...frozen } = periodFields(period);
   return {
     admitted: true,
     admittedAtMs: at,
-    keyId,
-    accountId,
-    windowIndex,
-    windowStartMs,
-    day,
+    ...frozen,
     holdNanoUsd: BigInt(hold),
-    rpm: { limit: rpmLimit, remaining: rpmLeft, resetMs: rpmReset },
+    rpm: { limit: rpmLimit, remaining: rpmLeft, resetMs: RPM_WINDOW_MS },
     budget: limitState(budget, spent, held),
     daily: dayLimit < 0 ? null : limitState(dayLimit, daySpent, dayHeld),
-    ...(extra.length === 0 ? NO_EXTRA_LIMITS : extraLimits(extra, period, rpmReset)),
+    ...(extra.length === 0 ? NO_EXTRA_LIMITS : extraLimits(extra, period)),
   };
 }
 
 /** The answers to the calls of one run, in their order. */
 export function parseAdmitReply([nowMs, periods, answers, refused]: AdmitReply): AdmitResult[] {
   return answers.map((answer) => {
-    if (typeof answer[0] === 'number') return admission(answer as number[], periods[answer[0] - 1] as Period);
+    if (typeof answer === 'string') return admission(answer, periods);
     const why = refusal(answer as [Refusal['reason'], ...ScriptValue[]], nowMs);
     const key = refused.length === 0 ? undefined : refused.find(([keyId]) => keyId === answer[1]);
     return key === undefined ? why : { ...why, attribution: attribution(key) };

@@ -5,7 +5,7 @@ import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { type AdmissionBench, callOf, keyAt, MODEL, openAccount, openBench, startOfDay } from '../test/fixture.js';
 import type { Admission } from './admission.types.js';
 import { CLOCK_MARGIN_MS } from './clock-margin.js';
-import { openKey } from './redis-keys.js';
+import { openKey, projectionKey, scopeKey } from './redis-keys.js';
 
 const NOW = Date.parse('2026-11-21T10:00:00.123Z');
 let bench: AdmissionBench;
@@ -153,6 +153,48 @@ describe('a projection', () => {
     const key = keyAt(NOW, { budgetNanoUsd: '9007199254740992' });
     await expect(bench.client.projectKey(key)).rejects.toThrow('the budget is 9007199254740992 nano-USD');
     await expect(bench.client.admit(callOf(key, { holdNanoUsd: -1n }))).rejects.toThrow('the hold is -1 nano-USD');
+  });
+});
+
+describe('what admission packed of a projection', () => {
+  const packedOf = (key: ReturnType<typeof keyAt>) => bench.redis.hget(projectionKey(key.accountTag, key.keyHash), 'packed');
+
+  it('goes with it: the next call is judged by the newer one, whoever wrote it', async () => {
+    const key = keyAt(NOW, { dailyLimitNanoUsd: '900000000', tpm: 1_000, parallelMax: 9 });
+    await openAccount(bench, key, startOfDay(NOW) - CLOCK_MARGIN_MS - 1);
+    expect(await packedOf(key)).toBeNull();
+    const first = await bench.client.admit(callOf(key));
+    expect(await packedOf(key)).toContain(key.keyId);
+    const second = await bench.client.admit(callOf(key));
+    const about = {
+      admitted: true,
+      keyId: key.keyId,
+      accountId: key.accountId,
+      tokens: { limit: 1_000 },
+      parallel: { limit: 9 },
+    };
+    for (const admission of [first, second]) expect(admission).toMatchObject(about);
+    await bench.client.projectKey({ ...key, version: 2, isRevoked: true });
+    expect(await packedOf(key)).toBeNull();
+    expect(await bench.client.admit(callOf(key))).toMatchObject({ reason: 'key_revoked' });
+  });
+});
+
+describe('a day without a limit', () => {
+  it('is listed with its end and a known total from its first call on, and holds what its calls hold', async () => {
+    const key = keyAt(NOW);
+    await openAccount(bench, key, startOfDay(NOW) - CLOCK_MARGIN_MS - 1);
+    const other = { ...keyAt(NOW), accountTag: key.accountTag, accountId: key.accountId };
+    await bench.client.projectKey(other);
+    const calls = [callOf(key), callOf(other), callOf(key)];
+    await Promise.all(calls.slice(0, 2).map((call) => bench.client.admit(call)));
+    await bench.client.admit(calls[2] as (typeof calls)[0]);
+    const day = dayScope(utcDay(NOW));
+    const stateOfDay = async () => (await bench.view.inspect(key.accountTag)).scopes.find(({ scope }) => scope === day);
+    expect(await stateOfDay()).toMatchObject({ totalNanoUsd: 0n, version: 0, heldNanoUsd: 3_000_000n });
+    expect(await bench.redis.hget(scopeKey(key.accountTag, day), 'endMs')).toBe(String(startOfDay(NOW) + DAY_MS));
+    for (const call of calls) await bench.client.settle(key.accountTag, call.requestId, 10n);
+    expect(await stateOfDay()).toMatchObject({ heldNanoUsd: 0n, settledNanoUsd: 30n });
   });
 });
 

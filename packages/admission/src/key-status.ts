@@ -51,7 +51,7 @@ const KEY_FIELDS = ['keyId', 'kind', 'mintedAtMs', 'expiresAtMs', 'budget', 'rpm
 const MORE_FIELDS = ['accountRpm', 'projectId', 'projectName', 'projectStart', 'projectBudget'] as const;
 const SCOPE_FIELDS = ['total', 'version', 'settled', 'held', 'limit', 'calls'] as const;
 
-const RATE_USED = scriptText('rate-used', ['rate-log']);
+const RATE_USED = scriptText('rate-used', ['entry', 'rate-log']);
 
 /** Reads what admission would find for a key at `nowMs` (Redis TIME), without admitting anything. */
 export async function readKeyStatus(

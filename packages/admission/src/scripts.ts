@@ -13,10 +13,10 @@ interface ScriptForm {
 
 /** By file name. */
 const SCRIPTS = {
-  admit: { keys: 3, begins: ['entry', 'rate-log'] },
-  settle: { keys: 1, begins: ['entry'] },
-  release: { keys: 1, begins: ['entry'] },
-  acknowledge: { keys: 2, begins: ['entry'] },
+  admit: { keys: 3, begins: ['entry', 'rate-log', 'admit-seldom'] },
+  settle: { keys: 1, begins: ['entry', 'scope-changes'] },
+  release: { keys: 1, begins: ['entry', 'scope-changes'] },
+  acknowledge: { keys: 2, begins: ['entry', 'scope-changes'] },
   'seed-totals': { keys: 2 },
   'project-key': { keys: 2 },
   'find-key': { keys: 2 },
