@@ -65,7 +65,7 @@ export function busyEndpoints(account: FilledAccount, known: Known, nowMs: numbe
     }),
     busy('summary of 30 days', '/api/usage/summary', (answer) => {
       const { byDay, byKey, total } = usageSummarySchema.parse(answer);
-      sure(byDay.length === 30 && byKey.length === account.keyIds.length && total.requests > 0, 'a summary of something else');
+      sure(byDay.length === 30 && byKey?.length === account.keyIds.length && total.requests > 0, 'a summary of something else');
     }),
     busy('30 days by day', `/api/usage/series?groupBy=day&${month}`, series({ groups: 30 })),
     busy('30 days by model', `/api/usage/series?groupBy=model&${month}`, series({ groups: 5 })),
@@ -109,6 +109,7 @@ export function otherEndpoints(account: FilledAccount, known: Known, nowMs: numb
       '/api/activity?status=refused',
       page(PAGE, (item) => item.status === 'refused'),
     ),
+    other('activity, admitted and refused', '/api/activity?status=all', page(PAGE)),
     other('activity, a page in the middle', `/api/activity?cursor=${known.deepCursor}`, page(PAGE)),
     other('activity, 200 calls', '/api/activity?limit=200', page(200)),
     other(`summary of ${FILLED_DAYS + 2} days`, `/api/usage/summary?from=${day(nowMs, FILLED_DAYS + 1)}`, (answer) => {
@@ -121,6 +122,13 @@ export function otherEndpoints(account: FilledAccount, known: Known, nowMs: numb
     bySeries('key', quarter, keyIds.length),
     bySeries('project', quarter, projectIds.length + 1),
     bySeries('tag:team', quarter, 9),
+    other(`by day in parts of a key, ${FILLED_DAYS} days`, `/api/usage/series?groupBy=day&stackBy=key&${quarter}`, stacked),
+    other(`by day in parts of a team, ${FILLED_DAYS} days`, `/api/usage/series?groupBy=day&stackBy=tag:team&${quarter}`, stacked),
+    other(
+      `by day, of a project, ${FILLED_DAYS} days`,
+      `/api/usage/series?groupBy=day&projectId=${projectIds[0]}&${quarter}`,
+      series({ groups: FILLED_DAYS }),
+    ),
   ];
 }
 
@@ -148,6 +156,15 @@ function series({ groups }: { groups: number }): Endpoint['check'] {
     sure(Math.abs(data.length - groups) <= 1, `${data.length} groups and not ${groups}`);
     sure(total.requests > 0 && called === total.requests, `groups of ${called} calls, ${total.requests} in all`);
   };
+}
+
+/** All parts together are the total. */
+function stacked(answer: unknown): void {
+  const { stacks, total } = usageSeriesSchema.parse(answer);
+  if (stacks === null) throw new WrongAnswer('no parts');
+  const parts = [...stacks.series, ...(stacks.others === null ? [] : [stacks.others])];
+  const called = parts.reduce((sum, part) => sum + part.total.requests, 0);
+  sure(parts.length > 1 && called === total.requests, `parts of ${called} calls, ${total.requests} in all`);
 }
 
 function sure(isSo: boolean, found: string): void {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { tagFilterSchema } from './api/tag-filter.js';
 import { daySchema, uuid7Schema } from './identity.js';
 import { nanoUsdAmountSchema, usdSchema } from './nano-usd.js';
 import { OUTCOMES } from './request-completed.js';
@@ -166,7 +167,12 @@ export const activityPageSchema = z.object({
 });
 export type ActivityPage = z.infer<typeof activityPageSchema>;
 
-export const usageSummaryQuerySchema = z.strictObject({ from: daySchema.optional(), to: daySchema.optional() });
+export const usageSummaryQuerySchema = z.strictObject({
+  from: daySchema.optional(),
+  to: daySchema.optional(),
+  projectId: uuid7Schema.optional().describe('Only the calls of this project.'),
+  tag: tagFilterSchema.optional().describe('Name and value of a tag: `team=search`. Not together with `projectId`.'),
+});
 
 const sumSchema = z.object({
   requests: z.number().int(),
@@ -180,8 +186,11 @@ export const usageSummarySchema = z.object({
   to: daySchema,
   total: sumSchema,
   byDay: z.array(sumSchema.extend({ day: daySchema })),
-  byModel: z.array(sumSchema.extend({ model: z.string() })),
-  byKey: z.array(sumSchema.extend({ keyId: uuid7Schema })),
+  byModel: z
+    .array(sumSchema.extend({ model: z.string() }))
+    .nullable()
+    .describe('Null where one project or tag was asked for: of these, sums are kept by time alone.'),
+  byKey: z.array(sumSchema.extend({ keyId: uuid7Schema })).nullable().describe('As `byModel`.'),
   dataThrough: instantSchema,
 });
 export type UsageSummary = z.infer<typeof usageSummarySchema>;

@@ -121,8 +121,14 @@ export const bookedRequestSchema = activityRowSchema.extend({
 });
 export type BookedRequest = z.infer<typeof bookedRequestSchema>;
 export const requestGetReplySchema = z.union([
-  z.object({ ok: z.literal(true), found: z.literal(true), request: bookedRequestSchema }),
-  z.object({ ok: z.literal(true), found: z.literal(false) }),
+  z.object({
+    ok: z.literal(true),
+    found: z.literal(true),
+    request: bookedRequestSchema,
+    /** As with lists; left out by releases that did not say it. */
+    dataThroughMs: unixMsSchema.optional(),
+  }),
+  z.object({ ok: z.literal(true), found: z.literal(false), dataThroughMs: unixMsSchema.optional() }),
   rpcFailureSchema,
 ]);
 export type RequestGetReply = z.infer<typeof requestGetReplySchema>;

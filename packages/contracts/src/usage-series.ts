@@ -1,13 +1,17 @@
 import { z } from 'zod';
 import { daySchema, modelIdSchema, unixMsSchema, uuid7Schema } from './identity.js';
 import { rpcFailureSchema, usageSumSchema } from './rpc.js';
-import { tagNameSchema } from './tags.js';
+import { nanoUsdAmountSchema } from './nano-usd.js';
+import { tagNameSchema, tagValueSchema } from './tags.js';
 
 /** A series' longest range, and by hour: sums are kept per hour, and a chart shows no more than a few hundred points. */
 export const SERIES_DAYS_MAX = 366;
 export const SERIES_HOUR_DAYS_MAX = 7;
 /** Models, keys, projects and values of a tag that are told apart; the dearest ones, the others as one sum. */
 export const SERIES_GROUPS_MAX = 100;
+
+/** Series that are stacked on one another; the dearest ones, the others as one. More could not be told apart by colour either. */
+export const SERIES_STACKS_MAX = 10;
 
 export const SERIES_GROUPINGS = ['day', 'hour', 'model', 'key', 'project', 'tag'] as const;
 export type SeriesGrouping = (typeof SERIES_GROUPINGS)[number];
@@ -43,6 +47,32 @@ export const seriesGroupSchema = seriesSumSchema.extend({
 });
 export type SeriesGroup = z.infer<typeof seriesGroupSchema>;
 
+/** Of one series, one number for each of `groups`, in its order. Columns, because a year of twelve series is to fit into a message. */
+export const stackColumnsSchema = z.object({
+  requests: z.array(z.number().int().nonnegative()),
+  failed: z.array(z.number().int().nonnegative()),
+  inputTokens: z.array(z.number().int().nonnegative()),
+  outputTokens: z.array(z.number().int().nonnegative()),
+  chargeNanoUsd: z.array(nanoUsdAmountSchema),
+});
+export type StackColumns = z.infer<typeof stackColumnsSchema>;
+
+/** The parts of days or hours: all of them together are what `groups` says, point by point. */
+export const seriesStacksSchema = z.object({
+  /** The dearest of the period first; then, of projects and tags, null: calls without one. */
+  series: z.array(z.object({ group: z.string().nullable(), columns: stackColumnsSchema })),
+  /** What is beyond SERIES_STACKS_MAX. */
+  others: z.object({ groups: z.number().int().positive(), columns: stackColumnsSchema }).nullable(),
+});
+export type SeriesStacks = z.infer<typeof seriesStacksSchema>;
+
+/** Of what parts days and hours are to be told. `tagName` with "tag". */
+export const stackBySchema = z.object({
+  groupBy: z.enum(['model', 'key', 'project', 'tag']),
+  tagName: tagNameSchema.nullable(),
+});
+export type StackBy = z.infer<typeof stackBySchema>;
+
 /** `metering.usage-series.get.v1`: the days [fromDay, toDay] of a time zone, both included, and as many before them. */
 export const usageSeriesGetRequestSchema = z.object({
   accountId: uuid7Schema,
@@ -54,6 +84,11 @@ export const usageSeriesGetRequestSchema = z.object({
   timeZone: timeZoneSchema,
   keyId: uuid7Schema.nullable(),
   model: modelIdSchema.nullable(),
+  /** Of one project, or of one value of a tag: of these sums are kept by time alone. */
+  projectId: uuid7Schema.optional(),
+  tag: z.object({ name: tagNameSchema, value: tagValueSchema }).optional(),
+  /** With groupBy "day" or "hour". */
+  stackBy: stackBySchema.optional(),
 });
 export type UsageSeriesGetRequest = z.infer<typeof usageSeriesGetRequestSchema>;
 
@@ -69,6 +104,10 @@ export const usageSeriesGetReplySchema = z.union([
     groups: z.array(seriesGroupSchema),
     /** What is beyond SERIES_GROUPS_MAX. */
     others: seriesSumSchema.extend({ groups: z.number().int().positive() }).nullable(),
+    /** Answers `stackBy`. */
+    stacks: seriesStacksSchema.optional(),
+    /** Answers `projectId` and `tag`: without it they were not understood, and the sums are of all calls. */
+    isAttributed: z.boolean().optional(),
     /** Its groups: every day or hour; of all else those that `groups` names, as far as they were among the dearest then. */
     previous: periodSchema.extend({
       total: seriesSumSchema,

@@ -72,6 +72,7 @@ export function toKey({ key, plan, usage, nowMs }: ShownKey): KeyDetail {
     resetsAt: instant(usage.resetsAtMs),
     lastUsedAt: usage.lastUsedAtMs === null ? null : instant(usage.lastUsedAtMs),
     lastUsedKnown: usage.isLastUseKnown,
+    dataThrough: usage.dataThroughMs === null ? null : instant(usage.dataThroughMs),
     budgetExhausted: usage.money?.isBudgetExhausted === true,
   };
 }

@@ -102,6 +102,7 @@ function fresh(key: StoredKey, plan: PlanCeilings): ShownKey {
     resetsAtMs: budgetWindow(key.mintedAtMs, key.mintedAtMs).endMs,
     lastUsedAtMs: null,
     isLastUseKnown: true,
+    dataThroughMs: key.mintedAtMs,
   };
   return { key, plan, nowMs: key.mintedAtMs, usage };
 }

@@ -1,6 +1,7 @@
 import { pipeline } from 'node:stream/promises';
 import { Controller, Get, Inject, Param, Query, Res } from '@nestjs/common';
 import {
+  ACTIVITY_EXPORT_ROWS_MAX,
   type ActivityDetail,
   type ActivityFilter,
   type ActivityListQuery,
@@ -11,7 +12,7 @@ import {
 import { type ActivityPage, activityPageSchema } from '@tensorloop/contracts/dashboard-api';
 import { Access, RawResponse, ResponseSchema } from '@tensorloop/nest-kit/access';
 import { LOGGER } from '@tensorloop/nest-kit/logging';
-import { Problems, Summary } from '@tensorloop/nest-kit/operation';
+import { Description, Problems, Summary } from '@tensorloop/nest-kit/operation';
 import type { Logger } from '@tensorloop/observability/logger';
 import type { Response } from 'express';
 import { CurrentPrincipal, Permit, type Principal } from '../access/principal.types.js';
@@ -23,6 +24,9 @@ import { usageProblems } from './usage.errors.js';
 import { parseCursor } from './usage.rules.js';
 
 const RETRY_HEADERS = { 'retry-after': '5' };
+/** What `dataThrough` is elsewhere; the file itself holds nothing but calls. */
+const DATA_THROUGH_HEADER = 'x-data-through';
+const EXPORT_DESCRIPTION = `The header \`${DATA_THROUGH_HEADER}\` has the instant up to which everything that was booked is in the file, as \`dataThrough\` of the list. At most ${ACTIVITY_EXPORT_ROWS_MAX} calls: of a longer file the last row begins with \`INCOMPLETE\`.`;
 const CSV = 'text/csv; charset=utf-8; header=present';
 /** Exports at once, of this process and of an account: each keeps metering busy for as long as it lasts. */
 const EXPORT_SLOTS = { totalMax: 4, perHolderMax: 2 };
@@ -64,6 +68,7 @@ export class ActivityController {
   /** A file that is not all of it breaks off, or says so in its last row. */
   @Get('export.csv')
   @Summary('Export calls as CSV, newest first')
+  @Description(EXPORT_DESCRIPTION)
   @Problems(usageProblems.time_range_invalid, usageProblems.export_busy, usageProblems.usage_unavailable)
   @RawResponse('CSV (RFC 4180), streamed', CSV)
   async exportCsv(
@@ -76,13 +81,14 @@ export class ActivityController {
     const giveBack = this.slots.take(accountId);
     if (giveBack === null) throw usageProblems.export_busy({ headers: RETRY_HEADERS });
     try {
-      const lines = await this.activity.exportCsv({ accountId, traceparent }, filter);
-      if (lines === null) throw usageProblems.usage_unavailable({ headers: RETRY_HEADERS });
+      const file = await this.activity.exportCsv({ accountId, traceparent }, filter);
+      if (file === null) throw usageProblems.usage_unavailable({ headers: RETRY_HEADERS });
       res.setHeader('content-type', CSV);
+      res.setHeader(DATA_THROUGH_HEADER, file.dataThrough);
       res.setHeader('content-disposition', 'attachment; filename="activity.csv"');
       res.setTimeout(EXPORT_STALL_MS, () => res.destroy());
       const signal = AbortSignal.timeout(EXPORT_MS_MAX);
-      await pipeline(lines, res, { signal }).catch((err: unknown) =>
+      await pipeline(file.lines, res, { signal }).catch((err: unknown) =>
         this.logger.warn({ err }, 'an export of calls ended early'),
       );
     } finally {

@@ -11,6 +11,8 @@ import { keyMoney } from './key-usage.rules.js';
 import type { BudgetedKey, KeyUsage } from './key-usage.types.js';
 import { MeteringClient } from './metering.client.js';
 
+const MINUTE_MS = 60_000;
+
 @Injectable()
 export class KeyUsageService {
   constructor(
@@ -32,10 +34,11 @@ export class KeyUsageService {
     const [uses, booked] = await Promise.all([this.listUses(accountId, windows), this.listBooked(accountId, windows)]);
     return new Map(
       keys.map((key, at) => {
-        const row = booked?.get(key.id);
+        const row = booked?.rows.get(key.id);
         const money = keyMoney(key.budgetNanoUsd, uses?.[at] ?? null, row === undefined ? null : BigInt(row.spentNanoUsd));
         const resetsAtMs = windows[at]?.endMs as number;
-        return [key.id, { money, resetsAtMs, lastUsedAtMs: row?.lastUsedAtMs ?? null, isLastUseKnown: row !== undefined }];
+        const lastUse = { lastUsedAtMs: row?.lastUsedAtMs ?? null, isLastUseKnown: row !== undefined };
+        return [key.id, { money, resetsAtMs, ...lastUse, dataThroughMs: booked?.dataThroughMs ?? null }];
       }),
     );
   }
@@ -53,11 +56,16 @@ export class KeyUsageService {
   private async listBooked(
     accountId: string,
     windows: readonly { keyId: string; index: number }[],
-  ): Promise<Map<string, KeyUsageRow> | null> {
+  ): Promise<{ rows: Map<string, KeyUsageRow>; dataThroughMs: number } | null> {
     const keys = windows.map(({ keyId, index }) => ({ keyId, windowIndex: index }));
     const reply = await this.metering.listKeyUsage({ accountId, keys });
-    if (reply.ok) return new Map(reply.keys.map((row) => [row.keyId, row]));
+    if (reply.ok) return { rows: new Map(reply.keys.map((row) => [row.keyId, row])), dataThroughMs: fullMinute(reply.dataThroughMs) };
     this.logger.warn({ code: reply.code, detail: reply.message }, 'metering did not answer');
     return null;
   }
+}
+
+/** True of the minute's beginning too, and an answer in which nothing else changed keeps its entity tag for as long. */
+function fullMinute(ms: number): number {
+  return ms - (ms % MINUTE_MS);
 }

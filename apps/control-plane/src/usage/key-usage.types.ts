@@ -18,6 +18,8 @@ export interface KeyUsage {
   /** Null = never, or metering does not say at the moment (`isLastUseKnown` false). */
   lastUsedAtMs: number | null;
   isLastUseKnown: boolean;
+  /** A full minute up to which every call is in `lastUsedAtMs`; null = metering does not say at the moment. */
+  dataThroughMs: number | null;
 }
 
 export interface KeyMoney {

@@ -16,6 +16,7 @@ import { usageProblems } from './usage.errors.js';
 import { dayRange } from './usage.rules.js';
 import { UsageService } from './usage.service.js';
 
+const ONE_FILTER = 'Sums of a project are not kept by tag: ask for one of them.';
 const RETRY_HEADERS = { 'retry-after': '5' };
 
 @Controller('api')
@@ -50,7 +51,7 @@ export class UsageController {
 
   @Get('usage/summary')
   @Summary('Sum calls of a range of UTC days by day, by model and by key')
-  @Problems(usageProblems.days_invalid, usageProblems.usage_unavailable)
+  @Problems(usageProblems.days_invalid, usageProblems.filter_unsupported, usageProblems.usage_unavailable)
   @ResponseSchema(usageSummarySchema)
   async getSummary(
     @CurrentPrincipal() { accountId }: Principal,
@@ -62,7 +63,10 @@ export class UsageController {
       const detail = `This range of days cannot be summed: ${days.message}.`;
       throw usageProblems.days_invalid({ detail, errors: [{ pointer: days.pointer, message: days.message }] });
     }
-    const summary = await this.usage.getSummary({ accountId, traceparent }, { from: days.from, to: days.to });
+    const { projectId, tag } = query;
+    if (projectId !== undefined && tag !== undefined) throw usageProblems.filter_unsupported({ detail: ONE_FILTER });
+    const caller = { accountId, traceparent };
+    const summary = await this.usage.getSummary(caller, { from: days.from, to: days.to, projectId, tag });
     if (summary === null) throw usageProblems.usage_unavailable({ headers: RETRY_HEADERS });
     return summary;
   }

@@ -37,6 +37,21 @@ function toPage(reply: Pick<ActivityListed, 'hasMore' | 'dataThroughMs'>, data: 
   };
 }
 
+/** The first `limit` of both, newest first: ids are in the order of admission, and a cursor is an id of either. */
+export function mergePages(pages: readonly [ActivityPage, ActivityPage], limit: number): ActivityPage {
+  const [a, b] = pages;
+  const merged = [...a.data, ...b.data].sort((one, other) => (one.requestId < other.requestId ? 1 : -1));
+  const data = merged.slice(0, limit);
+  const hasMore = merged.length > limit || a.hasMore || b.hasMore;
+  const last = data.at(-1);
+  return {
+    data,
+    hasMore,
+    nextCursor: hasMore && last !== undefined ? toCursor(last.requestId) : null,
+    dataThrough: a.dataThrough < b.dataThrough ? a.dataThrough : b.dataThrough,
+  };
+}
+
 /** Without its key, which metering does not know. */
 export function toActivityItem({ admittedAtMs, chargeNanoUsd, ...row }: ActivityRow): ActivityItem {
   return { ...row, status: statusOf(row), key: null, time: new Date(admittedAtMs).toISOString(), ...toCost(chargeNanoUsd) };
@@ -70,6 +85,20 @@ export function toUsageSummary(days: { from: string; to: string }, reply: UsageS
   };
 }
 
+/** Of one project or tag: the days on which it had calls. */
+export function toAttributedSummary(days: { from: string; to: string }, reply: SeriesSummed): UsageSummary {
+  const sumOf = ({ requests, inputTokens, outputTokens, chargeNanoUsd }: UsageSum) =>
+    toSum({ requests, inputTokens, outputTokens, chargeNanoUsd });
+  return {
+    ...days,
+    total: sumOf(reply.total),
+    byDay: reply.groups.filter(({ requests }) => requests > 0).map((sum) => ({ day: sum.group ?? '', ...sumOf(sum) })),
+    byModel: null,
+    byKey: null,
+    dataThrough: new Date(reply.dataThroughMs).toISOString(),
+  };
+}
+
 function toSum<Sum extends UsageSum>({ chargeNanoUsd, ...sum }: Sum) {
   return { ...sum, ...toCost(chargeNanoUsd) };
 }
@@ -79,7 +108,7 @@ export function toCost(chargeNanoUsd: string): { costNanoUsd: string; costUsd: s
   return { costNanoUsd: chargeNanoUsd, costUsd: formatUsd(BigInt(chargeNanoUsd)) };
 }
 
-/** `names`: of the keys or projects that groups are of; null where groups are of anything else. */
+/** `names`: of the keys or projects that groups are of; null where groups are of anything else. Without its stacks. */
 export function toUsageSeries(
   request: UsageSeriesGetRequest,
   reply: SeriesSummed,
@@ -97,6 +126,7 @@ export function toUsageSeries(
     latency: reply.latency,
     data: toGroups(reply.groups, period.endMs).map(labelled),
     others: reply.others === null ? null : toSum(reply.others),
+    stacks: null,
     previous: {
       ...toPeriod(previous),
       total: toSum(previous.total),

@@ -10,6 +10,11 @@ import {
 } from '@tensorloop/contracts/rpc';
 import { accountChangedSubject, RPC } from '@tensorloop/contracts/subjects';
 import {
+  SERIES_STACKS_MAX,
+  type SeriesStacks,
+  type SeriesSum,
+  type StackBy,
+  type StackColumns,
   type UsageSeriesGetReply,
   type UsageSeriesGetRequest,
   usageSeriesGetReplySchema,
@@ -212,6 +217,37 @@ function sumOf(...events: RequestCompleted[]) {
   };
 }
 
+const columnsOf = ({ series, others }: SeriesStacks) => [...series, ...(others === null ? [] : [others])].map(({ columns }) => columns);
+
+/** All parts of one hour or day, added up. */
+function sumAt(stacks: SeriesStacks | undefined, at: number): SeriesSum {
+  const all = columnsOf(stacks as SeriesStacks);
+  const add = (name: 'requests' | 'failed' | 'inputTokens' | 'outputTokens') =>
+    all.reduce((sum, columns) => sum + (columns[name][at] ?? 0), 0);
+  return {
+    requests: add('requests'),
+    failed: add('failed'),
+    inputTokens: add('inputTokens'),
+    outputTokens: add('outputTokens'),
+    chargeNanoUsd: all.reduce((sum, { chargeNanoUsd }) => sum + BigInt(chargeNanoUsd[at] ?? 0), 0n).toString(),
+  };
+}
+
+function totalOf(columns: StackColumns): SeriesSum {
+  const add = (counts: number[]) => counts.reduce((sum, count) => sum + count, 0);
+  return {
+    requests: add(columns.requests),
+    failed: add(columns.failed),
+    inputTokens: add(columns.inputTokens),
+    outputTokens: add(columns.outputTokens),
+    chargeNanoUsd: columns.chargeNanoUsd.reduce((sum, amount) => sum + BigInt(amount), 0n).toString(),
+  };
+}
+
+function onlySum({ requests, failed, inputTokens, outputTokens, chargeNanoUsd }: SeriesSum): SeriesSum {
+  return { requests, failed, inputTokens, outputTokens, chargeNanoUsd };
+}
+
 const today = [search, ads, untagged, failed, estimated];
 
 describe('the usage series (TL-6)', () => {
@@ -267,6 +303,75 @@ describe('the usage series (TL-6)', () => {
     ]);
   });
 
+  it('of one project or one value of a tag has its calls alone, and the days before too', async () => {
+    const days = { fromDay: utcDay(NOON_MS - DAY_MS) };
+    const ofProject = await series({ ...days, projectId });
+    expect(ofProject).toMatchObject({ total: sumOf(search), isAttributed: true, latency: null });
+    expect(ofProject.groups.map(({ requests }) => requests)).toEqual([0, 1]);
+    expect(ofProject.previous.total).toEqual(sumOf(daysAgo));
+    const ofTeam = await series({ groupBy: 'hour', tag: { name: 'team', value: 'search' } });
+    expect(ofTeam.total).toEqual(sumOf(search, failed));
+    expect(ofTeam.groups[9]).toMatchObject(sumOf(failed));
+  });
+
+  it.each<[string, StackBy, [string | null, RequestCompleted[]][]]>([
+    ['model', { groupBy: 'model', tagName: null }, [[PRICE.model, today]]],
+    [
+      'key',
+      { groupBy: 'key', tagName: null },
+      [
+        [tenant.keyId, [search, ads, failed, estimated]],
+        [secondKey.keyId, [untagged]],
+      ],
+    ],
+    [
+      'project',
+      { groupBy: 'project', tagName: null },
+      [
+        [projectId, [search]],
+        [null, [ads, untagged, failed, estimated]],
+      ],
+    ],
+    [
+      'tag',
+      { groupBy: 'tag', tagName: 'team' },
+      [
+        ['search', [search, failed]],
+        ['ads', [ads]],
+        [null, [untagged, estimated]],
+      ],
+    ],
+  ])('by hour in parts of a %s: together they are every hour', async (_, stackBy, expected) => {
+    const { groups, stacks } = await series({ groupBy: 'hour', stackBy });
+    expect(stacks?.others).toBeNull();
+    expect(stacks?.series.map(({ group, columns }) => [group, totalOf(columns)])).toEqual(
+      expected.map(([group, events]) => [group, sumOf(...events)]),
+    );
+    for (const [at, group] of groups.entries()) expect(sumAt(stacks, at)).toEqual(onlySum(group));
+  });
+
+  it('has the dearest parts apart and all others as one, none of them lost', async () => {
+    const many = newTenant();
+    const ears = new SettledEars(world, 'gateway-1');
+    const parts = SERIES_STACKS_MAX + 3;
+    const events = Array.from({ length: parts }, (_, at) =>
+      Array.from({ length: parts - at }, () => ({
+        ...newEvent({ tenant: many, admittedAtMs: NOON_MS }),
+        tags: { team: `team-${String(at).padStart(2, '0')}` },
+      })),
+    );
+    await publish(world, ...events.flat());
+    await waitUntil(() => events.flat().every(({ requestId }) => ears.has(requestId)), { what: 'every settle-ack' });
+    const stackBy = { groupBy: 'tag', tagName: 'team' } as const;
+    const { groups, stacks } = await series({ accountId: many.accountId, stackBy });
+    expect(stacks?.series.map(({ group }) => group)).toEqual(
+      Array.from({ length: SERIES_STACKS_MAX }, (_, at) => `team-${String(at).padStart(2, '0')}`),
+    );
+    expect(stacks?.others?.groups).toBe(3);
+    expect(totalOf(stacks?.others?.columns as StackColumns)).toEqual(sumOf(...events.slice(SERIES_STACKS_MAX).flat()));
+    expect(sumAt(stacks, 0)).toEqual(onlySum(groups[0] as SeriesSum));
+  });
+
   it('has percentiles of latency within the bound that the contract states', async () => {
     const { latency, groups } = await series({});
     const within = (answer: number | undefined, truth: number) => Math.abs((answer ?? 0) - truth) / truth <= 0.091;
@@ -284,6 +389,12 @@ describe('the usage series (TL-6)', () => {
     [{ groupBy: 'hour' as const, fromDay: utcDay(NOON_MS - 20 * DAY_MS) }, 'invalid_range'],
     [{ fromDay: '0001-01-01', toDay: '0001-01-02' }, 'invalid_range'],
     [{ groupBy: 'project' as const, keyId: uuid7() }, 'filter_unsupported'],
+    [{ projectId: uuid7(), keyId: uuid7() }, 'filter_unsupported'],
+    [{ projectId: uuid7(), tag: { name: 'team', value: 'ads' } }, 'filter_unsupported'],
+    [{ projectId: uuid7(), groupBy: 'model' as const }, 'filter_unsupported'],
+    [{ projectId: uuid7(), stackBy: { groupBy: 'model' as const, tagName: null } }, 'filter_unsupported'],
+    [{ groupBy: 'model' as const, stackBy: { groupBy: 'key' as const, tagName: null } }, 'filter_unsupported'],
+    [{ model: 'a', stackBy: { groupBy: 'tag' as const, tagName: 'team' } }, 'filter_unsupported'],
   ])('refuses %j', async (question, code) => {
     await expect(series(question)).rejects.toThrow(code);
   });
@@ -295,6 +406,19 @@ describe('the usage series (TL-6)', () => {
       expect(groups).toHaveLength(1);
     }
     expect((await series({ accountId: stranger.accountId, keyId: tenant.keyId })).total).toEqual(sumOf());
+  });
+
+  it('answers for a project or tag of another account as for one that there is not', async () => {
+    const asStranger = async (filter: Partial<UsageSeriesGetRequest>) => {
+      const { dataThroughMs: _, ...answer } = await series({ accountId: foreigner.accountId, ...filter });
+      return answer;
+    };
+    const foreigner = newTenant();
+    expect(await asStranger({ projectId })).toEqual(await asStranger({ projectId: uuid7() }));
+    const tag = (value: string) => ({ tag: { name: 'team', value } });
+    expect(await asStranger(tag('search'))).toEqual(await asStranger(tag('nobody')));
+    const stackBy = { groupBy: 'tag', tagName: 'team' } as const;
+    expect((await asStranger({ stackBy })).stacks).toEqual({ series: [], others: null });
   });
 });
 

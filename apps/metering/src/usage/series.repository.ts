@@ -1,17 +1,27 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { SERIES_GROUPS_MAX } from '@tensorloop/contracts/usage-series';
-import { withAccount } from '@tensorloop/db/metering-pool';
+import { SERIES_GROUPS_MAX, SERIES_STACKS_MAX } from '@tensorloop/contracts/usage-series';
+import { withTransaction } from '@tensorloop/db/metering-pool';
 import { LATENCY_BUCKETS } from '@tensorloop/kernel/latency-histogram';
 import type { Pool } from 'pg';
-import { READ_POOL } from '../database/database.types.js';
-import type { GroupSum } from './series.rules.js';
+import { READ_POOL, type Tx } from '../database/database.types.js';
+import { type SumDbRow, toGroupedSum, toStackCells, type GroupedSum, type StackDbRow } from './series.dto.js';
+import type { StackCells } from './stacks.rules.js';
 
-const SUMS = `sum(requests)::text AS requests, sum(failed)::text AS failed, sum(input_tokens)::text AS input_tokens,
-    sum(output_tokens)::text AS output_tokens, sum(charge_nano_usd)::text AS charge_nano_usd`;
+const SUM_NAMES = ['requests', 'failed', 'input_tokens', 'output_tokens', 'charge_nano_usd'];
+const SUMS = SUM_NAMES.map((name) => `sum(${name})::text AS ${name}`).join(', ');
 /** All buckets of a measure as one text: hundreds of columns would cost more to take apart than to add up. */
 const buckets = (measure: string) =>
   `concat_ws(',', ${Array.from({ length: LATENCY_BUCKETS }, (_, bucket) => `sum(${measure}_${String(bucket).padStart(2, '0')})`).join(', ')}) AS ${measure}`;
 const HISTOGRAMS = `${buckets('latency')}, ${buckets('first_byte')}`;
+
+/** The account's sums as they were at one instant, however many questions are put: calls booked in between are in none of them. */
+const SNAPSHOT = 'SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY';
+
+/** `dimension` and `value` as in metering.attribution_rollups. */
+export interface Attribution {
+  dimension: string;
+  value: string;
+}
 
 export interface SeriesRange {
   startMs: number;
@@ -20,105 +30,121 @@ export interface SeriesRange {
   model: string | null;
 }
 
-interface SumDbRow {
-  group: string | null;
-  /** Null of no rows, all of them. */
-  requests: string | null;
-  failed: string | null;
-  input_tokens: string | null;
-  output_tokens: string | null;
-  charge_nano_usd: string | null;
-  latency?: string;
-  first_byte?: string;
-}
+/** By what a stack is made up: a column of the hourly sums, or a dimension of the attributed ones. */
+export type Stacking = { column: 'model' | 'key_id' } | { dimension: string };
 
-export type GroupedSum = GroupSum & { group: string };
+interface Source {
+  from: string;
+  values: unknown[];
+}
 
 /** Reads the hourly sums under the account's row-level security (role metering_app). */
 @Injectable()
 export class SeriesRepository {
   constructor(@Inject(READ_POOL) private readonly pool: Pool) {}
 
+  /** All that `work` reads is of one instant. */
+  inSnapshot<T>(accountId: string, work: (sums: SeriesReader) => Promise<T>): Promise<T> {
+    return withTransaction(this.pool, async (tx) => {
+      await tx.query(SNAPSHOT);
+      await tx.query("SELECT set_config('app.account_id', $1, true)", [accountId]);
+      return work(new SeriesReader(tx, accountId));
+    });
+  }
+}
+
+/** One account's, within one transaction. */
+export class SeriesReader {
+  constructor(
+    private readonly tx: Tx,
+    private readonly accountId: string,
+  ) {}
+
   /** By the slot, counted from 1, of `startsMs` that an hour is in. */
-  listBySlot(
-    accountId: string,
-    range: SeriesRange,
-    options: { startsMs: number[]; withLatency: boolean },
-  ): Promise<GroupedSum[]> {
-    const { text, values } = hours(accountId, range, options.withLatency);
-    const slots = `width_bucket(extract(epoch FROM hour)::float8, $${values.length + 1}::float8[])`;
-    return this.read(accountId, grouped(`${slots}::text`, text), [...values, options.startsMs.map((ms) => ms / 1_000)]);
+  listBySlot(range: SeriesRange, options: { startsMs: number[]; withLatency: boolean }): Promise<GroupedSum[]> {
+    // The smaller table, which alone has latencies, wherever no key is asked for.
+    const isOfKey = range.keyId !== null;
+    const source = this.hours(isOfKey ? 'hourly_rollups' : 'model_rollups', range);
+    const columns = options.withLatency && !isOfKey ? `${SUMS}, ${HISTOGRAMS}` : SUMS;
+    return this.read(grouped(`${slot(source, options.startsMs)}::text`, columns, source.from), source.values);
   }
 
-  listByModel(accountId: string, range: SeriesRange, options: { withLatency: boolean }): Promise<GroupedSum[]> {
-    const { text, values } = hours(accountId, range, options.withLatency);
-    return this.read(accountId, grouped('model', text), values);
+  /** As above, of one project or one value of a tag. */
+  listAttributedBySlot(range: SeriesRange, attribution: Attribution, startsMs: number[]): Promise<GroupedSum[]> {
+    const { from, values } = this.attributions(range, attribution.dimension);
+    const source = { from: `${from} AND value = $${values.push(attribution.value)}`, values };
+    return this.read(grouped(`${slot(source, startsMs)}::text`, SUMS, source.from), values);
   }
 
-  listByKey(accountId: string, range: SeriesRange): Promise<GroupedSum[]> {
-    const { text, values } = hoursOf('hourly_rollups', accountId, range);
-    return this.read(accountId, grouped('key_id::text', { from: text, columns: SUMS }), values);
+  listByModel(range: SeriesRange, options: { withLatency: boolean }): Promise<GroupedSum[]> {
+    const { from, values } = this.hours(range.keyId === null ? 'model_rollups' : 'hourly_rollups', range);
+    const columns = options.withLatency && range.keyId === null ? `${SUMS}, ${HISTOGRAMS}` : SUMS;
+    return this.read(grouped('model', columns, from), values);
   }
 
-  /** `dimension` as in metering.attribution_rollups. The dearest values of it, SERIES_GROUPS_MAX at most. */
-  listByAttribution(accountId: string, range: SeriesRange, dimension: string): Promise<GroupedSum[]> {
-    const { from, values } = attributions(accountId, range, dimension);
-    const text = `${grouped('value', { from, columns: SUMS })} ORDER BY sum(charge_nano_usd) DESC, sum(requests) DESC LIMIT ${SERIES_GROUPS_MAX}`;
-    return this.read(accountId, text, values);
+  listByKey(range: SeriesRange): Promise<GroupedSum[]> {
+    const { from, values } = this.hours('hourly_rollups', range);
+    return this.read(grouped('key_id::text', SUMS, from), values);
+  }
+
+  /** The dearest values of the dimension, SERIES_GROUPS_MAX at most. */
+  listByAttribution(range: SeriesRange, dimension: string): Promise<GroupedSum[]> {
+    const { from, values } = this.attributions(range, dimension);
+    const order = `ORDER BY sum(charge_nano_usd) DESC, sum(requests) DESC LIMIT ${SERIES_GROUPS_MAX}`;
+    return this.read(`${grouped('value', SUMS, from)} ${order}`, values);
   }
 
   /** All values of a dimension as one sum, whose `group` is how many they are. */
-  async sumAttributions(accountId: string, range: SeriesRange, dimension: string): Promise<GroupedSum> {
-    const { from, values } = attributions(accountId, range, dimension);
-    const [sum] = await this.read(accountId, `SELECT count(DISTINCT value)::text AS group, ${SUMS} FROM ${from}`, values);
+  async sumAttributions(range: SeriesRange, dimension: string): Promise<GroupedSum> {
+    const { from, values } = this.attributions(range, dimension);
+    const [sum] = await this.read(`SELECT count(DISTINCT value)::text AS group, ${SUMS} FROM ${from}`, values);
     return sum as GroupedSum;
   }
 
-  private async read(accountId: string, text: string, values: unknown[]): Promise<GroupedSum[]> {
-    return withAccount(this.pool, accountId, async (tx) => (await tx.query<SumDbRow>(text, values)).rows.map(toGroupedSum));
+  /** Slot by slot the dearest groups of the whole range, SERIES_STACKS_MAX at most, and all others as one. */
+  async listStackCells(range: SeriesRange, stacking: Stacking, startsMs: number[]): Promise<StackCells> {
+    const isOfKey = range.keyId !== null || ('column' in stacking && stacking.column === 'key_id');
+    const source =
+      'dimension' in stacking
+        ? this.attributions(range, stacking.dimension)
+        : this.hours(isOfKey ? 'hourly_rollups' : 'model_rollups', range);
+    const group = 'column' in stacking ? `${stacking.column}::text` : 'value';
+    const cells = `SELECT ${slot(source, startsMs)} AS slot, ${group} AS group, ${SUM_NAMES.map((name) => `sum(${name}) AS ${name}`).join(', ')} FROM ${source.from} GROUP BY 1, 2`;
+    const text = `
+      WITH cells AS MATERIALIZED (${cells}),
+        dearest AS (SELECT "group" FROM cells GROUP BY 1 ORDER BY sum(charge_nano_usd) DESC, sum(requests) DESC, 1 LIMIT ${SERIES_STACKS_MAX})
+      SELECT slot, d."group" AS group, ${SUMS}, (SELECT count(DISTINCT "group") FROM cells) - (SELECT count(*) FROM dearest) AS others
+      FROM cells LEFT JOIN dearest d ON d."group" = cells."group" GROUP BY 1, 2`;
+    return toStackCells((await this.tx.query<StackDbRow>(text, source.values)).rows);
+  }
+
+  private async read(text: string, values: unknown[]): Promise<GroupedSum[]> {
+    return (await this.tx.query<SumDbRow>(text, values)).rows.map(toGroupedSum);
+  }
+
+  private attributions({ startMs, endMs }: SeriesRange, dimension: string): Source {
+    const from = `metering.attribution_rollups WHERE account_id = $1 AND dimension = $4
+      AND hour >= to_timestamp($2::float8) AND hour < to_timestamp($3::float8)`;
+    return { from, values: [this.accountId, startMs / 1_000, endMs / 1_000, dimension] };
+  }
+
+  private hours(table: 'hourly_rollups' | 'model_rollups', { startMs, endMs, keyId, model }: SeriesRange): Source {
+    const values: unknown[] = [this.accountId, startMs / 1_000, endMs / 1_000];
+    const filters = [
+      ...(keyId === null ? [] : [` AND key_id = $${values.push(keyId)}`]),
+      ...(model === null ? [] : [` AND model = $${values.push(model)}`]),
+    ];
+    const from = `metering.${table} WHERE account_id = $1
+      AND hour >= to_timestamp($2::float8) AND hour < to_timestamp($3::float8)${filters.join('')}`;
+    return { from, values };
   }
 }
 
-function grouped(group: string, { from, columns }: { from: string; columns: string }): string {
+/** Which of the slots an hour is in, counted from 1; adds their beginnings to the values. */
+function slot({ values }: Source, startsMs: readonly number[]): string {
+  return `width_bucket(extract(epoch FROM hour)::float8, $${values.push(startsMs.map((ms) => ms / 1_000))}::float8[])`;
+}
+
+function grouped(group: string, columns: string, from: string): string {
   return `SELECT ${group} AS group, ${columns} FROM ${from} GROUP BY 1`;
-}
-
-function attributions(accountId: string, range: SeriesRange, dimension: string) {
-  const from = `metering.attribution_rollups WHERE account_id = $1 AND dimension = $4
-    AND hour >= to_timestamp($2::float8) AND hour < to_timestamp($3::float8)`;
-  return { from, values: [accountId, range.startMs / 1_000, range.endMs / 1_000, dimension] };
-}
-
-/** The smaller table, which alone has latencies, wherever no key is asked for. */
-function hours(accountId: string, range: SeriesRange, withLatency: boolean) {
-  const isOfKey = range.keyId !== null;
-  const { text, values } = hoursOf(isOfKey ? 'hourly_rollups' : 'model_rollups', accountId, range);
-  return { text: { from: text, columns: withLatency && !isOfKey ? `${SUMS}, ${HISTOGRAMS}` : SUMS }, values };
-}
-
-function hoursOf(table: 'hourly_rollups' | 'model_rollups', accountId: string, range: SeriesRange) {
-  const values: unknown[] = [accountId, range.startMs / 1_000, range.endMs / 1_000];
-  const filters = [
-    ...(range.keyId === null ? [] : [` AND key_id = $${values.push(range.keyId)}`]),
-    ...(range.model === null ? [] : [` AND model = $${values.push(range.model)}`]),
-  ];
-  const text = `metering.${table} WHERE account_id = $1
-    AND hour >= to_timestamp($2::float8) AND hour < to_timestamp($3::float8)${filters.join('')}`;
-  return { text, values };
-}
-
-function toGroupedSum(row: SumDbRow): GroupedSum {
-  const counts = (text: string | undefined) => text?.split(',').map(Number);
-  const [latency, firstByte] = [counts(row.latency), counts(row.first_byte)];
-  return {
-    group: row.group ?? '',
-    sum: {
-      requests: Number(row.requests),
-      failed: Number(row.failed),
-      inputTokens: Number(row.input_tokens),
-      outputTokens: Number(row.output_tokens),
-      chargeNanoUsd: row.charge_nano_usd ?? '0',
-    },
-    ...(latency === undefined || firstByte === undefined ? {} : { latency, firstByte }),
-  };
 }

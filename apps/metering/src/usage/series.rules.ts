@@ -36,10 +36,8 @@ export function periodsOf(request: Omit<UsageSeriesGetRequest, 'accountId'>): Pe
   const { fromDay, toDay, timeZone, groupBy } = request;
   const problem = rangeProblem(fromDay, toDay, groupBy === 'hour' ? SERIES_HOUR_DAYS_MAX : SERIES_DAYS_MAX);
   if (problem !== null) return { ok: false, code: 'invalid_range', message: problem };
-  const isFiltered = request.keyId !== null || request.model !== null;
-  if (isFiltered && (groupBy === 'project' || groupBy === 'tag')) {
-    return { ok: false, code: 'filter_unsupported', message: `sums by ${groupBy} are not kept by key or model` };
-  }
+  const unsupported = filterProblem(request);
+  if (unsupported !== null) return { ok: false, code: 'filter_unsupported', message: unsupported };
   if (!isTimeZone(timeZone)) return { ok: false, code: 'invalid_time_zone', message: `there is no time zone ${timeZone}` };
   const days = countDays(fromDay, toDay);
   const current = period({ fromDay, toDay, timeZone });
@@ -49,6 +47,24 @@ export function periodsOf(request: Omit<UsageSeriesGetRequest, 'accountId'>): Pe
     return { ok: false, code: 'time_zone_unsupported', message };
   }
   return { ok: true, current, previous };
+}
+
+/** Sums are kept by hour, key and model, and by hour and project or tag; not by both. */
+function filterProblem(request: Omit<UsageSeriesGetRequest, 'accountId'>): string | null {
+  const { groupBy, keyId, model, projectId, tag, stackBy } = request;
+  const isOverTime = groupBy === 'day' || groupBy === 'hour';
+  const isOfCalls = keyId !== null || model !== null;
+  const isAttributed = projectId !== undefined || tag !== undefined;
+  if (stackBy !== undefined && !isOverTime) return `parts can be told of days and hours, not by ${groupBy}`;
+  if (isOfCalls && (groupBy === 'project' || groupBy === 'tag')) return `sums by ${groupBy} are not kept by key or model`;
+  if (isOfCalls && (stackBy?.groupBy === 'project' || stackBy?.groupBy === 'tag')) {
+    return `sums by ${stackBy.groupBy} are not kept by key or model`;
+  }
+  if (!isAttributed) return null;
+  if (projectId !== undefined && tag !== undefined) return 'sums of a project are not kept by tag: ask for one of them';
+  if (isOfCalls) return 'sums of a project or tag are not kept by key or model: ask for one of them';
+  if (!isOverTime) return `sums of a project or tag are kept by day and hour, not by ${groupBy}`;
+  return stackBy === undefined ? null : 'sums of a project or tag are not kept in parts';
 }
 
 function period({ fromDay, toDay, timeZone }: { fromDay: string; toDay: string; timeZone: string }): Period {

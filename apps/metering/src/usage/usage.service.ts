@@ -40,8 +40,9 @@ export class UsageService {
 
   /** A call of another account is not found, like one that does not exist. */
   async getRequest({ accountId, requestId }: RequestGetRequest): Promise<RequestGetReply> {
+    const dataThroughMs = await this.freshness.getDataThroughMs();
     const request = await this.usage.findRequest(accountId, requestId);
-    return request === null ? { ok: true, found: false } : { ok: true, found: true, request };
+    return request === null ? { ok: true, found: false, dataThroughMs } : { ok: true, found: true, request, dataThroughMs };
   }
 
   async listKeyUsage({ accountId, keys }: KeyUsageListRequest): Promise<KeyUsageListReply> {

@@ -3,28 +3,20 @@ import { activityItemSchema } from '../dashboard-api.js';
 import { modelIdSchema, uuid7Schema } from '../identity.js';
 import { nanoUsdAmountSchema, usdSchema } from '../nano-usd.js';
 import { ACTIVITY_PAGE_MAX, ACTIVITY_STATUSES } from '../rpc.js';
-import { tagNameSchema, tagValueSchema } from '../tags.js';
 import { dimensionSchema } from '../usage.js';
+import { tagFilterSchema } from './tag-filter.js';
 
 const instantSchema = z.iso.datetime();
 /** As people and programs write one: with any offset from UTC. */
 const instantQuerySchema = z.iso.datetime({ offset: true, message: 'expected an instant such as 2026-11-21T10:00:00Z' });
 
-export const tagFilterSchema = z.string().transform((text, ctx) => {
-  const at = text.indexOf('=');
-  const [name, value] = [text.slice(0, at), text.slice(at + 1)];
-  if (at > 0 && tagNameSchema.safeParse(name).success && tagValueSchema.safeParse(value).success) return { name, value };
-  ctx.addIssue({ code: 'custom', message: 'expected name=value, such as team=search' });
-  return z.NEVER;
-});
-
 /** Which calls: those of which everything holds that is given. */
 export const activityFilterSchema = z.strictObject({
   status: z
-    .enum(['admitted', 'refused', ...ACTIVITY_STATUSES])
+    .enum(['admitted', 'refused', 'all', ...ACTIVITY_STATUSES])
     .default('admitted')
     .describe(
-      '`admitted`: all that were let through; `succeeded`, `failed` and `estimated` (their usage was counted here) are parts of them. `refused`: those that were not let through. The two are never in one page.',
+      '`admitted`: all that were let through; `succeeded`, `failed` and `estimated` (their usage was counted here) are parts of them. `refused`: those that were not let through, of the last 30 days. `all`: both in one list, newest first.',
     ),
   keyId: uuid7Schema.optional(),
   model: modelIdSchema.optional(),
@@ -48,6 +40,7 @@ export const ACTIVITY_EXPORT_ROWS_MAX = 100_000;
 /** One call in full. Of a refused one: nothing was charged, and nobody was asked. */
 export const activityDetailSchema = activityItemSchema.extend({
   completedAt: instantSchema.nullable(),
+  dataThrough: instantSchema.describe('Everything that was booked up to this instant is in the answer.'),
   lines: z.array(
     z.object({
       dimension: dimensionSchema,

@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { EXPIRY_DAYS_MAX, keyCreateSchema, keySchema } from '../dashboard-api.js';
 import { modelIdSchema, uuid7Schema } from '../identity.js';
 import { nanoUsdAmountSchema, usdSchema } from '../nano-usd.js';
-import { tagNameSchema, tagsSchema, tagValueSchema } from '../tags.js';
+import { tagsSchema } from '../tags.js';
+import { tagFilterSchema } from './tag-filter.js';
 
 const instantSchema = z.iso.datetime();
 
@@ -66,6 +67,11 @@ export const keyDetailSchema = keySchema.extend({
   resetsAt: instantSchema,
   lastUsedAt: instantSchema.nullable().describe('Null with `lastUsedKnown` true: never.'),
   lastUsedKnown: z.boolean().describe('False: whether and when it was last used cannot be told at the moment.'),
+  dataThrough: instantSchema
+    .nullable()
+    .describe(
+      'By full minutes: every call up to then is in `lastUsedAt`. Null: it cannot be told. What is spent, held and left is what gateways go by now.',
+    ),
   /** The budget of this window is spent: every call is refused until `resetsAt`. False while it cannot be told. */
   budgetExhausted: z.boolean(),
 });
@@ -81,14 +87,6 @@ export const keyPageSchema = z.object({
   nextCursor: z.string().nullable(),
 });
 export type KeyPage = z.infer<typeof keyPageSchema>;
-
-const tagFilterSchema = z.string().transform((text, ctx) => {
-  const at = text.indexOf('=');
-  const [name, value] = [text.slice(0, at), text.slice(at + 1)];
-  if (at > 0 && tagNameSchema.safeParse(name).success && tagValueSchema.safeParse(value).success) return { name, value };
-  ctx.addIssue({ code: 'custom', message: 'expected name=value, such as team=search' });
-  return z.NEVER;
-});
 
 export const keyListQuerySchema = z.strictObject({
   /** They leave the list (spec TL-3) unless asked for. */

@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { daySchema, modelIdSchema, uuid7Schema } from '../identity.js';
 import { nanoUsdAmountSchema, usdSchema } from '../nano-usd.js';
 import { tagNameSchema } from '../tags.js';
-import { latencySchema, type SeriesGrouping, timeZoneSchema } from '../usage-series.js';
+import { latencySchema, SERIES_STACKS_MAX, type SeriesGrouping, type StackBy, timeZoneSchema } from '../usage-series.js';
+import { tagFilterSchema } from './tag-filter.js';
 
 const instantSchema = z.iso.datetime();
 const TAG_PREFIX = 'tag:';
@@ -16,6 +17,16 @@ const groupBySchema = z.string().transform((text, ctx): { groupBy: SeriesGroupin
   return z.NEVER;
 });
 
+const STACKINGS: readonly string[] = ['model', 'key', 'project'] satisfies SeriesGrouping[];
+
+const stackBySchema = z.string().transform((text, ctx): StackBy => {
+  const tagName = text.startsWith(TAG_PREFIX) ? text.slice(TAG_PREFIX.length) : null;
+  if (tagName !== null && tagNameSchema.safeParse(tagName).success) return { groupBy: 'tag', tagName };
+  if (STACKINGS.includes(text)) return { groupBy: text as StackBy['groupBy'], tagName: null };
+  ctx.addIssue({ code: 'custom', message: `expected ${STACKINGS.join(', ')} or tag:<name>` });
+  return z.NEVER;
+});
+
 export const usageSeriesQuerySchema = z.strictObject({
   groupBy: groupBySchema.describe('`day`, `hour`, `model`, `key`, `project`, or a tag by its name: `tag:team`.'),
   from: daySchema
@@ -25,6 +36,11 @@ export const usageSeriesQuerySchema = z.strictObject({
   timeZone: timeZoneSchema.default('UTC').describe("IANA's name of the time zone whose days are meant: `Europe/Berlin`."),
   keyId: uuid7Schema.optional(),
   model: modelIdSchema.optional(),
+  projectId: uuid7Schema.optional().describe('Only by `day` and `hour`, and without another filter.'),
+  tag: tagFilterSchema.optional().describe('Name and value of a tag: `team=search`. As `projectId`.'),
+  stackBy: stackBySchema
+    .optional()
+    .describe('With `day` and `hour`: what each of them is made of, by `model`, `key`, `project` or a tag (`tag:team`).'),
 });
 export type UsageSeriesQuery = z.infer<typeof usageSeriesQuerySchema>;
 
@@ -54,6 +70,24 @@ const groupSchema = sumSchema.extend({
   end: instantSchema.optional().describe('Of days and hours: until then, excluded.'),
 });
 
+const stackSchema = z.object({
+  total: sumSchema,
+  data: z.array(sumSchema).describe('One sum for each day or hour of the answer\'s own `data`, in its order.'),
+});
+
+const stacksSchema = z.object({
+  stackBy: z.string(),
+  series: z
+    .array(
+      stackSchema.extend({
+        group: z.string().nullable(),
+        label: z.string().nullable().optional().describe('As in `data`.'),
+      }),
+    )
+    .describe(`The dearest ${SERIES_STACKS_MAX} first; then, of projects and tags, null: calls without one.`),
+  others: stackSchema.extend({ groups: z.number().int() }).nullable().describe('All further ones, as one series.'),
+});
+
 export const usageSeriesSchema = periodSchema.extend({
   groupBy: z.string(),
   timeZone: z.string(),
@@ -64,6 +98,9 @@ export const usageSeriesSchema = periodSchema.extend({
   data: z.array(groupSchema.extend({ latency: latencySchema.nullable() })),
   /** The groups beyond those, as one sum. */
   others: sumSchema.extend({ groups: z.number().int() }).nullable(),
+  stacks: stacksSchema
+    .nullable()
+    .describe('Null unless `stackBy` asked for it. Its series and others together are `data`, point by point.'),
   /** As many days just before. */
   previous: periodSchema.extend({ total: sumSchema, data: z.array(groupSchema) }),
   dataThrough: instantSchema,
