@@ -31,7 +31,7 @@ export class MailService implements OnApplicationBootstrap, OnModuleDestroy {
   ) {
     this.mails = metrics.counter({
       name: 'tensorloop_control_mails_total',
-      help: 'Mails by kind and outcome: sent, failed (will be tried again, up to a bound), or nothing to send.',
+      help: 'Mails by kind and outcome: sent, failed (will be tried again, up to a bound), nothing to send, or unreadable.',
       labels: ['mail', 'outcome'],
     });
   }
@@ -51,7 +51,7 @@ export class MailService implements OnApplicationBootstrap, OnModuleDestroy {
   async enqueue(name: string, data: unknown): Promise<void> {
     if (!this.composers.has(name)) throw new Error(`no mail named ${name} is defined`);
     if (this.queue === null) throw new MailUnavailableError('no SMTP server is configured');
-    await this.queue.add({ name, sealed: this.sealing.seal('mail-job', data) });
+    await this.queue.add({ name, sealed: this.sealing.seal('mail-job', { name, data }) });
   }
 
   onApplicationBootstrap(): void {
@@ -71,11 +71,14 @@ export class MailService implements OnApplicationBootstrap, OnModuleDestroy {
 
   private async work({ name, sealed }: MailJob): Promise<void> {
     const compose = this.composers.get(name);
-    const data = this.sealing.unseal('mail-job', sealed);
-    // Sealed under an older pepper, or by a newer version of this service: nobody here can make anything of it.
-    if (compose === undefined || data === null) return this.logger.error({ mail: name }, 'a mail of the queue is not readable');
+    const opened = this.sealing.unseal('mail-job', sealed) as { name: string; data: unknown } | null;
+    // Sealed under an older pepper, for another kind of mail, or by a newer version: nobody here can make anything of it.
+    if (compose === undefined || opened?.name !== name) {
+      this.mails.inc({ mail: 'unknown', outcome: 'unreadable' });
+      return this.logger.error({ mail: name }, 'a mail of the queue is not readable');
+    }
     try {
-      const content = await compose(data as never);
+      const content = await compose(opened.data as never);
       if (content !== null) await this.sender?.send(content);
       this.mails.inc({ mail: name, outcome: content === null ? 'nothing' : 'sent' });
     } catch (err) {
