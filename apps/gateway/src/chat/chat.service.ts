@@ -1,17 +1,15 @@
 import type { Deployment } from '@tensorloop/contracts/model-catalogue';
-import { normaliseOpenAiUsage } from '@tensorloop/pricing/openai-usage';
 import { readBearer } from '../auth/bearer.service.js';
 import { usageOption } from '../body/stream-fields.types.js';
 import { type FieldChange, upstreamBody } from '../body/upstream-body.service.js';
 import { type ApiError, isApiError } from '../errors/api-error.types.js';
 import { OPENAI_SKIN } from '../errors/error-skin.types.js';
 import type { Endpoint, InferenceRequest } from '../proxy/endpoint.types.js';
-import type { AnswerReading } from '../usage/answer-reading.types.js';
-import { readJsonAnswer } from '../usage/usage-reading.service.js';
-import { UsageScanner } from '../usage/usage-scanner.service.js';
+import { openAiTextReading } from '../usage/openai-text-reading.service.js';
 import { type ChatRequest, readChatRequest } from './chat-request.js';
 
 const OPENAI_HOST = 'api.openai.com';
+const readingFor = openAiTextReading('chat');
 
 /** `POST /v1/chat/completions`. */
 export const chatCompletions: Endpoint = {
@@ -38,22 +36,10 @@ export const chatCompletions: Endpoint = {
       },
       predictionBytes: kinds.predictionBytes,
       bodyFor: (deployment, clamp) => upstreamBody(body, request.fields, changesFor(request, deployment, clamp)),
-      reading: request.wantsUsage ? READING_WITH_USAGE : READING,
+      reading: readingFor(request.wantsUsage),
     };
   },
 };
-
-function readingOf(keepsUsageEvent: boolean): AnswerReading {
-  return {
-    readWhole: readJsonAnswer,
-    newScanner: () => new UsageScanner(keepsUsageEvent),
-    normalise: normaliseOpenAiUsage,
-    textFormat: 'chat',
-  };
-}
-
-const READING = readingOf(false);
-const READING_WITH_USAGE = readingOf(true);
 
 function changesFor({ stream, fields }: ChatRequest, deployment: Deployment, clamp: number | null): FieldChange[] {
   const changes: FieldChange[] = [['model', deployment.upstreamModel]];

@@ -1,26 +1,13 @@
-import { normaliseOpenAiUsage } from '@tensorloop/pricing/openai-usage';
 import { readBearer } from '../auth/bearer.service.js';
 import { usageOption } from '../body/stream-fields.types.js';
 import { type FieldChange, upstreamBody } from '../body/upstream-body.service.js';
 import { type ApiError, isApiError } from '../errors/api-error.types.js';
 import { OPENAI_SKIN } from '../errors/error-skin.types.js';
 import type { Endpoint, InferenceRequest } from '../proxy/endpoint.types.js';
-import type { AnswerReading } from '../usage/answer-reading.types.js';
-import { readJsonAnswer } from '../usage/usage-reading.service.js';
-import { UsageScanner } from '../usage/usage-scanner.service.js';
+import { openAiTextReading } from '../usage/openai-text-reading.service.js';
 import { readCompletionsRequest } from './completions-request.js';
 
-function readingOf(keepsUsageEvent: boolean): AnswerReading {
-  return {
-    readWhole: readJsonAnswer,
-    newScanner: () => new UsageScanner(keepsUsageEvent),
-    normalise: normaliseOpenAiUsage,
-    textFormat: 'completions',
-  };
-}
-
-const READING = readingOf(false);
-const READING_WITH_USAGE = readingOf(true);
+const readingFor = openAiTextReading('completions');
 
 /** `POST /v1/completions`: the forerunner of chat completions, which servers of open models still speak. */
 export const completions: Endpoint = {
@@ -52,7 +39,7 @@ export const completions: Endpoint = {
         if (clamp !== null) changes.push(['max_tokens', clamp]);
         return upstreamBody(body, fields, changes);
       },
-      reading: request.wantsUsage ? READING_WITH_USAGE : READING,
+      reading: readingFor(request.wantsUsage),
     };
   },
 };
