@@ -123,7 +123,11 @@ export function otherEndpoints(account: FilledAccount, known: Known, nowMs: numb
     bySeries('project', quarter, projectIds.length + 1),
     bySeries('tag:team', quarter, 9),
     other(`by day in parts of a key, ${FILLED_DAYS} days`, `/api/usage/series?groupBy=day&stackBy=key&${quarter}`, stacked),
-    other(`by day in parts of a team, ${FILLED_DAYS} days`, `/api/usage/series?groupBy=day&stackBy=tag:team&${quarter}`, stacked),
+    other(
+      `by day in parts of a team, ${FILLED_DAYS} days`,
+      `/api/usage/series?groupBy=day&stackBy=tag:team&${quarter}`,
+      stacked,
+    ),
     other(
       `by day, of a project, ${FILLED_DAYS} days`,
       `/api/usage/series?groupBy=day&projectId=${projectIds[0]}&${quarter}`,

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { daySchema, modelIdSchema, unixMsSchema, uuid7Schema } from './identity.js';
-import { rpcFailureSchema, usageSumSchema } from './rpc.js';
 import { nanoUsdAmountSchema } from './nano-usd.js';
+import { rpcFailureSchema, usageSumSchema } from './rpc.js';
 import { tagNameSchema, tagValueSchema } from './tags.js';
 
 /** A series' longest range, and by hour: sums are kept per hour, and a chart shows no more than a few hundred points. */

@@ -7,7 +7,12 @@ import { toActivityItem, toCost } from './usage.dto.js';
 export const activityParamsSchema = z.strictObject({ requestId: uuid7Schema });
 export type ActivityParams = z.infer<typeof activityParamsSchema>;
 
-export function toActivityDetail({ completedAtMs, lines, attempts, ...row }: BookedRequest): Omit<ActivityDetail, 'dataThrough'> {
+export function toActivityDetail({
+  completedAtMs,
+  lines,
+  attempts,
+  ...row
+}: BookedRequest): Omit<ActivityDetail, 'dataThrough'> {
   return {
     ...toActivityItem(row),
     completedAt: new Date(completedAtMs).toISOString(),

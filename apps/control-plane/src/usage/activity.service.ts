@@ -74,7 +74,9 @@ export class ActivityService {
     const refused = await this.list({ accountId, traceparent }, { status: 'refused', before: null, limit: 1, requestId });
     if (refused === null) return null;
     const [item] = refused.data;
-    return item === undefined ? undefined : { ...item, completedAt: null, lines: [], attempts: [], dataThrough: refused.dataThrough };
+    return item === undefined
+      ? undefined
+      : { ...item, completedAt: null, lines: [], attempts: [], dataThrough: refused.dataThrough };
   }
 
   /**

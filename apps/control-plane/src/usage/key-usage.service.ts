@@ -59,7 +59,8 @@ export class KeyUsageService {
   ): Promise<{ rows: Map<string, KeyUsageRow>; dataThroughMs: number } | null> {
     const keys = windows.map(({ keyId, index }) => ({ keyId, windowIndex: index }));
     const reply = await this.metering.listKeyUsage({ accountId, keys });
-    if (reply.ok) return { rows: new Map(reply.keys.map((row) => [row.keyId, row])), dataThroughMs: fullMinute(reply.dataThroughMs) };
+    if (reply.ok)
+      return { rows: new Map(reply.keys.map((row) => [row.keyId, row])), dataThroughMs: fullMinute(reply.dataThroughMs) };
     this.logger.warn({ code: reply.code, detail: reply.message }, 'metering did not answer');
     return null;
   }

@@ -29,7 +29,13 @@ const admitted = IDS.filter((id) => !refused.includes(id));
 const SUM = { requests: 3, failed: 1, inputTokens: 30, outputTokens: 60, chargeNanoUsd: '120500' };
 const NONE = { requests: 0, failed: 0, inputTokens: 0, outputTokens: 0, chargeNanoUsd: '0' };
 const PERIOD = { fromDay: '2026-11-20', toDay: '2026-11-21', startMs: NOW_MS - DAY_MS, endMs: NOW_MS + DAY_MS };
-const COLUMNS = { requests: [0, 3], failed: [0, 1], inputTokens: [0, 30], outputTokens: [0, 60], chargeNanoUsd: ['0', '120500'] };
+const COLUMNS = {
+  requests: [0, 3],
+  failed: [0, 1],
+  inputTokens: [0, 30],
+  outputTokens: [0, 60],
+  chargeNanoUsd: ['0', '120500'],
+};
 
 const state = { isOldRelease: false, hasRefusals: true };
 const asked: UsageSeriesGetRequest[] = [];
@@ -44,7 +50,13 @@ class MeteringDouble {
   @MessagePattern(RPC.meteringActivityList)
   list(@Payload() request: ActivityListRequest): ActivityListReply {
     const { ids, hasMore } = pageOf(admitted, request);
-    const row = { keyId: KEY_ID, model: 'gpt-4o-mini', endpoint: 'chat.completions', stream: false, outcome: 'completed' } as const;
+    const row = {
+      keyId: KEY_ID,
+      model: 'gpt-4o-mini',
+      endpoint: 'chat.completions',
+      stream: false,
+      outcome: 'completed',
+    } as const;
     const figures = { httpStatus: 200, estimated: false, usage: {}, chargeNanoUsd: '1', latencyMs: 1, firstByteMs: null };
     const rows = ids.map((requestId) => ({ ...row, ...figures, requestId, admittedAtMs: NOW_MS }));
     return { ok: true, rows, hasMore, dataThroughMs: NOW_MS - 1 };
@@ -54,7 +66,13 @@ class MeteringDouble {
   refusals(@Payload() request: RefusalsListRequest): RefusalsListReply {
     if (!state.hasRefusals) return { ok: false, code: 'internal_error', message: 'the service failed' };
     const { ids, hasMore } = pageOf(refused, request);
-    const row = { keyId: KEY_ID, model: 'gpt-4o-mini', endpoint: 'chat.completions', code: 'budget_held', httpStatus: 429 } as const;
+    const row = {
+      keyId: KEY_ID,
+      model: 'gpt-4o-mini',
+      endpoint: 'chat.completions',
+      code: 'budget_held',
+      httpStatus: 429,
+    } as const;
     const rows = ids.map((requestId) => ({ ...row, requestId, count: 1, firstAtMs: NOW_MS, lastAtMs: NOW_MS }));
     return { ok: true, rows, hasMore, dataThroughMs: NOW_MS };
   }

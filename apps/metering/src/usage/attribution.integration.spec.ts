@@ -217,7 +217,8 @@ function sumOf(...events: RequestCompleted[]) {
   };
 }
 
-const columnsOf = ({ series, others }: SeriesStacks) => [...series, ...(others === null ? [] : [others])].map(({ columns }) => columns);
+const columnsOf = ({ series, others }: SeriesStacks) =>
+  [...series, ...(others === null ? [] : [others])].map(({ columns }) => columns);
 
 /** All parts of one hour or day, added up. */
 function sumAt(stacks: SeriesStacks | undefined, at: number): SeriesSum {

@@ -4,7 +4,7 @@ import { withTransaction } from '@tensorloop/db/metering-pool';
 import { LATENCY_BUCKETS } from '@tensorloop/kernel/latency-histogram';
 import type { Pool } from 'pg';
 import { READ_POOL, type Tx } from '../database/database.types.js';
-import { type SumDbRow, toGroupedSum, toStackCells, type GroupedSum, type StackDbRow } from './series.dto.js';
+import { type GroupedSum, type StackDbRow, type SumDbRow, toGroupedSum, toStackCells } from './series.dto.js';
 import type { StackCells } from './stacks.rules.js';
 
 const SUM_NAMES = ['requests', 'failed', 'input_tokens', 'output_tokens', 'charge_nano_usd'];

@@ -43,9 +43,7 @@ export class SeriesService {
       this.series.inSnapshot(accountId, (sums) =>
         sumPeriod(sums, request, { period: periods.current, withLatency: hasLatency(request) }),
       ),
-      this.series.inSnapshot(accountId, (sums) =>
-        sumPeriod(sums, unstacked, { period: periods.previous, withLatency: false }),
-      ),
+      this.series.inSnapshot(accountId, (sums) => sumPeriod(sums, unstacked, { period: periods.previous, withLatency: false })),
     ]);
     const isOverTime = request.groupBy === 'day' || request.groupBy === 'hour';
     const names = new Set(current.groups.map(({ group }) => group));

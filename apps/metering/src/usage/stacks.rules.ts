@@ -27,9 +27,7 @@ export function toStacks({ cells, others }: StackCells, totals: readonly SeriesS
     sums[slot] = sum;
     bySeries.set(group, sums);
   }
-  const rest = totals.map((total, slot) =>
-    without(total, addUp([...bySeries.values()].map((sums) => sums[slot] ?? NO_CALLS))),
-  );
+  const rest = totals.map((total, slot) => without(total, addUp([...bySeries.values()].map((sums) => sums[slot] ?? NO_CALLS))));
   const othersSums = bySeries.get(null);
   bySeries.delete(null);
   const series: SeriesStacks['series'] = [...bySeries]

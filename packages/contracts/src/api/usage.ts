@@ -72,7 +72,7 @@ const groupSchema = sumSchema.extend({
 
 const stackSchema = z.object({
   total: sumSchema,
-  data: z.array(sumSchema).describe('One sum for each day or hour of the answer\'s own `data`, in its order.'),
+  data: z.array(sumSchema).describe("One sum for each day or hour of the answer's own `data`, in its order."),
 });
 
 const stacksSchema = z.object({
