@@ -175,8 +175,8 @@ export interface HashedKeys {
 
 const KEYS_NAMED_MAX = 200;
 
-/** Which peppers active keys are known by (docs/runbooks/pepper-rotation.md). */
-export function listHashedKeys(ownerUrl: string): Promise<HashedKeys> {
+/** Which peppers active keys are known by (docs/runbooks/pepper-rotation.md); behind `expected`, or behind the newest of any key. */
+export function listHashedKeys(ownerUrl: string, expected: number | null = null): Promise<HashedKeys> {
   return asOwner(ownerUrl, async (client) => {
     const active = 'revoked_at IS NULL AND expires_at > now()';
     const counts = await client.query<HashedKeys['counts'][number]>(
@@ -184,8 +184,9 @@ export function listHashedKeys(ownerUrl: string): Promise<HashedKeys> {
     );
     const behind = await client.query<HashedKeys['behind'][number]>(
       `SELECT account_id AS "accountId", id, name, preview, hash_version AS version FROM control.keys
-       WHERE ${active} AND hash_version < (SELECT max(hash_version) FROM control.keys)
+       WHERE ${active} AND hash_version < coalesce($1::integer, (SELECT max(hash_version) FROM control.keys))
        ORDER BY account_id, id LIMIT ${KEYS_NAMED_MAX}`,
+      [expected],
     );
     return { counts: counts.rows, behind: behind.rows };
   });

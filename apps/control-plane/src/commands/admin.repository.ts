@@ -69,8 +69,8 @@ export class AdminRepository {
     return installation.listOperators(this.url);
   }
 
-  listHashedKeys() {
-    return installation.listHashedKeys(this.url);
+  listHashedKeys(expected: number | null = null) {
+    return installation.listHashedKeys(this.url, expected);
   }
 
   verifyAuditLogs(accountId: string | null) {

@@ -79,6 +79,33 @@ describe('npm run admin (TL-1)', () => {
   );
 
   it(
+    'rotates the pepper as far as a command can: makes one, says where it goes, and what is left; never while keys would be lost',
+    async () => {
+      const { browser } = await plane.signUp();
+      const { body: key } = await browser.mint();
+      const made = await admin(['pepper', 'rotate']);
+      const [, pepper = ''] = /^ {2}([\w-]{43})$/m.exec(made.out) ?? [];
+      expect([made.code, pepper.length]).toEqual([0, 43]);
+      for (const step of [`KEY_PEPPER_PREVIOUS=${pepper}`, `KEY_PEPPER=${pepper}`, 'KEY_PEPPER_VERSION=2', '--expect 2'])
+        expect(made.out).toContain(step);
+      expect((await admin(['pepper', 'rotate'])).out).not.toContain(pepper);
+      const waiting = await admin(['pepper', 'status', '--expect', '2']);
+      expect([waiting.code, waiting.out]).toEqual([1, expect.stringContaining(key.id)]);
+      expect(waiting.out).toContain('No active key is known by pepper 2');
+      // As a control plane of the new pepper leaves a key that was called with.
+      await plane.database.query('UPDATE control.keys SET hash_version = 2 WHERE id = $1', [key.id]);
+      const { body: other } = await browser.mint();
+      const refused = await admin(['pepper', 'rotate']);
+      expect([refused.code, refused.err]).toEqual([1, expect.stringContaining('would be lost')]);
+      expect(refused.out + refused.err).not.toMatch(/KEY_PEPPER=/);
+      await plane.database.query('UPDATE control.keys SET hash_version = 2');
+      expect([(await admin(['pepper', 'status', '--expect', '2'])).code, other.id.length]).toEqual([0, 36]);
+      expect((await admin(['pepper', 'rotate'])).out).toContain('KEY_PEPPER_VERSION=3');
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  it(
     'disables a user: every session is over and no password opens another',
     async () => {
       const { browser, email, password } = await plane.signUp();

@@ -7,7 +7,7 @@ import { GrantCommand, LimitsCommand } from './balance.command.js';
 import { COMMANDS_CONFIG, type CommandsConfig, readCommandsConfig } from './config.js';
 import { KeysCommand, KeysReprojectCommand } from './keys.command.js';
 import { OperatorCommand, OperatorCreateCommand, OperatorListCommand, OperatorRemoveCommand } from './operator.command.js';
-import { PepperCommand, PepperStatusCommand } from './pepper.command.js';
+import { PepperCommand, PepperRotateCommand, PepperStatusCommand } from './pepper.command.js';
 import { PlanCommand, PlanSetCommand } from './plan.command.js';
 import { UserCommand, UserDisableCommand, UserEnableCommand } from './user.command.js';
 
@@ -38,6 +38,7 @@ import { UserCommand, UserDisableCommand, UserEnableCommand } from './user.comma
     KeysCommand,
     KeysReprojectCommand,
     PepperCommand,
+    PepperRotateCommand,
     PepperStatusCommand,
     GrantCommand,
     LimitsCommand,

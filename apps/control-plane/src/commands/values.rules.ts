@@ -16,6 +16,15 @@ export function parseCount(text: string): number | typeof NONE {
   throw new ValueInvalid(`expected a whole number from 1 to ${COUNT_MAX}, or "none", not ${JSON.stringify(text)}`);
 }
 
+const VERSION_MAX = 32_767;
+
+/** The number of a pepper; the column has 15 bits for it. */
+export function parseVersion(text: string): number {
+  const version = Number(text);
+  if (/^[1-9]\d{0,4}$/.test(text) && version <= VERSION_MAX) return version;
+  throw new ValueInvalid(`expected the number of a pepper, from 1 to ${VERSION_MAX}, not ${JSON.stringify(text)}`);
+}
+
 export function parseUsdText(text: string): string {
   try {
     if (parseUsd(text) > 0n) return text;
