@@ -45,6 +45,7 @@ export class DiskGuard {
       const { bavail, bsize } = await statfs(this.options.folder);
       this.freeBytes = bavail * bsize;
     } catch {
+      // A disk that does not even tell its size is one to write nothing on.
       this.freeBytes = 0;
     }
   }

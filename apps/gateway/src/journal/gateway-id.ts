@@ -34,11 +34,14 @@ export function journalIdOf(folder: string): string {
   return id;
 }
 
+/** Null when there is none, or only the beginning of a write. One that is there and cannot be read must not be replaced. */
 function readKept(path: string): string | null {
+  let text: string;
   try {
-    const text = readFileSync(path, 'utf8').trim();
-    return VALID.test(text) ? text : null;
-  } catch {
-    return null;
+    text = readFileSync(path, 'utf8').trim();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
   }
+  return VALID.test(text) ? text : null;
 }
