@@ -133,7 +133,7 @@ describe('a key', () => {
     expect(page.data).toMatchObject([
       { id: body.id, usageAvailable: false, spentUsd: null, leftUsd: null, budgetExhausted: false },
     ]);
-    expect(page.data[0]).toMatchObject({ lastUsedAt: null, lastUsedKnown: false });
+    expect(page.data[0]).toMatchObject({ lastUsedAt: null, lastUsedKnown: false, dataThrough: null });
   });
 
   it.each([

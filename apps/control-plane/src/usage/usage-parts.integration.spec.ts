@@ -2,11 +2,14 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Controller, type INestMicroservice } from '@nestjs/common';
 import { MessagePattern, Payload } from '@nestjs/microservices';
 import type { ActivityDetail } from '@tensorloop/contracts/api/activity';
+import type { KeyMinted, KeyPage } from '@tensorloop/contracts/api/keys';
 import type { UsageSeries } from '@tensorloop/contracts/api/usage';
 import type { ActivityPage, UsageSummary } from '@tensorloop/contracts/dashboard-api';
 import type {
   ActivityListReply,
   ActivityListRequest,
+  KeyUsageListReply,
+  KeyUsageListRequest,
   RefusalsListReply,
   RefusalsListRequest,
   RequestGetReply,
@@ -75,6 +78,12 @@ class MeteringDouble {
     } as const;
     const rows = ids.map((requestId) => ({ ...row, requestId, count: 1, firstAtMs: NOW_MS, lastAtMs: NOW_MS }));
     return { ok: true, rows, hasMore, dataThroughMs: NOW_MS };
+  }
+
+  @MessagePattern(RPC.meteringKeyUsageList)
+  keyUsage(@Payload() { keys }: KeyUsageListRequest): KeyUsageListReply {
+    const rows = keys.map(({ keyId }) => ({ keyId, spentNanoUsd: '0', lastUsedAtMs: NOW_MS - DAY_MS }));
+    return { ok: true, keys: rows, dataThroughMs: NOW_MS + 34_567 };
   }
 
   @MessagePattern(RPC.meteringRequestGet)
@@ -209,5 +218,23 @@ describe('sums in parts, of a project and of a tag (TL-6)', () => {
   it.each(['stackBy=day', 'stackBy=tag:', 'tag=team', 'projectId=1'])('refuses %s', async (query) => {
     const { browser } = await plane.signUp();
     expect((await browser.send('GET', `/api/usage/series?groupBy=day&${query}`)).status).toBe(400);
+  });
+});
+
+describe('what keys have spent (TL-6)', () => {
+  it('says by full minutes up to when their last uses are known, so that an unchanged list keeps its entity tag', async () => {
+    const { browser } = await plane.signUp();
+    const minted = { body: (await browser.mint()).body as unknown as KeyMinted };
+    expect(minted.body.dataThrough).toBe(minted.body.createdAt);
+    const first = await browser.send<KeyPage>('GET', '/api/keys');
+    expect(first.body.data).toMatchObject([
+      {
+        lastUsedAt: new Date(NOW_MS - DAY_MS).toISOString(),
+        lastUsedKnown: true,
+        dataThrough: new Date(NOW_MS).toISOString(),
+      },
+    ]);
+    const again = await browser.send('GET', '/api/keys');
+    expect(again.headers.get('etag')).toBe(first.headers.get('etag'));
   });
 });
