@@ -1,6 +1,8 @@
-import { execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { rmSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { METERING_CONSUMER, REQUESTS_STREAM } from '@tensorloop/contracts/subjects';
 import { poll } from '@tensorloop/servers/poll';
@@ -70,7 +72,7 @@ const restorePostgres: FaultKind = {
 async function backUp(context: FaultContext): Promise<void> {
   const folder = join(context.installation.folder, 'postgres');
   await context.installation.part('postgres').stop();
-  copy(join(folder, 'data'), join(folder, 'backup'));
+  await copy(join(folder, 'data'), join(folder, 'backup'));
   await startAgain(context, 'postgres');
 }
 
@@ -79,7 +81,7 @@ async function restore(context: FaultContext): Promise<void> {
   const folder = join(installation.folder, 'postgres');
   await Promise.all(METERINGS.map((name) => installation.part(name).stop()));
   await installation.part('postgres').stop();
-  copy(join(folder, 'backup'), join(folder, 'data'));
+  await copy(join(folder, 'backup'), join(folder, 'data'));
   facts.restoredAtMs.push(Date.now());
   await startAgain(context, 'postgres');
   await withNats(installation, async (connection) => {
@@ -106,10 +108,15 @@ async function startMeterings(context: FaultContext, { isReplaying }: { isReplay
   await Promise.all(METERINGS.map((name) => startAgain(context, name)));
 }
 
-/** With owners and modes: the server runs as another user. */
-function copy(from: string, to: string): void {
-  rmSync(to, { recursive: true, force: true });
-  execFileSync('cp', ['-a', from, to]);
+const run = promisify(execFile);
+
+/**
+ * With owners and modes: the server runs as another user. Nobody waits for it but this fault: every link passes through this process,
+ * and while it stood still calls were open that their provider had long ended.
+ */
+async function copy(from: string, to: string): Promise<void> {
+  await rm(to, { recursive: true, force: true });
+  await run('cp', ['-a', from, to]);
 }
 
 async function flush(url: string): Promise<void> {
