@@ -47,7 +47,7 @@ export class AuditController {
   /** Who did what from where, newest first. */
   @Get()
   @Summary('List who did what from where, newest first')
-  @Problems(auditProblems.audit_cursor_invalid)
+  @Problems(auditProblems.cursor_invalid)
   @ResponseSchema(auditPageSchema)
   list(
     @CurrentPrincipal() { accountId }: Principal,
@@ -55,7 +55,7 @@ export class AuditController {
   ): Promise<AuditPage> {
     const { cursor, limit, ...filter } = query;
     const before = cursor === undefined ? null : parseCursor(cursor);
-    if (cursor !== undefined && before === null) throw auditProblems.audit_cursor_invalid();
+    if (cursor !== undefined && before === null) throw auditProblems.cursor_invalid();
     return this.audit.list(accountId, filter, { before, limit });
   }
 

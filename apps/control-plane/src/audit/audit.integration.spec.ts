@@ -96,7 +96,7 @@ describe('GET /api/audit (TL-1)', () => {
     expect(await listAll(two.browser, 'action=secret.thing')).toEqual([]);
     expect((await two.browser.send('GET', '/api/audit/export')).text).not.toContain('secret.thing');
     const refused = await two.browser.send('GET', '/api/audit?cursor=bm8');
-    expect([refused.status, refused.body.code]).toEqual([400, 'audit_cursor_invalid']);
+    expect([refused.status, refused.body.code]).toEqual([400, 'cursor_invalid']);
   });
 
   it.each([

@@ -9,6 +9,7 @@ import * as pages from '@tensorloop/contracts/api/pages';
 import * as plans from '@tensorloop/contracts/api/plans';
 import * as projects from '@tensorloop/contracts/api/projects';
 import * as sessions from '@tensorloop/contracts/api/sessions';
+import * as tagFilter from '@tensorloop/contracts/api/tag-filter';
 import * as tokens from '@tensorloop/contracts/api/tokens';
 import * as usageApi from '@tensorloop/contracts/api/usage';
 import * as dashboardApi from '@tensorloop/contracts/dashboard-api';
@@ -30,6 +31,7 @@ export const CONTRACTS: Record<string, Record<string, unknown>> = {
   'api/plans': plans,
   'api/projects': projects,
   'api/sessions': sessions,
+  'api/tag-filter': tagFilter,
   'api/tokens': tokens,
   'api/usage': usageApi,
 };

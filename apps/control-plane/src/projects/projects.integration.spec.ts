@@ -177,6 +177,8 @@ describe('keys of a project', () => {
     expect((await browser.send<ProjectPage>('GET', '/api/projects')).body.data).toEqual([]);
     const { body: all } = await browser.send<ProjectPage>('GET', '/api/projects?include=archived');
     expect(all.data).toMatchObject([{ id: project.id, status: 'archived' }]);
+    const inactive = await browser.send<ProjectPage>('GET', '/api/projects?include=inactive');
+    expect(inactive.body.data).toEqual(all.data);
     const refused = await browser.mint({ projectId: project.id });
     expect([refused.status, refused.body.code]).toEqual([422, 'project_archived']);
     // Its name is free meanwhile, and so it cannot come back while another has it.

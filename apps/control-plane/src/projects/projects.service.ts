@@ -47,7 +47,7 @@ export class ProjectsService {
   /** Newest first. What projects have spent is null where nobody can say; the list itself needs the database alone. */
   async list(accountId: string, query: ProjectListQuery, before: string | null): Promise<ProjectPage> {
     const { projects, hasMore } = await this.repository.listProjects(accountId, {
-      includesArchived: query.include === 'archived',
+      includesArchived: query.include !== undefined,
       nowMs: this.clock(),
       before,
       limit: query.limit,

@@ -59,7 +59,10 @@ export const projectPageSchema = z.object({
 export type ProjectPage = z.infer<typeof projectPageSchema>;
 
 export const projectListQuerySchema = z.strictObject({
-  include: z.enum(['archived']).optional(),
+  include: z
+    .enum(['inactive', 'archived'])
+    .optional()
+    .describe('`inactive`, as of every list: archived projects too. `archived` says the same.'),
   cursor: z.string().max(200).optional(),
   limit: z.coerce.number().int().min(1).max(PROJECTS_PAGE_MAX).default(PROJECTS_PAGE_MAX),
 });
