@@ -86,6 +86,26 @@ describe('group commit', () => {
     await commit.close();
   });
 
+  it('lets records of the unhurried gather, and takes them along with the first of somebody in a hurry, or by itself', async () => {
+    const files = new HeldFiles(folder);
+    files.letGo();
+    const commit = new GroupCommit({ files, firstSegment: 1, onSealed: () => undefined });
+    const append = (text: string) => commit.append(encodeFrame('acked', text));
+    append('first');
+    const soon = commit.durableSoon();
+    append('second');
+    await Promise.all([soon, commit.durable()]);
+    expect([read(files), files.asked]).toEqual([['first', 'second'], 1]);
+    append('alone');
+    await commit.durableSoon();
+    expect([read(files), files.asked]).toEqual([['first', 'second', 'alone'], 2]);
+    append('last');
+    const last = commit.durableSoon();
+    await commit.close();
+    await last;
+    expect(read(files).at(-1)).toBe('last');
+  });
+
   it('says truly where each record lies, over the end of a segment', async () => {
     const files = new SegmentFiles(folder);
     const commit = new GroupCommit({ files, firstSegment: 1, segmentBytes: 64, onSealed: () => undefined });

@@ -79,12 +79,15 @@ export class Journal {
     return bytes;
   }
 
-  /** Resolves once the record is on the disk. */
-  accept(accepted: AcceptedRecord): Promise<void> {
+  /**
+   * Resolves once the record is on the disk. Where the client gets no byte before the call is completed (`isWhole`), the record has
+   * time until then: whatever is completed takes along what was accepted before it.
+   */
+  accept(accepted: AcceptedRecord, { isWhole = false }: { isWhole?: boolean } = {}): Promise<void> {
     const entry: JournalEntry = { accepted, progress: null, completed: null, isCommitted: false, segments: [] };
     this.add(entry);
     this.append('accepted', entry, acceptedText(accepted));
-    return this.commit.durable();
+    return isWhole ? this.commit.durableSoon() : this.commit.durable();
   }
 
   /** Rides on the next group commit; a loss costs at most the tokens since the record before. */

@@ -142,7 +142,7 @@ export class InferenceCalls {
     failPoint('gateway.after_admit');
     const clamp = admission.holdNanoUsd < quote.holdNanoUsd ? affordableTokens(quote, admission.holdNanoUsd) : null;
     const accepted = this.acceptedRecord(asking, admission, quote);
-    const durable = this.parts.answers.journal.accept(accepted);
+    const durable = this.parts.answers.journal.accept(accepted, { isWhole: !asking.request.stream });
     const call = new OpenCall({
       accepted,
       clamp,
