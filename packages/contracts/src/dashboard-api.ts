@@ -190,7 +190,10 @@ export const usageSummarySchema = z.object({
     .array(sumSchema.extend({ model: z.string() }))
     .nullable()
     .describe('Null where one project or tag was asked for: of these, sums are kept by time alone.'),
-  byKey: z.array(sumSchema.extend({ keyId: uuid7Schema })).nullable().describe('As `byModel`.'),
+  byKey: z
+    .array(sumSchema.extend({ keyId: uuid7Schema }))
+    .nullable()
+    .describe('As `byModel`.'),
   dataThrough: instantSchema,
 });
 export type UsageSummary = z.infer<typeof usageSummarySchema>;
