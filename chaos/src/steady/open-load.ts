@@ -1,14 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { Pool } from 'undici';
 import type { LoadKey } from '../load/tenants.js';
+import { type WireConnection, WirePool } from './wire-pool.js';
 
 /** A client that got no answer by then has given up. */
 const CALL_MS_MAX = 15_000;
 const TICK_MS = 5;
 const DRAIN_POLL_MS = 50;
-const CONNECTIONS_PER_GATEWAY = 2_048;
-/** Calls that this process keeps open at most; what it could not even send counts as failed. */
-const IN_FLIGHT_MAX = 3_500;
+/** How often calls are looked at that took longer than they may. */
+const SWEEP_MS = 500;
+/** Calls open at one gateway at most; what could not even be sent counts as failed. */
+const CONNECTIONS_PER_GATEWAY = 3_500;
 const PROMPT = 'What was served must be in the books exactly once. '.repeat(12);
 
 export interface CallResult {
@@ -27,32 +28,29 @@ export interface OpenLoadOptions {
   keys: readonly LoadKey[];
 }
 
+interface OpenCall {
+  connection: WireConnection;
+  sentAtMs: number;
+}
+
 /** So many calls a second, whether or not earlier ones were answered: a load that does not wait for the loaded. */
 export class OpenLoad {
   results: CallResult[] = [];
-  private readonly pools: Pool[];
-  private readonly bodies: string[];
+  private readonly pools: WirePool[];
+  private readonly requests: string[];
+  private readonly open = new Set<OpenCall>();
+  private readonly sweeper: NodeJS.Timeout;
   private timer: NodeJS.Timeout | null = null;
-  private inFlight = 0;
   private sent = 0;
 
-  constructor(private readonly options: OpenLoadOptions) {
-    this.pools = options.urls.map(
-      (url) => new Pool(url, { connections: CONNECTIONS_PER_GATEWAY, pipelining: 1, headersTimeout: 0, bodyTimeout: 0 }),
-    );
-    this.bodies = [false, true].map((stream) =>
-      JSON.stringify({
-        model: 'gpt-4o-mini',
-        messages: [{ role: 'user', content: PROMPT }],
-        max_completion_tokens: 64,
-        ...(stream ? { stream: true } : {}),
-        x_sim: { completionTokens: 40, latencyMs: 20, ...(stream ? { tokensPerChunk: 10, chunkMs: 5 } : {}) },
-      }),
-    );
+  constructor({ urls, keys }: OpenLoadOptions) {
+    this.pools = urls.map((url) => new WirePool(url, CONNECTIONS_PER_GATEWAY));
+    this.requests = keys.flatMap((key) => [false, true].map((stream) => requestOf(key, stream)));
+    this.sweeper = setInterval(() => this.giveUp(), SWEEP_MS);
   }
 
   get waiting(): number {
-    return this.inFlight;
+    return this.open.size;
   }
 
   /** Goes on until told another rate; 0 = pause. */
@@ -64,7 +62,7 @@ export class OpenLoad {
     let due = 0;
     this.timer = setInterval(() => {
       const wanted = Math.floor(((performance.now() - beganAtMs) / 1_000) * perSecond);
-      for (; due < wanted; due++) void this.call(beganAtMs + (due / perSecond) * 1_000);
+      for (; due < wanted; due++) this.call(beganAtMs + (due / perSecond) * 1_000);
     }, TICK_MS);
   }
 
@@ -78,39 +76,57 @@ export class OpenLoad {
   /** Sends nothing more, and waits for what was sent: each call ends by its own limit of time. */
   async drain(): Promise<void> {
     this.setRate(0);
-    while (this.inFlight > 0) await delay(DRAIN_POLL_MS);
+    while (this.open.size > 0) await delay(DRAIN_POLL_MS);
   }
 
   async stop(): Promise<void> {
     this.setRate(0);
-    await Promise.all(this.pools.map((pool) => pool.destroy()));
+    clearInterval(this.sweeper);
+    for (const pool of this.pools) pool.close();
   }
 
-  private async call(dueAtMs: number): Promise<void> {
+  private call(dueAtMs: number): void {
     const index = this.sent++;
-    const lateMs = performance.now() - dueAtMs;
+    const sentAtMs = performance.now();
+    const lateMs = sentAtMs - dueAtMs;
     const note = (status: number | null, hasRetryAfter: boolean) =>
       this.results.push({ dueAtMs, latencyMs: performance.now() - dueAtMs, lateMs, status, hasRetryAfter });
-    if (this.inFlight >= IN_FLIGHT_MAX) {
+    const pool = this.pools[index % this.pools.length] as WirePool;
+    // Gateways take turns call by call, and keys and kinds pair by pair: each key is used at each gateway, whole and streamed.
+    const request = this.requests[(index >> 1) % this.requests.length] as string;
+    let open: OpenCall | null = null;
+    const connection = pool.send(request, ({ status, hasRetryAfter }) => {
+      if (open !== null) this.open.delete(open);
+      note(status, hasRetryAfter);
+    });
+    if (connection === null) {
       note(null, false);
       return;
     }
-    this.inFlight++;
-    const key = this.options.keys[index % this.options.keys.length] as LoadKey;
-    try {
-      const response = await (this.pools[index % this.pools.length] as Pool).request({
-        method: 'POST',
-        path: '/v1/chat/completions',
-        headers: { authorization: `Bearer ${key.text}`, 'content-type': 'application/json' },
-        body: this.bodies[(index >> 1) % this.bodies.length] as string,
-        signal: AbortSignal.timeout(CALL_MS_MAX),
-      });
-      await response.body.dump({ limit: Number.MAX_SAFE_INTEGER });
-      note(response.statusCode, response.headers['retry-after'] !== undefined);
-    } catch {
-      note(null, false);
-    } finally {
-      this.inFlight--;
-    }
+    open = { connection, sentAtMs };
+    this.open.add(open);
   }
+
+  private giveUp(): void {
+    const beforeMs = performance.now() - CALL_MS_MAX;
+    for (const { connection, sentAtMs } of this.open) if (sentAtMs < beforeMs) connection.close();
+  }
+}
+
+function requestOf(key: LoadKey, stream: boolean): string {
+  const body = JSON.stringify({
+    model: 'gpt-4o-mini',
+    messages: [{ role: 'user', content: PROMPT }],
+    max_completion_tokens: 64,
+    ...(stream ? { stream: true } : {}),
+    x_sim: { completionTokens: 40, latencyMs: 20, ...(stream ? { tokensPerChunk: 10, chunkMs: 5 } : {}) },
+  });
+  const head = [
+    'POST /v1/chat/completions HTTP/1.1',
+    'host: gateway',
+    `authorization: Bearer ${key.text}`,
+    'content-type: application/json',
+    `content-length: ${Buffer.byteLength(body)}`,
+  ];
+  return `${head.join('\r\n')}\r\n\r\n${body}`;
 }
