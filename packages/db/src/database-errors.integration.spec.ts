@@ -6,7 +6,7 @@ import { uuid7 } from '@tensorloop/kernel/uuid7';
 import type { ManagedServer } from '@tensorloop/servers/managed-server';
 import { poll } from '@tensorloop/servers/poll';
 import { startPostgres } from '@tensorloop/servers/postgres';
-import { ControlClient } from './control-client.js';
+import { ControlClient, type ControlTransaction } from './control-client.js';
 import { isDatabaseUnavailable, isUniqueViolation } from './database-errors.js';
 import { createMeteringPool, withTransaction } from './metering-pool.js';
 import { migrate } from './migrate.js';
@@ -79,6 +79,31 @@ it('a mistake of ours is not taken for an outage', async () => {
   expect(refused).not.toBeNull();
   expect([duplicate, refused, null, new Error('x')].map(isDatabaseUnavailable)).toEqual([false, false, false, false]);
   expect([duplicate, refused].map(isUniqueViolation)).toEqual([true, false]);
+});
+
+it.each(['a query of ours', 'a query of Prisma’s'])('a deadlock ends one of the two: unavailable, in %s', async (kind) => {
+  const user = { id: uuid7(), email: `${uuid7()}@example.com`, passwordHash: '$argon2id$' };
+  await client.within({ userId: user.id }, (tx) => tx.user.create({ data: user }));
+  const lock = (tx: ControlTransaction) => tx.$queryRaw`SELECT pg_advisory_xact_lock(1)::text`;
+  const change = (tx: ControlTransaction) =>
+    kind === 'a query of ours'
+      ? tx.$queryRaw`SELECT FROM control.users WHERE id = ${user.id}::uuid FOR NO KEY UPDATE`
+      : tx.user.update({ where: { id: user.id }, data: { name: kind }, select: { id: true } });
+  const [hasLocked, hasChanged] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const one = client.within({ userId: user.id }, async (tx) => {
+    await lock(tx);
+    hasLocked.resolve();
+    await hasChanged.promise;
+    await change(tx);
+  });
+  const two = client.within({ userId: user.id }, async (tx) => {
+    await change(tx);
+    hasChanged.resolve();
+    await hasLocked.promise;
+    await lock(tx);
+  });
+  const errors = await Promise.all([errorOf(() => one), errorOf(() => two)]);
+  expect(errors.filter((err) => err !== null).map(isDatabaseUnavailable)).toEqual([true]);
 });
 
 it(

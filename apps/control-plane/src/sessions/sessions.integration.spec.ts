@@ -154,19 +154,19 @@ describe('a session’s token', () => {
 });
 
 describe('what ends sessions, at the same moment', () => {
-  /** Makes `change`, and commits it once `other` waits for it. */
+  /** Makes `change`, and commits it once `other` waits for it, with as many requests as it makes. */
   async function overtake<T>(
-    userId: string,
+    { userId, waiters = 1, url = plane.database.urls.controlApp }: { userId: string; waiters?: number; url?: string },
     change: (tx: ControlTransaction) => Promise<unknown>,
     other: () => Promise<T>,
   ): Promise<T> {
-    const client = new ControlClient(plane.database.urls.controlApp);
+    const client = new ControlClient(url);
     const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event IN ('transactionid', 'tuple')`;
     try {
       const { begun } = await client.within({ userId }, async (tx) => {
         await change(tx);
         const pending = other();
-        await waitUntil(async () => (await plane.database.query(waiting)).length > 0, { what: 'the lock' });
+        await waitUntil(async () => (await plane.database.query(waiting)).length >= waiters, { what: 'the lock' });
         // Wrapped: a promise that is returned bare would be awaited before the commit.
         return { begun: pending };
       });
@@ -197,7 +197,7 @@ describe('what ends sessions, at the same moment', () => {
     const sessions = plane.app.get(SessionsService, { strict: false });
     const revoke = (tx: ControlTransaction) => tx.session.updateMany({ where: { id }, data: { revokedAt: new Date() } });
     const rotate = () => sessions.rotate({ userId, accountId, credentialId: id });
-    expect(await overtake(userId, revoke, rotate)).toBeNull();
+    expect(await overtake({ userId }, revoke, rotate)).toBeNull();
   });
 
   it.each([
@@ -210,7 +210,7 @@ describe('what ends sessions, at the same moment', () => {
     const revoke = (tx: ControlTransaction) => tx.session.updateMany({ where: { id }, data: { revokedAt: new Date() } });
     const before = await rowsOf(accountId);
     const sent = 'currentPassword' in body ? { ...body, currentPassword: password } : body;
-    const late = await overtake(userId, revoke, () => browser.send(method, path, { body: sent }));
+    const late = await overtake({ userId }, revoke, () => browser.send(method, path, { body: sent }));
     expect([late.status, late.body.code]).toEqual([401, 'credential_over']);
     expect(await rowsOf(accountId)).toEqual(before);
     expect((await plane.browser().send('POST', '/api/auth/sign-in', { body: { email, password } })).status).toBe(200);
@@ -226,15 +226,32 @@ describe('what ends sessions, at the same moment', () => {
       users
         .linkIdentity(user, identity, { session: { id, accountId }, provesAddress: false })
         .catch((err: { code?: string }) => err.code);
-    expect(await overtake(userId, revoke, link)).toBe('credential_over');
+    expect(await overtake({ userId }, revoke, link)).toBe('credential_over');
     expect(await plane.database.query('SELECT FROM control.identities WHERE user_id = $1', [userId])).toEqual([]);
+  });
+
+  it.each([
+    ['one by one', 1, (id: string) => `/api/sessions/${id}`, [204, 204]],
+    ['all others at once', 2, () => '/api/sessions', [200, 401]],
+  ])('waits for no session that waits for it, when two end each other: %s', async (...[, width, path, expected]) => {
+    const { browser: one, email, password, id: oneId, userId } = await signedUp();
+    const two = await signIn(email, password);
+    if (width > 1) await signIn(email, password);
+    const ids = (await list(one)).map(({ id }) => id);
+    const twoId = (await list(two)).find(({ isCurrent }) => isCurrent)?.id as string;
+    const held = width > 1 ? ids.filter((id) => id !== oneId && id !== twoId) : [oneId, twoId];
+    const hold = (tx: ControlTransaction) =>
+      tx.session.updateMany({ where: { id: { in: held } }, data: { lastSeenAt: new Date() } });
+    const both = () => Promise.all([one.send('DELETE', path(twoId)), two.send('DELETE', path(oneId))]);
+    const answers = await overtake({ userId, waiters: 2 }, hold, both);
+    expect(answers.map(({ status }) => status).sort()).toEqual(expected);
   });
 
   it('finds a session whose token is just changing', async () => {
     const { browser, id, userId } = await signedUp();
     const rotate = (tx: ControlTransaction) =>
       tx.session.updateMany({ where: { id }, data: { tokenHash: sessionTokenHash('another') } });
-    await overtake(userId, rotate, () => browser.send('POST', '/api/auth/sign-out'));
+    await overtake({ userId }, rotate, () => browser.send('POST', '/api/auth/sign-out'));
     const [row] = await plane.database.query('SELECT revoked_at AS at FROM control.sessions WHERE id = $1', [id]);
     expect(row).toEqual({ at: expect.any(Date) });
   });
@@ -242,7 +259,7 @@ describe('what ends sessions, at the same moment', () => {
   it('ends a sign-in with the password that was right until then', async () => {
     const { email, password, userId } = await signedUp();
     const reset = (tx: ControlTransaction) => tx.user.updateMany({ where: { id: userId }, data: { passwordHash: null } });
-    const late = await overtake(userId, reset, () =>
+    const late = await overtake({ userId }, reset, () =>
       plane.browser().send('POST', '/api/auth/sign-in', { body: { email, password } }),
     );
     expect([late.status, late.body.code]).toEqual([401, 'credentials_wrong']);

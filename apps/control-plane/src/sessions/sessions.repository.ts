@@ -140,6 +140,7 @@ export class SessionsRepository {
   /** False when the user has no such session that is live. */
   revoke(owner: Owner, sessionId: string, { now, event }: { now: Date; event: AuditEvent }): Promise<boolean> {
     return this.control.within(owner, async (tx) => {
+      await lockUser(tx, owner.userId);
       const where = { id: sessionId, ...liveOf(owner.userId, now) };
       const { count } = await tx.session.updateMany({ where, data: { revokedAt: now } });
       if (count > 0) await this.audit.append(tx, event);
@@ -150,12 +151,21 @@ export class SessionsRepository {
   /** Ends all of the user's sessions but one. Returns how many there were. */
   revokeOthers(owner: Owner, keptId: string, { now, event }: { now: Date; event: AuditEvent }): Promise<number> {
     return this.control.within(owner, async (tx) => {
+      await lockUser(tx, owner.userId);
       const where = { ...liveOf(owner.userId, now), id: { not: keptId } };
       const { count } = await tx.session.updateMany({ where, data: { revokedAt: now } });
       if (count > 0) await this.audit.append(tx, { ...event, details: { ...event.details, sessions: count } });
       return count;
     });
   }
+}
+
+/**
+ * Before the sessions of a user are changed. Two that end each other would otherwise each hold what the other needs to be still
+ * live by; now the first is done before the second begins.
+ */
+async function lockUser(tx: ControlTransaction, userId: string): Promise<void> {
+  await tx.$queryRaw`SELECT FROM control.users WHERE id = ${userId}::uuid FOR NO KEY UPDATE`;
 }
 
 function liveOf(userId: string, now: Date) {
