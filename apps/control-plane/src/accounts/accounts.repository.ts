@@ -4,6 +4,7 @@ import { ControlClient, type ControlTransaction } from '@tensorloop/db/control-c
 import { isUniqueViolation } from '@tensorloop/db/database-errors';
 import { announceActiveKeys, listUndeliveredKeys } from '@tensorloop/db/key-announcements';
 import { AuditTrail } from '../audit/audit.trail.js';
+import type { AuditAction } from '../audit/audit.types.js';
 import { GOOGLE_ISSUER } from '../google/google.types.js';
 import { IdempotencyTrail } from '../idempotency/idempotency.trail.js';
 import { toCeilings } from '../plans/plans.types.js';
@@ -167,7 +168,7 @@ export class AccountsRepository {
     });
   }
 
-  private append(tx: ControlTransaction, accountId: string, action: string, details: Record<string, unknown>): Promise<void> {
+  private append(tx: ControlTransaction, accountId: string, action: AuditAction, details: Record<string, unknown>) {
     return this.audit.append(tx, { accountId, action, subject: { kind: 'account', id: accountId }, details });
   }
 }

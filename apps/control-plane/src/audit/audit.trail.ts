@@ -5,25 +5,12 @@ import { currentOrigin, currentPrincipal } from '../access/request-context.types
 import { CLOCK, type Clock } from '../clock.js';
 import { auditProblems } from './audit.errors.js';
 import type { AuditActor, AuditCredential, AuditEvent } from './audit.types.js';
+import { mayEndItself, takesAway } from './audit-actions.rules.js';
 
 const DAY_MS = 24 * 3_600_000;
 /** Changes of one actor in one account that a day has room for: a script that makes more is one in a loop. */
 export const CHANGES_PER_ACTOR_MAX = 2_000;
 const CHANGES_POLICY = { name: 'changes-by-actor', quota: CHANGES_PER_ACTOR_MAX, windowMs: DAY_MS };
-/** What takes access away is never refused for there being too many changes. There is no more of it than of what gave it. */
-const ENDINGS = new Set([
-  'account.deletion_requested',
-  'invite.revoked',
-  'key.revoked',
-  'member.left',
-  'member.removed',
-  'session.others_revoked',
-  'session.revoked',
-  'token.revoked',
-  'user.password_changed',
-]);
-/** What may end the credential that it comes with. */
-const SELF_ENDINGS = new Set(['session.revoked', 'token.revoked', 'member.left', 'member.removed']);
 
 /** Writes the audit log of an account, in the transaction of the change that it tells of: both are kept, or neither. */
 @Injectable()
@@ -33,7 +20,8 @@ export class AuditTrail {
   /**
    * `tx` must be a transaction of the event's account. Call it last: from here to the commit other writers of the account
    * wait, so that its chain of entries has no forks. Throws `credential_over` when the session or token of the request was
-   * ended since it was let in, and `changes_throttled` when its actor changes too much; either undoes the change.
+   * ended since it was let in, and `changes_throttled` when its actor changes too much; either undoes the change. What takes
+   * access away is never the latter.
    */
   async append(tx: Pick<ControlTransaction, '$queryRaw'>, event: AuditEvent): Promise<void> {
     const { accountId, action, subject, details = {} } = event;
@@ -50,15 +38,15 @@ async function admit(
   tx: Pick<ControlTransaction, '$queryRaw'>,
   { event, credential, now }: { event: AuditEvent; credential: AuditCredential; now: Date },
 ): Promise<void> {
-  const { accountId, action } = event;
+  const { accountId } = event;
   const { kind, userId, credentialId } = credential;
   const actorId = kind === 'token' ? credentialId : userId;
   const [row] = await tx.$queryRaw<{ isLive: boolean; retryAt: Date | null }[]>`
     SELECT is_live AS "isLive", retry_at AS "retryAt" FROM control.admit_change(${accountId}::uuid, ${kind}, ${credentialId}::uuid,
       ${actorId}::uuid, ${now}::timestamptz, ${CHANGES_PER_ACTOR_MAX}::integer)`;
-  if (row?.isLive !== true && !SELF_ENDINGS.has(action)) throw auditProblems.credential_over();
+  if (row?.isLive !== true && !mayEndItself(event.action)) throw auditProblems.credential_over();
   const retryAt = row?.retryAt ?? null;
-  if (retryAt === null || ENDINGS.has(action)) return;
+  if (retryAt === null || takesAway(event)) return;
   throw auditProblems.changes_throttled({ headers: exhaustedHeaders(CHANGES_POLICY, retryAt.getTime() - now.getTime()) });
 }
 

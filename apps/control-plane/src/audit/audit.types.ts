@@ -1,4 +1,7 @@
 import type { Principal } from '../access/principal.types.js';
+import type { AuditAction } from './audit-actions.rules.js';
+
+export type { AuditAction };
 
 /** Who acted. `label` is what a reader is shown, as it was then: an address, a token's name. */
 export interface AuditActor {
@@ -13,7 +16,7 @@ export type AuditCredential = Pick<Principal, 'kind' | 'userId' | 'credentialId'
 export interface AuditEvent {
   accountId: string;
   /** "key.minted": the noun, and what happened to it. */
-  action: string;
+  action: AuditAction;
   subject: { kind: string; id: string };
   /** What a reader must know to understand the change: before and after, never a secret. At most 8 kB as JSON. */
   details?: Record<string, unknown>;

@@ -38,8 +38,8 @@ export class UnlinkingRepository {
       const others = { userId, revokedAt: null, id: { not: keptId } };
       const { count } = await tx.session.updateMany({ where: others, data: { revokedAt: now } });
       const details = { issuer, ended: { sessions: count } };
-      const event = { accountId, action: 'user.identity_unlinked', subject: { kind: 'user', id: userId }, details };
-      await this.audit.append(tx, event);
+      const subject = { kind: 'user', id: userId };
+      await this.audit.append(tx, { accountId, action: 'user.identity_unlinked', subject, details });
       return null;
     });
   }

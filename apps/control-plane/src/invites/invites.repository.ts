@@ -3,6 +3,7 @@ import type { InviteSent } from '@tensorloop/contracts/api/members';
 import { type Role, roleSchema } from '@tensorloop/contracts/dashboard-api';
 import { ControlClient, type ControlTransaction } from '@tensorloop/db/control-client';
 import { AuditTrail } from '../audit/audit.trail.js';
+import type { AuditAction } from '../audit/audit.types.js';
 import { IdempotencyTrail } from '../idempotency/idempotency.trail.js';
 import type { InvitingAccount } from './invites.rules.js';
 import type { ListedInvite, StoredInvite } from './invites.types.js';
@@ -100,7 +101,7 @@ export class InvitesRepository {
   }
 
   private changesOf(tx: ControlTransaction, accountId: string, now: Date): Omit<LockedInvites, 'describe'> {
-    const append = (action: string, { id, email, role }: StoredInvite) =>
+    const append = (action: AuditAction, { id, email, role }: StoredInvite) =>
       this.audit.append(tx, { accountId, action, subject: { kind: 'invite', id }, details: { email, role } });
     const idOf = (id: string) => ({ accountId_id: { accountId, id } });
     return {

@@ -22,10 +22,7 @@ export class MembersRepository {
   ) {}
 
   /** In the order of their ids. */
-  async listMembers(
-    accountId: string,
-    { after, limit }: { after: string | undefined; limit: number },
-  ): Promise<StoredMember[]> {
+  async listMembers(accountId: string, { after, limit }: { after: string | undefined; limit: number }): Promise<StoredMember[]> {
     const rows = await this.control.withAccount(accountId, (tx) =>
       tx.membership.findMany({
         where: { accountId, ...(after === undefined ? {} : { userId: { gt: after } }) },
@@ -71,7 +68,8 @@ export class MembersRepository {
       },
       remove: async ({ userId, email, role }, { isSelf }) => {
         await tx.membership.delete({ where: idOf(userId) });
-        const [action, subject] = [isSelf ? 'member.left' : 'member.removed', { kind: 'user', id: userId }];
+        const action = isSelf ? 'member.left' : 'member.removed';
+        const subject = { kind: 'user', id: userId };
         await this.audit.append(tx, { accountId, action, subject, details: { email, role } });
       },
     };

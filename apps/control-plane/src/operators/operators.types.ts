@@ -1,5 +1,5 @@
 import type { OperatorAccountListQuery } from '@tensorloop/contracts/api/operator';
-import type { AuditActor } from '../audit/audit.types.js';
+import type { AuditAction, AuditActor } from '../audit/audit.types.js';
 import type { PlanCeilings } from '../plans/plans.types.js';
 
 export type ListFilter = Pick<OperatorAccountListQuery, 'search' | 'planId' | 'status'>;
@@ -61,7 +61,7 @@ export interface ChangeOrder {
 
 export interface Change {
   data: { planId?: string; disabledAt?: Date | null };
-  action: string;
+  action: AuditAction;
   details: Record<string, unknown>;
 }
 

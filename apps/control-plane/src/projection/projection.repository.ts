@@ -39,9 +39,10 @@ export class ProjectionRepository {
     await this.control.withAccount(accountId, async (tx) => {
       const [row] = await tx.$queryRaw<{ isChanged: boolean }[]>`
         SELECT control.rehash_key(${accountId}::uuid, ${id}::uuid, ${before}, ${keyHash}, ${hashVersion}::smallint) AS "isChanged"`;
-      const event = { accountId, action: 'key.rehashed', subject: { kind: 'key', id }, details: { hashVersion } };
-      if (row?.isChanged === true)
-        await this.audit.append(tx, { ...event, actor: { kind: 'system', id: null, label: 'pepper rotation' } });
+      if (row?.isChanged !== true) return;
+      const [subject, details] = [{ kind: 'key', id }, { hashVersion }];
+      const actor = { kind: 'system', id: null, label: 'pepper rotation' } as const;
+      await this.audit.append(tx, { accountId, action: 'key.rehashed', subject, details, actor });
     });
   }
 

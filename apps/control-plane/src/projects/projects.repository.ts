@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { ControlClient, type ControlTransaction } from '@tensorloop/db/control-client';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { AuditTrail } from '../audit/audit.trail.js';
+import type { AuditAction } from '../audit/audit.types.js';
 import { IdempotencyTrail } from '../idempotency/idempotency.trail.js';
 import type { PendingProjection } from '../projection/projection.types.js';
 import type { ProjectChange, StoredProject } from './projects.types.js';
@@ -117,7 +118,7 @@ interface Update {
   change: ProjectChange;
 }
 
-function actionOf({ archivedAtMs }: ProjectChange): string {
+function actionOf({ archivedAtMs }: ProjectChange): AuditAction {
   if (archivedAtMs === undefined) return 'project.changed';
   return archivedAtMs === null ? 'project.restored' : 'project.archived';
 }

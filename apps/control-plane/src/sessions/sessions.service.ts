@@ -113,13 +113,13 @@ export class SessionsService {
 
   /** False when the caller has no such session. */
   revoke({ userId, accountId }: Principal, sessionId: string): Promise<boolean> {
-    const event = { accountId, action: 'session.revoked', subject: { kind: 'session', id: sessionId } };
+    const event: AuditEvent = { accountId, action: 'session.revoked', subject: { kind: 'session', id: sessionId } };
     return this.repository.revoke({ userId, accountId }, sessionId, { now: new Date(this.clock()), event });
   }
 
   /** Ends every session of the caller but the one that asks. */
   revokeOthers({ userId, accountId, credentialId }: Principal): Promise<number> {
-    const event = { accountId, action: 'session.others_revoked', subject: { kind: 'user', id: userId } };
+    const event: AuditEvent = { accountId, action: 'session.others_revoked', subject: { kind: 'user', id: userId } };
     return this.repository.revokeOthers({ userId, accountId }, credentialId, { now: new Date(this.clock()), event });
   }
 }

@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { type Role, roleSchema } from '@tensorloop/contracts/dashboard-api';
 import { ControlClient, type ControlTransaction } from '@tensorloop/db/control-client';
 import { AuditTrail } from '../audit/audit.trail.js';
+import type { AuditEvent } from '../audit/audit.types.js';
 import { IdempotencyTrail } from '../idempotency/idempotency.trail.js';
 import type { NewToken, StoredToken, TokenCreator } from './tokens.types.js';
 
@@ -135,7 +136,7 @@ export class TokensRepository {
   private append(
     tx: ControlTransaction,
     { accountId, id }: StoredToken,
-    event: { action: string; details: Record<string, unknown> },
+    event: Pick<AuditEvent, 'action' | 'details'>,
   ): Promise<void> {
     return this.audit.append(tx, { accountId, ...event, subject: { kind: 'token', id } });
   }

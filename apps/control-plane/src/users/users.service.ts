@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { newAccountTag } from '@tensorloop/kernel/key-text';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
-import type { AuditActor } from '../audit/audit.types.js';
+import type { AuditAction, AuditActor, AuditEvent } from '../audit/audit.types.js';
 import { CLOCK, type Clock } from '../clock.js';
 import { type UserChange, UsersRepository } from './users.repository.js';
 import type { AddressProof, Identity, NewUser, User } from './users.types.js';
@@ -44,7 +44,8 @@ export class UsersService {
       };
       const actor: AuditActor = { kind: 'user', id: userId, label: email };
       const details = { method: identity === undefined ? 'password' : 'google' };
-      const event = { accountId, action: 'user.signed_up', subject: { kind: 'user', id: userId }, details, actor };
+      const subject = { kind: 'user', id: userId };
+      const event: AuditEvent = { accountId, action: 'user.signed_up', subject, details, actor };
       if (await this.repository.createAccount(account, event))
         return { id: userId, email, passwordHash, isVerified, isDisabled: false };
     }
@@ -62,7 +63,8 @@ export class UsersService {
       const accountId = uuid7(this.clock());
       const account = { accountId, tag: newAccountTag(), name: personalAccountName(user.email), planId: SIGN_UP_PLAN_ID };
       const actor: AuditActor = { kind: 'user', id: user.id, label: user.email };
-      const event = { accountId, action: 'account.created', subject: { kind: 'account', id: accountId }, details: {}, actor };
+      const subject = { kind: 'account', id: accountId };
+      const event: AuditEvent = { accountId, action: 'account.created', subject, details: {}, actor };
       if (await this.repository.addAccount(user.id, account, event)) return accountId;
     }
     throw new Error('no account could be made for a user who has none');
@@ -135,7 +137,7 @@ export class UsersService {
   private async update(
     { id, email }: Pick<User, 'id' | 'email'>,
     change: UserChange,
-    { action, details, session }: { action: string; details: Record<string, unknown>; session?: SessionOfUser },
+    { action, details, session }: { action: AuditAction; details: Record<string, unknown>; session?: SessionOfUser },
   ): Promise<boolean> {
     const accountId = session?.accountId ?? (await this.repository.findFirstAccountId(id));
     const actor: AuditActor = { kind: 'user', id, label: email };
