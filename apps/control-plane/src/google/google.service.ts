@@ -130,7 +130,7 @@ export class GoogleService {
     const user = await this.findOrMake(decision, identity);
     // Two windows arrived at once and the other was first: it works at the next attempt.
     if (user === null) return { code: 'google_failed' };
-    const signedIn = await this.sessions.begin(user, { method: 'google', previousToken });
+    const signedIn = await this.sessions.begin(user, { method: 'google', identity, previousToken });
     return signedIn === null ? { code: 'google_refused' } : { token: signedIn.token };
   }
 

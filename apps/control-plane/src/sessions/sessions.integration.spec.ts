@@ -247,6 +247,34 @@ describe('what ends sessions, at the same moment', () => {
     expect(answers.map(({ status }) => status).sort()).toEqual(expected);
   });
 
+  async function linkGoogle(userId: string, email: string) {
+    const identity = { issuer: 'https://accounts.google.com', subject: randomUUID() };
+    await plane.database.query('INSERT INTO control.identities (issuer, subject, user_id, email) VALUES ($1, $2, $3, $4)', [
+      identity.issuer,
+      identity.subject,
+      userId,
+      email,
+    ]);
+    return identity;
+  }
+
+  it('ends a sign-in with the Google account that is just being unlinked, and none with one that is not', async () => {
+    const { userId, email } = await signedUp();
+    const sessions = plane.app.get(SessionsService, { strict: false });
+    const identity = await linkGoogle(userId, email);
+    const proof = { method: 'google', identity, previousToken: null } as const;
+    const signIn = () => sessions.begin({ id: userId, email, passwordHash: null }, proof);
+    const unlink = async (tx: ControlTransaction) => {
+      await tx.$queryRaw`SELECT FROM control.users WHERE id = ${userId}::uuid FOR NO KEY UPDATE`;
+      await tx.identity.deleteMany({ where: { userId } });
+    };
+    expect(await signIn()).not.toBeNull();
+    expect(await overtake({ userId }, unlink, signIn)).toBeNull();
+    // Nor does another Google account of the same person do.
+    await linkGoogle(userId, email);
+    expect(await signIn()).toBeNull();
+  });
+
   it('finds a session whose token is just changing', async () => {
     const { browser, id, userId } = await signedUp();
     const rotate = (tx: ControlTransaction) =>

@@ -4,7 +4,7 @@ import { ControlClient, type ControlTransaction } from '@tensorloop/db/control-c
 import { AuditTrail } from '../audit/audit.trail.js';
 import type { AuditEvent } from '../audit/audit.types.js';
 import type { SessionTimes } from './session.rules.js';
-import type { SessionMethod } from './sessions.types.js';
+import type { SessionMethod, SessionProof } from './sessions.types.js';
 
 export interface NewSession {
   tokenHash: string;
@@ -28,7 +28,8 @@ export interface SessionRow extends SessionTimes {
 interface Beginning {
   event: AuditEvent;
   keep: number;
-  /** The password that was checked, as it is stored. */
+  proof: SessionProof;
+  /** Of a proof by password: the one that was checked, as it is stored. */
   checkedHash: string | null;
 }
 
@@ -91,16 +92,18 @@ export class SessionsRepository {
 
   /**
    * Begins a session. The user's sessions that are over are deleted, and of the others all but the `keep` most recently
-   * used. False when the user was disabled since the proof was checked, or has another password than the one that was it:
-   * whatever changes these locks the same row, so a change that ends sessions ends this one, or comes before it.
+   * used. False when the user was disabled since the proof was checked, has another password than the one that was it, or
+   * another Google account or none: whatever changes these locks the same row, so a change that ends sessions ends this one,
+   * or comes before it.
    */
-  create(owner: Owner, session: NewSession, { event, keep, checkedHash }: Beginning): Promise<boolean> {
+  create(owner: Owner, session: NewSession, { event, keep, proof, checkedHash }: Beginning): Promise<boolean> {
     return this.control.within(owner, async (tx) => {
       const [user] = await tx.$queryRaw<{ passwordHash: string | null; disabledAt: Date | null }[]>`
         SELECT password_hash AS "passwordHash", disabled_at AS "disabledAt" FROM control.users
         WHERE id = ${owner.userId}::uuid FOR NO KEY UPDATE`;
       if (user === undefined || user.disabledAt !== null) return false;
-      if (session.method === 'password' && user.passwordHash !== checkedHash) return false;
+      if (proof.method === 'password' && user.passwordHash !== checkedHash) return false;
+      if (proof.method === 'google' && !(await hasIdentity(tx, owner.userId, proof.identity))) return false;
       await prune(tx, { userId: owner.userId, now: session.createdAt, keep });
       await tx.session.create({ data: toData(owner, session) });
       await this.audit.append(tx, event);
@@ -170,6 +173,14 @@ async function lockUser(tx: ControlTransaction, userId: string): Promise<void> {
 
 function liveOf(userId: string, now: Date) {
   return { userId, revokedAt: null, idleExpiresAt: { gt: now }, absoluteExpiresAt: { gt: now } };
+}
+
+async function hasIdentity(
+  { identity }: ControlTransaction,
+  userId: string,
+  { issuer, subject }: { issuer: string; subject: string },
+): Promise<boolean> {
+  return (await identity.count({ where: { issuer, subject, userId } })) > 0;
 }
 
 async function prune({ session }: ControlTransaction, { userId, now, keep }: { userId: string; now: Date; keep: number }) {

@@ -17,7 +17,7 @@ import {
 } from './session.rules.js';
 import { toSession } from './sessions.dto.js';
 import { SessionsRepository } from './sessions.repository.js';
-import type { ProvenUser, SessionMethod, SignedIn } from './sessions.types.js';
+import type { ProvenUser, SessionProof, SignedIn } from './sessions.types.js';
 
 const SESSIONS_PER_USER_MAX = 50;
 /** How long a browser keeps the cookie: no longer than any session lives. */
@@ -35,12 +35,13 @@ export class SessionsService {
   /**
    * A new session with a token of its own; the one that the browser had until now is over. Acts for the account the user
    * joined first unless told otherwise, or for a fresh one when there is none left. Null when what proved who it is does not
-   * any more: the password was changed meanwhile, or the user disabled.
+   * any more: the password was changed meanwhile, Google unlinked, or the user disabled.
    */
   async begin(
     user: ProvenUser,
-    { method, previousToken, accountId }: { method: SessionMethod; previousToken: string | null; accountId?: string },
+    { previousToken, accountId, ...proof }: SessionProof & { previousToken: string | null; accountId?: string },
   ): Promise<SignedIn | null> {
+    const { method } = proof;
     const account = accountId ?? (await this.users.ensureAccount(user));
     await this.end(previousToken);
     const token = newSessionToken();
@@ -55,7 +56,7 @@ export class SessionsService {
       details: { method },
       actor: { kind: 'user', id: user.id, label: user.email },
     };
-    const beginning = { event, keep: SESSIONS_PER_USER_MAX - 1, checkedHash: user.passwordHash };
+    const beginning = { event, keep: SESSIONS_PER_USER_MAX - 1, proof, checkedHash: user.passwordHash };
     const isBegun = await this.repository.create({ userId: user.id, accountId: account }, session, beginning);
     return isBegun ? { token, userId: user.id, accountId: account } : null;
   }
