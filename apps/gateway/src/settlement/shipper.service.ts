@@ -8,6 +8,11 @@ import type { Journal } from '../journal/journal.service.js';
  * every copy: while metering is down the stream already has the call, and a day of outage must not fill it with copies.
  */
 export const REPUBLISH_AFTER_MS = 30_000;
+/**
+ * Replicas of metering share their work: where one takes batches and another, of the release before, does not, both acknowledge. An
+ * acknowledgement that does not say it takes batches ends them for this long, within which it comes again while such a replica runs.
+ */
+export const SINGLES_MS = 2 * REPUBLISH_AFTER_MS;
 /** How often the backlog is looked through, and how many calls go out per look. */
 export const SWEEP_MS = 1_000;
 export const SWEEP_BATCH_MAX = 2_000;
@@ -50,6 +55,8 @@ export class Shipper {
   private readonly timer: NodeJS.Timeout;
   private isSweeping = false;
   private takesBatches = false;
+  /** Until when no acknowledgement turns batches on (performance.now). */
+  private singlesUntilMs = Number.NEGATIVE_INFINITY;
   private gathered: GatheredCall[] = [];
   private gatherTimer: NodeJS.Timeout | null = null;
 
@@ -83,11 +90,13 @@ export class Shipper {
   }
 
   /**
-   * What metering's latest settle-ack says. Copies always go out one by one: should metering have been rolled back to a release that
+   * What a settle-ack of metering says. Copies always go out one by one: should metering have been rolled back to a release that
    * takes no batches, they reach it, and its answer ends the batches.
    */
   noteTakesBatches(takesBatches: boolean): void {
-    this.takesBatches = takesBatches;
+    const nowMs = performance.now();
+    if (!takesBatches) this.singlesUntilMs = nowMs + SINGLES_MS;
+    this.takesBatches = nowMs >= this.singlesUntilMs;
   }
 
   /** A call out of the replayed journal: it goes out with the next sweep. */
@@ -136,7 +145,8 @@ export class Shipper {
     this.gatherTimer = null;
     const { gathered } = this;
     this.gathered = [];
-    for (const bundle of bundlesOf(gathered)) void this.publishBundle(bundle);
+    const bundles = this.takesBatches ? bundlesOf(gathered) : gathered.map((call) => [call]);
+    for (const bundle of bundles) void this.publishBundle(bundle);
   }
 
   private async publishBundle(bundle: readonly GatheredCall[]): Promise<void> {

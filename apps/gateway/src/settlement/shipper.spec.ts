@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals
 import { BATCH_CALLS_MAX } from '@tensorloop/contracts/completed-batch';
 import { REQUEST_COMPLETED, REQUEST_COMPLETED_BATCH } from '@tensorloop/contracts/subjects';
 import { waitUntil } from '@tensorloop/testing/wait-until';
-import { Shipper } from './shipper.service.js';
+import { GATHER_MS, Shipper, SINGLES_MS } from './shipper.service.js';
 
 const NEVER_BY_ITSELF_MS = 3_600_000;
 
@@ -117,6 +117,37 @@ describe('calls that end at the same time', () => {
     shipper.noteTakesBatches(false);
     ship('c', 'd');
     expect(subjects).toEqual(Array(4).fill(REQUEST_COMPLETED));
+  });
+
+  it('go one by one while only some replicas of metering take batches, and share messages once the others are gone', async () => {
+    jest.useFakeTimers();
+    const patient = new Shipper(journal, NEVER_BY_ITSELF_MS, NEVER_BY_ITSELF_MS);
+    patient.connect(publisher);
+    let calls = 0;
+    const shipPair = async (afterMs: number) => {
+      await jest.advanceTimersByTimeAsync(afterMs);
+      for (const id of [++calls, ++calls]) patient.ship(`call-${id}`, 'event');
+      await jest.advanceTimersByTimeAsync(GATHER_MS);
+    };
+    patient.noteTakesBatches(true);
+    // What was gathered for a message of its own when the older replica made itself heard leaves singly too.
+    patient.ship('a', 'event');
+    patient.ship('b', 'event');
+    for (const takesBatches of [false, true, true]) {
+      patient.noteTakesBatches(takesBatches);
+      await shipPair(SINGLES_MS / 3);
+    }
+    patient.noteTakesBatches(false);
+    await shipPair(SINGLES_MS - 1_000);
+    patient.noteTakesBatches(true);
+    await shipPair(0);
+    expect(new Set(subjects)).toEqual(new Set([REQUEST_COMPLETED]));
+    await jest.advanceTimersByTimeAsync(1_000);
+    patient.noteTakesBatches(true);
+    await shipPair(0);
+    expect(subjects.slice(-1)).toEqual([REQUEST_COMPLETED_BATCH]);
+    patient.close();
+    jest.useRealTimers();
   });
 
   it('share a message, which leaves by itself, and a traced call has one of its own', async () => {
