@@ -105,7 +105,7 @@ export class GatewayFixture {
 
   /** The id under which the gateway's journal is kept. */
   get gatewayId(): string {
-    return readFileSync(`${this.folder}/journal/gateway-id`, 'utf8');
+    return readFileSync(`${this.folder}/journal/gateway-id`, 'utf8').trim();
   }
 
   /** As metering would after its commit. */

@@ -1,6 +1,7 @@
-import { chmodSync, mkdirSync } from 'node:fs';
+import { chmodSync } from 'node:fs';
 import { join } from 'node:path';
-import { gatewayIdOf, journalIdOf } from './gateway-id.js';
+import { makeFolderDurably } from './durable-file.js';
+import { gatewayIdOf, journalIdOf, segmentsFolderOf } from './gateway-id.js';
 import { OwnerLock } from './owner-lock.js';
 
 /** What was called, by whom and for how much is nobody else's on this machine. */
@@ -17,15 +18,16 @@ export class JournalHome {
     readonly journalId: string,
     private readonly lock: OwnerLock,
   ) {
-    this.segmentsFolder = join(folder, 'segments');
+    this.segmentsFolder = segmentsFolderOf(folder);
     this.snapshotsFolder = join(folder, 'snapshots');
   }
 
   static open(folder: string, configuredId: string | undefined): JournalHome {
-    mkdirSync(folder, { recursive: true, mode: PRIVATE_FOLDER });
+    makeFolderDurably(folder);
     makePrivate(folder);
     const lock = OwnerLock.take(folder);
     try {
+      makeFolderDurably(segmentsFolderOf(folder));
       return new JournalHome(folder, gatewayIdOf(folder, configuredId), journalIdOf(folder), lock);
     } catch (error) {
       lock.release();
