@@ -56,6 +56,8 @@ const DERIVED = [
    SELECT usage_day, request_id, 0, account_id, 'input', 1000, 0.27, charge_nano_usd, price_version_id, price_version_id FROM metering.usage`,
   `INSERT INTO metering.hourly_rollups (account_id, hour, key_id, model, ${SUM_NAMES})
    SELECT account_id, date_trunc('hour', admitted_at, 'UTC'), key_id, model, ${SUMS} FROM metering.usage GROUP BY 1, 2, 3, 4`,
+  `INSERT INTO metering.daily_rollups (account_id, day, key_id, model, ${SUM_NAMES})
+   SELECT account_id, (admitted_at AT TIME ZONE 'UTC')::date, key_id, model, ${SUMS} FROM metering.usage GROUP BY 1, 2, 3, 4`,
   `INSERT INTO metering.attribution_rollups (account_id, dimension, hour, value, ${SUM_NAMES})
    SELECT account_id, 'project', date_trunc('hour', admitted_at, 'UTC'), project_id, ${SUMS} FROM metering.usage
    WHERE project_id IS NOT NULL GROUP BY 1, 3, 4`,
@@ -92,6 +94,7 @@ const TABLES = [
   'charges',
   'refusals',
   'hourly_rollups',
+  'daily_rollups',
   'model_rollups',
   'attribution_rollups',
   'scope_totals',
@@ -100,6 +103,7 @@ const TABLES = [
 /** How often the calls of the account stand in each table of sums, which must be once (in all projects and tags: once for each). */
 const SUMMED = `
   SELECT (SELECT sum(requests) FROM metering.hourly_rollups WHERE account_id = $1)::integer AS hourly,
+    (SELECT sum(requests) FROM metering.daily_rollups WHERE account_id = $1)::integer AS daily,
     (SELECT sum(requests) FROM metering.model_rollups WHERE account_id = $1)::integer AS models,
     (SELECT sum(requests) FROM metering.attribution_rollups WHERE account_id = $1)::integer AS attributed,
     (SELECT count(project_id) FROM metering.usage WHERE account_id = $1)::integer
@@ -114,7 +118,7 @@ export async function countFilled(client: Client, accountId: string, rowsWanted:
     if (rows[table] === 0) throw new Error(`metering.${table} was filled with nothing`);
   }
   const [summed] = (await client.query<Record<string, number>>(SUMMED, [accountId])).rows;
-  const found = [rows.usage, rows.charges, summed?.hourly, summed?.models];
+  const found = [rows.usage, rows.charges, summed?.hourly, summed?.daily, summed?.models];
   if (found.some((count) => count !== rowsWanted) || summed?.attributed !== summed?.attributions) {
     throw new Error(`${rowsWanted} calls were to be filled in; found ${JSON.stringify({ ...rows, ...summed })}`);
   }

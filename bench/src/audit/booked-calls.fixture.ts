@@ -234,6 +234,10 @@ async function writeSums(
   sums: { windowIndex: number; day: string; total: bigint },
 ): Promise<void> {
   await writeRollups(database, { table: 'hourly_rollups', columns: 'key_id, model' });
+  await database.query(
+    `INSERT INTO metering.daily_rollups SELECT account_id, (hour AT TIME ZONE 'UTC')::date, key_id, model, requests, failed, input_tokens,
+       output_tokens, charge_nano_usd FROM metering.hourly_rollups`,
+  );
   await writeRollups(database, { table: 'model_rollups', columns: 'model' });
   await writeRollups(database, { table: 'attribution_rollups', columns: 'dimension, value' });
   // Every call took 1 ms.

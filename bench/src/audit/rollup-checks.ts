@@ -11,18 +11,23 @@ function sideTokens(side: 'input' | 'output'): string {
 
 const FAILED = `outcome IN ('upstream_error', 'upstream_cut', 'gateway_died')`;
 const HOUR = `date_trunc('hour', admitted_at, 'UTC') AS hour`;
+const DAY = `(admitted_at AT TIME ZONE 'UTC')::date AS day`;
 const OF_CALLS = `concat_ws(' ', count(*), 'calls', count(*) FILTER (WHERE ${FAILED}), 'failed', sum(${sideTokens('input')}), 'in',
   sum(${sideTokens('output')}), 'out', sum(charge_nano_usd), 'nano-USD')`;
 const OF_ROLLUP = `concat_ws(' ', requests, 'calls', failed, 'failed', input_tokens, 'in', output_tokens, 'out', charge_nano_usd, 'nano-USD')`;
 
-/** `calls` and `table` have the columns of `group`, and agree row by row. */
-function rollupCheck(name: string, about: { table: string; group: readonly string[]; calls: string }): SqlCheck {
-  const group = ['account_id', 'hour', ...about.group].join(', ');
+/** `calls` and `table` have the columns of `group` and of the time, an hour or a day, and agree row by row. */
+function rollupCheck(
+  name: string,
+  about: { table: string; time?: 'hour' | 'day'; group: readonly string[]; calls: string },
+): SqlCheck {
+  const { time = 'hour' } = about;
+  const group = ['account_id', time, ...about.group].join(', ');
   const subject = about.group.map((column) => `' ${column} ' || ${column}`).join(' || ');
   return {
     name,
     population: `SELECT count(*) FROM metering.${about.table}`,
-    violations: `SELECT 'account ' || account_id || ' hour ' || hour || ${subject} AS subject,
+    violations: `SELECT 'account ' || account_id || ' ${time} ' || ${time} || ${subject} AS subject,
              coalesce(u.sums, 'nothing') AS expected, coalesce(r.sums, 'nothing') AS actual
       FROM (SELECT ${group}, ${OF_CALLS} AS sums FROM ${about.calls} GROUP BY ${group}) u
       FULL JOIN (SELECT ${group}, ${OF_ROLLUP} AS sums FROM metering.${about.table}) r USING (${group})
@@ -66,6 +71,12 @@ export const ROLLUP_CHECKS: SqlCheck[] = [
     table: 'hourly_rollups',
     group: ['key_id', 'model'],
     calls: `(SELECT *, ${HOUR} FROM metering.usage) c`,
+  }),
+  rollupCheck('rollups: every day = its calls', {
+    table: 'daily_rollups',
+    time: 'day',
+    group: ['key_id', 'model'],
+    calls: `(SELECT *, ${DAY} FROM metering.usage) c`,
   }),
   rollupCheck('rollups: every hour of a model = its calls', {
     table: 'model_rollups',

@@ -114,6 +114,17 @@ const PLANTED: [what: string, plant: () => unknown, ...checks: string[]][] = [
     'rollups: every hour = its calls',
   ],
   [
+    'one nano-dollar in the rollup of a day',
+    sql(`UPDATE metering.daily_rollups SET charge_nano_usd = charge_nano_usd + 1 WHERE model = 'llama-3.3-70b'`),
+    'rollups: every day = its calls',
+  ],
+  [
+    'a day that was rolled up under the day before',
+    sql('UPDATE metering.daily_rollups SET day = day - 1'),
+    'rollups: every day = its calls',
+  ],
+  ['a day that was never rolled up', sql('DELETE FROM metering.daily_rollups'), 'rollups: every day = its calls'],
+  [
     'one nano-dollar in the rollup of a model',
     sql(`UPDATE metering.model_rollups SET charge_nano_usd = charge_nano_usd + 1 WHERE model = 'llama-3.3-70b'`),
     'rollups: every hour of a model = its calls',

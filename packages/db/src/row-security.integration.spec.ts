@@ -18,6 +18,7 @@ const METERING_TABLES = [
   'ledger_transactions',
   'ledger_entries',
   'hourly_rollups',
+  'daily_rollups',
   'model_rollups',
   'attribution_rollups',
   'usage_tags',
@@ -107,6 +108,10 @@ async function insertUsage(ingest: pg.Client, accountId: string, keyId: string):
     `INSERT INTO metering.hourly_rollups VALUES ($1, date_trunc('hour', now()), $2, 'gpt-4o-mini', 1, 5, 0, 5)`,
     [accountId, keyId],
   );
+  await ingest.query(`INSERT INTO metering.daily_rollups VALUES ($1, current_date, $2, 'gpt-4o-mini', 1, 0, 5, 0, 5)`, [
+    accountId,
+    keyId,
+  ]);
   await ingest.query(
     `INSERT INTO metering.model_rollups VALUES ($1, date_trunc('hour', now()), 'gpt-4o-mini', 1, 0, 5, 0, 5)`,
     [accountId],

@@ -16,25 +16,29 @@ const COUNTS = [...bucketColumns('latency'), ...bucketColumns('first_byte')];
 
 const PARAMETERS = '$1::uuid[], $2::float8[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]';
 
-function addRows(table: string, group: readonly [column: string, type: string][]): string {
-  const names = group.map(([column]) => column).join(', ');
-  const arrays = group.map(([, type], at) => `$${at + 8}::${type}[]`).join(', ');
-  const sums = SUMS.join(', ');
-  return `
-  INSERT INTO metering.${table} AS r (account_id, hour, ${names}, ${sums})
-  SELECT account_id, to_timestamp(hour), ${names}, ${sums}
-  FROM unnest(${PARAMETERS}, ${arrays}) AS t (account_id, hour, ${sums}, ${names})
-  ON CONFLICT (account_id, hour, ${names}) DO UPDATE SET ${SUMS.map(raise).join(', ')}`;
-}
+/**
+ * Hours, and the days that they are of, in one statement: the arrays are sent once, and the days cost the server a few rows more
+ * and nobody a round trip. Both tables are written in one order of rows by all replicas.
+ */
+const ADD = `
+  WITH added AS (
+    SELECT account_id, to_timestamp(hour) AS hour, key_id, model, ${SUMS.join(', ')}
+    FROM unnest(${PARAMETERS}, $8::uuid[], $9::text[]) AS t (account_id, hour, ${SUMS.join(', ')}, key_id, model)
+  ), hours AS (
+    INSERT INTO metering.hourly_rollups AS r (account_id, hour, key_id, model, ${SUMS.join(', ')})
+    SELECT account_id, hour, key_id, model, ${SUMS.join(', ')} FROM added
+    ON CONFLICT (account_id, hour, key_id, model) DO UPDATE SET ${SUMS.map(raise).join(', ')}
+  )
+  INSERT INTO metering.daily_rollups AS r (account_id, day, key_id, model, ${SUMS.join(', ')})
+  SELECT account_id, (hour AT TIME ZONE 'UTC')::date, key_id, model, ${SUMS.map((name) => `sum(${name})`).join(', ')}
+  FROM added GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+  ON CONFLICT (account_id, day, key_id, model) DO UPDATE SET ${SUMS.map(raise).join(', ')}`;
 
-const ADD = addRows('hourly_rollups', [
-  ['key_id', 'uuid'],
-  ['model', 'text'],
-]);
-const ADD_ATTRIBUTIONS = addRows('attribution_rollups', [
-  ['dimension', 'text'],
-  ['value', 'text'],
-]);
+const ADD_ATTRIBUTIONS = `
+  INSERT INTO metering.attribution_rollups AS r (account_id, hour, dimension, value, ${SUMS.join(', ')})
+  SELECT account_id, to_timestamp(hour), dimension, value, ${SUMS.join(', ')}
+  FROM unnest(${PARAMETERS}, $8::text[], $9::text[]) AS t (account_id, hour, ${SUMS.join(', ')}, dimension, value)
+  ON CONFLICT (account_id, dimension, hour, value) DO UPDATE SET ${SUMS.map(raise).join(', ')}`;
 
 /** The counts of all rows are one array, so that a batch has one parameter for them and not one per bucket. */
 const ADD_MODELS = `

@@ -128,10 +128,12 @@ export interface Sums {
   receivable: bigint;
   revenue: bigint;
   rollups: bigint;
+  dailyRollups: bigint;
   windows: bigint;
   days: bigint;
   calls: number;
   rolledUpCalls: number;
+  dailyRolledUpCalls: number;
   unbalanced: number;
 }
 
@@ -144,9 +146,11 @@ export async function readSums(world: World, accountIds: readonly string[]): Pro
        ${sum('ledger_entries', "ledger_account = 'receivable'")} AS receivable,
        ${sum('ledger_entries', "ledger_account = 'revenue'")} AS revenue,
        ${sum('hourly_rollups', 'true', 'charge_nano_usd')} AS rollups,
+       ${sum('daily_rollups', 'true', 'charge_nano_usd')} AS "dailyRollups",
        ${sum('scope_totals', "scope LIKE 'window:%'", 'total_nano_usd')} AS windows,
        ${sum('scope_totals', "scope LIKE 'day:%'", 'total_nano_usd')} AS days,
        ${sum('usage', 'true', '1')} AS calls, ${sum('hourly_rollups', 'true', 'requests')} AS "rolledUpCalls",
+       ${sum('daily_rollups', 'true', 'requests')} AS "dailyRolledUpCalls",
        (SELECT count(*)::text FROM (SELECT FROM metering.ledger_entries GROUP BY account_id, transaction_id
          HAVING sum(amount_nano_usd) <> 0) AS t) AS unbalanced`,
     [accountIds],
@@ -158,10 +162,12 @@ export async function readSums(world: World, accountIds: readonly string[]): Pro
     receivable: BigInt(text.receivable),
     revenue: BigInt(text.revenue),
     rollups: BigInt(text.rollups),
+    dailyRollups: BigInt(text.dailyRollups),
     windows: BigInt(text.windows),
     days: BigInt(text.days),
     calls: Number(text.calls),
     rolledUpCalls: Number(text.rolledUpCalls),
+    dailyRolledUpCalls: Number(text.dailyRolledUpCalls),
     unbalanced: Number(text.unbalanced),
   };
 }
@@ -174,10 +180,12 @@ export function sumsOf(charge: bigint, calls: number): Sums {
     receivable: charge,
     revenue: -charge,
     rollups: charge,
+    dailyRollups: charge,
     windows: charge,
     days: charge,
     calls,
     rolledUpCalls: calls,
+    dailyRolledUpCalls: calls,
     unbalanced: 0,
   };
 }

@@ -6,6 +6,7 @@ import type { Pool } from 'pg';
 import { READ_POOL, type Tx } from '../database/database.types.js';
 import { type GroupedSum, type StackDbRow, type SumDbRow, toGroupedSum, toStackCells } from './series.dto.js';
 import type { StackCells } from './stacks.rules.js';
+import { partsOf } from './whole-days.rules.js';
 
 const SUM_NAMES = ['requests', 'failed', 'input_tokens', 'output_tokens', 'charge_nano_usd'];
 const SUMS = SUM_NAMES.map((name) => `sum(${name})::text AS ${name}`).join(', ');
@@ -32,6 +33,8 @@ export interface SeriesRange {
 
 /** By what a stack is made up: a column of the hourly sums, or a dimension of the attributed ones. */
 export type Stacking = { column: 'model' | 'key_id' } | { dimension: string };
+
+type HourTable = 'hourly_rollups' | 'model_rollups';
 
 interface Source {
   from: string;
@@ -76,14 +79,16 @@ export class SeriesReader {
     return this.read(grouped(`${slot(source, startsMs)}::text`, SUMS, source.from), values);
   }
 
-  listByModel(range: SeriesRange, options: { withLatency: boolean }): Promise<GroupedSum[]> {
-    const { from, values } = this.hours(range.keyId === null ? 'model_rollups' : 'hourly_rollups', range);
-    const columns = options.withLatency && range.keyId === null ? `${SUMS}, ${HISTOGRAMS}` : SUMS;
-    return this.read(grouped('model', columns, from), values);
+  listByModel(range: SeriesRange, { withLatency }: { withLatency: boolean }): Promise<GroupedSum[]> {
+    const hours = range.keyId === null ? 'model_rollups' : 'hourly_rollups';
+    // Latencies are kept by the hour alone.
+    const isByHour = withLatency && range.keyId === null;
+    const { from, values } = isByHour ? this.hours(hours, range) : this.days({ column: 'model', hours }, range);
+    return this.read(grouped('model', isByHour ? `${SUMS}, ${HISTOGRAMS}` : SUMS, from), values);
   }
 
   listByKey(range: SeriesRange): Promise<GroupedSum[]> {
-    const { from, values } = this.hours('hourly_rollups', range);
+    const { from, values } = this.days({ column: 'key_id', hours: 'hourly_rollups' }, range);
     return this.read(grouped('key_id::text', SUMS, from), values);
   }
 
@@ -128,16 +133,39 @@ export class SeriesReader {
     return { from, values: [this.accountId, startMs / 1_000, endMs / 1_000, dimension] };
   }
 
-  private hours(table: 'hourly_rollups' | 'model_rollups', { startMs, endMs, keyId, model }: SeriesRange): Source {
+  private hours(table: HourTable, { startMs, endMs, ...filter }: SeriesRange): Source {
     const values: unknown[] = [this.accountId, startMs / 1_000, endMs / 1_000];
-    const filters = [
-      ...(keyId === null ? [] : [` AND key_id = $${values.push(keyId)}`]),
-      ...(model === null ? [] : [` AND model = $${values.push(model)}`]),
-    ];
     const from = `metering.${table} WHERE account_id = $1
-      AND hour >= to_timestamp($2::float8) AND hour < to_timestamp($3::float8)${filters.join('')}`;
+      AND hour >= to_timestamp($2::float8) AND hour < to_timestamp($3::float8)${filtered(filter, values)}`;
     return { from, values };
   }
+
+  /** Of a range as a whole: its whole days from their own sums, what is left at its ends from `hours`. */
+  private days({ column, hours: table }: { column: 'model' | 'key_id'; hours: HourTable }, range: SeriesRange): Source {
+    const { hours, days } = partsOf(range);
+    const values: unknown[] = [this.accountId];
+    const value = (given: unknown) => `$${values.push(given)}`;
+    const filters = filtered(range, values);
+    const part = (rollups: string, condition: string) =>
+      `SELECT ${column}, ${SUM_NAMES.join(', ')} FROM metering.${rollups} WHERE account_id = $1 AND ${condition}${filters}`;
+    const parts = hours.map(({ startMs, endMs }) => {
+      const [from, until] = [value(startMs / 1_000), value(endMs / 1_000)];
+      return part(table, `hour >= to_timestamp(${from}::float8) AND hour < to_timestamp(${until}::float8)`);
+    });
+    if (days !== null) {
+      const [from, until] = [value(days.fromDay), value(days.untilDay)];
+      parts.push(part('daily_rollups', `day >= ${from}::date AND day < ${until}::date`));
+    }
+    return { from: `(${parts.join(' UNION ALL ')}) AS parts`, values };
+  }
+}
+
+function filtered({ keyId, model }: Pick<SeriesRange, 'keyId' | 'model'>, values: unknown[]): string {
+  const filters = [
+    ...(keyId === null ? [] : [` AND key_id = $${values.push(keyId)}`]),
+    ...(model === null ? [] : [` AND model = $${values.push(model)}`]),
+  ];
+  return filters.join('');
 }
 
 /** Which of the slots an hour is in, counted from 1; adds their beginnings to the values. */

@@ -23,22 +23,17 @@ const LIST_LINES = `
 
 const SUMS = `sum(requests)::text AS requests, sum(input_tokens)::text AS input_tokens, sum(output_tokens)::text AS output_tokens,
     sum(charge_nano_usd)::text AS charge_nano_usd`;
-const HOURS = `account_id = $1 AND hour >= $2::date::timestamp AT TIME ZONE 'UTC' AND hour < ($3::date + 1)::timestamp AT TIME ZONE 'UTC'`;
 
-/**
- * Three groupings in one pass over the rows, of which there are fewest by model, and the keys; in one statement, so that all are
- * of one instant and add up to the same.
- */
+/** All groupings in one pass over the days, hence of one instant: they add up to the same. */
 const SUM_ROLLUPS = `
-  SELECT day, model, NULL::uuid AS key_id, grouping(day, model) AS kind, ${SUMS}
-  FROM (SELECT (hour AT TIME ZONE 'UTC')::date AS day, * FROM metering.model_rollups WHERE ${HOURS}) AS hours
-  GROUP BY GROUPING SETS ((day), (model), ())
-  UNION ALL
-  SELECT NULL, NULL, key_id, 0, ${SUMS} FROM metering.hourly_rollups WHERE ${HOURS} GROUP BY key_id
+  SELECT day, model, key_id, grouping(day, model, key_id) AS kind, ${SUMS}
+  FROM metering.daily_rollups
+  WHERE account_id = $1 AND day BETWEEN $2::date AND $3::date
+  GROUP BY GROUPING SETS ((day), (model), (key_id), ())
   ORDER BY day, model, key_id`;
 
-/** Bits of grouping(day, model): a 0 bit means that the row is grouped by that column. None is grouped by both. */
-const KIND = { key: 0b00, day: 0b01, model: 0b10, total: 0b11 } as const;
+/** Bits of grouping(day, model, key_id): a 0 bit means that the row is grouped by that column. */
+const KIND = { day: 0b011, model: 0b101, key: 0b110, total: 0b111 } as const;
 
 export interface UsageSummary {
   total: UsageSum | null;
