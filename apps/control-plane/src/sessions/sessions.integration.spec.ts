@@ -154,6 +154,13 @@ describe('a session’s token', () => {
 });
 
 describe('what ends sessions, at the same moment', () => {
+  /** Transactions that wait for a row that another has. */
+  async function countWaiting(): Promise<number> {
+    const events = `('transactionid', 'tuple')`;
+    const sql = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event IN ${events}`;
+    return (await plane.database.query(sql)).length;
+  }
+
   /** Makes `change`, and commits it once `other` waits for it, with as many requests as it makes. */
   async function overtake<T>(
     { userId, waiters = 1, url = plane.database.urls.controlApp }: { userId: string; waiters?: number; url?: string },
@@ -161,12 +168,11 @@ describe('what ends sessions, at the same moment', () => {
     other: () => Promise<T>,
   ): Promise<T> {
     const client = new ControlClient(url);
-    const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event IN ('transactionid', 'tuple')`;
     try {
       const { begun } = await client.within({ userId }, async (tx) => {
         await change(tx);
         const pending = other();
-        await waitUntil(async () => (await plane.database.query(waiting)).length >= waiters, { what: 'the lock' });
+        await waitUntil(async () => (await countWaiting()) >= waiters, { what: 'the lock' });
         // Wrapped: a promise that is returned bare would be awaited before the commit.
         return { begun: pending };
       });
@@ -273,6 +279,27 @@ describe('what ends sessions, at the same moment', () => {
     // Nor does another Google account of the same person do.
     await linkGoogle(userId, email);
     expect(await signIn()).toBeNull();
+  });
+
+  it('takes a Google account with it that is being linked while Google is unlinked', async () => {
+    const { id, userId, accountId, email, password } = await signedUp();
+    const two = await signIn(email, password);
+    await linkGoogle(userId, email);
+    const users = plane.app.get(UsersService, { strict: false });
+    const user = { id: userId, email, passwordHash: null, isVerified: true, isDisabled: false };
+    const identity = { issuer: 'https://accounts.google.com', subject: randomUUID(), email };
+    const link = () => users.linkIdentity(user, identity, { session: { id, accountId }, provesAddress: false });
+    // As a change of the account that is just being logged: the link has everything but its entry.
+    const hold = (tx: ControlTransaction) =>
+      tx.$queryRaw`SELECT FROM control.audit_heads WHERE account_id = ${accountId}::uuid FOR UPDATE`;
+    const both = async () => {
+      const linked = link();
+      await waitUntil(async () => (await countWaiting()) === 1, { what: 'the link to wait' });
+      return Promise.all([linked, two.send('DELETE', '/api/auth/google/link')]);
+    };
+    const [isLinked, unlinked] = await overtake({ userId, waiters: 2, url: plane.database.superuserUrl }, hold, both);
+    expect([isLinked, unlinked.status]).toEqual([true, 204]);
+    expect(await plane.database.query('SELECT FROM control.identities WHERE user_id = $1', [userId])).toEqual([]);
   });
 
   it('finds a session whose token is just changing', async () => {

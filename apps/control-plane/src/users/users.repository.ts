@@ -123,7 +123,10 @@ export class UsersRepository {
     };
     try {
       return await this.control.within(accountId === null ? { userId } : { userId, accountId }, async (tx) => {
-        // The user's row first: a sign-in holds it until its session is there to be ended, or begins after this change.
+        // The user's row first: a sign-in holds it until its session is there to be ended, or begins after this change; and
+        // whoever unlinks Google holds it, who must see what is being linked.
+        if (addsIdentity !== undefined)
+          await tx.$queryRaw`SELECT FROM control.users WHERE id = ${userId}::uuid FOR NO KEY UPDATE`;
         if (Object.keys(data).length > 0 && (await tx.user.updateMany({ where, data })).count === 0) return false;
         const ended = await endAccess(tx, userId, change);
         if (addsIdentity !== undefined) await tx.identity.create({ data: { ...addsIdentity, userId } });
