@@ -12,6 +12,7 @@ import { watchGateway } from './health/gateway-health.js';
 import { GatewayMetrics } from './health/gateway-metrics.service.js';
 import { Journal } from './journal/journal.service.js';
 import { KeyView } from './keys/key-view.service.js';
+import { Listeners } from './lifetime/listeners.js';
 import { TokenCounting } from './messages/token-counting.service.js';
 import { ModelsList } from './models/models-list.service.js';
 import { Capacity } from './proxy/capacity.service.js';
@@ -95,6 +96,10 @@ export async function createApp(platform: Platform): Promise<NestFastifyApplicat
 
 /** Serves HTTP; resolves with the address once the last run's calls are settled. */
 export async function listen(app: NestFastifyApplication, { config }: Platform): Promise<string> {
-  await app.listen({ port: config.PORT, host: config.HOST, backlog: BACKLOG_CONNECTIONS });
+  const wanted = { port: config.PORT, host: config.HOST, backlog: BACKLOG_CONNECTIONS };
+  const listeners = new Listeners(app.getHttpServer());
+  listeners.closeWith(app.getHttpAdapter().getInstance() as unknown as FastifyInstance);
+  await app.listen(await listeners.optionsOf(wanted));
+  await listeners.open(wanted);
   return app.getUrl();
 }

@@ -35,9 +35,21 @@ export async function overload({ load, saturationPerSecond, log }: OverloadInput
   const over = await stretch('overload', saturationPerSecond * OVERLOAD_FACTOR, OVERLOAD_MS);
   const after = await stretch('after', saturationPerSecond * NORMAL_SHARE, AFTER_MS + NORMAL_MS);
   await load.drain();
-  const judged = judgeOverload(load.take(), { normal, over, after });
+  const results = load.take();
+  for (const line of timeline(results, over)) log(line);
+  const judged = judgeOverload(results, { normal, over, after });
   for (const [name, window] of Object.entries(judged.windows)) log(`${name}: ${JSON.stringify(window)}`);
   return judged;
+}
+
+/** How the overload went on: its beginning, which nobody saw coming, decides its p99. */
+function timeline(results: readonly CallResult[], { fromMs, toMs }: Span): string[] {
+  const lines: string[] = [];
+  for (let atMs = fromMs; atMs < toMs; atMs += STEP_MS) {
+    const { served, shed, p50Ms, p99Ms } = windowOf(dueWithin(results, { fromMs: atMs, toMs: Math.min(toMs, atMs + STEP_MS) }));
+    lines.push(`+${Math.round(atMs - fromMs)} ms: ${served} served, ${shed} shed, p50 ${p50Ms} ms, p99 ${p99Ms} ms`);
+  }
+  return lines;
 }
 
 /** Each call belongs to the stretch in which it was due: one that hung belongs to the overload, not to whenever it gave up. */
