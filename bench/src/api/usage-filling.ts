@@ -51,6 +51,7 @@ const HISTOGRAMS = [...histogram('latency'), ...histogram('first_byte')];
 const DERIVED = [
   `INSERT INTO metering.usage_tags (usage_day, account_id, name, value, request_id)
    SELECT usage_day, account_id, name, value, request_id FROM metering.usage, jsonb_each_text(tags) AS tag (name, value)`,
+  `INSERT INTO metering.tag_names (account_id, name, since) SELECT DISTINCT account_id, name, '-infinity'::timestamptz FROM metering.usage_tags`,
   `INSERT INTO metering.charges (usage_day, request_id, line, account_id, dimension, quantity, unit_price, amount_nano_usd,
      price_version_id, ledger_transaction_id)
    SELECT usage_day, request_id, 0, account_id, 'input', 1000, 0.27, charge_nano_usd, price_version_id, price_version_id FROM metering.usage`,

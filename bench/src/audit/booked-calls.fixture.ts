@@ -240,6 +240,9 @@ async function writeSums(
   );
   await writeRollups(database, { table: 'model_rollups', columns: 'model' });
   await writeRollups(database, { table: 'attribution_rollups', columns: 'dimension, value' });
+  await database.query(
+    `INSERT INTO metering.tag_names SELECT DISTINCT account_id, 'team', '-infinity'::timestamptz FROM metering.usage`,
+  );
   // Every call took 1 ms.
   await database.query('UPDATE metering.model_rollups SET latency_00 = requests');
   await database.query(

@@ -84,7 +84,7 @@ describe('npm run audit', () => {
 
   it('says that nothing is proved where there was nothing to audit', async () => {
     await installation.database.query(
-      'TRUNCATE metering.usage, metering.charges, metering.corrections, metering.ledger_transactions, metering.ledger_entries, metering.hourly_rollups, metering.daily_rollups, metering.model_rollups, metering.attribution_rollups, metering.usage_tags, metering.scope_totals, metering.grants',
+      'TRUNCATE metering.usage, metering.charges, metering.corrections, metering.ledger_transactions, metering.ledger_entries, metering.hourly_rollups, metering.daily_rollups, metering.model_rollups, metering.attribution_rollups, metering.tag_names, metering.usage_tags, metering.scope_totals, metering.grants',
     );
     installation.activity = [];
     await installation.redis.flushall();

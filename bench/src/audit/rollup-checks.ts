@@ -19,9 +19,9 @@ const OF_ROLLUP = `concat_ws(' ', requests, 'calls', failed, 'failed', input_tok
 /** `calls` and `table` have the columns of `group` and of the time, an hour or a day, and agree row by row. */
 function rollupCheck(
   name: string,
-  about: { table: string; time?: 'hour' | 'day'; group: readonly string[]; calls: string },
+  about: { table: string; time?: 'hour' | 'day'; group: readonly string[]; calls: string; kept?: string },
 ): SqlCheck {
-  const { time = 'hour' } = about;
+  const { time = 'hour', kept = 'true' } = about;
   const group = ['account_id', time, ...about.group].join(', ');
   const subject = about.group.map((column) => `' ${column} ' || ${column}`).join(' || ');
   return {
@@ -30,7 +30,7 @@ function rollupCheck(
     violations: `SELECT 'account ' || account_id || ' ${time} ' || ${time} || ${subject} AS subject,
              coalesce(u.sums, 'nothing') AS expected, coalesce(r.sums, 'nothing') AS actual
       FROM (SELECT ${group}, ${OF_CALLS} AS sums FROM ${about.calls} GROUP BY ${group}) u
-      FULL JOIN (SELECT ${group}, ${OF_ROLLUP} AS sums FROM metering.${about.table}) r USING (${group})
+      FULL JOIN (SELECT ${group}, ${OF_ROLLUP} AS sums FROM metering.${about.table} WHERE ${kept}) r USING (${group})
       WHERE u.sums IS DISTINCT FROM r.sums`,
   };
 }
@@ -38,11 +38,20 @@ function rollupCheck(
 /** Values of a tag that metering tells apart in an hour; said again here on purpose. */
 const TAG_VALUES_MAX = 500;
 
-/** A call counts once for its project, and once for each of its tags: in the row of its value or, if the hour is full, in that of the others. */
+/** Sums of tags may go after 800 days; those that may be gone already are not compared. */
+const KEPT = `now() - interval '799 days'`;
+
+/**
+ * A call counts once for its project, and once for each of its tags: in the row of its value or, if the hour is full, in that of the
+ * others. All its tags whose names are not told apart in its hour are one, '(other)'.
+ */
 const ATTRIBUTED_CALLS = `(SELECT u.*, a.dimension, CASE WHEN r.value IS NULL AND f.hour IS NOT NULL THEN '(other)' ELSE a.value END AS value
   FROM (SELECT *, ${HOUR} FROM metering.usage) u CROSS JOIN LATERAL (
     SELECT 'project' AS dimension, u.project_id::text AS value WHERE u.project_id IS NOT NULL
-    UNION ALL SELECT 'tag:' || key, value FROM jsonb_each_text(u.tags)) a
+    UNION ALL SELECT DISTINCT 'tag:' || coalesce(n.name, '(other)'), CASE WHEN n.name IS NULL THEN '(other)' ELSE t.value END
+      FROM jsonb_each_text(u.tags) t (name, value)
+      LEFT JOIN metering.tag_names n ON n.account_id = u.account_id AND n.name = t.name AND n.since <= u.hour
+      WHERE u.hour > ${KEPT}) a
   LEFT JOIN metering.attribution_rollups r
     ON r.account_id = u.account_id AND r.dimension = a.dimension AND r.hour = u.hour AND r.value = a.value
   LEFT JOIN (SELECT account_id, dimension, hour FROM metering.attribution_rollups
@@ -87,6 +96,7 @@ export const ROLLUP_CHECKS: SqlCheck[] = [
     table: 'attribution_rollups',
     group: ['dimension', 'value'],
     calls: ATTRIBUTED_CALLS,
+    kept: `(dimension NOT LIKE 'tag:%' OR hour > ${KEPT})`,
   }),
   latencyCheck('latency'),
   latencyCheck('first_byte'),

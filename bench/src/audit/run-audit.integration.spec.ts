@@ -135,6 +135,16 @@ const PLANTED: [what: string, plant: () => unknown, ...checks: string[]][] = [
     'rollups: every hour of a project or tag = its calls',
   ],
   [
+    'sums of a tag whose name is not told apart',
+    sql('DELETE FROM metering.tag_names'),
+    'rollups: every hour of a project or tag = its calls',
+  ],
+  [
+    'calls among the others whose tag is told apart',
+    sql(`UPDATE metering.attribution_rollups SET dimension = 'tag:(other)', value = '(other)' WHERE dimension = 'tag:team'`),
+    'rollups: every hour of a project or tag = its calls',
+  ],
+  [
     'a project without its rollup',
     sql(`DELETE FROM metering.attribution_rollups WHERE dimension = 'project'`),
     'rollups: every hour of a project or tag = its calls',
@@ -353,6 +363,14 @@ describe('books that agree', () => {
     expect(text).toContain('5 calls audited');
     expect(text).toContain('no difference');
     expect(text).not.toContain('DIFF');
+  });
+
+  it('still agree where the name of a tag is not told apart, and its calls are among the others', async () => {
+    await installation.database.query('DELETE FROM metering.tag_names');
+    await installation.database.query(
+      `UPDATE metering.attribution_rollups SET dimension = 'tag:(other)', value = '(other)' WHERE dimension = 'tag:team'`,
+    );
+    expect(await runAudit(installation.options())).toMatchObject({ differences: 0 });
   });
 
   it('still agree when the simulator was killed in the middle of its last line', async () => {

@@ -4,11 +4,18 @@ import { z } from 'zod';
 export const TAGS_MAX = 16;
 /** Code points of a tag's value. */
 export const TAG_VALUE_LENGTH_MAX = 64;
+/** Names of tags that an account has sums of its own for. */
+export const TAG_NAMES_MAX = 200;
+/** What calls are summed as whose tags have further names. No tag can be named so. */
+export const OTHER_TAGS = '(other)';
 
 /** "team", "cost-center": fit for a header, a URL's query and a column's head without quoting. */
 export const tagNameSchema = z
   .string()
   .regex(/^[a-z][a-z0-9_.-]{0,31}$/, 'a tag is named by a letter a–z, then up to 31 of a–z, 0–9, "_", "." and "-"');
+
+/** What sums can be asked for by: a tag's name, or that of all tags beyond TAG_NAMES_MAX. */
+export const summedTagNameSchema = z.union([tagNameSchema, z.literal(OTHER_TAGS)]);
 
 /**
  * Text that can be seen, stored and compared by eye: no control characters, half pairs, invisible marks or line separators,

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { daySchema, modelIdSchema, unixMsSchema, uuid7Schema } from './identity.js';
 import { nanoUsdAmountSchema } from './nano-usd.js';
 import { rpcFailureSchema, usageSumSchema } from './rpc.js';
-import { tagNameSchema, tagValueSchema } from './tags.js';
+import { summedTagNameSchema, tagNameSchema, tagValueSchema } from './tags.js';
 
 /** A series' longest range, and by hour: sums are kept per hour, and a chart shows no more than a few hundred points. */
 export const SERIES_DAYS_MAX = 366;
@@ -69,7 +69,7 @@ export type SeriesStacks = z.infer<typeof seriesStacksSchema>;
 /** Of what parts days and hours are to be told. `tagName` with "tag". */
 export const stackBySchema = z.object({
   groupBy: z.enum(['model', 'key', 'project', 'tag']),
-  tagName: tagNameSchema.nullable(),
+  tagName: summedTagNameSchema.nullable(),
 });
 export type StackBy = z.infer<typeof stackBySchema>;
 
@@ -78,7 +78,7 @@ export const usageSeriesGetRequestSchema = z.object({
   accountId: uuid7Schema,
   groupBy: z.enum(SERIES_GROUPINGS),
   /** With groupBy "tag". */
-  tagName: tagNameSchema.nullable(),
+  tagName: summedTagNameSchema.nullable(),
   fromDay: daySchema,
   toDay: daySchema,
   timeZone: timeZoneSchema,

@@ -21,6 +21,7 @@ const METERING_TABLES = [
   'daily_rollups',
   'model_rollups',
   'attribution_rollups',
+  'tag_names',
   'usage_tags',
   'scope_totals',
   'grants',
@@ -120,6 +121,7 @@ async function insertUsage(ingest: pg.Client, accountId: string, keyId: string):
     `INSERT INTO metering.attribution_rollups VALUES ($1, 'tag:t', date_trunc('hour', now()), 'v', 1, 0, 5, 0, 5)`,
     [accountId],
   );
+  await ingest.query(`INSERT INTO metering.tag_names VALUES ($1, 't', '-infinity')`, [accountId]);
   await ingest.query(`INSERT INTO metering.usage_tags VALUES ($1, $2, 't', 'v', $3)`, [day, accountId, requestId]);
   await ingest.query(`INSERT INTO metering.scope_totals VALUES ($1, $2, 5, 1)`, [accountId, `day:${day}`]);
   await ingest.query(

@@ -101,7 +101,12 @@ describe('sums by the day of UTC (TL-6)', () => {
     const ofModels = await asked.client.call(seriesGet, { ...question, ...next, groupBy: 'model' });
     if (!ofModels.ok) throw new Error(ofModels.message);
     expect(ofModels.previous.total).toMatchObject(sumOf(inRange));
-    const ofOne = await asked.client.call(seriesGet, { ...question, groupBy: 'key', keyId: secondKey.keyId, model: truth.model });
+    const ofOne = await asked.client.call(seriesGet, {
+      ...question,
+      groupBy: 'key',
+      keyId: secondKey.keyId,
+      model: truth.model,
+    });
     if (!ofOne.ok) throw new Error(ofOne.message);
     expect(ofOne.total).toMatchObject(sumOf(byKey(secondKey.keyId, inRange)));
   });

@@ -1,4 +1,5 @@
 import { isFailed, type RequestCompleted } from '@tensorloop/contracts/request-completed';
+import { OTHER_TAGS } from '@tensorloop/contracts/tags';
 import { DIMENSIONS, type Usage } from '@tensorloop/contracts/usage';
 import { LATENCY_BUCKETS, latencyBucket } from '@tensorloop/kernel/latency-histogram';
 import type { NanoUsd } from '@tensorloop/kernel/money';
@@ -65,11 +66,19 @@ export function toModelAdditions(calls: readonly PricedCall[]): ModelAddition[] 
   return rows.sorted();
 }
 
-/** As above, per (account, dimension, hour, value): once in each dimension that a call has. A correction counts where its estimate did. */
-export function toAttributionAdditions(calls: readonly PricedCall[]): AttributionAddition[] {
+/**
+ * As above, per (account, dimension, hour, value): once in each dimension that a call has. A correction counts where its estimate
+ * did. Tags that are not told apart in their hour are one dimension with one value.
+ */
+export function toAttributionAdditions(
+  calls: readonly PricedCall[],
+  isToldApart: (tag: Pick<AttributionAddition, 'accountId' | 'hourMs' | 'dimension'>) => boolean = () => true,
+): AttributionAddition[] {
   const rows = new Rows<AttributionAddition>();
   for (const call of calls) {
-    for (const [dimension, value] of attributionsOf(call.corrects?.booked ?? call.event)) {
+    const { accountId, admittedAtMs } = call.event;
+    const isNamed = (dimension: string) => isToldApart({ accountId, hourMs: hourOf(admittedAtMs), dimension });
+    for (const [dimension, value] of attributionsOf(call.corrects?.booked ?? call.event, isNamed)) {
       addSums(
         rows.at(call, [dimension, value], () => ({ dimension, value })),
         call,
@@ -79,9 +88,17 @@ export function toAttributionAdditions(calls: readonly PricedCall[]): Attributio
   return rows.sorted();
 }
 
-function* attributionsOf({ projectId, tags }: Pick<RequestCompleted, 'projectId' | 'tags'>): Generator<[string, string]> {
+function* attributionsOf(
+  { projectId, tags }: Pick<RequestCompleted, 'projectId' | 'tags'>,
+  isNamed: (dimension: string) => boolean,
+): Generator<[string, string]> {
   if (projectId !== undefined) yield ['project', projectId];
-  for (const name in tags) yield [`tag:${name}`, tags[name] as string];
+  let hasOthers = false;
+  for (const name in tags) {
+    if (isNamed(`tag:${name}`)) yield [`tag:${name}`, tags[name] as string];
+    else hasOthers = true;
+  }
+  if (hasOthers) yield [`tag:${OTHER_TAGS}`, OTHER_TAGS];
 }
 
 function addSums(sums: CallSums, { event, chargeNanoUsd, corrects }: PricedCall): void {
@@ -106,13 +123,15 @@ function countLatency(
   counts[firstByte] = (counts[firstByte] as number) + by;
 }
 
+const hourOf = (ms: number) => ms - (ms % HOUR_MS);
+
 /** Rows of one batch by what they are grouped by. */
 class Rows<Row extends HourSums> {
   private readonly rows = new Map<string, Row>();
 
   at({ event }: PricedCall, group: readonly string[], create: () => Omit<Row, keyof HourSums>): Row {
     const { accountId, admittedAtMs } = event;
-    const hourMs = admittedAtMs - (admittedAtMs % HOUR_MS);
+    const hourMs = hourOf(admittedAtMs);
     const key = `${accountId} ${String(hourMs).padStart(16, '0')} ${group.join(' ')}`;
     let row = this.rows.get(key);
     if (row === undefined) {

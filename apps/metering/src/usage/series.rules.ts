@@ -6,7 +6,9 @@ import {
   type SeriesSum,
   type UsageSeriesGetRequest,
 } from '@tensorloop/contracts/usage-series';
+import { DAY_MS } from '@tensorloop/kernel/budget-window';
 import { latencyPercentile } from '@tensorloop/kernel/latency-histogram';
+import { TAG_SUMS_KEPT_DAYS } from '../rollups/tag-retention.rules.js';
 import { addDays, countDays, isFullHour, isTimeZone, startOfDay } from './time-zone.rules.js';
 
 const HOUR_MS = 60 * 60 * 1_000;
@@ -31,8 +33,10 @@ export type Periods =
       message: string;
     };
 
+type Question = Omit<UsageSeriesGetRequest, 'accountId'>;
+
 /** The instants between which to sum, or what is wrong with the question. */
-export function periodsOf(request: Omit<UsageSeriesGetRequest, 'accountId'>): Periods {
+export function periodsOf(request: Question, nowMs: number): Periods {
   const { fromDay, toDay, timeZone, groupBy } = request;
   const problem = rangeProblem(fromDay, toDay, groupBy === 'hour' ? SERIES_HOUR_DAYS_MAX : SERIES_DAYS_MAX);
   if (problem !== null) return { ok: false, code: 'invalid_range', message: problem };
@@ -46,11 +50,19 @@ export function periodsOf(request: Omit<UsageSeriesGetRequest, 'accountId'>): Pe
     const message = `days of ${timeZone} begin within an hour of UTC, and sums are kept by the hour: ask for another time zone`;
     return { ok: false, code: 'time_zone_unsupported', message };
   }
+  if (isOfTags(request) && previous.startMs < nowMs - TAG_SUMS_KEPT_DAYS * DAY_MS) {
+    const message = `sums of tags are kept for ${TAG_SUMS_KEPT_DAYS} days, and the days before the ones asked for are summed too`;
+    return { ok: false, code: 'invalid_range', message };
+  }
   return { ok: true, current, previous };
 }
 
+function isOfTags({ groupBy, tag, stackBy }: Question): boolean {
+  return groupBy === 'tag' || tag !== undefined || stackBy?.groupBy === 'tag';
+}
+
 /** Sums are kept by hour, key and model, and by hour and project or tag; not by both. */
-function filterProblem(request: Omit<UsageSeriesGetRequest, 'accountId'>): string | null {
+function filterProblem(request: Question): string | null {
   const { groupBy, keyId, model, projectId, tag, stackBy } = request;
   const isOverTime = groupBy === 'day' || groupBy === 'hour';
   const isOfCalls = keyId !== null || model !== null;

@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import type {
   SeriesGroup,
   SeriesStacks,
@@ -7,6 +7,7 @@ import type {
   UsageSeriesGetReply,
   UsageSeriesGetRequest,
 } from '@tensorloop/contracts/usage-series';
+import { CLOCK, type Clock } from '@tensorloop/nest-kit/clock';
 import { FreshnessService } from './freshness.service.js';
 import type { GroupedSum } from './series.dto.js';
 import { type Attribution, type SeriesRange, type SeriesReader, SeriesRepository, type Stacking } from './series.repository.js';
@@ -31,10 +32,11 @@ export class SeriesService {
   constructor(
     private readonly series: SeriesRepository,
     private readonly freshness: FreshnessService,
+    @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
   async get({ accountId, ...request }: UsageSeriesGetRequest): Promise<UsageSeriesGetReply> {
-    const periods = periodsOf(request);
+    const periods = periodsOf(request, this.clock());
     if (!periods.ok) return periods;
     // Freshness is read first: what it promises must be in the rows that are read after it.
     const dataThroughMs = await this.freshness.getDataThroughMs();

@@ -18,12 +18,11 @@ function hoursIn({ hours, days }: RangeParts): number[] {
 }
 
 describe('a range in whole days and hours', () => {
-  it.each<[string, string, string, RangeParts]>([
-    ['days of UTC are days alone', '01T00', '03T00', { hours: [], days: { fromDay: '2026-11-01', untilDay: '2026-11-03' } }],
+  it.each<[string, [string, string], RangeParts]>([
+    ['days of UTC are days alone', ['01T00', '03T00'], { hours: [], days: { fromDay: '2026-11-01', untilDay: '2026-11-03' } }],
     [
       'days of a zone have hours at both ends',
-      '01T23',
-      '03T23',
+      ['01T23', '03T23'],
       {
         hours: [
           { startMs: at('01T23'), endMs: at('02T00') },
@@ -32,8 +31,12 @@ describe('a range in whole days and hours', () => {
         days: { fromDay: '2026-11-02', untilDay: '2026-11-03' },
       },
     ],
-    ['one day of a zone is hours alone', '01T23', '02T23', { hours: [{ startMs: at('01T23'), endMs: at('02T23') }], days: null }],
-  ])('%s', (_, from, until, parts) => {
+    [
+      'one day of a zone is hours alone',
+      ['01T23', '02T23'],
+      { hours: [{ startMs: at('01T23'), endMs: at('02T23') }], days: null },
+    ],
+  ])('%s', (_, [from, until], parts) => {
     expect(partsOf({ startMs: at(from), endMs: at(until) })).toEqual(parts);
   });
 

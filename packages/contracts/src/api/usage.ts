@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { daySchema, modelIdSchema, uuid7Schema } from '../identity.js';
 import { nanoUsdAmountSchema, usdSchema } from '../nano-usd.js';
-import { tagNameSchema } from '../tags.js';
+import { OTHER_TAGS, summedTagNameSchema, TAG_NAMES_MAX } from '../tags.js';
 import { latencySchema, SERIES_STACKS_MAX, type SeriesGrouping, type StackBy, timeZoneSchema } from '../usage-series.js';
 import { tagFilterSchema } from './tag-filter.js';
 
@@ -12,7 +12,7 @@ const GROUPINGS: readonly string[] = ['day', 'hour', 'model', 'key', 'project'] 
 const groupBySchema = z.string().transform((text, ctx): { groupBy: SeriesGrouping; tagName: string | null } => {
   if (GROUPINGS.includes(text)) return { groupBy: text as SeriesGrouping, tagName: null };
   const tagName = text.slice(TAG_PREFIX.length);
-  if (text.startsWith(TAG_PREFIX) && tagNameSchema.safeParse(tagName).success) return { groupBy: 'tag', tagName };
+  if (text.startsWith(TAG_PREFIX) && summedTagNameSchema.safeParse(tagName).success) return { groupBy: 'tag', tagName };
   ctx.addIssue({ code: 'custom', message: `expected ${GROUPINGS.join(', ')} or tag:<name>` });
   return z.NEVER;
 });
@@ -21,14 +21,16 @@ const STACKINGS: readonly string[] = ['model', 'key', 'project'] satisfies Serie
 
 const stackBySchema = z.string().transform((text, ctx): StackBy => {
   const tagName = text.startsWith(TAG_PREFIX) ? text.slice(TAG_PREFIX.length) : null;
-  if (tagName !== null && tagNameSchema.safeParse(tagName).success) return { groupBy: 'tag', tagName };
+  if (tagName !== null && summedTagNameSchema.safeParse(tagName).success) return { groupBy: 'tag', tagName };
   if (STACKINGS.includes(text)) return { groupBy: text as StackBy['groupBy'], tagName: null };
   ctx.addIssue({ code: 'custom', message: `expected ${STACKINGS.join(', ')} or tag:<name>` });
   return z.NEVER;
 });
 
 export const usageSeriesQuerySchema = z.strictObject({
-  groupBy: groupBySchema.describe('`day`, `hour`, `model`, `key`, `project`, or a tag by its name: `tag:team`.'),
+  groupBy: groupBySchema.describe(
+    `\`day\`, \`hour\`, \`model\`, \`key\`, \`project\`, or a tag by its name: \`tag:team\`. An account's first ${TAG_NAMES_MAX} names are told apart; calls with further ones are \`tag:${OTHER_TAGS}\`, once each.`,
+  ),
   from: daySchema
     .optional()
     .describe('Day of the time zone, included. Left out: of the last 30 days; by hour, of the last two.'),
