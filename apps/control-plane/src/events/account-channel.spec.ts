@@ -32,6 +32,19 @@ describe('a channel of changes', () => {
     expect(listen(channel, back.lastId()).types()).toEqual(['ready']);
   });
 
+  it('tells one that is cut off again before that has come all of it the next time', () => {
+    const channel = new AccountChannel();
+    const gone = listen(channel);
+    gone.leave();
+    channel.changed(['keys']);
+    const [ready, missed] = listen(channel, gone.lastId()).heard;
+    // A client keeps the id it had where an event has none.
+    expect(ready).toEqual({ id: null, type: 'ready' });
+    expect(listen(channel, gone.lastId()).heard).toContainEqual(missed);
+    expect(listen(channel, 'of-another-replica.7').heard[0]).toEqual({ id: null, type: 'ready' });
+    expect(listen(channel, missed?.id ?? null).heard).toEqual([{ id: missed?.id, type: 'ready' }]);
+  });
+
   it('tells it to start anew where what it missed is not known: too old, of another replica, made up', () => {
     const channel = new AccountChannel();
     const { lastId } = listen(channel);

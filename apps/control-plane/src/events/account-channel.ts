@@ -33,8 +33,10 @@ export class AccountChannel {
    * known any more. Returns what ends it.
    */
   join(listener: LiveListener, lastEventId: string | null): () => void {
-    listener({ id: this.currentId(), type: 'ready' });
-    for (const event of this.missedSince(lastEventId)) listener(event);
+    const missed = this.missedSince(lastEventId);
+    // Who is cut off again before what it missed has come must not come back with an id that is behind it.
+    listener({ id: missed.length === 0 ? this.currentId() : null, type: 'ready' });
+    for (const event of missed) listener(event);
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
   }

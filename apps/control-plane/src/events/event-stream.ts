@@ -33,7 +33,8 @@ export class EventStream {
 
   send(event: LiveEvent): void {
     const data = event.type === 'changed' ? { kinds: event.kinds } : {};
-    this.write(`id: ${event.id}\nevent: ${event.type}\ndata: ${JSON.stringify(data)}\n\n`);
+    const id = event.id === null ? '' : `id: ${event.id}\n`;
+    this.write(`${id}event: ${event.type}\ndata: ${JSON.stringify(data)}\n\n`);
   }
 
   beat(): void {

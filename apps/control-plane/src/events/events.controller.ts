@@ -21,7 +21,7 @@ const REFUSAL_HEADERS = {
 /** A heartbeat keeps proxies from closing the stream, and goes only to who may still have it. */
 export const HEARTBEAT_MS = 15_000;
 
-const DESCRIPTION = `Server-sent events, each with \`id\`, \`event\` and, as \`data\`, a JSON object. They say what changed and never how: ask for it again.
+const DESCRIPTION = `Server-sent events, each with \`event\` and, as \`data\`, a JSON object; with \`id\` too, from which to go on, save for a \`ready\` that missed events follow. They say what changed and never how: ask for it again.
 
 - \`ready\`, \`{}\`: the stream stands; changes from here on are told.
 - \`changed\`, \`{"kinds":["keys"]}\`: one or more of ${CHANGE_KINDS.map((kind) => `\`${kind}\``).join(', ')}. Others may be added: ignore those you do not know.
