@@ -4,18 +4,23 @@
 -- account's balance, c its key's calls in flight, t<n> its key's tokens; and last |project scope where its key is in a project.
 -- An entry without them counts in no more than two.
 
--- Returns state, amount, window, day and the rest of the text from the gateway id on.
-local function readEntry(entry)
-  local state, amount, window, day, tail = string.match(entry, '^(%a)|(%d+)|([^|]+)|([^|]+)|(.+)$')
-  return state, tonumber(amount), window, day, tail
+-- redis.call, and names that are looked up once. Set by a run: while a library is being loaded there are none.
+local call, format, floor, max, min, tonumber, find, match, sub
+local function bind()
+  call, format, find, match, sub = redis.call, string.format, string.find, string.match, string.sub
+  floor, max, min, tonumber = math.floor, math.max, math.min, _G.tonumber
 end
 
--- Returns the marks, or nil, and the project's scope, or nil.
-local function marksOf(tail)
-  local at = string.find(tail, '|project:', 1, true)
-  if not at then return string.match(tail, '|(%a%w*)$') end
-  return string.match(string.sub(tail, 1, at - 1), '|(%a%w*)$'), string.sub(tail, at + 1)
+-- State, amount, 'window scope|day scope' and the position behind the hold.
+local ENTRY = '^(%a)|(%d+)|([^|]+|[^|]+)|[^|]+|%d+|%d+()'
+
+-- Marks and project scope, each nil where there is none, of an entry whose hold ends before `at`.
+local function marksOf(entry, at)
+  if at > #entry then return nil end
+  local project = find(entry, '|project:', at, true)
+  if not project then return match(entry, '^|(%a%w*)$', at) end
+  return match(sub(entry, at, project - 1), '^|(%a%w*)$'), sub(entry, project + 1)
 end
 
 -- %d, because Lua's own number to text keeps 14 digits only; all numbers here are whole, and %.0f takes three times as long.
-local function textOf(amount) return string.format('%d', amount) end
+local function textOf(amount) return format('%d', amount) end

@@ -14,7 +14,7 @@ local RATE_BLOCK, RATE_DELETE_MAX = 16, 1000
 local RATE_STEP_BACK_MS = 1000
 
 local function rateEntry(log, number)
-  local ms, sum = string.match(redis.call('HGET', log.key, number), '^(%d+):(%d+)$')
+  local ms, sum = match(call('HGET', log.key, textOf(number)), '^(%d+):(%d+)$')
   return tonumber(ms), tonumber(sum)
 end
 
@@ -23,7 +23,7 @@ end
 local function findRateEntry(log, low, lowSum, isIt)
   local high, highMs, highSum, step = nil, nil, nil, 1
   while not high or high - low > 1 do
-    local at = high and math.floor((low + high) / 2) or math.min(low + step, log.next - 1)
+    local at = high and floor((low + high) / 2) or min(low + step, log.next - 1)
     local ms, sum = rateEntry(log, at)
     if isIt(ms, sum) then
       high, highMs, highSum = at, ms, sum
@@ -34,26 +34,39 @@ local function findRateEntry(log, low, lowSum, isIt)
   return high, highMs, highSum, lowSum
 end
 
-local function openRateLog(key, now)
-  -- All fields at once: a table that grows is built anew.
-  local log = { key = key, oldest = 0, next = 0, oldestMs = 0, oldestSum = 0, newestMs = 0, before = 0, sum = 0, added = 0,
-    storedFrom = false, isPast = false, lost = 0, lostKey = false }
-  local state = redis.call('HGET', key, 's')
-  if not state then return log end
-  local oldest, next, oldestMs, oldestSum, newestMs, before, sum =
-    string.match(state, '^(%d+):(%d+):(%d+):(%d+):(%d+):(%d+):(%d+)$')
-  log.newestMs = tonumber(newestMs)
-  if log.newestMs <= now - RATE_MS then
-    log.isPast = true
-    return log
+-- All fields at once: a table that grows is built anew.
+local function newRateLog(key)
+  return { key = key, oldest = 0, next = 0, oldestMs = 0, oldestSum = 0, newestMs = 0, before = 0, sum = 0, added = 0,
+    storedFrom = false, isPast = false, lost = 0, lostKey = false, state = false,
+    textOldest = false, textMs = 0, textSum = 0, textBefore = 0, oldestText = '', sinceText = '', beforeText = '', nextKnown = false, nextText = '' }
+end
+
+-- Reads where the log stands. What was read or written last time is not parsed again while Redis holds that very text, which is
+-- forgotten before anything here is made to say other than it: a run may end in between.
+local function readRateLog(log, now)
+  local state, known = call('HGET', log.key, 's'), log.state
+  log.state, log.added, log.isPast, log.lost, log.storedFrom = state, 0, false, 0, false
+  if not state then
+    log.oldest, log.next, log.oldestMs, log.oldestSum, log.newestMs, log.before, log.sum = 0, 0, 0, 0, 0, 0, 0
+    return
   end
-  log.oldest, log.next, log.oldestMs, log.oldestSum = tonumber(oldest), tonumber(next), tonumber(oldestMs), tonumber(oldestSum)
-  log.before, log.sum, log.storedFrom = tonumber(before), tonumber(sum), log.oldest
+  if state ~= known then
+    local oldest, next, oldestMs, oldestSum, newestMs, before, sum =
+      match(state, '^(%d+):(%d+):(%d+):(%d+):(%d+):(%d+):(%d+)$')
+    log.oldest, log.next, log.oldestMs, log.oldestSum = tonumber(oldest), tonumber(next), tonumber(oldestMs), tonumber(oldestSum)
+    log.newestMs, log.before, log.sum = tonumber(newestMs), tonumber(before), tonumber(sum)
+  end
+  if log.newestMs <= now - RATE_MS then
+    log.isPast, log.state = true, false
+    log.oldest, log.next, log.oldestMs, log.oldestSum, log.before, log.sum = 0, 0, 0, 0, 0, 0
+    return
+  end
+  log.storedFrom = log.oldest
   if log.oldestMs <= now - RATE_MS then
+    log.state = false
     local function counts(ms) return ms > now - RATE_MS end
     log.oldest, log.oldestMs, log.oldestSum, log.before = findRateEntry(log, log.oldest, log.oldestSum, counts)
   end
-  return log
 end
 
 -- Calls that count now.
@@ -65,7 +78,7 @@ local function rateLeavesAtMs(log, limit, now)
   local wanted = log.sum + log.added - limit + 1
   local leavesMs = log.oldestMs
   if wanted > log.sum then
-    leavesMs = math.max(now, log.newestMs)
+    leavesMs = max(now, log.newestMs)
   elseif log.oldestSum < wanted then
     local function isEnough(_, sum) return sum >= wanted end
     local _, ms = findRateEntry(log, log.oldest, log.oldestSum, isEnough)
@@ -76,15 +89,26 @@ end
 
 -- When none counts any more.
 local function rateEndsAtMs(log, now)
-  return (log.added > 0 and math.max(now, log.newestMs) or log.newestMs) + RATE_MS
+  return (log.added > 0 and max(now, log.newestMs) or log.newestMs) + RATE_MS
 end
 
 -- Begins the log anew with so many calls as of now.
 local function restartRateLog(log, calls, now)
-  redis.call('DEL', log.key)
+  log.state = false
+  call('DEL', log.key)
   log.oldest, log.next, log.oldestMs, log.oldestSum = 0, 0, 0, 0
   log.newestMs, log.before, log.sum, log.storedFrom, log.isPast = 0, 0, 0, 0, false
   log.added = calls
+end
+
+-- Where the log stands once it is written. Of the oldest entry it says the same for as long as that stays: no number is made a text
+-- twice.
+local function stateText(log, msText, sumText)
+  if log.textOldest ~= log.oldest or log.textMs ~= log.oldestMs or log.textSum ~= log.oldestSum or log.textBefore ~= log.before then
+    log.textOldest, log.textMs, log.textSum, log.textBefore = log.oldest, log.oldestMs, log.oldestSum, log.before
+    log.oldestText, log.sinceText, log.beforeText = textOf(log.oldest), format('%d:%d', log.oldestMs, log.oldestSum), textOf(log.before)
+  end
+  return log.oldestText .. ':' .. log.nextText .. ':' .. log.sinceText .. ':' .. msText .. ':' .. log.beforeText .. ':' .. sumText
 end
 
 -- Writes what was added.
@@ -95,20 +119,23 @@ local function writeRateLog(log, now)
   if log.newestMs > ms then ms = log.newestMs end
   local isNewHalf = ms - ms % RATE_RENEW_MS ~= log.newestMs - log.newestMs % RATE_RENEW_MS
   local sum, number = log.sum + added, log.next
-  log.sum, log.added = sum, 0
+  log.state, log.sum, log.added = false, sum, 0
   if log.oldest == number then log.oldestMs, log.oldestSum = ms, sum end
-  redis.call('HSET', log.key, textOf(number), string.format('%d:%d', ms, sum), 's', string.format(
-    '%d:%d:%d:%d:%d:%d:%d', log.oldest, number + 1, log.oldestMs, log.oldestSum, ms, log.before, sum))
+  local numberText = log.nextKnown == number and log.nextText or textOf(number)
+  local msText, sumText = textOf(ms), textOf(sum)
+  log.nextKnown, log.nextText = number + 1, textOf(number + 1)
+  local state = stateText(log, msText, sumText)
+  call('HSET', log.key, numberText, msText .. ':' .. sumText, 's', state)
   log.next, log.newestMs = number + 1, ms
-  if isNewHalf then redis.call('PEXPIRE', log.key, RATE_KEEP_MS) end
+  if isNewHalf then call('PEXPIRE', log.key, RATE_KEEP_MS) end
   -- Blocks behind the oldest entry were deleted when it left them.
   local from = log.storedFrom or 0
   from = from - from % RATE_BLOCK
   local to = log.oldest - log.oldest % RATE_BLOCK
   for first = from, to - 1, RATE_DELETE_MAX do
     local gone = { 'HDEL', log.key }
-    for entry = first, math.min(first + RATE_DELETE_MAX, to) - 1 do gone[#gone + 1] = textOf(entry) end
-    redis.call(unpack(gone))
+    for entry = first, min(first + RATE_DELETE_MAX, to) - 1 do gone[#gone + 1] = textOf(entry) end
+    call(unpack(gone))
   end
-  log.storedFrom = log.oldest
+  log.storedFrom, log.state = log.oldest, state
 end

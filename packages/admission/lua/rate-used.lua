@@ -5,4 +5,7 @@
 -- Returns the count.
 --
 -- Invariant: reads only.
-return rateUsed(openRateLog(KEYS[1], tonumber(ARGV[1])))
+bind()
+local log = newRateLog(KEYS[1])
+readRateLog(log, tonumber(ARGV[1]))
+return rateUsed(log)

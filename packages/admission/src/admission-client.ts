@@ -13,14 +13,17 @@ import {
   type ReleaseResult,
   type SettleResult,
 } from './admission.types.js';
-import { type AdmitReply, parseAdmitReply } from './admit-reply.js';
+import { type AdmitReply, parseAdmitReply, settledOf } from './admit-reply.js';
 import { CallBatch } from './call-batch.js';
+import { withDeadline } from './deadline.js';
 import { projectionFields } from './projection-fields.js';
 import { reassertChunks } from './reassertion.js';
 import { accountKey, aliasesKey, keyPrefix, keysKey, openKey, projectionKey, scopesKey } from './redis-keys.js';
+import { CALL_TIMEOUT_MS } from './redis-options.js';
 import { RunIdWatch } from './run-id.js';
 import { scriptAmount, scriptTotal } from './script-amount.js';
 import { type RunScript, registerScripts, type ScriptValue } from './scripts.js';
+import { parseSettled } from './settle-reply.js';
 import { turnOf } from './turn.js';
 
 /** Request ids per run of `acknowledge`, so that no run keeps Redis busy for more than about a millisecond. */
@@ -37,9 +40,8 @@ export interface EpochOpening {
   expectedGatewayIds: readonly string[];
 }
 
-/** What `settle.lua` answers with for each call, by the first of its three numbers. */
-const SETTLE_OUTCOMES = ['missing', 'settled', 'already_settled'] as const;
-const SETTLE_ANSWER_FIELDS = 3;
+const NONE_ADMITTED: Promise<AdmitResult[]> = Promise.resolve([]);
+const NONE_SETTLED: Promise<SettleResult[]> = Promise.resolve([]);
 /** What `admit.lua` and `settle.lua` expect of one call, in their order. */
 type CallArgs = ScriptValue[];
 
@@ -59,14 +61,10 @@ function admitArgs(request: AdmitRequest): CallArgs {
   return [
     request.requestId,
     request.keyHash,
-    request.model,
+    `${request.priceFromMs}|${request.priceToMs ?? ''}|${request.gatewayId}|${request.model}`,
     scriptAmount(request.holdNanoUsd, 'the hold'),
     scriptAmount(request.holdMinNanoUsd, 'the least hold'),
-    request.priceFromMs,
-    request.priceToMs ?? '',
-    request.tokens?.worst ?? 0,
-    request.tokens?.least ?? 0,
-    request.gatewayId,
+    request.tokens === undefined ? '0|0' : `${request.tokens.worst}|${request.tokens.least}`,
   ];
 }
 
@@ -81,8 +79,7 @@ function admitArgs(request: AdmitRequest): CallArgs {
 export class AdmissionClient {
   private readonly run: RunScript;
   private readonly watch: RunIdWatch;
-  private readonly admissions: CallBatch<CallArgs, AdmitResult>;
-  private readonly settlements: CallBatch<CallArgs, SettleResult>;
+  private readonly calls: CallBatch<CallArgs, AdmitResult, SettleResult>;
   /** The day of the last admission, by Redis's clock: it spares the script to work out the date. -1: none yet. */
   private day = { number: -1, date: '' };
 
@@ -93,9 +90,7 @@ export class AdmissionClient {
   ) {
     this.run = registerScripts(redis, clock);
     this.watch = new RunIdWatch(redis);
-    const turn = turnOf(redis);
-    this.admissions = new CallBatch(turn, (tag, calls) => this.admitCalls(tag, calls));
-    this.settlements = new CallBatch(turn, (tag, calls) => this.settleCalls(tag, calls));
+    this.calls = new CallBatch(turnOf(redis), (tag, calls) => this.runCalls(tag, calls));
   }
 
   /** Run id of the Redis process behind the connection; null while it is unknown. */
@@ -111,7 +106,7 @@ export class AdmissionClient {
   async admit(request: AdmitRequest): Promise<AdmitResult> {
     const args = admitArgs(request);
     if (this.watch.runId === null) await this.knownRunId();
-    return this.admissions.add(request.accountTag, args);
+    return this.calls.admit(request.accountTag, args);
   }
 
   /** The hold becomes what the call cost. */
@@ -121,12 +116,12 @@ export class AdmissionClient {
 
   /** As `settle`, and the tokens that the call counts against its key's limit become those that it used. */
   async settleWithTokens(accountTag: string, requestId: string, { amountNanoUsd, tokens }: Settling): Promise<SettleResult> {
-    return this.settlements.add(accountTag, [requestId, scriptAmount(amountNanoUsd, 'the settled amount'), tokens ?? '']);
+    return this.calls.settle(accountTag, [requestId, scriptAmount(amountNanoUsd, 'the settled amount'), tokens ?? '']);
   }
 
   /** Gives a hold back: for a call of which metering will never hear. */
   async release(accountTag: string, requestId: string): Promise<ReleaseResult> {
-    const reply = await this.run('release', [openKey(accountTag), keyPrefix(accountTag), requestId]);
+    const reply = await this.run('release', [accountKey(accountTag), requestId]);
     const [outcome, amount] = reply as [ReleaseResult['outcome'], number];
     return { outcome, amountNanoUsd: BigInt(amount) };
   }
@@ -139,14 +134,7 @@ export class AdmissionClient {
     // The totals go along with each run: they cover every id, and a scope without its total would have to be fetched.
     for (let first = 0; first < requestIds.length; first += ACKNOWLEDGE_IDS_MAX) {
       const ids = requestIds.slice(first, first + ACKNOWLEDGE_IDS_MAX);
-      const reply = await this.run('acknowledge', [
-        openKey(tag),
-        scopesKey(tag),
-        keyPrefix(tag),
-        settled.totals.length,
-        ...totals,
-        ...ids,
-      ]);
+      const reply = await this.run('acknowledge', [accountKey(tag), settled.totals.length, ...totals, ...ids]);
       removed += (reply as [number, number])[0];
     }
     return removed;
@@ -254,16 +242,28 @@ export class AdmissionClient {
     return outcome === 'stale' ? { outcome } : { outcome, openedAtMs };
   }
 
-  private async admitCalls(tag: string, calls: CallArgs[]): Promise<AdmitResult[]> {
+  private runCalls(tag: string, { admissions, settlements }: { admissions: CallArgs[]; settlements: CallArgs[] }) {
     const { runId } = this.watch;
+    if (admissions.length === 0) return { admitted: NONE_ADMITTED, settled: this.settleCalls(tag, settlements) };
     // The connection was lost in this very turn: nothing has been sent.
-    if (runId === null) throw new AdmissionUnavailableError();
+    if (runId === null) {
+      const admitted = Promise.reject(new AdmissionUnavailableError());
+      return { admitted, settled: settlements.length === 0 ? NONE_SETTLED : this.settleCalls(tag, settlements) };
+    }
     const { number, date } = this.day;
-    const args: ScriptValue[] = [accountKey(tag), openKey(tag), scopesKey(tag), keyPrefix(tag), runId, number, date];
-    for (const call of calls) args.push(...call);
-    const reply = (await this.run('admit', args)) as AdmitReply;
-    this.noteDay(reply[0]);
-    return parseAdmitReply(reply);
+    const args: ScriptValue[] = [accountKey(tag), runId, number, date, settlements.length];
+    for (const call of settlements) args.push(...call);
+    for (const call of admissions) args.push(...call);
+    const reply = this.run('admit', args) as Promise<AdmitReply>;
+    const settled = settlements.length === 0 ? NONE_SETTLED : reply.then((given) => parseSettled(settledOf(given)));
+    // Only who waits to be admitted has little time.
+    return { admitted: withDeadline(reply, CALL_TIMEOUT_MS).then((given) => this.parseAdmitted(given)), settled };
+  }
+
+  private parseAdmitted(reply: AdmitReply): AdmitResult[] {
+    const { nowMs, results } = parseAdmitReply(reply);
+    this.noteDay(nowMs);
+    return results;
   }
 
   private noteDay(nowMs: number): void {
@@ -272,17 +272,9 @@ export class AdmissionClient {
   }
 
   private async settleCalls(tag: string, calls: CallArgs[]): Promise<SettleResult[]> {
-    const args: ScriptValue[] = [openKey(tag), keyPrefix(tag)];
+    const args: ScriptValue[] = [accountKey(tag)];
     for (const call of calls) args.push(...call);
-    const reply = (await this.run('settle', args)) as number[];
-    return calls.map((_, index) => {
-      const at = index * SETTLE_ANSWER_FIELDS;
-      return {
-        outcome: SETTLE_OUTCOMES[reply[at] as 0 | 1 | 2],
-        amountNanoUsd: BigInt(reply[at + 1] as number),
-        excessNanoUsd: BigInt(reply[at + 2] as number),
-      };
-    });
+    return parseSettled((await this.run('settle', args)) as string);
   }
 
   private async knownRunId(): Promise<string> {

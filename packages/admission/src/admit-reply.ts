@@ -51,7 +51,9 @@ function extraLimits(fields: number[], [, accountRpm = -1, tags = '', ...ofProje
 }
 
 /** What `admit.lua` returns; its header lists the fields. An answer is a text where the call was admitted. */
-export type AdmitReply = [nowMs: number, periods: Period[], answers: (string | ScriptValue[])[], refused: RefusedKey[]];
+export type AdmitReply =
+  | string
+  | [nowMs: number, settled: string, periods: (string | Period)[], answers: (string | ScriptValue[])[], refused: RefusedKey[]];
 type RefusedKey = [keyId: string, projectId: string, tags: string];
 type Period = [common: string, accountRpm?: number, tags?: string, ...project: Partial<ProjectPeriod>];
 type ProjectPeriod = [id: string, windowIndex: number, windowStartMs: number, budget: number];
@@ -78,10 +80,11 @@ function periodFields([common]: Period): PeriodFields {
   };
 }
 
-function admission(answer: string, periods: Period[]): Admission {
+function admission(answer: string, periods: (string | Period)[]): Admission {
   const numbers = answer.split(BAR).map(Number);
   const [number, at, hold, rpmLeft, spent, held, daySpent, dayHeld, ...extra] = numbers as EightNumbers;
-  const period = periods[number - 1] as Period;
+  const found = periods[number - 1] as string | Period;
+  const period: Period = typeof found === 'string' ? [found] : found;
   const { rpmLimit, budget, dayLimit, ...frozen } = periodFields(period);
   return {
     admitted: true,
@@ -95,14 +98,32 @@ function admission(answer: string, periods: Period[]): Admission {
   };
 }
 
-/** The answers to the calls of one run, in their order. */
-export function parseAdmitReply([nowMs, periods, answers, refused]: AdmitReply): AdmitResult[] {
-  return answers.map((answer) => {
+const LINE_BREAK = '\n';
+/** Lines of a reply in one text: time, what was settled, count of periods, the periods, the answers. */
+const FIRST_PERIOD = 3;
+
+/** What the reply says of the calls that ended in the same run. */
+export function settledOf(reply: AdmitReply): string {
+  return typeof reply === 'string' ? (reply.split(LINE_BREAK, FIRST_PERIOD)[1] as string) : reply[1];
+}
+
+/** Redis's time, and the answers to the calls of one run in their order. */
+export function parseAdmitReply(reply: AdmitReply): { nowMs: number; results: AdmitResult[] } {
+  if (typeof reply === 'string') return parseAdmitted(reply.split(LINE_BREAK));
+  const [nowMs, , periods, answers, refused] = reply;
+  const results = answers.map((answer) => {
     if (typeof answer === 'string') return admission(answer, periods);
     const why = refusal(answer as [Refusal['reason'], ...ScriptValue[]], nowMs);
     const key = refused.length === 0 ? undefined : refused.find(([keyId]) => keyId === answer[1]);
     return key === undefined ? why : { ...why, attribution: attribution(key) };
   });
+  return { nowMs, results };
+}
+
+function parseAdmitted(lines: string[]): { nowMs: number; results: AdmitResult[] } {
+  const firstAnswer = FIRST_PERIOD + Number(lines[FIRST_PERIOD - 1]);
+  const periods = lines.slice(FIRST_PERIOD, firstAnswer);
+  return { nowMs: Number(lines[0]), results: lines.slice(firstAnswer).map((answer) => admission(answer, periods)) };
 }
 
 function attribution([, projectId, tags]: RefusedKey): Attribution {

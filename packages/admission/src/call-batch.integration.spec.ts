@@ -121,6 +121,76 @@ describe('calls that come in one turn', () => {
     );
   }, 60_000);
 
+  it('begin after those that end in the same turn have ended, and leave what they would one after the other (TL-4)', async () => {
+    const round = fc.record({
+      settled: fc.array(fc.record({ which: fc.nat(30), amount: fc.bigInt(0n, 1_000n), tokens: fc.nat(40) }), { maxLength: 6 }),
+      calls: fc.array(call, { minLength: 1, maxLength: 6 }),
+    });
+    const rounds = fc.array(round, { minLength: 1, maxLength: 8 });
+    await fc.assert(
+      fc.asyncProperty(rounds, fc.tuple(limits, limits), fc.boolean(), async (plan, [one, other], isPrepaid) => {
+        const common: Changes = {
+          dailyLimitNanoUsd: '4000',
+          ...(isPrepaid ? { accountKind: 'prepaid' } : { project: { ...PROJECT, budgetNanoUsd: '4500' } }),
+        };
+        const twins = [];
+        for (let twin = 0; twin < 2; twin++)
+          twins.push(
+            await accountWith([
+              { ...one, ...common },
+              { ...other, ...common },
+            ]),
+          );
+        const states = [];
+        for (const [twin, keys] of twins.entries()) {
+          const tag = keys[0].accountTag;
+          await bench.client.seedTotals(tag, [{ scope: 'balance', totalNanoUsd: '0', version: 1, limitNanoUsd: '5000' }]);
+          const made: AdmitRequest[] = [];
+          const answers: unknown[] = [];
+          const end = (which: number, amount: bigint, tokens: number) =>
+            bench.client.settleWithTokens(tag, made[which % made.length]?.requestId ?? uuid7(), {
+              amountNanoUsd: amount,
+              tokens,
+            });
+          for (const { settled, calls } of plan) {
+            const requests = calls.map(({ key, worst, leastShare, tokens, model }) =>
+              callOf(keys[key as 0 | 1], {
+                model,
+                holdNanoUsd: worst,
+                holdMinNanoUsd: worst / BigInt(leastShare),
+                tokens: { worst: tokens, least: tokens },
+              }),
+            );
+            if (twin === 0) {
+              const begun = requests.map((request) => bench.client.admit(request));
+              const ended = settled.map(({ which, amount, tokens }) => end(which, amount, tokens));
+              answers.push(await Promise.all(ended), sayings(await Promise.all(begun)));
+            } else {
+              const ended = [];
+              for (const { which, amount, tokens } of settled) ended.push(await end(which, amount, tokens));
+              const begun = [];
+              for (const request of requests) begun.push(await bench.client.admit(request));
+              answers.push(ended, sayings(begun));
+            }
+            made.push(...requests);
+          }
+          const { scopes, open } = await bench.view.inspect(tag);
+          const sums = scopes
+            .map(({ scope, ...state }) => JSON.stringify({ ...state, kind: scope.split(':')[0] }, text))
+            .sort();
+          states.push(
+            JSON.stringify({ answers, sums, open: open.map((entry) => `${entry.state} ${entry.amountNanoUsd}`).sort() }, text),
+          );
+          for (const { heldNanoUsd, settledNanoUsd, callsInFlight } of scopes) {
+            expect([heldNanoUsd >= 0n, settledNanoUsd >= 0n, callsInFlight >= 0]).toEqual([true, true, true]);
+          }
+        }
+        expect(states[0]).toEqual(states[1]);
+      }),
+      { numRuns: 60 },
+    );
+  }, 60_000);
+
   it('settle once each, whatever comes twice, and more of them than fit into one run', async () => {
     const [key] = await accountWith([{ rpm: 1_000 }, {}]);
     const calls = Array.from({ length: CALLS_PER_RUN_MAX * 2 + 5 }, () => callOf(key, { holdNanoUsd: 10n }));

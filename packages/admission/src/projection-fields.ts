@@ -6,7 +6,10 @@ import { scriptAmount } from './script-amount.js';
  * thousand in the same HMGET that reads the limits, instead of fetching and searching the list.
  */
 export function projectionFields(projection: KeyProjection): string[] {
-  const fields: Record<string, string> = {
+  // What admission looks for in each call comes first: Redis looks through the fields of a small hash one by one.
+  const fields: Record<string, string> = { p: '' };
+  for (const model of projection.models) fields[`m:${model}`] = '1';
+  Object.assign(fields, {
     keyId: projection.keyId,
     accountId: projection.accountId,
     revoked: projection.isRevoked ? '1' : '0',
@@ -16,7 +19,7 @@ export function projectionFields(projection: KeyProjection): string[] {
     rpm: String(projection.rpm),
     dailyLimit:
       projection.dailyLimitNanoUsd === null ? '' : scriptAmount(BigInt(projection.dailyLimitNanoUsd), 'the daily limit'),
-  };
+  });
   // Written only where they say something: admission then reads nothing for the keys that have none of them.
   if (projection.accountKind !== 'metered') fields.kind = projection.accountKind;
   if (projection.tpm !== null) fields.tpm = String(projection.tpm);
@@ -24,7 +27,6 @@ export function projectionFields(projection: KeyProjection): string[] {
   const more = moreFields(projection);
   // One field says whether there are any, so that most keys are not asked for each of them.
   if (Object.keys(more).length > 0) Object.assign(fields, { more: '1' }, more);
-  for (const model of projection.models) fields[`m:${model}`] = '1';
   return Object.entries(fields).flat();
 }
 

@@ -1,40 +1,37 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { Command, type Redis } from 'ioredis';
 import { withDeadline } from './deadline.js';
+import { readLua } from './lua-files.js';
 import { CALL_TIMEOUT_MS } from './redis-options.js';
+import {
+  type FunctionName,
+  lacksFunctions,
+  lacksLibrary,
+  loadLibrary,
+  type ScriptLibrary,
+  scriptLibrary,
+} from './script-library.js';
 import { type Turn, turnOf } from './turn.js';
 
-/** How many of a script's arguments are keys, and the files that its text begins with. */
-interface ScriptForm {
-  keys: number;
-  begins?: readonly string[];
-}
-
-/** By file name. */
+/** By file name: how many of a script's arguments are keys. */
 const SCRIPTS = {
-  admit: { keys: 3, begins: ['entry', 'rate-log', 'admit-seldom'] },
-  settle: { keys: 1, begins: ['entry', 'scope-changes'] },
-  release: { keys: 1, begins: ['entry', 'scope-changes'] },
-  acknowledge: { keys: 2, begins: ['entry', 'scope-changes'] },
-  'seed-totals': { keys: 2 },
-  'project-key': { keys: 2 },
-  'find-key': { keys: 2 },
-  'begin-rebuild': { keys: 4 },
-  reassert: { keys: 3 },
-  'open-epoch': { keys: 1 },
-} as const satisfies Record<string, ScriptForm>;
-export type ScriptName = keyof typeof SCRIPTS;
-
-/** Scripts that a client's call waits for. */
-const AWAITED_BY_CALLS: ReadonlySet<ScriptName> = new Set(['admit', 'find-key']);
+  'seed-totals': 2,
+  'project-key': 2,
+  'find-key': 2,
+  'begin-rebuild': 4,
+  reassert: 3,
+  'open-epoch': 1,
+} as const satisfies Record<string, number>;
+type ScriptName = keyof typeof SCRIPTS;
+/** Functions have one key, and the rest as arguments. */
+const FUNCTION_KEYS = 1;
 
 /** Redis answers integers, strings and arrays of these. */
 export type ScriptValue = string | number;
 /** Runs one script: its keys first, then its arguments. */
-export type RunScript = (name: ScriptName, args: ScriptValue[]) => Promise<unknown>;
+export type RunScript = (name: ScriptName | FunctionName, args: ScriptValue[]) => Promise<unknown>;
 
-/** The only clock of admission. In Lua it appears as this text, once per script that needs it. */
+/** The only clock of admission. In Lua it appears as this text. */
 const REDIS_CLOCK = "redis.call('TIME')";
 
 interface Script {
@@ -47,35 +44,81 @@ interface Script {
 
 /** A script's text, with the files that it begins with. */
 export function scriptText(name: string, begins: readonly string[] = []): string {
-  return [...begins, name].map((file) => readFileSync(new URL(`../lua/${file}.lua`, import.meta.url), 'utf8')).join('\n');
+  return [...begins, name].map(readLua).join('\n');
 }
 
-function loadScripts(clock: string): Map<ScriptName, Script> {
-  return new Map(
-    Object.entries<ScriptForm>(SCRIPTS).map(([name, { keys, begins }]) => {
-      const lua = scriptText(name, begins).replace(REDIS_CLOCK, clock);
-      const sha = createHash('sha1').update(lua).digest('hex');
-      return [name as ScriptName, { lua, sha, numberOfKeys: keys, sentOn: new WeakSet() }];
-    }),
-  );
+function toScript(lua: string, numberOfKeys: number): Script {
+  return { lua, sha: createHash('sha1').update(lua).digest('hex'), numberOfKeys, sentOn: new WeakSet() };
 }
 
 /**
- * Reads the scripts and returns the way to run them on a connection. A script's text is sent once per connection and its digest
- * afterwards; commands are made here because ioredis' own way to do the same costs more than what the gateway does for a call.
+ * Reads the scripts and returns the way to run them on a connection. Those that each call needs are functions of a library, whose
+ * own functions and tables Redis then makes once and not in each run; a server without functions runs them as scripts. A
+ * script's text is sent once per connection and its digest afterwards; commands are made here because ioredis' own way to do
+ * the same costs more than what the gateway does for a call.
  *
  * `clock` replaces the Lua expression that reads the time. It exists for tests alone: windows of 30 days and rolling
  * minutes can only be compared with a model when the test sets the time, and no argument or key of a production script may
  * be able to do that.
  */
 export function registerScripts(redis: Redis, clock: string = REDIS_CLOCK): RunScript {
-  const scripts = loadScripts(clock);
+  const withClock = (lua: string) => lua.replaceAll(REDIS_CLOCK, clock);
+  const scripts = new Map<string, Script>(
+    Object.entries(SCRIPTS).map(([name, keys]) => [name, toScript(withClock(scriptText(name)), keys)]),
+  );
+  const functions = new Functions(redis, scriptLibrary(withClock));
   const turn: Turn = turnOf(redis);
   return (name, args) => {
     turn.gatherWrites();
-    const answer = send(redis, scripts.get(name) as Script, args);
-    return AWAITED_BY_CALLS.has(name) ? withDeadline(answer, CALL_TIMEOUT_MS) : answer;
+    const script = scripts.get(name);
+    if (script === undefined) return functions.run(name as FunctionName, args);
+    const answer = send(redis, script, args);
+    return name === 'find-key' ? withDeadline(answer, CALL_TIMEOUT_MS) : answer;
   };
+}
+
+/** The library on one connection. */
+class Functions {
+  /** Set where the server has no functions. */
+  private scripts: Map<FunctionName, Script> | null = null;
+  private readonly loadedOn = new WeakSet<object>();
+
+  constructor(
+    private readonly redis: Redis,
+    private readonly library: ScriptLibrary,
+  ) {}
+
+  run(name: FunctionName, args: ScriptValue[]): Promise<unknown> {
+    if (this.scripts !== null) return this.runAsScript(this.scripts, name, args);
+    const { stream } = this.redis;
+    if (stream !== undefined && !this.loadedOn.has(stream)) {
+      this.loadedOn.add(stream);
+      // Not waited for: commands of one connection run in their order.
+      void loadLibrary(this.redis, this.library);
+    }
+    return this.call(name, args).catch((error: Error) => this.runOtherwise(error, name, args));
+  }
+
+  private call(name: FunctionName, args: ScriptValue[]): Promise<unknown> {
+    const command = new Command('fcall', [this.library.functionName(name), FUNCTION_KEYS, ...args], { replyEncoding: 'utf8' });
+    return this.redis.sendCommand(command) as Promise<unknown>;
+  }
+
+  private runOtherwise(error: Error, name: FunctionName, args: ScriptValue[]): Promise<unknown> {
+    if (lacksLibrary(error)) {
+      void loadLibrary(this.redis, this.library);
+      return this.call(name, args);
+    }
+    if (!lacksFunctions(error)) throw error;
+    this.scripts ??= new Map();
+    return this.runAsScript(this.scripts, name, args);
+  }
+
+  private runAsScript(scripts: Map<FunctionName, Script>, name: FunctionName, args: ScriptValue[]): Promise<unknown> {
+    const script = scripts.get(name) ?? toScript(this.library.scriptText(name), FUNCTION_KEYS);
+    scripts.set(name, script);
+    return send(this.redis, script, args);
+  }
 }
 
 function send(redis: Redis, script: Script, args: ScriptValue[]): Promise<unknown> {
