@@ -4,9 +4,11 @@ import type { Page } from '@tensorloop/contracts/api/pages';
 import type { Me, Problem, Role } from '@tensorloop/contracts/dashboard-api';
 import { ControlClient } from '@tensorloop/db/control-client';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
+import { waitUntil } from '@tensorloop/testing/wait-until';
 import { START_TIMEOUT_MS, startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
-import { SmtpSink, tokenIn } from '../mail/smtp-sink.fixture.js';
+import { type CaughtMail, SmtpSink, tokenIn } from '../mail/smtp-sink.fixture.js';
 import { addMember, auditedActions } from '../members/members.fixture.js';
+import { LIMITS } from '../throttle/throttle.rules.js';
 import { newInviteToken } from './invites.rules.js';
 
 const MINUTE_MS = 60_000;
@@ -257,52 +259,99 @@ it('access that outlives a management token is given by persons alone (TL-6)', a
 });
 
 describe('with an SMTP server', () => {
-  it(
-    'the link is in the mail alone, and the address must be confirmed',
-    async () => {
-      const sink = await SmtpSink.start();
-      const mailing = await startControlPlane({ SMTP_URL: sink.url, MAIL_FROM: 'TensorLoop <no-reply@example.com>' });
-      const newUser = async () => {
-        const [email, password, browser] = [`${uuid7()}@example.com`, 'correct horse battery staple', mailing.browser()];
-        await browser.send('POST', '/api/auth/sign-up', { body: { email, password } });
-        const token = tokenIn(await sink.mailTo(email, /Confirm/));
-        expect((await browser.send('POST', '/api/auth/verify-email', { body: { token, password } })).status).toBe(200);
-        return { browser, email };
-      };
-      const setVerified = (email: string, at: Date | null) =>
-        mailing.database.query('UPDATE control.users SET email_verified_at = $2 WHERE email = $1', [email, at]);
-      try {
-        const [host, guest] = [await newUser(), await newUser()];
-        const { body } = await invite(host.browser, guest.email);
-        expect([body.isMailed, body.link]).toEqual([true, null]);
-        const mail = await sink.mailTo(guest.email, /invites you/);
-        const repeated = {
-          body: { email: `${uuid7()}@example.com`, role: 'viewer' },
-          headers: { 'idempotency-key': 'mailed' },
-        };
-        const made = await host.browser.send<InviteSent>('POST', '/api/invites', repeated);
-        const again = await host.browser.send<InviteSent>('POST', '/api/invites', repeated);
-        expect([made.body.isMailed, again.body]).toEqual([true, made.body]);
-        expect(mail.source).toContain(host.email);
-        const token = tokenIn(mail);
-        await setVerified(guest.email, null);
-        expect((await accept(guest.browser, token)).body.code).toBe('email_unverified');
-        await setVerified(guest.email, new Date());
-        expect((await accept(guest.browser, token)).status).toBe(200);
-        // Five mails in fifteen minutes, however often an invitation is taken back and made again.
-        const stranger = `${uuid7()}@example.com`;
-        for (let count = 0; count < 5; count++) {
-          const made = await invite(host.browser, stranger);
-          expect(made.status).toBe(201);
-          await host.browser.send('DELETE', `/api/invites/${made.body.id}`);
-        }
-        const sixth = await invite(host.browser, stranger);
-        expect([sixth.status, sixth.body.code]).toEqual([429, 'mail_throttled']);
-      } finally {
-        await mailing.close();
-        await sink.stop();
+  let sink: SmtpSink;
+  let mailing: TestControlPlane;
+  beforeAll(async () => {
+    sink = await SmtpSink.start();
+    mailing = await startControlPlane({ SMTP_URL: sink.url, MAIL_FROM: 'TensorLoop <no-reply@example.com>' });
+  }, START_TIMEOUT_MS);
+  afterAll(async () => {
+    await mailing.close();
+    await sink.stop();
+  });
+
+  async function newUser() {
+    const [email, password, browser] = [`${uuid7()}@example.com`, 'correct horse battery staple', mailing.browser()];
+    await browser.send('POST', '/api/auth/sign-up', { body: { email, password } });
+    const token = tokenIn(await sink.mailTo(email, /Confirm/));
+    const { status, body } = await browser.send<Me>('POST', '/api/auth/verify-email', { body: { token, password } });
+    expect(status).toBe(200);
+    return { browser, email, accountId: body.account.id };
+  }
+  const setVerified = (email: string, at: Date | null) =>
+    mailing.database.query('UPDATE control.users SET email_verified_at = $2 WHERE email = $1', [email, at]);
+
+  it('the link is in the mail alone, and the address must be confirmed', async () => {
+    const [host, guest] = [await newUser(), await newUser()];
+    const { body } = await invite(host.browser, guest.email);
+    expect([body.isMailed, body.link]).toEqual([true, null]);
+    const mail = await sink.mailTo(guest.email, /invites you/);
+    const repeated = {
+      body: { email: `${uuid7()}@example.com`, role: 'viewer' },
+      headers: { 'idempotency-key': 'mailed' },
+    };
+    const made = await host.browser.send<InviteSent>('POST', '/api/invites', repeated);
+    const again = await host.browser.send<InviteSent>('POST', '/api/invites', repeated);
+    expect([made.body.isMailed, again.body]).toEqual([true, made.body]);
+    expect(mail.source).toContain(host.email);
+    const token = tokenIn(mail);
+    await setVerified(guest.email, null);
+    expect((await accept(guest.browser, token)).body.code).toBe('email_unverified');
+    await setVerified(guest.email, new Date());
+    expect((await accept(guest.browser, token)).status).toBe(200);
+  });
+
+  it('nobody is sent more than five mails in fifteen minutes, however often an invitation is taken back and made again', async () => {
+    const host = await newUser();
+    const stranger = `${uuid7()}@example.com`;
+    for (let count = 0; count < LIMITS.mailsByAccount.max; count++) {
+      const made = await invite(host.browser, stranger);
+      expect(made.status).toBe(201);
+      await host.browser.send('DELETE', `/api/invites/${made.body.id}`);
+    }
+    const sixth = await invite(host.browser, stranger);
+    expect([sixth.status, sixth.body.code]).toEqual([429, 'mail_throttled']);
+  });
+
+  it('nor however often one is sent again: the refusal says until when, nothing is sent, and the last link goes on working', async () => {
+    const [host, guest] = [await newUser(), await newUser()];
+    const { body: made } = await invite(host.browser, guest.email);
+    const resend = () => host.browser.send<InviteSent & Omit<Problem, 'status'>>('POST', `/api/invites/${made.id}/resend`);
+    const { max, windowMs } = LIMITS.mailsByAccount;
+    try {
+      for (let count = 1; count < max; count++) {
+        mailing.clockOffsetMs += MINUTE_MS;
+        expect((await resend()).status).toBe(200);
       }
-    },
-    START_TIMEOUT_MS,
-  );
+      mailing.clockOffsetMs += MINUTE_MS;
+      const invitesTo = () => sink.mails.filter(({ to, subject }) => to.includes(guest.email) && /invites you/.test(subject));
+      // Mails of links that were renewed before their turn came are not sent at all; that of the last one is.
+      const last = await waitUntil(() => openAmong(invitesTo()), { what: 'the last mail' });
+      const [mails, actions] = [invitesTo().length, await auditedActions(mailing, host.accountId)];
+      const { status, body, headers } = await resend();
+      expect([status, body.code]).toEqual([429, 'mail_throttled']);
+      expect(headers.get('ratelimit-policy')).toBe(`"mails-by-account";q=${max};w=${windowMs / 1_000}`);
+      const retryAfter = Number(headers.get('retry-after'));
+      expect(headers.get('ratelimit')).toBe(`"mails-by-account";r=0;t=${retryAfter}`);
+      // The window began with the first mail, five minutes ago.
+      expect(retryAfter).toBeGreaterThan((windowMs - (max + 1) * MINUTE_MS) / 1_000);
+      expect(retryAfter).toBeLessThanOrEqual((windowMs - max * MINUTE_MS) / 1_000);
+      // What comes after it in the queue has come: had there been a mail of the refused one, it would be there too.
+      const other = await newUser();
+      expect(other.accountId).not.toBe(host.accountId);
+      expect(invitesTo()).toHaveLength(mails);
+      expect(await auditedActions(mailing, host.accountId)).toEqual(actions);
+      expect((await accept(guest.browser, tokenIn(last))).status).toBe(200);
+    } finally {
+      mailing.clockOffsetMs = 0;
+    }
+  });
+
+  async function openAmong(mails: readonly CaughtMail[]): Promise<CaughtMail | undefined> {
+    for (const mail of mails) {
+      const { status } = await mailing.browser().send('POST', '/api/invites/look-up', { body: { token: tokenIn(mail) } });
+      if (status === 200) return mail;
+    }
+    return undefined;
+  }
 });
