@@ -112,6 +112,8 @@ describe('jobs (TL-1)', () => {
       await waitUntil(async () => (await countMails('unknown', 'unreadable')) === unreadable + 2, {
         what: 'both to be refused',
       });
+      // Tried no more often than whoever put them there asked for.
+      await waitUntil(async () => (await queue.getFailedCount()) === 2, { what: 'both to be given up' });
     } finally {
       sink.isRefusing = false;
       await queue.close();

@@ -72,10 +72,11 @@ export class MailService implements OnApplicationBootstrap, OnModuleDestroy {
   private async work({ name, sealed }: MailJob): Promise<void> {
     const compose = this.composers.get(name);
     const opened = this.sealing.unseal('mail-job', sealed) as { name: string; data: unknown } | null;
-    // Sealed under an older pepper, for another kind of mail, or by a newer version: nobody here can make anything of it.
+    // Sealed under another pepper, for another kind of mail, or by another version. While replicas of two versions or peppers run
+    // side by side, the other one can read it: so it is not done, but tried again, and given up with the last attempt.
     if (compose === undefined || opened?.name !== name) {
       this.mails.inc({ mail: 'unknown', outcome: 'unreadable' });
-      return this.logger.error({ mail: name }, 'a mail of the queue is not readable');
+      throw new Error('a mail of the queue is not readable by this replica');
     }
     try {
       const content = await compose(opened.data as never);
