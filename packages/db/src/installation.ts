@@ -39,6 +39,28 @@ export function listAccounts(ownerUrl: string, search: string): Promise<AccountL
   });
 }
 
+export interface ErasureLine {
+  accountId: string;
+  state: 'waiting' | 'due' | 'under_way' | 'failing';
+  deleteAfter: Date;
+  pieces: number;
+  failures: number;
+  lastError: string | null;
+  nextTryAt: Date | null;
+}
+
+/** Deletions of accounts that are not carried out yet, the oldest first. */
+export function listErasures(ownerUrl: string): Promise<ErasureLine[]> {
+  return asOwner(ownerUrl, async (client) => {
+    const { rows } = await client.query<ErasureLine>(
+      `SELECT account_id AS "accountId", state, delete_after AS "deleteAfter", pieces, failures, last_error AS "lastError",
+         next_try_at AS "nextTryAt"
+       FROM control.erasures WHERE state <> 'erased' ORDER BY delete_after, account_id LIMIT ${ACCOUNTS_LISTED_MAX}`,
+    );
+    return rows;
+  });
+}
+
 /** The account of this id, or the one account that this address belongs to. Throws where there is none, or more than one. */
 export function findAccountId(ownerUrl: string, idOrEmail: string): Promise<string> {
   return asOwner(ownerUrl, async (client) => {

@@ -97,8 +97,8 @@ export class AccountsRepository {
   }
 
   /** Accounts of a user in the order of their ids. */
-  async listAccounts(userId: string, page: { after: string | undefined; limit: number }): Promise<AccountOfUser[]> {
-    const after = page.after === undefined ? {} : { accountId: { gt: page.after } };
+  async listAccounts(userId: string, page: { after: string | null; limit: number }): Promise<AccountOfUser[]> {
+    const after = page.after === null ? {} : { accountId: { gt: page.after } };
     const rows = await this.control.withUser(userId, (tx) =>
       tx.membership.findMany({
         where: { userId, ...after },

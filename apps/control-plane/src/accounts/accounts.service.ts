@@ -13,6 +13,7 @@ import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { requireVersion } from '@tensorloop/nest-kit/if-match';
 import type { Principal } from '../access/principal.types.js';
 import { CLOCK, type Clock } from '../clock.js';
+import { CURSORS } from '../pages/cursor.types.js';
 import { ProjectionService } from '../projection/projection.service.js';
 import { UsersService } from '../users/users.service.js';
 import { toAccount, toMe, toMembership } from './accounts.dto.js';
@@ -58,8 +59,11 @@ export class AccountsService {
 
   /** Accounts that the user belongs to. */
   async list(userId: string, currentAccountId: string, { cursor, limit }: PageQuery): Promise<Page<AccountMembership>> {
-    const rows = await this.repository.listAccounts(userId, { after: cursor, limit: limit + 1 });
-    return toPage(rows, limit, { idOf: ({ id }) => id, toItem: (account) => toMembership(account, currentAccountId) });
+    const rows = await this.repository.listAccounts(userId, { after: CURSORS.accounts.read(cursor), limit: limit + 1 });
+    return toPage(rows, limit, {
+      cursorOf: ({ id }) => CURSORS.accounts.write(id),
+      toItem: (account) => toMembership(account, currentAccountId),
+    });
   }
 
   /** A further account, on the plan of fresh ones, owned by the user. */

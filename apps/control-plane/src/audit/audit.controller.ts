@@ -19,9 +19,9 @@ import { exhaustedHeaders } from '@tensorloop/nest-kit/rate-limit';
 import type { Logger } from '@tensorloop/observability/logger';
 import type { Response } from 'express';
 import { CurrentPrincipal, Permit, type Principal } from '../access/principal.types.js';
+import { CURSORS } from '../pages/cursor.types.js';
 import { Slots } from '../slots.js';
 import { auditProblems } from './audit.errors.js';
-import { parseCursor } from './audit.rules.js';
 import { AuditService } from './audit.service.js';
 
 const MEDIA_TYPES = { ndjson: 'application/x-ndjson; charset=utf-8', csv: 'text/csv; charset=utf-8' } as const;
@@ -47,16 +47,13 @@ export class AuditController {
   /** Who did what from where, newest first. */
   @Get()
   @Summary('List who did what from where, newest first')
-  @Problems(auditProblems.cursor_invalid)
   @ResponseSchema(auditPageSchema)
   list(
     @CurrentPrincipal() { accountId }: Principal,
     @Query({ schema: auditListQuerySchema }) query: AuditListQuery,
   ): Promise<AuditPage> {
     const { cursor, limit, ...filter } = query;
-    const before = cursor === undefined ? null : parseCursor(cursor);
-    if (cursor !== undefined && before === null) throw auditProblems.cursor_invalid();
-    return this.audit.list(accountId, filter, { before, limit });
+    return this.audit.list(accountId, filter, { before: CURSORS.auditEntries.read(cursor), limit });
   }
 
   /** All of it, oldest first, with the hashes: what is needed to verify the chain without this installation. */

@@ -1,13 +1,11 @@
 import { type AuditEntry, type AuditPage, auditEntrySchema } from '@tensorloop/contracts/api/audit';
+import { toPage } from '@tensorloop/contracts/api/pages';
+import { CURSORS } from '../pages/cursor.types.js';
 import type { EntryRow } from './audit.repository.js';
-import { toCursor } from './audit.rules.js';
 
 /** `rows` holds one more than the page, if there is more. */
-export function toPage(rows: readonly EntryRow[], limit: number): AuditPage {
-  const data = rows.slice(0, limit).map(toEntry);
-  const hasMore = rows.length > limit;
-  const last = data.at(-1);
-  return { data, hasMore, nextCursor: hasMore && last !== undefined ? toCursor(last.sequence) : null };
+export function toAuditPage(rows: readonly EntryRow[], limit: number): AuditPage {
+  return toPage(rows, limit, { cursorOf: ({ sequence }) => CURSORS.auditEntries.write(Number(sequence)), toItem: toEntry });
 }
 
 function toEntry(row: EntryRow): AuditEntry {

@@ -1,7 +1,6 @@
 import { defineProblems } from '@tensorloop/nest-kit/problem';
 
 export const auditProblems = defineProblems({
-  cursor_invalid: { kind: 'invalid_input', text: 'This cursor did not come from an earlier page.' },
   credential_over: {
     kind: 'unauthenticated',
     text: 'The session or management token of this request was ended while it was under way, so nothing was changed.',

@@ -5,7 +5,7 @@ import { ControlClient } from '@tensorloop/db/control-client';
 import fc from 'fast-check';
 import { START_TIMEOUT_MS, startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
 import { AuditTrail } from './audit.trail.js';
-import type { AuditActor } from './audit.types.js';
+import type { AuditAction, AuditActor } from './audit.types.js';
 import { ChainVerifier } from './audit-chain.rules.js';
 import { readExport } from './audit-export.rules.js';
 
@@ -31,7 +31,7 @@ function append(
   const trail = plane.app.get(AuditTrail);
   return plane.app
     .get(ControlClient)
-    .withAccount(accountId, (tx) => trail.append(tx, { accountId, action, subject, details, actor }));
+    .withAccount(accountId, (tx) => trail.append(tx, { accountId, action: action as AuditAction, subject, details, actor }));
 }
 
 const list = (browser: TestBrowser, query = '') => browser.send<AuditPage>('GET', `/api/audit${query}`);
@@ -101,7 +101,7 @@ describe('GET /api/audit (TL-1)', () => {
 
   it.each([
     '?limit=0',
-    '?limit=101',
+    '?limit=201',
     '?actorId=x',
     '?action=Key',
     '?from=yesterday',

@@ -1,22 +1,6 @@
 import type { AuditFilter } from '@tensorloop/contracts/api/audit';
 
-/** Marks the form of the cursor, so that it can change without an old one being misread. */
-const CURSOR_PREFIX = 'u1.';
-const SEQUENCE = /^[1-9]\d{0,15}$/;
 const NOUN_SUFFIX = '*';
-
-/** Opaque to clients: the last sequence number of a page. */
-export function toCursor(sequence: number): string {
-  return Buffer.from(CURSOR_PREFIX + sequence).toString('base64url');
-}
-
-/** The sequence number in a cursor, or null when the text is none of ours. */
-export function parseCursor(cursor: string): number | null {
-  const text = Buffer.from(cursor, 'base64url').toString();
-  const sequence = text.slice(CURSOR_PREFIX.length);
-  if (!text.startsWith(CURSOR_PREFIX) || !SEQUENCE.test(sequence) || toCursor(Number(sequence)) !== cursor) return null;
-  return Number(sequence);
-}
 
 /** What a list or an export is narrowed to; null = not narrowed. */
 export interface EntryFilter {

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { AuditFilter, AuditPage, AuditProblem, AuditVerification } from '@tensorloop/contracts/api/audit';
 import { CLOCK, type Clock } from '../clock.js';
-import { toPage } from './audit.dto.js';
+import { toAuditPage } from './audit.dto.js';
 import { AuditRepository } from './audit.repository.js';
 import { toFilter } from './audit.rules.js';
 import { type ChainHead, GENESIS_HASH } from './audit-chain.rules.js';
@@ -22,7 +22,7 @@ export class AuditService {
 
   async list(accountId: string, query: AuditFilter, page: { before: number | null; limit: number }): Promise<AuditPage> {
     const { before, limit } = page;
-    return toPage(await this.repository.listEntries(accountId, toFilter(query), { before, limit: limit + 1 }), limit);
+    return toAuditPage(await this.repository.listEntries(accountId, toFilter(query), { before, limit: limit + 1 }), limit);
   }
 
   /** The log as it was when the export began, piece by piece: however long it is, one piece is in memory. */

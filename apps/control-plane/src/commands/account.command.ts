@@ -3,6 +3,7 @@ import { Command, CommandRunner, Option, SubCommand } from 'nest-commander';
 import { AdminRepository } from './admin.repository.js';
 import { reportDelivery } from './delivery.js';
 import { type CommanderCommand, withExamples } from './examples.js';
+import { CommandFailed } from './outcome.js';
 
 @SubCommand({
   name: 'list',
@@ -21,6 +22,31 @@ export class AccountListCommand extends CommandRunner {
       console.log(
         `${id}  ${planId.padEnd(12)}${status.padEnd(10)}${String(keysActive).padStart(5)} keys  ${name}  (${members.join(', ')})`,
       );
+  }
+}
+
+@SubCommand({
+  name: 'erasures',
+  description: 'deletions that wait, are under way or fail, the oldest first; fails if one does',
+})
+export class AccountErasuresCommand extends CommandRunner {
+  constructor(@Inject(AdminRepository) private readonly admin: AdminRepository) {
+    super();
+  }
+
+  async run(): Promise<void> {
+    const erasures = await this.admin.listErasures();
+    if (erasures.length === 0) console.log('No deletion of an account is waiting.');
+    for (const { accountId, state, deleteAfter, pieces, failures, lastError, nextTryAt } of erasures) {
+      const next = nextTryAt === null ? 'with the next round' : nextTryAt.toISOString();
+      console.log(
+        `${accountId}  ${state.padEnd(10)}due ${deleteAfter.toISOString()}  ${String(pieces).padStart(5)} pieces  next: ${next}`,
+      );
+      if (lastError !== null) console.log(`    failed ${failures} times in a row: ${lastError}`);
+    }
+    const failing = erasures.filter(({ state }) => state === 'failing').length;
+    if (failing > 0)
+      throw new CommandFailed(`${failing} of ${erasures.length} deletions could not be carried out the last time.`);
   }
 }
 
@@ -57,12 +83,13 @@ export class AccountEnableCommand extends DisablingCommand {
 @Command({
   name: 'account',
   description: 'find, disable and enable accounts; <account> is an id or the address of a member',
-  subCommands: [AccountListCommand, AccountDisableCommand, AccountEnableCommand],
+  subCommands: [AccountListCommand, AccountErasuresCommand, AccountDisableCommand, AccountEnableCommand],
 })
 export class AccountCommand extends CommandRunner {
   override setCommand(command: CommanderCommand): this {
     withExamples(command, [
       'account list example.com',
+      'account erasures',
       'account disable ada@example.com --reason "unpaid since June"',
       'account enable ada@example.com --reason paid',
     ]);

@@ -21,6 +21,10 @@ export class AdminRepository {
     return installation.listAccounts(this.url, search);
   }
 
+  listErasures() {
+    return installation.listErasures(this.url);
+  }
+
   findAccountId(idOrEmail: string): Promise<string> {
     return installation.findAccountId(this.url, idOrEmail);
   }

@@ -39,6 +39,24 @@ function admin(args: string[], env: Record<string, string> = { OWNER_DATABASE_UR
 
 describe('npm run admin (TL-1)', () => {
   it(
+    'says which deletions of accounts wait, and fails while one of them does',
+    async () => {
+      expect(await admin(['account', 'erasures'])).toMatchObject({ code: 0, out: 'No deletion of an account is waiting.\n' });
+      const { browser, me } = await plane.signUp();
+      await browser.send('DELETE', '/api/account');
+      expect((await admin(['account', 'erasures'])).out).toMatch(
+        new RegExp(`^${me.account.id}  waiting +due .* 0 pieces  next: 20`),
+      );
+      await plane.database.query('UPDATE control.accounts SET delete_after = now() WHERE id = $1', [me.account.id]);
+      await plane.database.query("SELECT control.note_erasure_failure($1, 'deadlock detected')", [me.account.id]);
+      const failing = await admin(['account', 'erasures']);
+      expect(failing).toMatchObject({ code: 1, err: '1 of 1 deletions could not be carried out the last time.\n' });
+      expect(failing.out).toContain('failed 1 times in a row: deadlock detected');
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  it(
     'sets a plan, disables and enables; it is in force at gateways when it answers, and in the audit log',
     async () => {
       const { browser, me, email } = await plane.signUp();

@@ -1,6 +1,12 @@
 import { Module } from '@nestjs/common';
 import { AuditFileService } from '../audit/audit-file.service.js';
-import { AccountCommand, AccountDisableCommand, AccountEnableCommand, AccountListCommand } from './account.command.js';
+import {
+  AccountCommand,
+  AccountDisableCommand,
+  AccountEnableCommand,
+  AccountErasuresCommand,
+  AccountListCommand,
+} from './account.command.js';
 import { AdminRepository } from './admin.repository.js';
 import { AuditCommand, AuditVerifyCommand, AuditVerifyFileCommand } from './audit.command.js';
 import { GrantCommand, LimitsCommand } from './balance.command.js';
@@ -31,6 +37,7 @@ import { UserCommand, UserDisableCommand, UserEnableCommand } from './user.comma
     OperatorListCommand,
     AccountCommand,
     AccountListCommand,
+    AccountErasuresCommand,
     AccountDisableCommand,
     AccountEnableCommand,
     PlanCommand,

@@ -61,13 +61,13 @@ export class InvitesRepository {
   /** In the order of their ids. */
   listInvites(
     accountId: string,
-    { after, limit, includesInactive }: { after: string | undefined; limit: number; includesInactive: boolean },
+    { after, limit, includesInactive }: { after: string | null; limit: number; includesInactive: boolean },
   ): Promise<ListedInvite[]> {
     return this.control.withAccount(accountId, async (tx) => {
       const rows = await tx.invite.findMany({
         where: {
           accountId,
-          ...(after === undefined ? {} : { id: { gt: after } }),
+          ...(after === null ? {} : { id: { gt: after } }),
           ...(includesInactive ? {} : { acceptedAt: null, revokedAt: null }),
         },
         orderBy: { id: 'asc' },

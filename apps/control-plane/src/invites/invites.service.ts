@@ -5,6 +5,7 @@ import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { outranks } from '../access/permission.types.js';
 import type { Principal } from '../access/principal.types.js';
 import { CLOCK, type Clock } from '../clock.js';
+import { CURSORS } from '../pages/cursor.types.js';
 import { ThrottleService } from '../throttle/throttle.service.js';
 import { InviteMailService } from './invite-mail.service.js';
 import { toInvite } from './invites.dto.js';
@@ -54,9 +55,12 @@ export class InvitesService {
 
   async list(accountId: string, { cursor, limit, include }: InviteListQuery): Promise<Page<Invite>> {
     const nowMs = this.clock();
-    const page = { after: cursor, limit: limit + 1, includesInactive: include === 'inactive' };
+    const page = { after: CURSORS.invites.read(cursor), limit: limit + 1, includesInactive: include === 'inactive' };
     const rows = await this.repository.listInvites(accountId, page);
-    return toPage(rows, limit, { idOf: ({ invite }) => invite.id, toItem: (row) => toInvite(row, nowMs) });
+    return toPage(rows, limit, {
+      cursorOf: ({ invite }) => CURSORS.invites.write(invite.id),
+      toItem: (row) => toInvite(row, nowMs),
+    });
   }
 
   /** A new token and a new expiry: the link of the older mail opens nothing more. */

@@ -1,6 +1,8 @@
 import { createHmac } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { KeyDetail, KeyMinted, KeyMintOptions, KeyPage } from '@tensorloop/contracts/api/keys';
+import { PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX } from '@tensorloop/contracts/api/pages';
+import { KEY_USAGE_KEYS_MAX } from '@tensorloop/contracts/rpc';
 import { setAccountPlan } from '@tensorloop/db/operator';
 import { KEY_PATTERN, parseKeyText } from '@tensorloop/kernel/key-text';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
@@ -276,6 +278,19 @@ describe('the list of keys', () => {
     expect(seen).toEqual(minted);
     const { status, body } = await browser.send('GET', '/api/keys?cursor=nonsense');
     expect([status, body.code]).toEqual([400, 'cursor_invalid']);
+  });
+
+  it('has as many on a page as may be asked for, more than metering is asked of at once', async () => {
+    const { browser } = await signUp('pro');
+    const { body: key } = await mint(browser);
+    await plane.database.query(
+      `INSERT INTO control.keys SELECT (jsonb_populate_record(k, jsonb_build_object('id', i, 'key_hash', encode(sha256(i::text::bytea), 'hex')))).*
+       FROM control.keys AS k, unnest($2::uuid[]) AS i WHERE k.id = $1`,
+      [key.id, Array.from({ length: KEY_USAGE_KEYS_MAX + 20 }, () => uuid7())],
+    );
+    const { body } = await browser.send<KeyPage>('GET', `/api/keys?limit=${PAGE_LIMIT_MAX}`);
+    expect([body.data.length, body.hasMore]).toEqual([KEY_USAGE_KEYS_MAX + 21, false]);
+    expect((await browser.send<KeyPage>('GET', '/api/keys')).body.data).toHaveLength(PAGE_LIMIT_DEFAULT);
   });
 
   it('can be narrowed to a tag and to a project', async () => {

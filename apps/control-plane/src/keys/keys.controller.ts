@@ -23,7 +23,6 @@ import { exhaustedHeaders } from '@tensorloop/nest-kit/rate-limit';
 import { CurrentPrincipal, Permit, type Principal } from '../access/principal.types.js';
 import { type KeyParams, keyParamsSchema } from './keys.dto.js';
 import { keyProblems } from './keys.errors.js';
-import { parseCursor } from './keys.rules.js';
 import { KeysService } from './keys.service.js';
 import type { KeyRefusal } from './keys.types.js';
 import { MintingService } from './minting.service.js';
@@ -83,16 +82,13 @@ export class KeysController {
 
   @Get()
   @Summary('List keys')
-  @Problems(keyProblems.cursor_invalid)
   @Permit('keys:read')
   @ResponseSchema(keyPageSchema)
   list(
     @CurrentPrincipal() { accountId }: Principal,
     @Query({ schema: keyListQuerySchema }) query: KeyListQuery,
   ): Promise<KeyPage> {
-    const before = query.cursor === undefined ? null : parseCursor(query.cursor);
-    if (query.cursor !== undefined && before === null) throw keyProblems.cursor_invalid();
-    return this.keys.list(accountId, query, before);
+    return this.keys.list(accountId, query);
   }
 
   @Get(':id')

@@ -11,10 +11,11 @@ import { TAGS_MAX } from '@tensorloop/contracts/tags';
 import { DAY_MS, WINDOW_MS } from '@tensorloop/kernel/budget-window';
 import { formatUsd } from '@tensorloop/kernel/money';
 import { z } from 'zod';
+import { CURSORS } from '../pages/cursor.types.js';
 import { cutToPlan, type PlanCeilings } from '../plans/plans.types.js';
 import type { KeyMoney, KeyUsage } from '../usage/key-usage.types.js';
 import type { MintView } from './keys.repository.js';
-import { ALL_MODELS, refuseAnotherKey, refuseInactiveAccount, refuseTooManyMints, toCursor } from './keys.rules.js';
+import { ALL_MODELS, refuseAnotherKey, refuseInactiveAccount, refuseTooManyMints } from './keys.rules.js';
 import type { KeyRefusal, StoredKey } from './keys.types.js';
 
 export const keyParamsSchema = z.strictObject({ id: uuid7Schema });
@@ -84,7 +85,7 @@ export function toKeyMinted(shown: ShownKey, keyText: string | null): KeyMinted 
 
 export function toKeyPage(keys: KeyDetail[], hasMore: boolean): KeyPage {
   const last = keys.at(-1);
-  return { data: keys, hasMore, nextCursor: hasMore && last !== undefined ? toCursor(last.id) : null };
+  return { data: keys, hasMore, nextCursor: hasMore && last !== undefined ? CURSORS.keys.write(last.id) : null };
 }
 
 /** `known`: ids of models that can be served. */

@@ -18,7 +18,6 @@ export const keyProblems = defineProblems({
   key_not_active: { kind: 'conflict', text: 'The key is revoked or has expired and cannot be changed any more.' },
   account_not_active: { kind: 'conflict', text: 'The account is disabled or about to be deleted and mints no keys.' },
   too_many_mints: { kind: 'rate_limited', text: 'Too many keys were minted within an hour.' },
-  cursor_invalid: { kind: 'invalid_input', text: 'This cursor did not come from an earlier page.' },
   // Saved, but not yet what gateways go by.
   key_not_active_yet: {
     kind: 'unavailable',

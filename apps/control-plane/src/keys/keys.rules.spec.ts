@@ -1,6 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
 import { newKeyText } from '@tensorloop/kernel/key-text';
-import { uuid7 } from '@tensorloop/kernel/uuid7';
 import type { PlanCeilings } from '../plans/plans.types.js';
 import {
   hashKeyText,
@@ -8,12 +7,10 @@ import {
   MINT_HOUR_MS,
   MINTS_PER_HOUR_BEYOND_PLAN,
   mintTerms,
-  parseCursor,
   previewOf,
   refuseAnotherKey,
   refuseInactive,
   refuseTooManyMints,
-  toCursor,
 } from './keys.rules.js';
 
 const DAY_MS = 86_400_000;
@@ -135,13 +132,5 @@ describe('mints of an hour', () => {
       code: 'too_many_mints',
       exhausted: { policy: { quota: bound, windowMs: MINT_HOUR_MS }, waitMs: 1_500 },
     });
-  });
-});
-
-describe('a cursor', () => {
-  it('is ours or none', () => {
-    const id = uuid7();
-    expect(parseCursor(toCursor(id))).toBe(id);
-    for (const text of ['', 'x', toCursor('x'), `${toCursor(id)}=`]) expect(parseCursor(text)).toBeNull();
   });
 });

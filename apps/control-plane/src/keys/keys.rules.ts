@@ -2,7 +2,6 @@ import { createHmac } from 'node:crypto';
 import type { KeyPatch } from '@tensorloop/contracts/api/keys';
 import { EXPIRY_DAYS_DEFAULT, type KeyCreate } from '@tensorloop/contracts/dashboard-api';
 import { formatUsd, type NanoUsd, parseUsd } from '@tensorloop/kernel/money';
-import { isUuid7 } from '@tensorloop/kernel/uuid7';
 import type { PlanCeilings } from '../plans/plans.types.js';
 import type { KeyChange, KeyProject, KeyRefusal, KeyTerms } from './keys.types.js';
 
@@ -144,21 +143,6 @@ export function keyChange(request: KeyPatch, plan: PlanCeilings): ChangeResult {
       ...(projectId === undefined ? {} : { projectId }),
     },
   };
-}
-
-/** Marks the form of the cursor, so that it can change without an old one being misread. */
-const CURSOR_PREFIX = 'k1.';
-
-/** Opaque to clients: the last id of a page. */
-export function toCursor(keyId: string): string {
-  return Buffer.from(CURSOR_PREFIX + keyId).toString('base64url');
-}
-
-/** The id in a cursor, or null when the text is none of ours. */
-export function parseCursor(cursor: string): string | null {
-  const text = Buffer.from(cursor, 'base64url').toString();
-  const keyId = text.slice(CURSOR_PREFIX.length);
-  return text.startsWith(CURSOR_PREFIX) && isUuid7(keyId) && toCursor(keyId) === cursor ? keyId : null;
 }
 
 export function refuseInactiveAccount(isActive: boolean): KeyRefusal | null {

@@ -1,8 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { KeyDetail, KeyListQuery, KeyMintOptions, KeyPage, KeyPatch } from '@tensorloop/contracts/api/keys';
+import { KEY_USAGE_KEYS_MAX } from '@tensorloop/contracts/rpc';
 import { requireVersion } from '@tensorloop/nest-kit/if-match';
 import { CLOCK, type Clock } from '../clock.js';
 import { ModelsService } from '../models/models.service.js';
+import { CURSORS } from '../pages/cursor.types.js';
 import { cutToPlan, type PlanCeilings } from '../plans/plans.types.js';
 import { ProjectionService } from '../projection/projection.service.js';
 import { KeyUsageService } from '../usage/key-usage.service.js';
@@ -43,14 +45,14 @@ export class KeysService {
   }
 
   /** Newest first. What keys have spent is null where nobody can say; the list itself needs the database alone. */
-  async list(accountId: string, query: KeyListQuery, before: string | null): Promise<KeyPage> {
+  async list(accountId: string, query: KeyListQuery): Promise<KeyPage> {
     const nowMs = this.clock();
     const { keys, hasMore, plan } = await this.repository.listKeys(accountId, {
       includesInactive: query.include === 'inactive',
       nowMs,
       projectId: query.projectId ?? query.project ?? null,
       tag: query.tag ?? null,
-      before,
+      before: CURSORS.keys.read(query.cursor),
       limit: query.limit,
     });
     return toKeyPage(await this.show(accountId, keys, plan), hasMore);
@@ -98,7 +100,12 @@ export class KeysService {
     const nowMs = this.clock();
     // By the budget that gateways go by.
     const budgeted = keys.map((key) => ({ ...key, budgetNanoUsd: cutToPlan(key, plan).budgetNanoUsd }));
-    const usages = await this.usage.forKeys(accountId, budgeted);
+    const usages = new Map<string, KeyUsage>();
+    // As many at once as metering takes in one question.
+    for (let at = 0; at < budgeted.length; at += KEY_USAGE_KEYS_MAX) {
+      const asked = budgeted.slice(at, at + KEY_USAGE_KEYS_MAX);
+      for (const [id, usage] of await this.usage.forKeys(accountId, asked)) usages.set(id, usage);
+    }
     return keys.map((key) => toKey({ key, plan, nowMs, usage: usages.get(key.id) as KeyUsage }));
   }
 

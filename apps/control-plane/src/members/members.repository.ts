@@ -22,10 +22,10 @@ export class MembersRepository {
   ) {}
 
   /** In the order of their ids. */
-  async listMembers(accountId: string, { after, limit }: { after: string | undefined; limit: number }): Promise<StoredMember[]> {
+  async listMembers(accountId: string, { after, limit }: { after: string | null; limit: number }): Promise<StoredMember[]> {
     const rows = await this.control.withAccount(accountId, (tx) =>
       tx.membership.findMany({
-        where: { accountId, ...(after === undefined ? {} : { userId: { gt: after } }) },
+        where: { accountId, ...(after === null ? {} : { userId: { gt: after } }) },
         orderBy: { userId: 'asc' },
         take: limit,
         include: WITH_USER,

@@ -4,6 +4,7 @@ import { type Page, type PageQuery, toPage } from '@tensorloop/contracts/api/pag
 import type { Role } from '@tensorloop/contracts/dashboard-api';
 import { requireVersion } from '@tensorloop/nest-kit/if-match';
 import type { Principal } from '../access/principal.types.js';
+import { CURSORS } from '../pages/cursor.types.js';
 import { toMember } from './members.dto.js';
 import { type LockedMembers, MembersRepository } from './members.repository.js';
 import { type MemberChange, type MemberRefusalCode, refuseRemoval, refuseRoleChange } from './members.rules.js';
@@ -18,8 +19,14 @@ export class MembersService {
   constructor(@Inject(MembersRepository) private readonly repository: MembersRepository) {}
 
   async list(principal: Principal, { cursor, limit }: PageQuery): Promise<Page<Member>> {
-    const rows = await this.repository.listMembers(principal.accountId, { after: cursor, limit: limit + 1 });
-    return toPage(rows, limit, { idOf: ({ userId }) => userId, toItem: (member) => toMember(member, principal) });
+    const rows = await this.repository.listMembers(principal.accountId, {
+      after: CURSORS.members.read(cursor),
+      limit: limit + 1,
+    });
+    return toPage(rows, limit, {
+      cursorOf: ({ userId }) => CURSORS.members.write(userId),
+      toItem: (member) => toMember(member, principal),
+    });
   }
 
   async find(principal: Principal, userId: string): Promise<Member | null> {

@@ -1,9 +1,11 @@
+import { PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX } from '@tensorloop/contracts/api/pages';
 import { problemSchema } from '@tensorloop/contracts/dashboard-api';
 import { IDEMPOTENT_METADATA } from '@tensorloop/nest-kit/idempotent';
 import { describeRoutes, openApiPath } from '@tensorloop/nest-kit/openapi/document';
 import type { OpenApiDocument } from '@tensorloop/nest-kit/openapi/openapi.types';
 import { RATE_LIMIT_HEADERS } from '@tensorloop/nest-kit/rate-limit';
 import type { DeclaredRoute } from '@tensorloop/nest-kit/routes';
+import { explain } from './explain.js';
 import { schemaNames } from './openapi.names.js';
 import { traitsOf } from './openapi.traits.js';
 import { operationIdOf } from './operation-ids.js';
@@ -22,7 +24,7 @@ const describe = (
 
 **Refusals** are problem details (RFC 9457). Switch on \`code\`, which is stable; \`type\` is the address of a page about it; \`errors\` points at fields; \`requestId\` is what to quote when asking for help.
 
-**Lists** are pages: \`{ data, hasMore, nextCursor }\`. Give \`nextCursor\` back as \`cursor\`. A page has at most 100 items unless the route says otherwise.
+**Lists** are pages: \`{ data, hasMore, nextCursor }\`. Give \`nextCursor\` back as \`cursor\` until it is null; a cursor that is none of the list's own is refused with \`cursor_invalid\`. \`limit\` is ${PAGE_LIMIT_DEFAULT} unless given, ${PAGE_LIMIT_MAX} at most. Lists that take neither are one page, whole.
 
 **Reads** carry a strong \`ETag\`; \`If-None-Match\` saves the body. **Changes** of what shows a \`version\` take \`If-Match\` with such a tag, so that nobody overwrites what they have not seen; without it the last change wins.
 
@@ -62,7 +64,7 @@ const HEADERS = {
 export function describeApi(routes: readonly DeclaredRoute[], baseUrl: string): OpenApiDocument {
   const cookie = baseUrl.startsWith('https://') ? `__Host-${SESSION_COOKIE}` : SESSION_COOKIE;
   const described = routes.filter(({ path }) => path.startsWith(API));
-  return describeRoutes(described, {
+  const document = describeRoutes(described, {
     info: { title: 'TensorLoop API', version: VERSION, description: describe(idempotentOf(described)) },
     serverUrl: baseUrl,
     names: schemaNames(),
@@ -82,6 +84,8 @@ export function describeApi(routes: readonly DeclaredRoute[], baseUrl: string): 
     traitsOf,
     operationIdOf,
   });
+  explain(document);
+  return document;
 }
 
 /** The routes that take an Idempotency-Key, as a list in words: from what they declare, so that it stays true. */

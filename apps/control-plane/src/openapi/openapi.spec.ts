@@ -13,11 +13,8 @@ import { ambiguousCodes, problemPages } from './problem-pages.js';
 const ROOT = new URL('../../../../', import.meta.url);
 /** What the product has; a document of fewer is blind. */
 const OPERATIONS_MIN = 60;
-const LISTS_MIN = 8;
 const PERMITTED_MIN = 30;
 const WAYS_IN_MIN = 12;
-/** The largest page of any list. */
-const PAGE_MAX = 200;
 const VERB_NOUN =
   /^(get|list|create|update|delete|set|mint|revoke|remove|archive|restore|rename|switch|change|preview|export|verify|stream|request|confirm|resend|accept|lookUp|link|unlink|start|finish|disable|enable|reproject)[A-Z][A-Za-z]+$|^sign(In|Out|Up)$/;
 const REWRITE = 'the committed file is not what the routes declare: npm run openapi';
@@ -166,17 +163,6 @@ describe('docs/openapi.json', () => {
     for (const word of ['ready', 'changed', 'reset', ...CHANGE_KINDS]) expect(description).toContain(`\`${word}\``);
     expect(parameters.map(({ name }) => name)).toContain('Last-Event-ID');
     expect(operationOf('get /api/account/export').description).toContain('`members`');
-  });
-
-  it('bounds every page', () => {
-    const limits = operations.flatMap(([where, { parameters }]) =>
-      parameters.filter(({ name }) => name === 'limit').map(({ schema }) => ({ where, ...schema })),
-    );
-    expect(limits.length).toBeGreaterThanOrEqual(LISTS_MIN);
-    const unbounded = limits.filter(
-      ({ minimum, maximum, default: usual }) => minimum !== 1 || !(Number(maximum) <= PAGE_MAX) || usual === undefined,
-    );
-    expect(unbounded.map(({ where }) => where)).toEqual([]);
   });
 
   it('refers to nothing that it does not have', () => {

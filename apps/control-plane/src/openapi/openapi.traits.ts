@@ -5,6 +5,7 @@ import type { RouteTraits } from '@tensorloop/nest-kit/openapi/openapi.types';
 import { definedProblems, type ProblemFactory } from '@tensorloop/nest-kit/problem';
 import { RATE_LIMIT_HEADERS } from '@tensorloop/nest-kit/rate-limit';
 import type { DeclaredRoute } from '@tensorloop/nest-kit/routes';
+import { z } from 'zod';
 import { isPermitted, type Permission } from '../access/permission.types.js';
 import { PERMISSION_METADATA } from '../access/principal.types.js';
 
@@ -24,6 +25,7 @@ const SECURITY: Record<string, readonly string[]> = {
 const CODES = {
   always: ['wrong_surface', 'unavailable'],
   input: ['invalid_request'],
+  list: ['cursor_invalid'],
   change: ['invalid_request', 'cross_site_request', 'json_expected', 'unsupported_media_type', 'body_too_large'],
   session: ['session_missing', 'token_invalid', 'session_required'],
   account: ['session_missing', 'token_invalid'],
@@ -74,6 +76,7 @@ function codesOf(route: DeclaredRoute, isIdempotent: boolean): string[] {
   return [
     ...CODES.always,
     ...(takesInput ? CODES.input : []),
+    ...(takesCursor(route) ? CODES.list : []),
     ...(SAFE_METHODS.has(route.method) ? [] : CODES.change),
     ...codesOfAccess(route.access),
     ...(isTold(route) ? CODES.told : []),
@@ -82,6 +85,10 @@ function codesOf(route: DeclaredRoute, isIdempotent: boolean): string[] {
     ...(isIdempotent ? CODES.idempotent : []),
     ...(route.read(IF_MATCH_METADATA) === true ? CODES.ifMatch : []),
   ];
+}
+
+function takesCursor({ schemas }: DeclaredRoute): boolean {
+  return schemas.query.some(({ schema }) => schema instanceof z.ZodObject && 'cursor' in schema.shape);
 }
 
 function isCredential({ path }: DeclaredRoute): boolean {

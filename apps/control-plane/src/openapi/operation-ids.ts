@@ -39,6 +39,7 @@ export const OPERATION_IDS: Readonly<Record<string, string>> = {
   'GET /api/openapi.json': 'getOpenApiDocument',
   'GET /api/operator/accounts': 'listOperatorAccounts',
   'GET /api/operator/accounts/:id': 'getOperatorAccount',
+  'GET /api/operator/erasures': 'listErasures',
   'GET /api/operator/installation': 'getInstallation',
   'GET /api/operator/operators': 'listOperators',
   'GET /api/operator/plans': 'listOperatorPlans',

@@ -8,7 +8,7 @@ import {
   operatorPlanListSchema,
 } from '@tensorloop/contracts/api/operator';
 import { Access, ResponseSchema } from '@tensorloop/nest-kit/access';
-import { Summary } from '@tensorloop/nest-kit/operation';
+import { Description, Summary } from '@tensorloop/nest-kit/operation';
 import { InstallationService } from './installation.service.js';
 
 @Controller('api/operator')
@@ -18,6 +18,7 @@ export class InstallationController {
 
   @Get('operators')
   @Summary('List who runs the installation')
+  @Description('All of them in one page, who was appointed first at the top.')
   @ResponseSchema(operatorListSchema)
   listOperators(): Promise<OperatorList> {
     return this.installation.listOperators();
@@ -25,6 +26,7 @@ export class InstallationController {
 
   @Get('plans')
   @Summary('List every plan, also those that no account is offered')
+  @Description('All of them in one page: there are as many as operators made, a handful.')
   @ResponseSchema(operatorPlanListSchema)
   listPlans(): Promise<OperatorPlanList> {
     return this.installation.listPlans();

@@ -1,9 +1,18 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { Installation, OperatorList, OperatorPlanList } from '@tensorloop/contracts/api/operator';
+import type {
+  Installation,
+  OperatorErasureListQuery,
+  OperatorErasurePage,
+  OperatorList,
+  OperatorPlanList,
+} from '@tensorloop/contracts/api/operator';
+import { toCompleteList, toPage } from '@tensorloop/contracts/api/pages';
 import { HealthRegistry } from '@tensorloop/nest-kit/health';
 import { CLOCK, type Clock } from '../clock.js';
+import { CURSORS } from '../pages/cursor.types.js';
+import { ErasuresRepository } from './erasures.repository.js';
 import { GatewaysClient } from './gateways.client.js';
-import { toInstallation, toOperatorPlan } from './operators.dto.js';
+import { toErasure, toInstallation, toOperatorPlan } from './operators.dto.js';
 import { OperatorsRepository } from './operators.repository.js';
 
 /** What concerns no single account. */
@@ -11,6 +20,7 @@ import { OperatorsRepository } from './operators.repository.js';
 export class InstallationService {
   constructor(
     @Inject(OperatorsRepository) private readonly repository: OperatorsRepository,
+    @Inject(ErasuresRepository) private readonly erasures: ErasuresRepository,
     @Inject(GatewaysClient) private readonly gateways: GatewaysClient,
     @Inject(HealthRegistry) private readonly health: HealthRegistry,
     @Inject(CLOCK) private readonly clock: Clock,
@@ -27,11 +37,16 @@ export class InstallationService {
 
   async listPlans(): Promise<OperatorPlanList> {
     const rows = await this.repository.listPlans();
-    return { data: rows.map(toOperatorPlan), hasMore: false, nextCursor: null };
+    return toCompleteList(rows.map(toOperatorPlan));
+  }
+
+  async listErasures({ cursor, limit, state }: OperatorErasureListQuery): Promise<OperatorErasurePage> {
+    const rows = await this.erasures.list(state ?? null, { before: CURSORS.erasures.read(cursor), limit: limit + 1 });
+    return toPage(rows, limit, { cursorOf: ({ accountId }) => CURSORS.erasures.write(accountId), toItem: toErasure });
   }
 
   async listOperators(): Promise<OperatorList> {
     const rows = await this.repository.listOperators();
-    return { data: rows.map(({ since, ...row }) => ({ ...row, since: since.toISOString() })) };
+    return toCompleteList(rows.map(({ since, ...row }) => ({ ...row, since: since.toISOString() })));
   }
 }

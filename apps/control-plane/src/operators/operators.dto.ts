@@ -1,8 +1,15 @@
-import type { Installation, OperatorAccount, OperatorAccountDetail, OperatorPlan } from '@tensorloop/contracts/api/operator';
+import type {
+  Installation,
+  OperatorAccount,
+  OperatorAccountDetail,
+  OperatorErasure,
+  OperatorPlan,
+} from '@tensorloop/contracts/api/operator';
 import { roleSchema } from '@tensorloop/contracts/dashboard-api';
 import { formatUsd } from '@tensorloop/kernel/money';
 import type { Readiness } from '@tensorloop/nest-kit/health';
 import { toCeilings, toPlan } from '../plans/plans.types.js';
+import type { ErasureRow } from './erasures.repository.js';
 import { statusOf } from './operators.rules.js';
 import type { AccountRow, DetailRow, InstallationRow, PlanRow } from './operators.types.js';
 
@@ -67,6 +74,18 @@ export function toOperatorPlan(row: PlanRow): OperatorPlan {
     isCustom,
     isOffered,
     accounts,
+  };
+}
+
+export function toErasure({ deleteAfter, begunAt, workedAt, nextTryAt, erasedAt, ...row }: ErasureRow): OperatorErasure {
+  const instant = (time: Date | null) => time?.toISOString() ?? null;
+  return {
+    ...row,
+    deleteAfter: deleteAfter.toISOString(),
+    begunAt: instant(begunAt),
+    workedAt: instant(workedAt),
+    nextTryAt: instant(nextTryAt),
+    erasedAt: instant(erasedAt),
   };
 }
 

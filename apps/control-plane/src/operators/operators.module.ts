@@ -1,6 +1,8 @@
 import { Module } from '@nestjs/common';
 import { ProjectionModule } from '../projection/projection.module.js';
 import { AccountUsageClient } from './account-usage.client.js';
+import { ErasuresController } from './erasures.controller.js';
+import { ErasuresRepository } from './erasures.repository.js';
 import { GatewaysClient } from './gateways.client.js';
 import { InstallationController } from './installation.controller.js';
 import { InstallationService } from './installation.service.js';
@@ -10,7 +12,14 @@ import { OperatorsService } from './operators.service.js';
 
 @Module({
   imports: [ProjectionModule],
-  controllers: [OperatorsController, InstallationController],
-  providers: [OperatorsService, InstallationService, OperatorsRepository, AccountUsageClient, GatewaysClient],
+  controllers: [OperatorsController, InstallationController, ErasuresController],
+  providers: [
+    OperatorsService,
+    InstallationService,
+    OperatorsRepository,
+    ErasuresRepository,
+    AccountUsageClient,
+    GatewaysClient,
+  ],
 })
 export class OperatorsModule {}

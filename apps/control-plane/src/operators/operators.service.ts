@@ -9,6 +9,7 @@ import { toPage } from '@tensorloop/contracts/api/pages';
 import type { Principal } from '../access/principal.types.js';
 import type { AuditActor } from '../audit/audit.types.js';
 import { CLOCK, type Clock } from '../clock.js';
+import { CURSORS } from '../pages/cursor.types.js';
 import { ProjectionService } from '../projection/projection.service.js';
 import { AccountUsageClient } from './account-usage.client.js';
 import { toAccount, toDetail } from './operators.dto.js';
@@ -32,9 +33,9 @@ export class OperatorsService {
   ) {}
 
   async listAccounts({ cursor, limit, ...filter }: OperatorAccountListQuery): Promise<OperatorAccountPage> {
-    const page = { before: cursor ?? null, limit: limit + 1 };
+    const page = { before: CURSORS.operatorAccounts.read(cursor), limit: limit + 1 };
     const rows = await this.repository.listAccounts(filter, page, new Date(this.clock()));
-    return toPage(rows, limit, { idOf: ({ id }) => id, toItem: toAccount });
+    return toPage(rows, limit, { cursorOf: ({ id }) => CURSORS.operatorAccounts.write(id), toItem: toAccount });
   }
 
   /** Null when there is no such account. */

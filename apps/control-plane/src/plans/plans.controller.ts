@@ -1,4 +1,5 @@
 import { Body, Controller, Get, HttpCode, HttpStatus, Inject, Post, Put } from '@nestjs/common';
+import { toCompleteList } from '@tensorloop/contracts/api/pages';
 import {
   type PlanChange,
   type PlanChoice,
@@ -9,7 +10,7 @@ import {
 } from '@tensorloop/contracts/api/plans';
 import { Access, ResponseSchema } from '@tensorloop/nest-kit/access';
 import { IfMatch } from '@tensorloop/nest-kit/if-match';
-import { Problems, Summary } from '@tensorloop/nest-kit/operation';
+import { Description, Problems, Summary } from '@tensorloop/nest-kit/operation';
 import { CurrentPrincipal, Permit, type Principal } from '../access/principal.types.js';
 import { planProblems } from './plans.errors.js';
 import { PlansService } from './plans.service.js';
@@ -24,9 +25,10 @@ export class PlansController {
   @Get('plans')
   @Permit('account:read')
   @Summary('List the plans, with ceilings, fees and which one the account has')
+  @Description('All of them in one page: there are as many as operators made, a handful.')
   @ResponseSchema(planListSchema)
   async list(@CurrentPrincipal() { accountId }: Principal): Promise<PlanList> {
-    return { data: await this.plans.listOffers(accountId), hasMore: false, nextCursor: null };
+    return toCompleteList(await this.plans.listOffers(accountId));
   }
 
   @Post('account/plan/preview')

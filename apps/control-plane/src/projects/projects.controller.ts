@@ -18,7 +18,6 @@ import { Problems, Summary } from '@tensorloop/nest-kit/operation';
 import { CurrentPrincipal, Permit, type Principal } from '../access/principal.types.js';
 import { type ProjectParams, projectParamsSchema } from './projects.dto.js';
 import { projectProblems } from './projects.errors.js';
-import { parseCursor } from './projects.rules.js';
 import { type ChangeResult, ProjectsService } from './projects.service.js';
 import type { ProjectRefusal } from './projects.types.js';
 
@@ -46,16 +45,13 @@ export class ProjectsController {
 
   @Get()
   @Summary('List projects with what they have spent')
-  @Problems(projectProblems.cursor_invalid)
   @Permit('projects:read')
   @ResponseSchema(projectPageSchema)
   list(
     @CurrentPrincipal() { accountId }: Principal,
     @Query({ schema: projectListQuerySchema }) query: ProjectListQuery,
   ): Promise<ProjectPage> {
-    const before = query.cursor === undefined ? null : parseCursor(query.cursor);
-    if (query.cursor !== undefined && before === null) throw projectProblems.cursor_invalid();
-    return this.projects.list(accountId, query, before);
+    return this.projects.list(accountId, query);
   }
 
   @Get(':id')
@@ -74,7 +70,7 @@ export class ProjectsController {
 
   @Patch(':id')
   @Summary('Change a project: name, budget; archive it or bring it back')
-  @Problems(...Object.values(projectProblems).filter((problem) => problem !== projectProblems.cursor_invalid))
+  @Problems(...Object.values(projectProblems))
   @Permit('projects:write')
   @ResponseSchema(projectSchema)
   async change(

@@ -3,8 +3,8 @@ import { uuid7Schema } from '@tensorloop/contracts/identity';
 import { budgetWindow } from '@tensorloop/kernel/budget-window';
 import { formatUsd, type NanoUsd } from '@tensorloop/kernel/money';
 import { z } from 'zod';
+import { CURSORS } from '../pages/cursor.types.js';
 import type { Spending } from '../usage/scope-spending.service.js';
-import { toCursor } from './projects.rules.js';
 import type { StoredProject } from './projects.types.js';
 
 export const projectParamsSchema = z.strictObject({ id: uuid7Schema });
@@ -51,7 +51,7 @@ function leftOf(budget: NanoUsd | null, { spentNanoUsd, heldNanoUsd }: Spending)
 
 export function toProjectPage(projects: Project[], hasMore: boolean): ProjectPage {
   const last = projects.at(-1);
-  return { data: projects, hasMore, nextCursor: hasMore && last !== undefined ? toCursor(last.id) : null };
+  return { data: projects, hasMore, nextCursor: hasMore && last !== undefined ? CURSORS.projects.write(last.id) : null };
 }
 
 function instant(unixMs: number): string {

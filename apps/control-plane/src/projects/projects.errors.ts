@@ -9,7 +9,6 @@ export const projectProblems = defineProblems({
     text: 'The project has active keys. Revoke them or put them elsewhere before archiving it.',
   },
   budget_too_large: { kind: 'limit_reached', text: 'The budget is larger than can be counted exactly.' },
-  cursor_invalid: { kind: 'invalid_input', text: 'This cursor did not come from an earlier page.' },
   // Saved, but not yet what gateways go by.
   project_not_in_force_yet: {
     kind: 'unavailable',

@@ -4,12 +4,10 @@ import { uuid7 } from '@tensorloop/kernel/uuid7';
 import {
   PROJECTS_ACTIVE_MAX,
   PROJECTS_MAX,
-  parseCursor,
   projectChange,
   refuseAnotherProject,
   refuseArchiving,
   refuseBudget,
-  toCursor,
 } from './projects.rules.js';
 import type { StoredProject } from './projects.types.js';
 
@@ -46,15 +44,5 @@ describe('a change', () => {
     expect(refuseBudget(MAX_SCRIPT_NANO_USD)).toBeNull();
     expect(refuseBudget(MAX_SCRIPT_NANO_USD + 1n)?.pointer).toBe('/budgetUsd');
     expect(refuseBudget(null)).toBeNull();
-  });
-});
-
-describe('a cursor', () => {
-  it('is ours or none', () => {
-    const id = uuid7();
-    expect(parseCursor(toCursor(id))).toBe(id);
-    for (const text of ['', 'x', toCursor('x'), `${toCursor(id)}=`, Buffer.from(`k1.${id}`).toString('base64url')]) {
-      expect(parseCursor(text)).toBeNull();
-    }
   });
 });

@@ -1,6 +1,5 @@
 import type { ProjectPatch } from '@tensorloop/contracts/api/projects';
 import { formatUsd, MAX_SCRIPT_NANO_USD, type NanoUsd, parseUsd } from '@tensorloop/kernel/money';
-import { isUuid7 } from '@tensorloop/kernel/uuid7';
 import type { ProjectChange, ProjectRefusal, StoredProject } from './projects.types.js';
 
 /** Projects of an account that are not archived. */
@@ -52,19 +51,4 @@ export function projectChange(request: ProjectPatch, project: StoredProject, now
     ...(budgetNanoUsd === undefined ? {} : { budgetNanoUsd }),
     ...(archives ? { archivedAtMs: request.archived ? nowMs : null } : {}),
   };
-}
-
-/** Marks the form of the cursor, so that it can change without an old one being misread. */
-const CURSOR_PREFIX = 'p1.';
-
-/** Opaque to clients: the last id of a page. */
-export function toCursor(projectId: string): string {
-  return Buffer.from(CURSOR_PREFIX + projectId).toString('base64url');
-}
-
-/** The id in a cursor, or null when the text is none of ours. */
-export function parseCursor(cursor: string): string | null {
-  const text = Buffer.from(cursor, 'base64url').toString();
-  const projectId = text.slice(CURSOR_PREFIX.length);
-  return text.startsWith(CURSOR_PREFIX) && isUuid7(projectId) && toCursor(projectId) === cursor ? projectId : null;
 }

@@ -5,8 +5,9 @@ import { budgetWindow } from '@tensorloop/kernel/budget-window';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { requireVersion } from '@tensorloop/nest-kit/if-match';
 import { CLOCK, type Clock } from '../clock.js';
+import { CURSORS } from '../pages/cursor.types.js';
 import { ProjectionService } from '../projection/projection.service.js';
-import { ScopeSpendingService } from '../usage/scope-spending.service.js';
+import { SCOPES_MAX, ScopeSpendingService, type Spending } from '../usage/scope-spending.service.js';
 import { toProject, toProjectPage } from './projects.dto.js';
 import { type ChangedProject, type LockedProjects, ProjectsRepository } from './projects.repository.js';
 import { projectChange, refuseAnotherProject, refuseArchiving, refuseBudget, refuseName, toBudget } from './projects.rules.js';
@@ -45,11 +46,11 @@ export class ProjectsService {
   }
 
   /** Newest first. What projects have spent is null where nobody can say; the list itself needs the database alone. */
-  async list(accountId: string, query: ProjectListQuery, before: string | null): Promise<ProjectPage> {
+  async list(accountId: string, query: ProjectListQuery): Promise<ProjectPage> {
     const { projects, hasMore } = await this.repository.listProjects(accountId, {
       includesArchived: query.include !== undefined,
       nowMs: this.clock(),
-      before,
+      before: CURSORS.projects.read(query.cursor),
       limit: query.limit,
     });
     return toProjectPage(await this.show(accountId, projects), hasMore);
@@ -102,7 +103,10 @@ export class ProjectsService {
   private async show(accountId: string, projects: readonly StoredProject[]): Promise<Project[]> {
     const nowMs = this.clock();
     const scopes = projects.map(({ id, createdAtMs }) => projectScope(id, budgetWindow(createdAtMs, nowMs).index));
-    const spendings = await this.spending.list(accountId, scopes);
+    const spendings: (Spending | null)[] = [];
+    // As many at once as metering takes in one question.
+    for (let at = 0; at < scopes.length; at += SCOPES_MAX)
+      spendings.push(...(await this.spending.list(accountId, scopes.slice(at, at + SCOPES_MAX))));
     return projects.map((project, at) => toProject({ project, nowMs, spending: spendings[at] ?? null }));
   }
 

@@ -1,4 +1,5 @@
 import { Controller, Delete, Get, HttpCode, HttpStatus, Inject, Param, Res } from '@nestjs/common';
+import { toCompleteList } from '@tensorloop/contracts/api/pages';
 import {
   type SessionList,
   type SessionParams,
@@ -8,7 +9,7 @@ import {
   sessionsRevokedSchema,
 } from '@tensorloop/contracts/api/sessions';
 import { Access, RawResponse, ResponseSchema } from '@tensorloop/nest-kit/access';
-import { Problems, Summary } from '@tensorloop/nest-kit/operation';
+import { Description, Problems, Summary } from '@tensorloop/nest-kit/operation';
 import type { Response } from 'express';
 import { CurrentPrincipal, type Principal } from '../access/principal.types.js';
 import { CookiesService } from '../cookies/cookies.service.js';
@@ -25,9 +26,10 @@ export class SessionsController {
 
   @Get()
   @Summary('List where you are signed in')
+  @Description('All of them in one page: nobody has more than 50.')
   @ResponseSchema(sessionListSchema)
   async list(@CurrentPrincipal() principal: Principal): Promise<SessionList> {
-    return { data: await this.sessions.list(principal), hasMore: false, nextCursor: null };
+    return toCompleteList(await this.sessions.list(principal));
   }
 
   @Delete()

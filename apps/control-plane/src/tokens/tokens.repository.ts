@@ -71,13 +71,13 @@ export class TokensRepository {
   /** In the order of their ids, with the members who made them. */
   listTokens(
     accountId: string,
-    { after, limit, activeAtMs }: { after: string | undefined; limit: number; activeAtMs: number | null },
+    { after, limit, activeAtMs }: { after: string | null; limit: number; activeAtMs: number | null },
   ): Promise<{ token: StoredToken; creator: TokenCreator | null }[]> {
     return this.control.withAccount(accountId, async (tx) => {
       const rows = await tx.managementToken.findMany({
         where: {
           accountId,
-          ...(after === undefined ? {} : { id: { gt: after } }),
+          ...(after === null ? {} : { id: { gt: after } }),
           ...(activeAtMs === null ? {} : activeAt(activeAtMs)),
         },
         orderBy: { id: 'asc' },

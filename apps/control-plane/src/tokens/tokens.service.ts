@@ -6,6 +6,7 @@ import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { outranks } from '../access/permission.types.js';
 import type { Principal } from '../access/principal.types.js';
 import { CLOCK, type Clock } from '../clock.js';
+import { CURSORS } from '../pages/cursor.types.js';
 import { toToken } from './tokens.dto.js';
 import { TokensRepository } from './tokens.repository.js';
 import {
@@ -57,9 +58,13 @@ export class TokensService {
   async list(accountId: string, { cursor, limit, include }: TokenListQuery): Promise<Page<Token>> {
     const nowMs = this.clock();
     const activeAtMs = include === 'inactive' ? null : nowMs;
-    const rows = await this.repository.listTokens(accountId, { after: cursor, limit: limit + 1, activeAtMs });
+    const rows = await this.repository.listTokens(accountId, {
+      after: CURSORS.tokens.read(cursor),
+      limit: limit + 1,
+      activeAtMs,
+    });
     return toPage(rows, limit, {
-      idOf: ({ token }) => token.id,
+      cursorOf: ({ token }) => CURSORS.tokens.write(token.id),
       toItem: ({ token, creator }) => toToken(token, creator, nowMs),
     });
   }

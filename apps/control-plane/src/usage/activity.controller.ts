@@ -16,12 +16,12 @@ import { Description, Problems, Summary } from '@tensorloop/nest-kit/operation';
 import type { Logger } from '@tensorloop/observability/logger';
 import type { Response } from 'express';
 import { CurrentPrincipal, Permit, type Principal } from '../access/principal.types.js';
+import { CURSORS } from '../pages/cursor.types.js';
 import { Slots } from '../slots.js';
 import { Traceparent } from '../tracing.types.js';
 import { type ActivityParams, activityParamsSchema } from './activity.dto.js';
 import { ActivityService } from './activity.service.js';
 import { usageProblems } from './usage.errors.js';
-import { parseCursor } from './usage.rules.js';
 
 const RETRY_HEADERS = { 'retry-after': '5' };
 /** What `dataThrough` is elsewhere; the file itself holds nothing but calls. */
@@ -49,7 +49,7 @@ export class ActivityController {
   /** One row per call, newest first (spec TL-10). */
   @Get()
   @Summary('List calls, newest first, refused and failed ones too')
-  @Problems(usageProblems.cursor_invalid, usageProblems.time_range_invalid, usageProblems.usage_unavailable)
+  @Problems(usageProblems.time_range_invalid, usageProblems.usage_unavailable)
   @ResponseSchema(activityPageSchema)
   async list(
     @CurrentPrincipal() { accountId }: Principal,
@@ -57,8 +57,7 @@ export class ActivityController {
     @Traceparent() traceparent: string | undefined,
   ): Promise<ActivityPage> {
     const { cursor, ...filter } = query;
-    const before = cursor === undefined ? null : parseCursor(cursor);
-    if (cursor !== undefined && before === null) throw usageProblems.cursor_invalid();
+    const before = CURSORS.activity.read(cursor);
     checkRange(filter);
     const page = await this.activity.list({ accountId, traceparent }, { ...filter, before });
     if (page === null) throw usageProblems.usage_unavailable({ headers: RETRY_HEADERS });

@@ -10,7 +10,8 @@ import type {
 } from '@tensorloop/contracts/rpc';
 import type { UsageSeriesGetReply, UsageSeriesGetRequest } from '@tensorloop/contracts/usage-series';
 import { formatUsd } from '@tensorloop/kernel/money';
-import { statusOf, toCursor } from './usage.rules.js';
+import { CURSORS } from '../pages/cursor.types.js';
+import { statusOf } from './usage.rules.js';
 
 type ActivityListed = Extract<ActivityListReply, { ok: true }>;
 type RefusalsListed = Extract<RefusalsListReply, { ok: true }>;
@@ -32,7 +33,7 @@ function toPage(reply: Pick<ActivityListed, 'hasMore' | 'dataThroughMs'>, data: 
   return {
     data,
     hasMore: reply.hasMore,
-    nextCursor: reply.hasMore && last !== undefined ? toCursor(last.requestId) : null,
+    nextCursor: reply.hasMore && last !== undefined ? CURSORS.activity.write(last.requestId) : null,
     dataThrough: new Date(reply.dataThroughMs).toISOString(),
   };
 }
@@ -47,7 +48,7 @@ export function mergePages(pages: readonly [ActivityPage, ActivityPage], limit: 
   return {
     data,
     hasMore,
-    nextCursor: hasMore && last !== undefined ? toCursor(last.requestId) : null,
+    nextCursor: hasMore && last !== undefined ? CURSORS.activity.write(last.requestId) : null,
     dataThrough: a.dataThrough < b.dataThrough ? a.dataThrough : b.dataThrough,
   };
 }

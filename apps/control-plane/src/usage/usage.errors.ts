@@ -2,7 +2,6 @@ import { defineProblems } from '@tensorloop/nest-kit/problem';
 
 export const usageProblems = defineProblems({
   usage_unavailable: { kind: 'unavailable', text: 'Usage cannot be shown at the moment. Keys and calls are not affected.' },
-  cursor_invalid: { kind: 'invalid_input', text: 'This cursor did not come from an earlier page.' },
   call_not_found: { kind: 'not_found', text: 'There is no such call.' },
   time_range_invalid: { kind: 'invalid_input', text: 'This range of time holds nothing.' },
   export_busy: { kind: 'unavailable', text: 'Too many exports are being written at the moment; try again shortly.' },

@@ -1,29 +1,12 @@
 import type { UsageSeriesQuery } from '@tensorloop/contracts/api/usage';
 import { isFailed, type Outcome } from '@tensorloop/contracts/request-completed';
 import type { ActivityStatus } from '@tensorloop/contracts/rpc';
-import { isUuid7 } from '@tensorloop/kernel/uuid7';
 
 const DAY_MS = 86_400_000;
 /** Days in the summary when none are asked for. */
 const DAYS_DEFAULT = 30;
 export const DAYS_MAX = 366;
 const FIRST_DAY_MESSAGE = 'days are counted from 1970-01-01 on';
-
-/** Marks the form of the cursor, so that it can change without an old one being misread. */
-const CURSOR_PREFIX = 'a1.';
-
-/** Opaque to clients: the last request id of a page. */
-export function toCursor(requestId: string): string {
-  return Buffer.from(CURSOR_PREFIX + requestId).toString('base64url');
-}
-
-/** The request id in a cursor, or null when the text is none of ours. */
-export function parseCursor(cursor: string): string | null {
-  const text = Buffer.from(cursor, 'base64url').toString();
-  const requestId = text.slice(CURSOR_PREFIX.length);
-  const isOurs = text.startsWith(CURSOR_PREFIX) && isUuid7(requestId) && toCursor(requestId) === cursor;
-  return isOurs ? requestId : null;
-}
 
 /** Of an admitted call, in a word of the filter that finds it. That usage was counted here is said of an answer that came. */
 export function statusOf({ outcome, estimated }: { outcome: Outcome; estimated: boolean }): ActivityStatus {

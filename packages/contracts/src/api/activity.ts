@@ -2,8 +2,9 @@ import { z } from 'zod';
 import { activityItemSchema } from '../dashboard-api.js';
 import { modelIdSchema, uuid7Schema } from '../identity.js';
 import { nanoUsdAmountSchema, usdSchema } from '../nano-usd.js';
-import { ACTIVITY_PAGE_MAX, ACTIVITY_STATUSES } from '../rpc.js';
+import { ACTIVITY_STATUSES } from '../rpc.js';
 import { dimensionSchema } from '../usage.js';
+import { pageQueryShape } from './pages.js';
 import { tagFilterSchema } from './tag-filter.js';
 
 const instantSchema = z.iso.datetime();
@@ -28,10 +29,7 @@ export const activityFilterSchema = z.strictObject({
 });
 export type ActivityFilter = z.infer<typeof activityFilterSchema>;
 
-export const activityListQuerySchema = activityFilterSchema.extend({
-  cursor: z.string().max(200).optional().describe('`nextCursor` of the page before; left out: the first page.'),
-  limit: z.coerce.number().int().min(1).max(ACTIVITY_PAGE_MAX).default(50),
-});
+export const activityListQuerySchema = activityFilterSchema.extend(pageQueryShape);
 export type ActivityListQuery = z.infer<typeof activityListQuerySchema>;
 
 /** Calls in one CSV file at most. A file that would be longer says so in its last row. */

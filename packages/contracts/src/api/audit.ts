@@ -1,12 +1,11 @@
 import { z } from 'zod';
+import { pageQueryShape, pageSchemaOf } from './pages.js';
 
 /** The audit log of an account: who did what from where, for every change. Each entry is linked to the one before by its hash. */
 
 const instantSchema = z.iso.datetime();
 const hashSchema = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 hexadecimal digits');
 
-export const AUDIT_PAGE_MAX = 100;
-const AUDIT_PAGE_DEFAULT = 50;
 export const AUDIT_ACTOR_KINDS = ['user', 'token', 'operator', 'system'] as const;
 
 export const auditEntrySchema = z.object({
@@ -29,11 +28,7 @@ export const auditEntrySchema = z.object({
 });
 export type AuditEntry = z.infer<typeof auditEntrySchema>;
 
-export const auditPageSchema = z.object({
-  data: z.array(auditEntrySchema),
-  hasMore: z.boolean(),
-  nextCursor: z.string().nullable(),
-});
+export const auditPageSchema = pageSchemaOf(auditEntrySchema);
 export type AuditPage = z.infer<typeof auditPageSchema>;
 
 /** Neither control characters nor lone surrogates, which cannot be stored and so cannot be found. */
@@ -61,11 +56,7 @@ const filterShape = {
 };
 
 /** Newest first. */
-export const auditListQuerySchema = z.strictObject({
-  ...filterShape,
-  cursor: z.string().max(200).optional(),
-  limit: z.coerce.number().int().min(1).max(AUDIT_PAGE_MAX).default(AUDIT_PAGE_DEFAULT),
-});
+export const auditListQuerySchema = z.strictObject({ ...filterShape, ...pageQueryShape });
 export type AuditListQuery = z.infer<typeof auditListQuerySchema>;
 
 /** Oldest first, all of it. The chain can be verified from an export without filters. */

@@ -3,11 +3,11 @@ import { EXPIRY_DAYS_MAX, keyCreateSchema, keySchema } from '../dashboard-api.js
 import { modelIdSchema, uuid7Schema } from '../identity.js';
 import { nanoUsdAmountSchema, usdSchema } from '../nano-usd.js';
 import { tagsSchema } from '../tags.js';
+import { pageQueryShape, pageSchemaOf } from './pages.js';
 import { tagFilterSchema } from './tag-filter.js';
 
 const instantSchema = z.iso.datetime();
 
-export const KEYS_PAGE_MAX = 100;
 /** Names of tags that every dashboard offers; any other may be given. */
 export const TAG_NAMES_OFFERED = ['application', 'team', 'environment', 'owner'] as const;
 
@@ -81,11 +81,7 @@ export type KeyDetail = z.infer<typeof keyDetailSchema>;
 export const keyMintedSchema = keyDetailSchema.extend({ key: z.string().nullable() });
 export type KeyMinted = z.infer<typeof keyMintedSchema>;
 
-export const keyPageSchema = z.object({
-  data: z.array(keyDetailSchema),
-  hasMore: z.boolean(),
-  nextCursor: z.string().nullable(),
-});
+export const keyPageSchema = pageSchemaOf(keyDetailSchema);
 export type KeyPage = z.infer<typeof keyPageSchema>;
 
 export const keyListQuerySchema = z.strictObject({
@@ -96,8 +92,7 @@ export const keyListQuerySchema = z.strictObject({
     .optional()
     .meta({ description: 'Older name of projectId, which counts if both are given.', deprecated: true }),
   tag: tagFilterSchema.optional().describe('Name and value of a tag: `team=search`.'),
-  cursor: z.string().max(200).optional(),
-  limit: z.coerce.number().int().min(1).max(KEYS_PAGE_MAX).default(KEYS_PAGE_MAX),
+  ...pageQueryShape,
 });
 export type KeyListQuery = z.infer<typeof keyListQuerySchema>;
 

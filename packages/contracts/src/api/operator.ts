@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { planSchema, roleSchema } from '../dashboard-api.js';
 import { uuid7Schema } from '../identity.js';
 import { nanoUsdAmountSchema, usdSchema } from '../nano-usd.js';
-import { PAGE_LIMIT_MAX, pageQuerySchema, pageSchemaOf } from './pages.js';
+import { completeListSchemaOf, pageQuerySchema, pageSchemaOf } from './pages.js';
 import { planOfferSchema } from './plans.js';
 
 /** `/api/operator/*`: what runs the installation. Nobody but operators learns that it exists. */
@@ -11,8 +11,8 @@ const instantSchema = z.iso.datetime();
 /** Neither control characters nor lone surrogates. */
 const printable = /^[^\p{Cc}\p{Cs}]*$/u;
 
-export const OPERATOR_KEYS_SHOWN_MAX = PAGE_LIMIT_MAX;
-export const OPERATOR_MEMBERS_SHOWN_MAX = PAGE_LIMIT_MAX;
+export const OPERATOR_KEYS_SHOWN_MAX = 100;
+export const OPERATOR_MEMBERS_SHOWN_MAX = 100;
 
 const accountStatusSchema = z.enum(['active', 'deleting', 'disabled']);
 
@@ -116,17 +116,48 @@ export const operatorPlanSchema = planOfferSchema.omit({ isCurrent: true, isSele
 export type OperatorPlan = z.infer<typeof operatorPlanSchema>;
 
 /** Every plan, the smallest first. There are as many as operators made: a handful, so the list is always one page. */
-export const operatorPlanListSchema = z.object({
-  data: z.array(operatorPlanSchema),
-  hasMore: z.literal(false),
-  nextCursor: z.null(),
-});
+export const operatorPlanListSchema = completeListSchemaOf(operatorPlanSchema);
 export type OperatorPlanList = z.infer<typeof operatorPlanListSchema>;
 
-export const operatorListSchema = z.object({
-  data: z.array(z.object({ userId: uuid7Schema, email: z.string(), since: instantSchema })),
-});
+/** All of them, who was appointed first at the top: nobody appoints more than a page holds. */
+export const operatorListSchema = completeListSchemaOf(
+  z.object({ userId: uuid7Schema, email: z.string(), since: instantSchema }),
+);
 export type OperatorList = z.infer<typeof operatorListSchema>;
+
+export const ERASURE_STATES = ['waiting', 'due', 'under_way', 'failing', 'erased'] as const;
+
+export const operatorErasureListQuerySchema = pageQuerySchema.extend({
+  state: z.enum(ERASURE_STATES).optional().describe('Only these; left out: all that are not `erased`.'),
+});
+export type OperatorErasureListQuery = z.infer<typeof operatorErasureListQuerySchema>;
+
+/** A deletion of an account that was asked for, and how far it has come. */
+export const operatorErasureSchema = z.object({
+  accountId: uuid7Schema,
+  /** Of the account, until it is erased. */
+  name: z.string(),
+  state: z
+    .enum(ERASURE_STATES)
+    .describe(
+      '`waiting`: its grace is not over, and it can be taken back. `due`: nothing was done yet. `under_way`: a piece was done, and more are left. `failing`: the last attempt failed. `erased`: carried out.',
+    ),
+  deleteAfter: instantSchema.describe('The end of its grace.'),
+  begunAt: instantSchema.nullable(),
+  workedAt: instantSchema.nullable().describe('The last piece, or the last failure.'),
+  pieces: z.number().int().describe('Transactions that did a part of it; 0 once it is carried out.'),
+  failures: z.number().int().describe('In a row.'),
+  lastError: z.string().nullable().describe("The database's words; null unless `failing`."),
+  nextTryAt: instantSchema
+    .nullable()
+    .describe(
+      'Not before then. Null: with the next round, which any control plane begins every ten minutes at the latest; or never, once `erased`.',
+    ),
+  erasedAt: instantSchema.nullable(),
+});
+export type OperatorErasure = z.infer<typeof operatorErasureSchema>;
+export const operatorErasurePageSchema = pageSchemaOf(operatorErasureSchema);
+export type OperatorErasurePage = z.infer<typeof operatorErasurePageSchema>;
 
 export const installationSchema = z.object({
   status: z.enum(['ready', 'not_ready', 'draining']),

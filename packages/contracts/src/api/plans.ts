@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { planSchema } from '../dashboard-api.js';
 import { uuid7Schema } from '../identity.js';
 import { nanoUsdAmountSchema, usdSchema } from '../nano-usd.js';
+import { completeListSchemaOf } from './pages.js';
 
 /** Plans as an account sees them, and what a change of plan means for its keys (spec TL-2, TS-7). */
 
@@ -25,11 +26,7 @@ export const planOfferSchema = planSchema.extend({
 export type PlanOffer = z.infer<typeof planOfferSchema>;
 
 /** There are as many as an operator made: a handful, so the list is always one page. */
-export const planListSchema = z.object({
-  data: z.array(planOfferSchema),
-  hasMore: z.literal(false),
-  nextCursor: z.null(),
-});
+export const planListSchema = completeListSchemaOf(planOfferSchema);
 export type PlanList = z.infer<typeof planListSchema>;
 
 export const planChoiceSchema = z.strictObject({ planId: z.string().min(1).max(64) });

@@ -2,11 +2,10 @@ import { z } from 'zod';
 import { keyCreateSchema } from '../dashboard-api.js';
 import { uuid7Schema } from '../identity.js';
 import { nanoUsdAmountSchema, usdSchema } from '../nano-usd.js';
+import { pageQueryShape, pageSchemaOf } from './pages.js';
 
 const instantSchema = z.iso.datetime();
 const nameSchema = keyCreateSchema.shape.name;
-
-export const PROJECTS_PAGE_MAX = 100;
 
 export const projectCreateSchema = z.strictObject({
   name: nameSchema,
@@ -51,11 +50,7 @@ export const projectSchema = z.object({
 });
 export type Project = z.infer<typeof projectSchema>;
 
-export const projectPageSchema = z.object({
-  data: z.array(projectSchema),
-  hasMore: z.boolean(),
-  nextCursor: z.string().nullable(),
-});
+export const projectPageSchema = pageSchemaOf(projectSchema);
 export type ProjectPage = z.infer<typeof projectPageSchema>;
 
 export const projectListQuerySchema = z.strictObject({
@@ -63,7 +58,6 @@ export const projectListQuerySchema = z.strictObject({
     .enum(['inactive', 'archived'])
     .optional()
     .describe('`inactive`, as of every list: archived projects too. `archived` says the same.'),
-  cursor: z.string().max(200).optional(),
-  limit: z.coerce.number().int().min(1).max(PROJECTS_PAGE_MAX).default(PROJECTS_PAGE_MAX),
+  ...pageQueryShape,
 });
 export type ProjectListQuery = z.infer<typeof projectListQuerySchema>;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { completeListSchemaOf } from './pages.js';
 
 /** Where a user is signed in. */
 
@@ -24,11 +25,7 @@ export const sessionSchema = z.object({
 export type Session = z.infer<typeof sessionSchema>;
 
 /** All of them: a user has 50 at most. */
-export const sessionListSchema = z.object({
-  data: z.array(sessionSchema),
-  hasMore: z.literal(false),
-  nextCursor: z.null(),
-});
+export const sessionListSchema = completeListSchemaOf(sessionSchema);
 export type SessionList = z.infer<typeof sessionListSchema>;
 
 export const sessionParamsSchema = z.strictObject({ id: z.uuid() });

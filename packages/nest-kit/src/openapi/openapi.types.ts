@@ -47,7 +47,7 @@ export interface OpenApiDocument {
   openapi: string;
   info: OpenApiOptions['info'];
   servers: { url: string }[];
-  tags: { name: string }[];
+  tags: { name: string; description?: string }[];
   paths: Record<string, Record<string, JsonSchema>>;
   components: Record<string, Record<string, JsonSchema>>;
 }
