@@ -252,4 +252,26 @@ describe('with Redis down', () => {
     });
     expect((await browser.mint()).status).toBe(201);
   }, 60_000);
+
+  it('a mint is undone though whoever asked for it was signed out meanwhile', async () => {
+    const { browser, me } = await plane.signUp();
+    const rows = () =>
+      plane.database.query<{ revoked: boolean }>(
+        'SELECT revoked_at IS NOT NULL AS revoked FROM control.keys WHERE account_id = $1',
+        [me.account.id],
+      );
+    await plane.redisServer.server.kill();
+    const minting = browser.mint();
+    await waitUntil(async () => (await rows()).length === 1, { what: 'the key' });
+    await plane.database.query('UPDATE control.sessions SET revoked_at = now() WHERE user_id = $1', [me.user.id]);
+    const { status, body } = await minting;
+    await plane.redisServer.server.restart();
+    expect([status, body.code]).toEqual([503, 'key_not_active_yet']);
+    expect(await rows()).toEqual([{ revoked: true }]);
+    const [entry] = await plane.database.query(
+      "SELECT actor_kind, actor_label FROM control.audit_entries WHERE account_id = $1 AND action = 'key.revoked'",
+      [me.account.id],
+    );
+    expect(entry).toEqual({ actor_kind: 'system', actor_label: 'undoing a mint' });
+  }, 60_000);
 });

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { ControlClient, type ControlTransaction } from '@tensorloop/db/control-client';
 import { AuditTrail } from '../audit/audit.trail.js';
+import type { AuditActor, AuditEvent } from '../audit/audit.types.js';
 import { IdempotencyTrail } from '../idempotency/idempotency.trail.js';
 import { type PlanCeilings, toCeilings } from '../plans/plans.types.js';
 import type { PendingProjection } from '../projection/projection.types.js';
@@ -117,17 +118,18 @@ export class KeysRepository {
 
   /**
    * Revokes a key that nobody has seen the text of. A repetition of the request mints another one; if one was told of this key
-   * already, it stays.
+   * already, it stays. Nobody asked for this: it happens also when whoever minted was signed out meanwhile.
    */
   async undoMint(accountId: string, keyId: string, nowMs: number): Promise<void> {
+    const actor: AuditActor = { kind: 'system', id: null, label: 'undoing a mint' };
     await this.control.withAccount(accountId, async (tx) => {
-      if (await this.answers.withdraw(tx)) await this.revokeWithin(tx, { accountId, keyId, nowMs });
+      if (await this.answers.withdraw(tx)) await this.revokeWithin(tx, { accountId, keyId, nowMs, actor });
     });
   }
 
   private async revokeWithin(
     tx: ControlTransaction,
-    { accountId, keyId, nowMs }: { accountId: string; keyId: string; nowMs: number },
+    { accountId, keyId, nowMs, actor }: { accountId: string; keyId: string; nowMs: number; actor?: AuditActor },
   ): Promise<PendingProjection | null> {
     const key = await tx.key.findUnique({ where: { accountId_id: { accountId, id: keyId } } });
     if (key === null) return null;
@@ -136,8 +138,14 @@ export class KeysRepository {
       data: { revokedAt: new Date(nowMs), version: { increment: 1 } },
     });
     const pending = await announceKey(tx, accountId, keyId);
-    const subject = { kind: 'key', id: keyId };
-    if (count > 0) await this.audit.append(tx, { accountId, action: 'key.revoked', subject, details: { name: key.name } });
+    const event: AuditEvent = {
+      accountId,
+      action: 'key.revoked',
+      subject: { kind: 'key', id: keyId },
+      details: { name: key.name },
+      ...(actor === undefined ? {} : { actor }),
+    };
+    if (count > 0) await this.audit.append(tx, event);
     return pending;
   }
 }
