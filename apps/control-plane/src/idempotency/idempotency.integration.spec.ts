@@ -231,6 +231,14 @@ describe('requests with one Idempotency-Key', () => {
     expect([await projects(), await projects(account)].map((ids) => ids.length)).toEqual([2, 1]);
   });
 
+  it.each(['/things/', '/THINGS', '/Things/'])('are of one route however it is spelled: %s', async (path) => {
+    const key = randomUUID();
+    const first = await post({ key });
+    const again = await post({ key, path });
+    expect([again.headers.get('idempotency-replayed'), again.body.id]).toEqual(['true', first.body.id]);
+    expect(await projects()).toHaveLength(1);
+  });
+
   it('need not have one at all: then each has its effect', async () => {
     await post({});
     await post({});

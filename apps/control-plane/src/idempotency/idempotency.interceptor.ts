@@ -6,7 +6,7 @@ import { lastValueFrom, type Observable, of } from 'rxjs';
 import type { Principal } from '../access/principal.types.js';
 import { currentPrincipal } from '../access/request-context.types.js';
 import { idempotencyProblems } from './idempotency.errors.js';
-import { hashBody, isIdempotencyKey } from './idempotency.rules.js';
+import { hashBody, isIdempotencyKey, routeName } from './idempotency.rules.js';
 import { IdempotencyService } from './idempotency.service.js';
 import type { IdempotentRequest } from './idempotency.types.js';
 
@@ -41,5 +41,7 @@ export class IdempotencyInterceptor implements NestInterceptor {
 
 function toRequest(req: Request, key: string, { kind, accountId, userId, credentialId }: Principal): IdempotentRequest {
   const actorId = kind === 'token' ? credentialId : userId;
-  return { accountId, actorId, route: `${req.method} ${req.path}`, key, bodyHash: hashBody(req.body) };
+  const { path: pattern } = req.route as { path: string };
+  const route = routeName(req.method, pattern, req.params);
+  return { accountId, actorId, route, key, bodyHash: hashBody(req.body) };
 }

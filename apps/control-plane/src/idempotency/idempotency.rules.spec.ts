@@ -6,6 +6,7 @@ import {
   OPEN_ANSWER_MS_MAX,
   REMEMBERED_MS,
   RESERVATION_MS_MAX,
+  routeName,
 } from './idempotency.rules.js';
 
 const NOW_MS = 1_800_000_000_000;
@@ -17,6 +18,21 @@ describe('an Idempotency-Key', () => {
 
   it.each([['', ' a', 'a ', 'x'.repeat(256), 'ü', 'a\tb', undefined, ['a', 'b']]].flat())('is not %j', (key) => {
     expect(isIdempotencyKey(key)).toBe(false);
+  });
+});
+
+describe('the route of a request', () => {
+  const id = 'c8f2f1f0-1a2b-4c3d-8e9f-00000000000A';
+
+  it('names the ids in its path, alike in letters of either case', () => {
+    const pattern = '/api/invites/:inviteId/resend';
+    const expected = 'POST /api/invites/c8f2f1f0-1a2b-4c3d-8e9f-00000000000a/resend';
+    expect(routeName('POST', pattern, { inviteId: id })).toBe(expected);
+    expect(routeName('POST', pattern, { inviteId: id.toLowerCase() })).toBe(expected);
+  });
+
+  it('tells names apart that are no ids', () => {
+    expect(routeName('POST', '/api/things/:name', { name: 'Ab' })).toBe('POST /api/things/Ab');
   });
 });
 

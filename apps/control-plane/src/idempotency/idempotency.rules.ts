@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { KnownRequest, RecordedAnswer } from './idempotency.types.js';
 
 const KEY = /^[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?$/;
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 /** Levels of a body that count. */
 const LEVELS_MAX = 64;
 /** As long as an answer is remembered; a repetition that comes later is a new request. */
@@ -20,6 +21,18 @@ export const OPEN_ANSWER_MS_MAX = 15_000;
 
 export function isIdempotencyKey(text: unknown): text is string {
   return typeof text === 'string' && KEY.test(text);
+}
+
+/**
+ * "POST /api/keys", with ids that stand in the path. By the pattern of the route and not by the path as it came, since
+ * `/API/keys/` is the same request; ids are compared as the database compares them, whatever their letters' case.
+ */
+export function routeName(method: string, pattern: string, params: Readonly<Record<string, string | string[]>>): string {
+  const path = pattern.replaceAll(/:(\w+)/g, (name, param: string) => {
+    const value = String(params[param] ?? name);
+    return UUID.test(value) ? value.toLowerCase() : value;
+  });
+  return `${method} ${path}`;
 }
 
 /** Alike for bodies that say the same: the order of an object's fields does not count. */

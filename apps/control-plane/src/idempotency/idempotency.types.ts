@@ -3,7 +3,7 @@ export interface IdempotentRequest {
   accountId: string;
   /** The user, or the management token. */
   actorId: string;
-  /** "POST /api/keys", with ids that stand in the path. */
+  /** "POST /api/keys", with ids that stand in the path: `routeName`. */
   route: string;
   key: string;
   /** SHA-256 of the body, hex. */
