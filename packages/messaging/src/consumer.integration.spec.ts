@@ -4,7 +4,15 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { METERING_CONSUMER, REQUEST_COMPLETED, REQUESTS_STREAM } from '@tensorloop/contracts/subjects';
 import { poll } from '@tensorloop/servers/poll';
 import { type NatsLink, openNatsLink } from './connection.js';
-import { type BatchConsumer, type BatchConsumerEvent, type BatchMessage, startBatchConsumer } from './consumer.js';
+import {
+  BATCH_BYTES_MAX,
+  type BatchConsumer,
+  type BatchConsumerEvent,
+  type BatchConsumerOptions,
+  type BatchMessage,
+  PREFETCH_MESSAGES_MAX,
+  startBatchConsumer,
+} from './consumer.js';
 import { createPublisher, type JetStreamPublisher } from './publisher.js';
 import {
   ensureMeteringConsumer,
@@ -28,6 +36,7 @@ describe('the batch consumer', () => {
   let consumer: BatchConsumer | undefined;
   let received: string[];
   let events: BatchConsumerEvent[];
+  let release: () => void;
 
   beforeAll(async () => {
     nats = await startPrivateNats();
@@ -39,9 +48,11 @@ describe('the batch consumer', () => {
   beforeEach(() => {
     received = [];
     events = [];
+    release = () => {};
   });
 
   afterEach(async () => {
+    release();
     await consumer?.stop();
     const jsm = await jetstreamManager(connection);
     await jsm.streams.delete(REQUESTS_STREAM);
@@ -59,7 +70,10 @@ describe('the batch consumer', () => {
     await ensureMeteringConsumer(jsm);
   };
   const textOf = (message: BatchMessage) => new TextDecoder().decode(message.data);
-  const start = async (handler: (batch: readonly BatchMessage[]) => Promise<void>) => {
+  const start = async (
+    handler: (batch: readonly BatchMessage[]) => Promise<void>,
+    options: Partial<BatchConsumerOptions> = { messagesMax: 50 },
+  ) => {
     const begun = events.filter((event) => event.type === 'started').length;
     consumer = startBatchConsumer({
       connection,
@@ -67,7 +81,7 @@ describe('the batch consumer', () => {
       consumer: METERING_CONSUMER,
       ensure,
       handler,
-      messagesMax: 50,
+      ...options,
       onEvent: (event) => events.push(event),
     });
     await poll(async () => events.filter((event) => event.type === 'started').length > begun, {
@@ -79,6 +93,8 @@ describe('the batch consumer', () => {
     received.push(...batch.map(textOf));
   };
   const publish = (text: string) => publisher.publish(REQUEST_COMPLETED, new TextEncoder().encode(text), text);
+  const publishUnnamed = (text: string, at: number) =>
+    publisher.publish(REQUEST_COMPLETED, new TextEncoder().encode(text), `${at}`);
   const untilReceived = (count: number) =>
     poll(async () => new Set(received).size >= count, {
       timeoutMs: 20_000,
@@ -248,6 +264,58 @@ describe('the batch consumer', () => {
     // Within far less than METERING_ACK_WAIT_MS, after which the server takes back by itself what was dropped.
     await untilReceived(sent.length);
     expect(received.sort()).toEqual(sent.sort());
+  });
+
+  /** Starts one whose handler does not end until told to. */
+  const startHeld = async (options?: Partial<BatchConsumerOptions>) => {
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    await start(async (batch) => {
+      await held;
+      await collect(batch);
+    }, options);
+    return consumer as BatchConsumer;
+  };
+
+  it('does not keep from others what it has no room for, and goes on with what is left when it has', async () => {
+    const slow = await startHeld({ messagesMax: 50, unreadMsMax: 100 });
+    const sent = Array.from({ length: 500 }, (_, index) => `m${index}`);
+    await Promise.all(sent.map(publish));
+    await start(collect);
+    // But for one batch with the handler and one gathered, and long before METERING_ACK_WAIT_MS.
+    await untilReceived(sent.length - 100);
+    expect(slow.isReceiving).toBe(true);
+    await consumer?.stop();
+    release();
+    await untilReceived(sent.length);
+    await publish('later');
+    await untilReceived(sent.length + 1);
+    consumer = slow;
+    expect(received.sort()).toEqual([...sent, 'later'].sort());
+    expect(events.filter(({ type }) => type === 'interrupted')).toEqual([]);
+  });
+
+  it('holds no more than a bound of bytes, however large messages are', async () => {
+    const bytes = 128 * 1024;
+    await startHeld({});
+    const count = 300;
+    const large = Array.from({ length: count }, (_, index) => `${index}`.padEnd(bytes, '.'));
+    await Promise.all(large.map(publishUnnamed));
+    const heldMax = PREFETCH_MESSAGES_MAX + 1 + (2 * BATCH_BYTES_MAX) / bytes;
+    let held = 0;
+    const isFull = async () => {
+      const before = held;
+      held = await ackPending();
+      return held > PREFETCH_MESSAGES_MAX && held === before;
+    };
+    await poll(isFull, { timeoutMs: 5_000, failure: 'nothing is held' });
+    const pending = async () =>
+      (await (await jetstreamManager(connection)).consumers.info(REQUESTS_STREAM, METERING_CONSUMER)).num_pending;
+    expect(await pending()).toBeGreaterThanOrEqual(count - heldMax);
+    release();
+    await untilReceived(count);
+    await untilSettled();
   });
 
   it('is stopped at once although its handler fails meanwhile', async () => {

@@ -3,8 +3,15 @@ import type { MsgHdrs, NatsConnection, Subscription } from '@nats-io/transport-n
 import { Pause } from './pause.js';
 
 export const BATCH_MESSAGES_MAX = 1_000;
-/** A message may carry many calls. What the client library has fetched meanwhile comes on top: as many messages again. */
+/** A message may carry many calls. */
 export const BATCH_BYTES_MAX = 4 * 1024 * 1024;
+/**
+ * Messages in the client library on top of that, of up to 128 kB each: as many as a round trip to the server brings. They cannot be
+ * reported as in progress, so they must be few enough to be read within METERING_ACK_WAIT_MS, or the server delivers them twice.
+ */
+export const PREFETCH_MESSAGES_MAX = 64;
+/** Where none was read for so long, because what was read before is still being handled, they are given back for others to take. */
+export const UNREAD_MS_MAX = 10_000;
 /** Wait for company after the first message of a batch: what a lone call pays at low load. */
 export const BATCH_LINGER_MS = 10;
 /**
@@ -58,18 +65,20 @@ export interface BatchConsumerOptions {
   onAcknowledged?: () => void;
   messagesMax?: number;
   lingerMs?: number;
+  unreadMsMax?: number;
 }
 
 /**
  * Runs a durable pull consumer in batches, one batch at a time. While the handler works the next batch gathers, so under
  * load batches grow by themselves; at rest a message waits BATCH_LINGER_MS at most, and up to VERY_BUSY_LINGER_MS while many come.
  *
- * Held in this process: at most one batch with the handler, one gathering and one in the client library. The order of the
- * stream is kept except across redeliveries.
+ * Held in this process: at most one batch with the handler, one gathering and PREFETCH_MESSAGES_MAX in the client library. The
+ * order of the stream is kept except across redeliveries.
  */
 export class BatchConsumer {
   private readonly messagesMax: number;
   private readonly lingerMs: number;
+  private readonly unreadMsMax: number;
   private gathering: JsMsg[] = [];
   private gatheringBytes = 0;
   private handling: JsMsg[] = [];
@@ -86,12 +95,13 @@ export class BatchConsumer {
   constructor(private readonly options: BatchConsumerOptions) {
     this.messagesMax = options.messagesMax ?? BATCH_MESSAGES_MAX;
     this.lingerMs = options.lingerMs ?? BATCH_LINGER_MS;
+    this.unreadMsMax = options.unreadMsMax ?? UNREAD_MS_MAX;
     this.done = Promise.all([this.receiveForever(), this.handleForever()]);
   }
 
-  /** True while messages are being pulled. */
+  /** True while messages are being pulled, or would be if those in hand were not enough. */
   get isReceiving(): boolean {
-    return this.messages !== null;
+    return this.messages !== null || this.isGathered;
   }
 
   /** Lets the batch in progress finish, gives everything else back to the server at once, and ends. */
@@ -107,11 +117,12 @@ export class BatchConsumer {
     let interruptions = 0;
     while (!this.isStopping) {
       try {
-        await this.receive(() => {
+        const isGivenBack = await this.receive(() => {
           interruptions = 0;
         });
         if (this.isStopping) break;
-        throw new Error('the consumer was closed');
+        if (!isGivenBack) throw new Error('the consumer was closed');
+        await this.hasRoom(Number.POSITIVE_INFINITY);
       } catch (error) {
         if (this.isStopping || this.options.connection.isClosed()) return;
         const retryInMs = retryDelayMs(++interruptions);
@@ -123,30 +134,50 @@ export class BatchConsumer {
     }
   }
 
-  /** Pulls until stopped, or until stream, consumer or connection is gone. */
-  private async receive(onStarted: () => void): Promise<void> {
+  /** Pulls until stopped, or until stream, consumer or connection is gone. True = ended because it could not keep up. */
+  private async receive(onStarted: () => void): Promise<boolean> {
     const { connection, stream, consumer: name, ensure } = this.options;
     await ensure();
     const consumer = await jetstream(connection).consumers.get(stream, name);
-    this.messages = await consumer.consume({
-      max_messages: this.messagesMax,
+    const prefetchMax = Math.min(this.messagesMax, PREFETCH_MESSAGES_MAX);
+    const messages = await consumer.consume({
+      max_messages: prefetchMax,
+      threshold_messages: Math.ceil(prefetchMax / 2),
       expires: PULL_EXPIRES_MS,
       idle_heartbeat: PULL_IDLE_HEARTBEAT_MS,
       abort_on_missing_resource: true,
     });
-    if (this.isStopping) void drainMessages(this.messages);
+    this.messages = messages;
+    if (this.isStopping) void drainMessages(messages);
     onStarted();
     this.options.onEvent?.({ type: 'started' });
-    for await (const message of this.messages) {
-      while (this.isGathered && !this.isStopping) await this.taken.sleep(PULL_EXPIRES_MS);
-      if (this.isStopping) {
-        message.nak();
-        continue;
+    let isGivingBack = false;
+    for await (const message of messages) {
+      if (!isGivingBack && !(await this.hasRoom(this.unreadMsMax))) {
+        isGivingBack = true;
+        void drainMessages(messages);
       }
-      this.gathering.push(message);
-      this.gatheringBytes += message.data.length;
-      if (this.gathering.length === 1 || this.isGathered) this.arrived.wake();
+      if (isGivingBack || this.isStopping) message.nak();
+      else this.gather(message);
     }
+    return isGivingBack;
+  }
+
+  private gather(message: JsMsg): void {
+    this.gathering.push(message);
+    this.gatheringBytes += message.data.length;
+    if (this.gathering.length === 1 || this.isGathered) this.arrived.wake();
+  }
+
+  /** True as soon as what was gathered has been taken, or when stopped; false when it was not for `waitMsMax`. */
+  private async hasRoom(waitMsMax: number): Promise<boolean> {
+    const untilMs = performance.now() + waitMsMax;
+    while (this.isGathered && !this.isStopping) {
+      const leftMs = untilMs - performance.now();
+      if (leftMs <= 0) return false;
+      await this.taken.sleep(Math.min(leftMs, PULL_EXPIRES_MS));
+    }
+    return true;
   }
 
   private get isGathered(): boolean {
