@@ -7,12 +7,11 @@ interface StreamMessage {
   subject: string;
   data: Uint8Array;
   sequence: number;
-  deliveryCount: number;
   storedAtMs: number;
 }
 
 /** The calls of a message of the stream: one, or as many as it has lines. Each is judged, booked and quarantined by itself. */
-export function toIncoming({ subject, data, sequence, deliveryCount, storedAtMs }: StreamMessage): IncomingMessage[] {
+export function toIncoming({ subject, data, sequence, storedAtMs }: StreamMessage): IncomingMessage[] {
   const calls = subject === REQUEST_COMPLETED_BATCH ? splitCalls(data) : [data];
-  return calls.map((call) => ({ data: call, streamSequence: sequence, deliveries: deliveryCount, storedAtMs }));
+  return calls.map((call) => ({ data: call, streamSequence: sequence, storedAtMs }));
 }

@@ -8,9 +8,10 @@ import { type Booking, BookingService } from './booking.service.js';
 import { isRowFault, isTooSlow } from './booking-failure.rules.js';
 import { ID_SKEW_MS_MAX, judge } from './ingest.rules.js';
 import type { IncomingMessage, Judged } from './ingest.types.js';
+import { RowFaults } from './row-faults.js';
 
-/** A message that alone makes its transaction fail is tried this often before it is quarantined as unbookable. */
-export const UNBOOKABLE_DELIVERIES_MIN = 3;
+/** A call that alone makes its transaction fail is tried in so many deliveries before it is quarantined as unbookable. */
+export const UNBOOKABLE_TRIES_MIN = 3;
 /** A batch that takes too long is halved so often, and no further: a database that stands still is slow for a single call too. */
 export const SLOW_HALVINGS_MAX = 3;
 /** Calls of one transaction. Messages of many calls bring more at once after an outage. */
@@ -18,6 +19,8 @@ export const CALLS_PER_BOOKING_MAX = 1_000;
 
 @Injectable()
 export class IngestService {
+  private readonly faults = new RowFaults();
+
   constructor(
     private readonly booking: BookingService,
     private readonly prices: PricesService,
@@ -110,9 +113,12 @@ export class IngestService {
     error: unknown,
     onCommitted: (booking: Booking) => void,
   ): Promise<unknown[]> {
-    if (message.deliveries < UNBOOKABLE_DELIVERIES_MIN || 'rejection' in verdict || isTooSlow(error)) return [error];
+    if ('rejection' in verdict || isTooSlow(error)) return [error];
+    const { requestId } = verdict.call.event;
+    if (this.faults.note(requestId) < UNBOOKABLE_TRIES_MIN) return [error];
     const rejection = { reason: 'unbookable' as const, detail: error instanceof Error ? error.message : String(error) };
     onCommitted(await this.booking.book([{ message, verdict: { target: verdict.target, rejection } }]));
+    this.faults.forget(requestId);
     return [];
   }
 }

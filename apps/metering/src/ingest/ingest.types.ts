@@ -5,8 +5,6 @@ import type { PricedCall } from '../usage/usage.types.js';
 export interface IncomingMessage {
   data: Uint8Array;
   streamSequence: number;
-  /** 1 at the first delivery. */
-  deliveries: number;
   /** When the stream took it, by the clock of NATS (Unix ms). */
   storedAtMs: number;
 }
