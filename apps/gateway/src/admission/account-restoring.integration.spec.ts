@@ -16,16 +16,27 @@ import { TotalsLookup } from './totals-lookup.js';
 
 const DAY_MS = 86_400_000;
 const AGAIN_MS = 20;
+const REST_MS = 100;
+const RUN_MS_MAX = 1_000;
 
 let server: TestServer;
 let redis: Redis;
 let admission: AdmissionClient;
 let projection: KeyProjection;
+/** All that the control plane knows, by hash. */
+let projections: Map<string, KeyProjection>;
 let known: KnownKeys;
 let restoring: AccountRestoring;
 /** Questions to the other services, by their pattern. */
 let asked: string[];
 let areOthersAway: boolean;
+let isMeteringAway: boolean;
+let isNatsUp: boolean;
+let natsLooks: number;
+/** Tags of accounts that were to be rebuilt. */
+let rebuilt: string[];
+/** Hashes of keys that the control plane does not answer for, until told to. */
+let unanswered: Map<string, Promise<void>>;
 
 beforeAll(async () => {
   server = await startTestRedis();
@@ -39,9 +50,8 @@ afterAll(async () => {
   await server.stop();
 });
 
-beforeEach(async () => {
-  await redis.flushall();
-  projection = {
+function newProjection(): KeyProjection {
+  return {
     version: 1,
     keyHash: uuid7().replaceAll('-', '').padEnd(64, '0'),
     keyId: uuid7(),
@@ -58,16 +68,30 @@ beforeEach(async () => {
     accountKind: 'metered',
     dailyLimitNanoUsd: null,
   };
+}
+
+beforeEach(async () => {
+  await redis.flushall();
+  projection = newProjection();
   asked = [];
   areOthersAway = false;
+  isMeteringAway = false;
+  isNatsUp = true;
+  natsLooks = 0;
+  rebuilt = [];
+  unanswered = new Map();
+  projections = new Map([[projection.keyHash, projection]]);
   known = new KnownKeys();
-  const call = async ({ pattern }: { pattern: string }, { scopes }: { scopes?: string[] }) => {
+  const call = async ({ pattern }: { pattern: string }, { scopes, keyHash = '' }: { scopes?: string[]; keyHash?: string }) => {
     asked.push(pattern);
-    if (areOthersAway) return { ok: false, code: 'rpc_unreachable', message: '' };
+    await unanswered.get(keyHash);
+    if (areOthersAway || unanswered.has(keyHash) || (isMeteringAway && scopes !== undefined))
+      return { ok: false, code: 'rpc_unreachable', message: '' };
     if (scopes !== undefined)
       return { ok: true, totals: scopes.map((scope) => ({ scope, totalNanoUsd: '900000', version: 3 })) };
-    await admission.projectKey(projection);
-    return { ok: true, found: true };
+    const found = projections.get(keyHash);
+    if (found !== undefined) await admission.projectKey(found);
+    return { ok: true, found: found !== undefined };
   };
   const rpc = { call: call as never };
   restoring = new AccountRestoring({
@@ -77,19 +101,26 @@ beforeEach(async () => {
     epochs: { rebuild },
     totals: new TotalsLookup(rpc, admission),
     readScopes: (accountTag, scopes) => readScopeUse(redis, accountTag, scopes),
+    isNatsUp: () => {
+      natsLooks += 1;
+      return isNatsUp;
+    },
     nowMs: () => Date.now(),
     againMs: AGAIN_MS,
+    restMs: REST_MS,
+    runMsMax: RUN_MS_MAX,
   });
 });
 
 async function rebuild(accountTag: string): Promise<boolean> {
+  rebuilt.push(accountTag);
+  if (!isNatsUp) return false;
   const rebuildId = await admission.beginRebuild(accountTag, uuid7());
   if (rebuildId !== null) await admission.openEpoch({ accountTag, rebuildId, expectedGatewayIds: [] });
   return true;
 }
 
-function admit() {
-  const { accountTag, keyHash } = projection;
+function admit({ accountTag, keyHash } = projection) {
   return admission.admit({
     accountTag,
     keyHash,
@@ -104,10 +135,10 @@ function admit() {
 }
 
 /** The key as it was served before Redis lost everything. */
-function noteKey(): void {
-  const { keyId, accountId, mintedAtMs: windowStartMs } = projection;
+function noteKey(noted = projection): void {
+  const { keyId, accountId, mintedAtMs: windowStartMs } = noted;
   const admitted = { admittedAtMs: Date.now(), keyId, accountId, windowIndex: 0, windowStartMs, project: null, balance: null };
-  known.note(projection, admitted as Admission);
+  known.note(noted, admitted as Admission);
 }
 
 describe('what keys in use need, after Redis lost it', () => {
@@ -126,7 +157,7 @@ describe('what keys in use need, after Redis lost it', () => {
     areOthersAway = true;
     const restored = restoring.all();
     await waitUntil(() => asked.length >= 3, { what: 'three questions' });
-    expect(await admit()).toMatchObject({ admitted: false, reason: 'unknown_key' });
+    expect(await admit()).toMatchObject({ admitted: false, reason: 'unknown_epoch' });
     areOthersAway = false;
     await restored;
     expect(await admit()).toMatchObject({ admitted: true });
@@ -142,9 +173,10 @@ describe('what keys in use need, after Redis lost it', () => {
 
   it('is not asked for where the key was revoked, and the key is forgotten', async () => {
     noteKey();
-    projection = { ...projection, isRevoked: true };
+    projections.set(projection.keyHash, { ...projection, isRevoked: true });
     await restoring.all();
-    expect(asked).toEqual(['control.key.project.v1']);
+    // Once before its account is rebuilt, which takes the projection away again, and once after.
+    expect(asked).toEqual(['control.key.project.v1', 'control.key.project.v1']);
     expect(known.size).toBe(0);
   });
 
@@ -162,6 +194,89 @@ describe('what keys in use need, after Redis lost it', () => {
       },
       { what: 'the account to be restored once more' },
     );
+  });
+
+  it('makes no state of a key that the control plane does not know any more', async () => {
+    noteKey();
+    projections.clear();
+    await restoring.all();
+    expect(await redis.keys('*')).toEqual([]);
+    expect([rebuilt, known.size]).toEqual([[], 0]);
+  });
+
+  it('is not asked for while NATS is away, and then is', async () => {
+    noteKey();
+    isNatsUp = false;
+    const restored = restoring.all();
+    await waitUntil(() => natsLooks > (2 * RUN_MS_MAX) / AGAIN_MS, { what: 'longer than a run may last' });
+    expect([asked, rebuilt]).toEqual([[], []]);
+    isNatsUp = true;
+    await restored;
+    expect(await admit()).toMatchObject({ admitted: true });
+  });
+
+  it('is asked for no longer than a run may last, of few accounts at a time, and not again with the next call', async () => {
+    const count = 200;
+    for (let account = 0; account < count; account++) noteKey(newProjection());
+    noteKey();
+    areOthersAway = true;
+    const begunAtMs = performance.now();
+    await restoring.all();
+    const tookMs = performance.now() - begunAtMs;
+    expect(tookMs).toBeGreaterThanOrEqual(RUN_MS_MAX - AGAIN_MS);
+    expect(tookMs).toBeLessThan(3 * RUN_MS_MAX);
+    // Pauses of 20, 40, 80, 160, 320 ms and one that the deadline cuts: 7 rounds, 8 questions each, a few more under way.
+    expect(asked.length).toBeLessThan(count);
+    const before = asked.length;
+    restoring.epochIsLost(projection.keyHash);
+    expect(asked).toHaveLength(before);
+    areOthersAway = false;
+    await waitUntil(
+      async () => {
+        restoring.epochIsLost(projection.keyHash);
+        return (await admit()).admitted;
+      },
+      { what: 'another run after the rest' },
+    );
+  });
+
+  it('begins anew where Redis is lost again meanwhile, without waiting for what the first run could not get', async () => {
+    noteKey();
+    const stuck = newProjection();
+    noteKey(stuck);
+    let answer: () => void = () => undefined;
+    unanswered.set(stuck.keyHash, new Promise((resolve) => (answer = resolve)));
+    restoring.redisIsReady('one process');
+    await waitUntil(async () => (await admit()).admitted, { what: 'the account to be restored' });
+    await redis.flushall();
+    restoring.redisIsReady('another process');
+    answer();
+    await waitUntil(async () => (await admit()).admitted, { what: 'the account to be restored by the second run' });
+    expect(await admit(stuck)).toMatchObject({ admitted: false });
+    restoring.stop();
+  });
+
+  it('is there where another key of the account cannot be looked up', async () => {
+    const other = { ...newProjection(), accountTag: projection.accountTag, accountId: projection.accountId };
+    noteKey();
+    // Looked at first, since it was used last.
+    noteKey(other);
+    unanswered.set(other.keyHash, Promise.resolve());
+    void restoring.all();
+    await waitUntil(() => asked.includes('metering.totals.get.v1'), { what: 'the totals of the one that was found' });
+    areOthersAway = true;
+    await waitUntil(async () => (await admit()).admitted, { what: 'the key to be restored' });
+    restoring.stop();
+  });
+
+  it('but for totals is there while metering does not answer', async () => {
+    const accounts = Array.from({ length: 20 }, newProjection);
+    for (const each of accounts) projections.set(each.keyHash, each);
+    for (const each of accounts) noteKey(each);
+    isMeteringAway = true;
+    await restoring.all();
+    const answers = await Promise.all(accounts.map((each) => admit(each)));
+    expect(new Set(answers.map((each) => !each.admitted && each.reason))).toEqual(new Set(['unknown_scope']));
   });
 
   it('is given up at a shutdown', async () => {

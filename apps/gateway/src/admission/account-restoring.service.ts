@@ -1,32 +1,22 @@
-import type { FoundKey } from '@tensorloop/admission/admission.types';
-import type { AdmissionClient } from '@tensorloop/admission/admission-client';
-import type { ScopeUse } from '@tensorloop/admission/scope-use';
-import type { Scope } from '@tensorloop/contracts/settle-ack';
-import type { EpochRecovery } from '../recovery/epoch-recovery.service.js';
-import type { KeyLookup } from './key-lookup.js';
-import { type KnownKey, type KnownKeys, scopesAt } from './known-keys.js';
-import type { TotalsLookup } from './totals-lookup.js';
+import type { KnownKey } from './known-keys.js';
+import { RestoringRound, type RestoringRoundParts } from './restoring-round.js';
 
-/** Accounts restored at the same time, so that calls being served are not crowded out. */
-export const RESTORING_MAX = 8;
-/** What could not be restored is tried again after this time, and so often in all: for about a minute. */
+/** How long one run may take, NATS being there. What is not restored by then is fetched by the calls that need it. */
+export const RESTORE_MS_MAX = 60_000;
+/** What could not be restored is tried again after this time, then after twice as long each time. */
 export const RESTORE_AGAIN_MS = 2_000;
-export const RESTORE_ROUNDS_MAX = 30;
-/** Scopes in one question to metering. */
-const SCOPES_PER_QUESTION = 100;
-/** Looks at a key: its account's epoch is lost, then its projection, and then it is there. */
-const LOOKS_MAX = 3;
+export const RESTORE_AGAIN_MS_MAX = 10_000;
+/** After a run no call begins another for this long; each run that did not restore everything doubles it. */
+export const RESTORE_REST_MS = 5_000;
+export const RESTORE_REST_MS_MAX = 5 * 60_000;
 
-export interface AccountRestoringParts {
-  admission: Pick<AdmissionClient, 'findKey' | 'runId'>;
-  known: KnownKeys;
-  keys: Pick<KeyLookup, 'lookUp'>;
-  epochs: Pick<EpochRecovery, 'rebuild'>;
-  totals: Pick<TotalsLookup, 'seed'>;
-  /** What Redis knows of scopes, in their order. */
-  readScopes: (accountTag: string, scopes: readonly Scope[]) => Promise<Pick<ScopeUse, 'totalNanoUsd'>[]>;
+export interface AccountRestoringParts extends RestoringRoundParts {
+  isNatsUp: () => boolean;
   nowMs: () => number;
+  /** For tests. */
   againMs?: number;
+  restMs?: number;
+  runMsMax?: number;
 }
 
 /**
@@ -36,32 +26,39 @@ export interface AccountRestoringParts {
  */
 export class AccountRestoring {
   private running: Promise<void> | null = null;
-  private isAskedAgain = false;
+  /** Grows with each run that is asked for; one that is under way ends for the next. */
+  private wanted = 0;
   private isStopping = false;
+  private isComplete = true;
   private runId: string | null = null;
   private timer: NodeJS.Timeout | null = null;
   private wake: () => void = () => undefined;
+  private restMs: number;
+  private restUntilMs = Number.NEGATIVE_INFINITY;
 
-  constructor(private readonly parts: AccountRestoringParts) {}
+  constructor(private readonly parts: AccountRestoringParts) {
+    this.restMs = this.restMsMin;
+  }
 
   /** Called at each connection to Redis. The first one of this process, which knows no keys yet, has nothing to restore. */
   redisIsReady(runId: string | null): void {
-    if (runId === this.runId) return;
+    const isAnother = runId !== this.runId;
     this.runId = runId;
-    void this.all();
+    if (isAnother) this.restMs = this.restMsMin;
+    if (isAnother || (!this.isComplete && this.running === null)) void this.all();
   }
 
   /** A call found its account's epoch lost: where it is one that was served before, the others' are lost as well. */
   epochIsLost(keyHash: string): void {
-    if (this.running === null && this.parts.known.has(keyHash)) void this.all();
+    if (this.running !== null || performance.now() < this.restUntilMs || !this.parts.known.has(keyHash)) return;
+    void this.all();
   }
 
-  /** Every account in use. Asked for during a run, it runs once more afterwards. */
+  /** Every account in use, from the beginning, also where a run is under way: Redis may have lost again what that one restored. */
   all(): Promise<void> {
-    if (this.running !== null) this.isAskedAgain = true;
-    this.running ??= this.repeat().finally(() => {
-      this.running = null;
-    });
+    this.wanted += 1;
+    this.wake();
+    this.running ??= this.repeat().finally(() => this.rest());
     return this.running;
   }
 
@@ -71,82 +68,53 @@ export class AccountRestoring {
     this.wake();
   }
 
+  private get restMsMin(): number {
+    return this.parts.restMs ?? RESTORE_REST_MS;
+  }
+
+  private rest(): void {
+    this.running = null;
+    this.restMs = this.isComplete ? this.restMsMin : Math.min(2 * this.restMs, RESTORE_REST_MS_MAX);
+    this.restUntilMs = performance.now() + this.restMs;
+  }
+
   private async repeat(): Promise<void> {
+    let begun: number;
     do {
-      this.isAskedAgain = false;
-      let waiting = this.parts.known.byAccount(this.parts.nowMs());
-      for (let round = 1; round <= RESTORE_ROUNDS_MAX && waiting.length > 0 && !this.isStopping; round++) {
-        if (round > 1) await this.pause();
-        waiting = await this.restoreAll(waiting);
+      begun = this.wanted;
+      this.isComplete = await this.run(() => this.isStopping || begun !== this.wanted);
+    } while (begun !== this.wanted && !this.isStopping);
+  }
+
+  /** True = nothing is left to restore. */
+  private async run(isCut: () => boolean): Promise<boolean> {
+    const { parts } = this;
+    const againMsMin = parts.againMs ?? RESTORE_AGAIN_MS;
+    const deadline = () => performance.now() + (parts.runMsMax ?? RESTORE_MS_MAX);
+    let waiting: KnownKey[][] = parts.known.byAccount(parts.nowMs());
+    let deadlineMs = deadline();
+    let againMs = againMsMin;
+    const isOver = () => isCut() || performance.now() >= deadlineMs;
+    while (waiting.length > 0 && !isOver()) {
+      if (parts.isNatsUp()) {
+        waiting = await new RestoringRound(parts, () => isOver() || !parts.isNatsUp()).run(waiting);
+        if (waiting.length === 0) return true;
+        await this.pause(againMs);
+        againMs = Math.min(2 * againMs, RESTORE_AGAIN_MS_MAX);
+      } else {
+        // Nobody can be asked. Waiting for it is no part of the run, and costs nothing.
+        await this.pause(againMsMin);
+        deadlineMs = deadline();
       }
-    } while (this.isAskedAgain && !this.isStopping);
-  }
-
-  /** Returns the accounts that could not be restored. */
-  private async restoreAll(accounts: KnownKey[][]): Promise<KnownKey[][]> {
-    const queue = [...accounts];
-    const failed: KnownKey[][] = [];
-    const work = async () => {
-      for (let keys = queue.shift(); keys !== undefined && !this.isStopping; keys = queue.shift()) {
-        // Redis is away again, or a script failed: the next round, or the next connection, makes good for it.
-        const isRestored = await this.restore(keys).catch(() => false);
-        if (!isRestored) failed.push(keys);
-      }
-    };
-    await Promise.all(Array.from({ length: RESTORING_MAX }, work));
-    return failed;
-  }
-
-  private async restore(keys: KnownKey[]): Promise<boolean> {
-    const { totals, readScopes } = this.parts;
-    const { accountTag, accountId } = keys[0] as KnownKey;
-    const scopes = new Set<Scope>();
-    let askedAtMs = 0;
-    for (const key of keys) {
-      const foundAtMs = await this.find(key);
-      if (foundAtMs === 'unavailable') return false;
-      if (foundAtMs === 'gone') continue;
-      askedAtMs = foundAtMs;
-      for (const scope of scopesAt(key, foundAtMs)) scopes.add(scope);
     }
-    const names = [...scopes];
-    if (names.length === 0) return true;
-    const uses = await readScopes(accountTag, names);
-    const unknown = names.filter((_, index) => uses[index]?.totalNanoUsd === null);
-    let isSeeded = true;
-    for (let first = 0; first < unknown.length; first += SCOPES_PER_QUESTION) {
-      const asked = unknown.slice(first, first + SCOPES_PER_QUESTION);
-      isSeeded = (await totals.seed({ accountTag, accountId, scopes: asked, askedAtMs })) && isSeeded;
-    }
-    return isSeeded;
+    return waiting.length === 0;
   }
 
-  /** Redis TIME at which it was there, with its account's epoch open. */
-  private async find({ accountTag, keyHash }: KnownKey): Promise<number | 'gone' | 'unavailable'> {
-    const { admission, keys, epochs, known } = this.parts;
-    for (let look = 0; look < LOOKS_MAX; look++) {
-      const found: FoundKey = await admission.findKey(accountTag, keyHash);
-      if (found.found) return found.nowMs;
-      if (found.reason === 'unknown_epoch') {
-        if (!(await epochs.rebuild(accountTag))) return 'unavailable';
-      } else if (found.reason === 'unknown_key') {
-        const result = await keys.lookUp(accountTag, keyHash);
-        if (result === 'unavailable') return 'unavailable';
-        if (result === 'absent') return this.forget(keyHash);
-      } else return this.forget(keyHash);
-    }
-    return known.has(keyHash) ? 'unavailable' : 'gone';
-  }
-
-  private forget(keyHash: string): 'gone' {
-    this.parts.known.forget(keyHash);
-    return 'gone';
-  }
-
-  private pause(): Promise<void> {
+  private pause(ms: number): Promise<void> {
+    if (this.isStopping) return Promise.resolve();
     return new Promise((resolve) => {
       this.wake = resolve;
-      this.timer = setTimeout(resolve, this.parts.againMs ?? RESTORE_AGAIN_MS);
+      this.timer = setTimeout(resolve, ms);
       this.timer.unref();
     });
   }

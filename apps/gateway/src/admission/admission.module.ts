@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { AdmissionClient } from '@tensorloop/admission/admission-client';
 import { RecentAdmissions } from '@tensorloop/admission/recent-admissions';
 import { readScopeUse } from '@tensorloop/admission/scope-use';
+import { NatsLink } from '@tensorloop/messaging/connection';
 import { RpcClient } from '@tensorloop/nest-kit/rpc';
 import { Redis } from 'ioredis';
 import { KeyHasher } from '../auth/key-hasher.service.js';
@@ -35,7 +36,7 @@ type GateTuple = [
   KnownKeys,
   AccountRestoring,
 ];
-type RestoringTuple = [Redis, AdmissionClient, KnownKeys, KeyLookup, EpochRecovery, TotalsLookup, RedisClock];
+type RestoringTuple = [Redis, AdmissionClient, KnownKeys, KeyLookup, EpochRecovery, TotalsLookup, RedisClock, NatsLink];
 
 @Module({
   imports: [JournalModule, AdmissionStateModule, SettlementModule, MessagingModule, RecoveryModule],
@@ -58,8 +59,8 @@ type RestoringTuple = [Redis, AdmissionClient, KnownKeys, KeyLookup, EpochRecove
     KnownKeys,
     {
       provide: AccountRestoring,
-      inject: [Redis, AdmissionClient, KnownKeys, KeyLookup, EpochRecovery, TotalsLookup, RedisClock],
-      useFactory: (...[redis, admission, known, keys, epochs, totals, clock]: RestoringTuple) =>
+      inject: [Redis, AdmissionClient, KnownKeys, KeyLookup, EpochRecovery, TotalsLookup, RedisClock, NatsLink],
+      useFactory: (...[redis, admission, known, keys, epochs, totals, clock, link]: RestoringTuple) =>
         new AccountRestoring({
           admission,
           known,
@@ -67,6 +68,7 @@ type RestoringTuple = [Redis, AdmissionClient, KnownKeys, KeyLookup, EpochRecove
           epochs,
           totals,
           readScopes: (accountTag, scopes) => readScopeUse(redis, accountTag, scopes),
+          isNatsUp: () => link.isConnected,
           nowMs: () => clock.nowMs(),
         }),
     },

@@ -24,6 +24,7 @@ import { KnownRegistry } from './known-registry.js';
 import { NatsRegistry } from './nats-registry.service.js';
 import { OwnerlessHolds } from './ownerless-holds.service.js';
 import { Reassertions } from './reassertions.service.js';
+import { SparingLog } from './sparing-log.js';
 
 type EpochTuple = [JournalHome, AdmissionClient, Journal, InFlight, RecentAdmissions, RedisClock, NatsRegistry, Logger];
 type BootTuple = [Journal, CallSettler, Shipper, RedisWrites, Clock];
@@ -73,8 +74,8 @@ function createOwnerlessHolds(
       provide: EpochRecovery,
       inject: [JournalHome, AdmissionClient, Journal, InFlight, RecentAdmissions, RedisClock, NatsRegistry, LOGGER],
       useFactory: (...[home, admission, journal, inFlight, recent, clock, registry, logger]: EpochTuple) => {
-        const onProblem: EpochRecoveryParts['onProblem'] = (err) =>
-          logger.warn({ err }, 'an account could not be rebuilt in Redis');
+        const log = new SparingLog((err, unsaid) => logger.warn({ err, unsaid }, 'an account could not be rebuilt in Redis'));
+        const onProblem: EpochRecoveryParts['onProblem'] = (err) => log.note(err);
         return new EpochRecovery({
           gatewayId: home.gatewayId,
           admission,
@@ -97,8 +98,10 @@ function createOwnerlessHolds(
       provide: Reassertions,
       inject: [EpochRecovery, Journal, RedisWrites, LOGGER],
       useFactory: (...[epochs, journal, writes, logger]: ReassertionTuple) => {
-        const onProblem = (err: unknown) => logger.warn({ err }, 'an account could not be re-asserted in Redis');
-        const reassertions = new Reassertions({ epochs, journal, onProblem });
+        const log = new SparingLog((err, unsaid) =>
+          logger.warn({ err, unsaid }, 'an account could not be re-asserted in Redis'),
+        );
+        const reassertions = new Reassertions({ epochs, journal, onProblem: (err) => log.note(err) });
         writes.watchMissing((accountTag, requestId) => reassertions.missing(accountTag, requestId));
         return reassertions;
       },
