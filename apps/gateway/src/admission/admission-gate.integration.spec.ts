@@ -182,6 +182,28 @@ describe('a total that Redis does not know', () => {
   });
 });
 
+describe('what is told about how long Redis takes', () => {
+  it('does not count what an account lacks there: one that is restored slowly makes nobody else wait', async () => {
+    const waits: number[] = [];
+    let waitingMeanwhile = -1;
+    gate.onAnswered((waitedMs) => waits.push(waitedMs));
+    const lookupMs = 200;
+    answers.rebuild = async () => {
+      waitingMeanwhile = gate.waiting;
+      await new Promise((resolve) => setTimeout(resolve, lookupMs));
+      await openEpoch();
+      return true;
+    };
+    const call = admit();
+    expect(gate.waiting).toBe(1);
+    expect(await codeOf(call)).toBe('admitted');
+    expect(waitingMeanwhile).toBe(0);
+    expect(gate.waiting).toBe(0);
+    expect(waits.length).toBeGreaterThanOrEqual(2);
+    expect(Math.max(...waits)).toBeLessThan(lookupMs);
+  });
+});
+
 describe('a price that has moved', () => {
   beforeEach(async () => {
     await openEpoch();

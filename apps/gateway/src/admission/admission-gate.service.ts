@@ -119,9 +119,21 @@ function unknownKey(): ApiError {
  */
 export class AdmissionGate {
   private readonly clocks: RunningClocks;
+  private asking = 0;
+  private tellWait: (waitedMs: number) => void = () => undefined;
 
   constructor(private readonly parts: GateParts) {
     this.clocks = parts.clocks ?? RUNNING_CLOCKS;
+  }
+
+  /** Scripts under way: what waits for Redis, and not for what an account lacks there. */
+  get waiting(): number {
+    return this.asking;
+  }
+
+  /** Calls back with how long each script took, this process's own lateness in reading the answer included. */
+  onAnswered(tell: (waitedMs: number) => void): void {
+    this.tellWait = tell;
   }
 
   async admit<Call>(ask: AdmissionAsk, onAdmitted: OnAdmitted<Call>): Promise<Call | ApiError> {
@@ -195,6 +207,8 @@ export class AdmissionGate {
     const { inFlight, recent, clock, writes, known } = this.parts;
     const { accountTag } = ask.key;
     inFlight.enter(accountTag);
+    this.asking += 1;
+    const sentAtMs = performance.now();
     const askedAtMs = readClocks(this.clocks);
     try {
       const result = await this.runScript(ask, quote);
@@ -213,6 +227,8 @@ export class AdmissionGate {
       return { error: admissionDown() };
     } finally {
       inFlight.leave(accountTag);
+      this.asking -= 1;
+      this.tellWait(performance.now() - sentAtMs);
     }
   }
 

@@ -6,7 +6,7 @@ import type { FastifyInstance } from 'fastify';
  * libuv takes one connection per listening socket and turn of the loop. With calls under way a turn is some milliseconds, so a burst of
  * new clients (a deployment of theirs, a gateway beside this one that died) would wait for seconds at a port with one socket.
  */
-export const LISTENERS = 16;
+export const LISTENERS = 64;
 /** Only Linux spreads connections over the sockets that share a port. */
 const CAN_SHARE = process.platform === 'linux';
 

@@ -1,3 +1,4 @@
+import type { AdmissionGate } from '../admission/admission-gate.service.js';
 import { type ApiError, unavailable } from '../errors/api-error.types.js';
 import type { DiskGuard } from '../journal/disk-guard.service.js';
 import type { ModelStore } from '../models/model-store.service.js';
@@ -16,8 +17,8 @@ export const OPEN_CALLS_MAX = 20_000;
 /** With fewer open calls than this it is not their number that makes them late, and refusing one would help none. */
 export const SHED_OPEN_CALLS_MIN = 100;
 /**
- * Calls that wait to be admitted while the gateway is late. Shedding by lateness takes some readings to begin; what comes in
- * between would wait for all that came before it.
+ * Calls that wait for Redis to admit them while the gateway is late. Shedding by lateness takes some readings to begin; what comes in
+ * between would wait for all that came before it. Calls of an account whose state is fetched first do not count: they hold up no other.
  */
 export const WAITING_CALLS_MAX = 400;
 const RETRY_SECONDS = 1;
@@ -28,7 +29,8 @@ export interface CapacityParts {
   models: Pick<ModelStore, 'isReady'>;
   writes: Pick<RedisWrites, 'size'>;
   shipper: Pick<Shipper, 'backlog'>;
-  openCalls: Pick<OpenCalls, 'size' | 'waiting'>;
+  openCalls: Pick<OpenCalls, 'size'>;
+  gate: Pick<AdmissionGate, 'waiting'>;
   lateness: Pick<Lateness, 'sheds' | 'isLate'>;
 }
 
@@ -91,8 +93,8 @@ export class Capacity {
   }
 
   private get isOverloaded(): boolean {
-    const { openCalls, lateness } = this.parts;
-    if (openCalls.waiting > WAITING_CALLS_MAX && lateness.isLate) return true;
+    const { openCalls, gate, lateness } = this.parts;
+    if (gate.waiting > WAITING_CALLS_MAX && lateness.isLate) return true;
     return openCalls.size >= SHED_OPEN_CALLS_MIN && lateness.sheds();
   }
 }

@@ -11,7 +11,8 @@ function capacityWith(change: Partial<typeof idle>): Capacity {
     models: { isReady },
     writes: { size: waiting },
     shipper: { backlog },
-    openCalls: { size: open, waiting: arriving },
+    openCalls: { size: open },
+    gate: { waiting: arriving },
     lateness: { sheds: () => isLate && arriving === 0, isLate },
   });
   capacity.recovered();
@@ -54,7 +55,8 @@ describe('a gateway', () => {
       models: { isReady: true },
       writes: { size: 0 },
       shipper: { backlog: 0 },
-      openCalls: { size: 0, waiting: 0 },
+      openCalls: { size: 0 },
+      gate: { waiting: 0 },
       lateness: { sheds: () => false, isLate: false },
     });
     expect(fresh.refusal()?.body.error.code).toBe('admission_unavailable');

@@ -14,6 +14,8 @@ const TICKS_MAX = 5;
  * overload that is held off comes back as soon as it is let in.
  */
 const STANDING_MS = 150;
+/** What is refused at once when it begins: by then there are calls for a fifth of a second in hand that should not be. */
+const SHED_FIRST = 0.5;
 /**
  * Of the calls that still pass, so many fewer pass after a reading that is just late; twice as late, twice as many, up to a bound.
  * By shares of what passes, so that an overload of three times what can be served is held off within a few readings.
@@ -86,7 +88,8 @@ export class Lateness implements OnApplicationBootstrap, OnApplicationShutdown {
     if (!this.isLate) this.share = Math.max(0, this.share - SHED_STEP_DOWN);
     else if (this.share > 0 || this.lateForMs >= STANDING_MS) {
       const step = SHED_STEP_UP * ticks * Math.min(SHED_STEP_FACTOR_MAX, this.worstMs / this.lateMs);
-      this.share = Math.min(SHED_SHARE_MAX, this.share + (1 - this.share) * Math.min(1, step));
+      const before = this.share === 0 ? SHED_FIRST : this.share;
+      this.share = Math.min(SHED_SHARE_MAX, before + (1 - before) * Math.min(1, step));
     }
     // Where nobody is admitted any more nobody says that it goes fast again.
     this.admissionMs *= 1 - FORGET_STEP;

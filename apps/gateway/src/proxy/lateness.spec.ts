@@ -61,6 +61,13 @@ describe('a gateway that falls behind', () => {
     }
   });
 
+  it('refuses half of all calls in the very reading in which it begins to', () => {
+    const lateness = new Lateness(LATE_MS, () => 0);
+    while (lateness.sharePercent === 0) lateness.observe(2 * LATE_MS);
+    expect(lateness.sharePercent).toBeGreaterThanOrEqual(50);
+    expect(lateness.sharePercent).toBeLessThan(100 * SHED_SHARE_MAX);
+  });
+
   it('holds an overload off without waiting again once it has begun to', () => {
     const lateness = new Lateness(LATE_MS, () => 0);
     readings(lateness, 10, 2 * LATE_MS);

@@ -43,9 +43,7 @@ import { upstreamError } from './upstream-errors.js';
 /** Injection token of what serving an answer needs. */
 const ANSWERS = Symbol('ANSWERS');
 
-const MS_PER_SECOND = 1_000;
-
-type CapacityTuple = [DiskGuard, ModelStore, RedisWrites, Shipper, OpenCalls, Lateness];
+type CapacityTuple = [DiskGuard, ModelStore, RedisWrites, Shipper, OpenCalls, AdmissionGate, Lateness];
 type AnswersTuple = [CallSettler, Journal, TokenEstimator, Ticker, OpenCalls, Logger];
 type CountingTuple = [KeyHasher, AdmissionGate, ModelStore, TargetFinder, Dispatcher];
 type CallsTuple = [
@@ -60,7 +58,6 @@ type CallsTuple = [
   Tracing,
   GatewayMetrics,
   RefusalEvents,
-  Lateness,
 ];
 
 @Module({
@@ -69,7 +66,15 @@ type CallsTuple = [
     OpenCalls,
     TokenEstimator,
     { provide: Ticker, useFactory: () => new Ticker() },
-    { provide: Lateness, inject: [CONFIG], useFactory: (config: Config) => new Lateness(config.LATE_MS) },
+    {
+      provide: Lateness,
+      inject: [CONFIG, AdmissionGate],
+      useFactory: (config: Config, gate: AdmissionGate) => {
+        const lateness = new Lateness(config.LATE_MS);
+        gate.onAnswered((waitedMs) => lateness.noteAdmission(waitedMs));
+        return lateness;
+      },
+    },
     {
       provide: DiskGuard,
       inject: [JournalHome, Journal, OpenCalls],
@@ -78,9 +83,9 @@ type CallsTuple = [
     },
     {
       provide: Capacity,
-      inject: [DiskGuard, ModelStore, RedisWrites, Shipper, OpenCalls, Lateness],
-      useFactory: (...[disk, models, writes, shipper, openCalls, lateness]: CapacityTuple) =>
-        new Capacity({ disk, models, writes, shipper, openCalls, lateness }),
+      inject: [DiskGuard, ModelStore, RedisWrites, Shipper, OpenCalls, AdmissionGate, Lateness],
+      useFactory: (...[disk, models, writes, shipper, openCalls, gate, lateness]: CapacityTuple) =>
+        new Capacity({ disk, models, writes, shipper, openCalls, gate, lateness }),
     },
     {
       provide: CallDrain,
@@ -135,20 +140,16 @@ type CallsTuple = [
         TRACING,
         GatewayMetrics,
         RefusalEvents,
-        Lateness,
       ],
       useFactory: (
         ...[home, capacity, hasher, gate, models, targets, dispatcher, answers, tracing, ...telling]: CallsTuple
       ) => {
-        const [metrics, refusals, lateness] = telling;
+        const [metrics, refusals] = telling;
         const onRefused = (error: ApiError, call: RefusedCall) => {
           metrics.refused(error);
           refusals.note(error, call);
         };
-        const onAdmitted = (seconds: number) => {
-          metrics.admitted(seconds);
-          lateness.noteAdmission(seconds * MS_PER_SECOND);
-        };
+        const onAdmitted = (seconds: number) => metrics.admitted(seconds);
         return new InferenceCalls({
           gatewayId: home.gatewayId,
           capacity,
