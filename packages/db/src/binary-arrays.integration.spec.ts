@@ -1,7 +1,19 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import type pg from 'pg';
-import { bigints, booleans, dates, doubles, instants, integers, jsonbs, smallints, texts, uuids } from './binary-arrays.js';
+import {
+  bigints,
+  booleans,
+  byteas,
+  dates,
+  doubles,
+  instants,
+  integers,
+  jsonbs,
+  smallints,
+  texts,
+  uuids,
+} from './binary-arrays.js';
 import { type EmptyDatabase, startEmptyDatabase } from './database.fixture.js';
 
 const SERVER_START_MS = 60_000;
@@ -27,6 +39,7 @@ describe('arrays in binary', () => {
     ['timestamptz', instants([1_795_219_200_123, 0]), ['2026-11-21 00:00:00.123+00', '1970-01-01 00:00:00+00']],
     ['text', texts(['', '"{}",\\', 'ü€😀', 'NULL']), ['', '"{}",\\', 'ü€😀', 'NULL']],
     ['jsonb', jsonbs(['{"a":"ü"}', '[]']), ['{"a": "ü"}', '[]']],
+    ['bytea', byteas([Buffer.from([0, 255, 92, 34]), Buffer.alloc(0)]), ['\\x00ff5c22', '\\x']],
     ['text', texts(['x', '']), ['x', '']],
     ['text', texts([]), []],
     ['uuid', uuids([]), []],

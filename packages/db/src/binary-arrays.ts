@@ -20,6 +20,7 @@ const JSONB_VERSION = '\u0001';
 /** The same in every release (pg_type.dat). */
 const OIDS = {
   bool: 16,
+  bytea: 17,
   int8: 20,
   int2: 21,
   int4: 23,
@@ -46,13 +47,23 @@ export const doubles = fixed<number>(OIDS.float8, 8, (buffer, value, at) => buff
 export const bigints = fixed<bigint | string | number>(OIDS.int8, 8, (buffer, value, at) =>
   buffer.writeBigInt64BE(BigInt(value), at),
 );
+/** The day that was read last: those of one batch are the same but for two. */
+let lastDay = { text: '', days: 0 };
+
 /** "2026-11-21" */
 export const dates = fixed<string>(OIDS.date, 4, (buffer, value, at) => {
+  if (value !== lastDay.text) lastDay = { text: value, days: daysOf(value) };
+  buffer.writeInt32BE(lastDay.days, at);
+});
+
+/** Since PostgreSQL's first day. */
+function daysOf(value: string): number {
   const day = new Date(value);
   // The parser takes 31 February for 3 March, and text that says more than a day.
   if (Number.isNaN(day.valueOf()) || utcDay(day.valueOf()) !== value) throw new RangeError(`no day: ${value}`);
-  buffer.writeInt32BE((day.valueOf() - EPOCH_MS) / DAY_MS, at);
-});
+  return (day.valueOf() - EPOCH_MS) / DAY_MS;
+}
+
 /** Unix milliseconds. */
 export const instants = fixed<number>(OIDS.timestamptz, 8, (buffer, value, at) =>
   buffer.writeBigInt64BE(BigInt(value - EPOCH_MS) * MICROSECONDS_PER_MS, at),
@@ -70,6 +81,17 @@ export function jsonbs(values: readonly string[]): Buffer {
     OIDS.jsonb,
     values.map((value) => JSONB_VERSION + value),
   );
+}
+
+export function byteas(values: readonly Uint8Array[]): Buffer {
+  const buffer = Buffer.allocUnsafe(values.reduce((sum, value) => sum + LENGTH_BYTES + value.length, HEADER_BYTES));
+  let at = writeHeader(buffer, OIDS.bytea, values.length);
+  for (const value of values) {
+    at = buffer.writeInt32BE(value.length, at);
+    buffer.set(value, at);
+    at += value.length;
+  }
+  return buffer;
 }
 
 function fixed<T>(oid: number, bytes: number, write: Write<T>): (values: readonly (T | null)[]) => Buffer {

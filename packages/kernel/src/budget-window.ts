@@ -21,7 +21,12 @@ export function budgetWindow(mintedAtMs: number, nowMs: number): BudgetWindow {
   return { index, startMs, endMs: startMs + WINDOW_MS };
 }
 
+/** The day that was written last: to write one takes longer than most of what is done for a call, and calls are of today. */
+let lastDay = { number: Number.NaN, text: '' };
+
 /** UTC day of an instant, "2026-11-21". */
 export function utcDay(nowMs: number): string {
-  return new Date(nowMs).toISOString().slice(0, 10);
+  const number = Math.floor(nowMs / DAY_MS);
+  if (number !== lastDay.number) lastDay = { number, text: new Date(nowMs).toISOString().slice(0, 10) };
+  return lastDay.text;
 }

@@ -1,3 +1,5 @@
+import { utcDay } from './budget-window.js';
+
 /**
  * UUIDv7 (RFC 9562 §5.7): 48 bits of Unix milliseconds, then random. Request ids are UUIDv7 so that the day a call
  * belongs to is a pure function of its id: the unique index of a day-partitioned table is then unique for ever.
@@ -46,5 +48,5 @@ const LAST_DAY_MS = Date.UTC(9999, 11, 31);
 
 /** The UTC day ("2026-11-21") inside a UUIDv7: the partition its usage row lives in. Ids that somebody made up end in 9999. */
 export function uuid7Day(id: string): string {
-  return new Date(Math.min(uuid7Time(id), LAST_DAY_MS)).toISOString().slice(0, 10);
+  return utcDay(Math.min(uuid7Time(id), LAST_DAY_MS));
 }

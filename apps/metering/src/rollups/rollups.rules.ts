@@ -1,6 +1,6 @@
 import { isFailed, type RequestCompleted } from '@tensorloop/contracts/request-completed';
 import { OTHER_TAGS } from '@tensorloop/contracts/tags';
-import { DIMENSIONS, type Usage } from '@tensorloop/contracts/usage';
+import type { Dimension, Usage } from '@tensorloop/contracts/usage';
 import { LATENCY_BUCKETS, latencyBucket } from '@tensorloop/kernel/latency-histogram';
 import type { NanoUsd } from '@tensorloop/kernel/money';
 import type { PricedCall } from '../usage/usage.types.js';
@@ -149,5 +149,7 @@ class Rows<Row extends HourSums> {
 
 /** Tokens of one side: every dimension is named after the side it belongs to. */
 export function tokensOf(usage: Usage, side: 'input' | 'output'): number {
-  return DIMENSIONS.reduce((sum, dimension) => (dimension.startsWith(side) ? sum + (usage[dimension] ?? 0) : sum), 0);
+  let sum = 0;
+  for (const dimension in usage) if (dimension.startsWith(side)) sum += usage[dimension as Dimension] ?? 0;
+  return sum;
 }

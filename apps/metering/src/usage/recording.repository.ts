@@ -1,5 +1,16 @@
 import { Injectable } from '@nestjs/common';
-import { bigints, booleans, dates, doubles, instants, integers, jsonbs, texts, uuids } from '@tensorloop/db/binary-arrays';
+import {
+  bigints,
+  booleans,
+  byteas,
+  dates,
+  doubles,
+  instants,
+  integers,
+  jsonbs,
+  texts,
+  uuids,
+} from '@tensorloop/db/binary-arrays';
 import { uuid7Day } from '@tensorloop/kernel/uuid7';
 import type { Tx } from '../database/database.types.js';
 import type { BookedCall, Correction } from './correction.types.js';
@@ -45,7 +56,7 @@ const OTHER_COLUMNS: readonly Column[] = [
   ['quantities', 'jsonb', eventValues(jsonbs, (event) => JSON.stringify(event.usage))],
   ['first_byte_ms', 'float8', eventValues(doubles, (event) => event.firstByteMs)],
   ['attempts', 'jsonb', eventValues(jsonbs, (event) => JSON.stringify(event.attempts))],
-  ['payload_hash', 'bytea', (calls) => calls.map((call) => call.payloadHash)],
+  ['payload_hash', 'bytea', (calls) => byteas(calls.map((call) => call.payloadHash))],
 ];
 
 /** Of batches in which some call has a project or tags; the others need not carry columns of NULLs. */
