@@ -170,7 +170,8 @@ function filtered({ keyId, model }: Pick<SeriesRange, 'keyId' | 'model'>, values
 
 /** Which of the slots an hour is in, counted from 1; adds their beginnings to the values. */
 function slot({ values }: Source, startsMs: readonly number[]): string {
-  return `width_bucket(extract(epoch FROM hour)::float8, $${values.push(startsMs.map((ms) => ms / 1_000))}::float8[])`;
+  // extract() would count in numeric, which takes longer than all else that is done with a row.
+  return `width_bucket(date_part('epoch', hour), $${values.push(startsMs.map((ms) => ms / 1_000))}::float8[])`;
 }
 
 function grouped(group: string, columns: string, from: string): string {

@@ -80,12 +80,14 @@ function filterProblem(request: Question): string | null {
 }
 
 function period({ fromDay, toDay, timeZone }: { fromDay: string; toDay: string; timeZone: string }): Period {
-  const days = Array.from({ length: countDays(fromDay, toDay) }, (_, at) => {
-    const day = addDays(fromDay, at);
-    return { day, startMs: startOfDay(day, timeZone) };
-  });
-  const startMs = days[0]?.startMs as number;
-  return { fromDay, toDay, startMs, endMs: startOfDay(addDays(toDay, 1), timeZone), days };
+  const startsMs: number[] = [];
+  for (let at = 0; at <= countDays(fromDay, toDay); at++) {
+    const before = startsMs.at(-1);
+    // Nearly every day is 24 hours long.
+    startsMs.push(startOfDay(addDays(fromDay, at), timeZone, before === undefined ? undefined : before + DAY_MS));
+  }
+  const days = startsMs.slice(0, -1).map((startMs, at) => ({ day: addDays(fromDay, at), startMs }));
+  return { fromDay, toDay, startMs: startsMs[0] as number, endMs: startsMs.at(-1) as number, days };
 }
 
 function rangeProblem(fromDay: string, toDay: string, daysMax: number): string | null {

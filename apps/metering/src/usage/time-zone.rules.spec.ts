@@ -27,6 +27,16 @@ describe('days of a time zone', () => {
     );
   });
 
+  it('begin when they do whatever was guessed', () => {
+    fc.assert(
+      fc.property(day, fc.constantFrom(...ZONES), fc.integer({ min: -200, max: 200 }), (date, zone, quarters) => {
+        const startMs = startOfDay(date, zone);
+        expect(startOfDay(date, zone, startMs + quarters * (HOUR_MS / 4))).toBe(startMs);
+        expect(startOfDay(date, zone, startMs)).toBe(startMs);
+      }),
+    );
+  });
+
   it('have 23 and 25 hours where clocks change, at midnight too', () => {
     expect(iso(startOfDay('2026-03-29', 'Europe/Berlin'))).toBe('2026-03-28T23:00:00.000Z');
     expect(iso(startOfDay('2026-03-30', 'Europe/Berlin'))).toBe('2026-03-29T22:00:00.000Z');

@@ -25,9 +25,12 @@ export function localDay(ms: number, timeZone: string): string {
 
 /**
  * When a day begins in the zone (Unix ms): the first quarter of an hour that its calendar shows it, found by halving. Where clocks
- * go forward at midnight that is at one o'clock.
+ * go forward at midnight that is at one o'clock. A guess, at a full quarter, is looked
+ * at first: calendars are slow.
  */
-export function startOfDay(day: string, timeZone: string): number {
+export function startOfDay(day: string, timeZone: string, guessMs?: number): number {
+  if (guessMs !== undefined && localDay(guessMs, timeZone) >= day && localDay(guessMs - STEP_MS, timeZone) < day)
+    return guessMs;
   const midnightMs = Date.parse(`${day}T00:00:00.000Z`);
   let [before, within] = [midnightMs - OFFSET_MS_MAX - STEP_MS, midnightMs + OFFSET_MS_MAX];
   while (within - before > STEP_MS) {
