@@ -9,6 +9,7 @@ export const NANO_PER_USD = 1_000_000_000n;
 /** Redis scripts compute in doubles (Lua), so no amount stored there may reach 2^53 nano-USD (about 9 million USD). */
 export const MAX_SCRIPT_NANO_USD: NanoUsd = 9_007_199_254_740_991n;
 
+const ZERO = 0x30;
 const DECIMAL = /^(-?)(\d+)(?:\.(\d+))?$/;
 
 /**
@@ -31,10 +32,11 @@ export function parseDecimal(text: string, scale: number): bigint {
 export function formatDecimal(value: bigint, scale: number, minFraction = 0): string {
   const sign = value < 0n ? '-' : '';
   const digits = (value < 0n ? -value : value).toString().padStart(scale + 1, '0');
-  const whole = digits.slice(0, digits.length - scale);
-  let fraction = scale === 0 ? '' : digits.slice(-scale);
-  while (fraction.length > minFraction && fraction.endsWith('0')) fraction = fraction.slice(0, -1);
-  return fraction === '' ? `${sign}${whole}` : `${sign}${whole}.${fraction}`;
+  const pointAt = digits.length - scale;
+  let end = digits.length;
+  while (end > pointAt + minFraction && digits.charCodeAt(end - 1) === ZERO) end--;
+  const whole = digits.slice(0, pointAt);
+  return end === pointAt ? `${sign}${whole}` : `${sign}${whole}.${digits.slice(pointAt, end)}`;
 }
 
 /** "5" or "0.0005" USD → nano-USD. Throws RangeError below one nano-USD of resolution. */

@@ -1,4 +1,5 @@
 import { createInbox, headers, type Msg, type NatsConnection, type Subscription } from '@nats-io/transport-node';
+import { SlotMap } from '@tensorloop/kernel/slot-map';
 import { TRACEPARENT_HEADER } from './trace-context.js';
 
 export const PUBLISH_TIMEOUT_MS = 5_000;
@@ -70,7 +71,7 @@ export class JetStreamPublisher {
   private readonly inFlightMax: number;
   private readonly replyPrefix: string;
   private readonly replies: Subscription;
-  private readonly waiting = new Map<string, Waiting>();
+  private readonly waiting = new SlotMap<Waiting>();
   private readonly sweepTimer: NodeJS.Timeout;
   private outbox: { token: string; message: OutgoingMessage }[] = [];
   private flushTimer: NodeJS.Timeout | null = null;

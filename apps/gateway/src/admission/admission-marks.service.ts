@@ -12,17 +12,16 @@ type Marks = Pick<
  * What a call counts in beside its window and its day, and whom it is attributed to, as the journal must remember it: a rebuild
  * of Redis places the call there again, and metering books it to the balance and to the project.
  */
-export function admissionMarks({ balance, parallel, tokens, project, tags }: Admission, callTags: Tags | null): Marks {
+export function addMarks(marks: Marks, admission: Admission, callTags: Tags | null): void {
+  const { balance, parallel, tokens, project, tags } = admission;
   const merged = mergeTags(tags, callTags);
-  return {
-    ...(balance === null ? {} : { isPrepaid: true as const }),
-    ...(parallel === null ? {} : { isParallelCounted: true as const }),
-    ...(tokens === null ? {} : { tokensCounted: tokens.counted }),
-    ...(project === null ? {} : projectMarks(project)),
-    ...(merged === null ? {} : { tags: merged }),
-  };
-}
-
-function projectMarks({ id, windowIndex, windowStartMs }: NonNullable<Admission['project']>): Marks {
-  return { projectId: id, projectWindowIndex: windowIndex, projectWindowStartMs: windowStartMs };
+  if (balance !== null) marks.isPrepaid = true;
+  if (parallel !== null) marks.isParallelCounted = true;
+  if (tokens !== null) marks.tokensCounted = tokens.counted;
+  if (project !== null) {
+    marks.projectId = project.id;
+    marks.projectWindowIndex = project.windowIndex;
+    marks.projectWindowStartMs = project.windowStartMs;
+  }
+  if (merged !== null) marks.tags = merged;
 }

@@ -1,6 +1,7 @@
 import type { Admission, LimitState, Refusal } from '@tensorloop/admission/admission.types';
 import { formatUsd, type NanoUsd } from '@tensorloop/kernel/money';
 import { type ApiError, apiError, unavailable } from '../errors/api-error.types.js';
+import { type HeaderList, headersOf } from '../errors/header-list.types.js';
 import { affordableTokens, type Quote } from './quote.service.js';
 
 /** Holds are gone when their calls end; a client that waits this long will mostly find them gone. */
@@ -57,36 +58,49 @@ function retryHeaders(milliseconds: number): Record<string, string> {
   };
 }
 
-export function budgetHeaders(limit: LimitState, resetAtMs: number): Record<string, string> {
-  return {
-    'x-tensorloop-budget-limit-usd': formatUsd(limit.limitNanoUsd),
-    'x-tensorloop-budget-spent-usd': formatUsd(limit.spentNanoUsd),
-    'x-tensorloop-budget-held-usd': formatUsd(limit.heldNanoUsd),
-    'x-tensorloop-budget-reset': new Date(resetAtMs).toISOString(),
-  };
+/** Keys have the same few budgets and the same reset for 30 days, and each answer says both. Dropped as a whole when full. */
+const TEXTS_REMEMBERED_MAX = 10_000;
+const resetTexts = new Map<number, string>();
+const limitTexts = new Map<NanoUsd, string>();
+
+function remembered<Of>(texts: Map<Of, string>, of: Of, textOf: (of: Of) => string): string {
+  let text = texts.get(of);
+  if (text === undefined) {
+    text = textOf(of);
+    if (texts.size >= TEXTS_REMEMBERED_MAX) texts.clear();
+    texts.set(of, text);
+  }
+  return text;
+}
+
+function isoTime(atMs: number): string {
+  return new Date(atMs).toISOString();
+}
+
+export function listBudget(list: HeaderList, limit: LimitState, resetAtMs: number): HeaderList {
+  list.push('x-tensorloop-budget-limit-usd', remembered(limitTexts, limit.limitNanoUsd, formatUsd));
+  list.push('x-tensorloop-budget-spent-usd', formatUsd(limit.spentNanoUsd));
+  list.push('x-tensorloop-budget-held-usd', formatUsd(limit.heldNanoUsd));
+  list.push('x-tensorloop-budget-reset', remembered(resetTexts, resetAtMs, isoTime));
+  return list;
 }
 
 /** Of a prepaid account, whose balance ends with its grants and not with time. */
-export function balanceHeaders(balance: LimitState): Record<string, string> {
-  return {
-    'x-tensorloop-balance-left-usd': formatUsd(left(balance)),
-    'x-tensorloop-balance-held-usd': formatUsd(balance.heldNanoUsd),
-  };
+function listBalance(list: HeaderList, balance: LimitState): HeaderList {
+  list.push('x-tensorloop-balance-left-usd', formatUsd(left(balance)));
+  list.push('x-tensorloop-balance-held-usd', formatUsd(balance.heldNanoUsd));
+  return list;
 }
 
 /** What an admitted call's answer says of the limits that only some keys have. */
-export function extraLimitHeaders({ balance, daily, tokens }: Admission): Record<string, string> {
-  return {
-    ...(tokens === null
-      ? {}
-      : {
-          'x-ratelimit-limit-tokens': String(tokens.limit),
-          'x-ratelimit-remaining-tokens': String(tokens.remaining),
-          'x-ratelimit-reset-tokens': goDuration(tokens.resetMs),
-        }),
-    ...(balance === null ? {} : balanceHeaders(balance)),
-    ...(daily === null ? {} : { 'x-tensorloop-daily-left-usd': formatUsd(left(daily)) }),
-  };
+export function listExtraLimits(list: HeaderList, { balance, daily, tokens }: Admission): void {
+  if (tokens !== null) {
+    list.push('x-ratelimit-limit-tokens', String(tokens.limit));
+    list.push('x-ratelimit-remaining-tokens', String(tokens.remaining));
+    list.push('x-ratelimit-reset-tokens', goDuration(tokens.resetMs));
+  }
+  if (balance !== null) listBalance(list, balance);
+  if (daily !== null) list.push('x-tensorloop-daily-left-usd', formatUsd(left(daily)));
 }
 
 /** Who has made as many requests as it may, in words (spec TL-5, TS-7). */
@@ -152,8 +166,8 @@ function moneyHeld(refusal: MoneyRefusal & { reason: keyof typeof HELD }, quote:
   const { limit, reason, nowMs, resetMs } = refusal;
   const headers = {
     ...retryHeaders(HELD_RETRY_MS),
-    ...(reason === 'budget_held' ? budgetHeaders(limit, nowMs + resetMs) : {}),
-    ...(reason === 'balance_held' ? balanceHeaders(limit) : {}),
+    ...(reason === 'budget_held' ? headersOf(listBudget([], limit, nowMs + resetMs)) : {}),
+    ...(reason === 'balance_held' ? headersOf(listBalance([], limit)) : {}),
   };
   return apiError(
     reason,
@@ -170,7 +184,9 @@ function limitReached(refusal: MoneyRefusal, quote: Quote): ApiError {
   switch (reason) {
     case 'budget_exceeded': {
       const message = `The budget of this key (${amount} per 30 days) is spent or too small for this call; it resets at ${resetAt}.${fitting(quote, limit)}`;
-      return apiError('insufficient_quota', message, { headers: { ...noRetry, ...budgetHeaders(limit, nowMs + resetMs) } });
+      return apiError('insufficient_quota', message, {
+        headers: { ...noRetry, ...headersOf(listBudget([], limit, nowMs + resetMs)) },
+      });
     }
     case 'daily_limit_reached': {
       const message = `The daily spending limit of this account (${amount}) is reached; it resets at ${resetAt}.${fitting(quote, limit)}`;
@@ -178,7 +194,7 @@ function limitReached(refusal: MoneyRefusal, quote: Quote): ApiError {
     }
     case 'insufficient_balance': {
       const message = `The prepaid balance of this account is spent or too small for this call. Add credit to go on.${fitting(quote, limit)}`;
-      return apiError('insufficient_balance', message, { headers: { ...noRetry, ...balanceHeaders(limit) } });
+      return apiError('insufficient_balance', message, { headers: { ...noRetry, ...headersOf(listBalance([], limit)) } });
     }
     case 'project_budget_exceeded': {
       const message = `The budget of the project "${refusal.projectName}" (${amount} per 30 days) is spent or too small for this call; it resets at ${resetAt}.${fitting(quote, limit)}`;

@@ -1,6 +1,7 @@
 import type { PriceVersion } from '@tensorloop/contracts/price-book';
 import type { RequestCompleted } from '@tensorloop/contracts/request-completed';
 import type { Usage } from '@tensorloop/contracts/usage';
+import type { RosterMember } from '@tensorloop/kernel/roster';
 
 /** Everything frozen at admission that settling, pricing and reporting a call need, however late they happen. */
 export type AcceptedRecord = Pick<
@@ -53,7 +54,7 @@ export interface RecordLocation {
 }
 
 /** What the journal knows of a call that metering has not acknowledged. */
-export interface JournalEntry {
+export interface JournalEntry extends RosterMember {
   accepted: AcceptedRecord;
   progress: Usage | null;
   /** Set once the call has ended: its charge, and where the event lies. */

@@ -28,6 +28,11 @@ export function replay(files: SegmentFiles): Replayed {
   return state;
 }
 
+/** Of a call that was just admitted. */
+export function newEntry(accepted: AcceptedRecord): JournalEntry {
+  return { accepted, progress: null, completed: null, isCommitted: false, segments: [], rosterIndex: -1 };
+}
+
 function applyFrame(state: Replayed, frame: Frame, segment: number): void {
   const record: unknown = JSON.parse(frame.payload);
   if (frame.type === 'acked') {
@@ -38,7 +43,7 @@ function applyFrame(state: Replayed, frame: Frame, segment: number): void {
   if (frame.type === 'accepted') {
     if (!state.entries.has(requestId)) {
       state.entries.set(requestId, {
-        entry: { accepted: record as AcceptedRecord, progress: null, completed: null, isCommitted: false, segments: [] },
+        entry: newEntry(record as AcceptedRecord),
         segments: [segment],
       });
     }

@@ -22,6 +22,11 @@ const PATH = '/messages/count_tokens';
 /** What a provider says about the request itself is passed on; anything else means that it cannot count. */
 const REFUSALS = new Set([400, 413, 422]);
 
+interface Countable {
+  model: Model;
+  deployments: Deployment[];
+}
+
 export interface TokenCountingParts {
   hasher: KeyHasher;
   gate: AdmissionGate;
@@ -29,7 +34,7 @@ export interface TokenCountingParts {
   /** False until models and prices are known: no model can be told from an unknown one before. */
   isReady: () => boolean;
   /** Who serves the model, or why nobody does. */
-  findTarget: (model: string, key: KeyIdentity) => Promise<{ model: Model; deployments: Deployment[] } | ApiError>;
+  findTarget: (model: string, key: KeyIdentity) => Countable | Promise<Countable | ApiError>;
   /** What the client is told of a provider's refusal. */
   refusalOf: (status: number, headers: IncomingHttpHeaders, body: Buffer) => ApiError;
 }

@@ -3,6 +3,7 @@ import type { Outcome } from '@tensorloop/contracts/request-completed';
 import type { Usage } from '@tensorloop/contracts/usage';
 import type { NanoUsd } from '@tensorloop/kernel/money';
 import { type ApiError, unavailable } from '../errors/api-error.types.js';
+import { headersOf } from '../errors/header-list.types.js';
 import { sendError } from '../errors/send-error.service.js';
 import type { Journal } from '../journal/journal.service.js';
 import type { RoutedAnswer } from '../routing/routing.types.js';
@@ -22,6 +23,7 @@ import { ERROR_BODY_BYTES_MAX, failureError, upstreamError } from './upstream-er
 export const DRAIN_MS_MAX = 120_000;
 export const DRAIN_BYTES_MAX = 16 * 1024 * 1024;
 const SHUTDOWN_RETRY_SECONDS = 1;
+const NO_HEADERS: IncomingHttpHeaders = {};
 
 /** What serving an answer needs besides the call itself. */
 export interface AnswerContext {
@@ -48,12 +50,14 @@ export interface CountedUsage {
 export abstract class Answer implements RoutedAnswer, Ticking {
   protected flow: UpstreamFlow | null = null;
   protected status: number | null = null;
-  private upstreamHeaders: IncomingHttpHeaders = {};
-  private errorBody: Buffer[] = [];
+  private upstreamHeaders: IncomingHttpHeaders = NO_HEADERS;
+  private errorBody: Buffer[] | null = null;
   private errorBytes = 0;
   private clientLeftAtMs: number | null = null;
   private drainedBytes = 0;
   private isUpstreamOver = false;
+  /** The ticker's. */
+  rosterIndex = -1;
 
   constructor(
     protected readonly call: OpenCall,
@@ -91,7 +95,7 @@ export abstract class Answer implements RoutedAnswer, Ticking {
     this.call.endAttempt(this.status, null);
     if (this.call.exit.outcome !== null) return;
     if (this.isRefused) {
-      const error = upstreamError(this.status as number, this.upstreamHeaders, Buffer.concat(this.errorBody));
+      const error = upstreamError(this.status as number, this.upstreamHeaders, Buffer.concat(this.errorBody ?? []));
       void this.exitWith('upstream_failed', error);
     } else this.onAnswerEnd();
   }
@@ -186,7 +190,7 @@ export abstract class Answer implements RoutedAnswer, Ticking {
   /** An error as the whole answer. */
   protected sendError(error: ApiError): void {
     const { res, headers, skin } = this.call.options;
-    sendError(res, { ...error, body: skin.body(error, this.call.requestId) }, headers);
+    sendError(res, { ...error, body: skin.body(error, this.call.requestId) }, headersOf(headers));
   }
 
   protected get drainBytesMax(): number {
@@ -217,6 +221,8 @@ export abstract class Answer implements RoutedAnswer, Ticking {
 
   private keepErrorBody(chunk: Buffer): void {
     this.errorBytes += chunk.length;
-    if (this.errorBytes <= ERROR_BODY_BYTES_MAX) this.errorBody.push(chunk);
+    if (this.errorBytes > ERROR_BODY_BYTES_MAX) return;
+    this.errorBody ??= [];
+    this.errorBody.push(chunk);
   }
 }

@@ -10,11 +10,13 @@ import { failureError } from './upstream-errors.js';
 /** A whole answer is never longer; an upstream that sends more is treated as broken. */
 export const ANSWER_BYTES_MAX = 32 * 1024 * 1024;
 
+const NO_BODY = Buffer.alloc(0);
+
 /** Collects a whole answer, so that the client gets it once its cost is durable. */
 export class BufferedAnswer extends Answer {
   private chunks: Buffer[] = [];
   private bytes = 0;
-  private body: Buffer = Buffer.alloc(0);
+  private body: Buffer = NO_BODY;
   private usage: RawUsage | null = null;
   private contentType = 'application/json';
 
@@ -59,12 +61,9 @@ export class BufferedAnswer extends Answer {
   protected sendEnd(error: ApiError | null): void {
     if (error !== null) return this.sendError(error);
     const { res, headers } = this.call.options;
-    res.writeHead(200, {
-      ...headers,
-      'x-tensorloop-cost-usd': formatUsd(this.chargedNanoUsd),
-      'content-type': this.contentType,
-      'content-length': this.body.length,
-    });
+    const head = [...headers, 'x-tensorloop-cost-usd', formatUsd(this.chargedNanoUsd)];
+    head.push('content-type', this.contentType, 'content-length', String(this.body.length));
+    res.writeHead(200, head);
     res.end(this.body);
   }
 

@@ -5,14 +5,15 @@ import { WINDOW_MS } from '@tensorloop/kernel/budget-window';
 import { failPoint } from '@tensorloop/nest-kit/fail-points';
 import type { Tracing } from '@tensorloop/observability/tracing';
 import type { AdmissionGate, KeyIdentity } from '../admission/admission-gate.service.js';
-import { admissionMarks } from '../admission/admission-marks.service.js';
+import { addMarks } from '../admission/admission-marks.service.js';
 import { type ExactQuoteParts, exactQuote } from '../admission/exact-quote.service.js';
 import { affordableTokens, type Quote, quoteCall } from '../admission/quote.service.js';
-import { budgetHeaders, extraLimitHeaders, goDuration } from '../admission/refusals.service.js';
+import { goDuration, listBudget, listExtraLimits } from '../admission/refusals.service.js';
 import { mergeTags, readTagsHeader } from '../attribution/tags-header.service.js';
 import type { KeyHasher } from '../auth/key-hasher.service.js';
 import { refuseDeep } from '../body/json-body.types.js';
 import { type ApiError, isApiError } from '../errors/api-error.types.js';
+import type { HeaderList } from '../errors/header-list.types.js';
 import { sendError } from '../errors/send-error.service.js';
 import type { AcceptedRecord } from '../journal/journal.types.js';
 import type { ModelStore } from '../models/model-store.service.js';
@@ -50,7 +51,6 @@ interface Arrival {
   requestId: string;
   body: Buffer;
   res: ServerResponse;
-  headers: Record<string, string>;
   trace: CallTrace;
 }
 
@@ -62,7 +62,8 @@ export function requestIdHeaders(
 }
 
 /** One request on its way to admission. */
-interface Asking extends Arrival {
+interface Asking {
+  arrival: Arrival;
   key: KeyIdentity;
   request: InferenceRequest;
   target: Target;
@@ -73,9 +74,12 @@ interface Asking extends Arrival {
 /** The data path of every call, from the bearer to the hand-over to its answer. What differs is in its endpoint. */
 export class InferenceCalls {
   private readonly exact: ExactQuoteParts;
+  /** Of all calls where nothing is traced. */
+  private readonly untraced: CallTrace | null;
 
   constructor(private readonly parts: InferenceParts) {
-    const { models, answers } = parts;
+    const { models, answers, tracing } = parts;
+    this.untraced = tracing.isEnabled ? null : { tracing, span: tracing.startSpan('none') };
     this.exact = { models, count: (body, accountId) => answers.estimator.countExactly(body, accountId) };
   }
 
@@ -84,23 +88,27 @@ export class InferenceCalls {
     { req, body }: { req: IncomingMessage; body: Buffer },
     reply: { res: ServerResponse; requestId: string },
   ): Promise<void> {
-    const headers = requestIdHeaders(endpoint, reply.requestId);
-    const trace = this.startTrace(endpoint, req);
+    const trace = this.untraced ?? this.startTrace(endpoint, req);
     const { openCalls } = this.parts.answers;
+    const { res, requestId } = reply;
+    let refused: ApiError | null;
     openCalls.arrive();
-    const serving = this.serve(req, { ...reply, endpoint, body, headers, trace });
-    const refused = await serving.finally(() => openCalls.arrived());
+    try {
+      refused = await this.serve(req, { endpoint, requestId, body, res, trace });
+    } finally {
+      openCalls.arrived();
+    }
     if (refused === null) return;
     trace.span.set('error.type', refused.body.error.code ?? 'refused');
     trace.span.end();
-    this.parts.onRefused(refused, { requestId: reply.requestId, endpoint: endpoint.name });
-    sendError(reply.res, { ...refused, body: endpoint.skin.body(refused, reply.requestId) }, headers);
+    this.parts.onRefused(refused, { requestId, endpoint: endpoint.name });
+    sendError(res, { ...refused, body: endpoint.skin.body(refused, requestId) }, requestIdHeaders(endpoint, requestId));
   }
 
   private async serve(req: IncomingMessage, arrival: Arrival): Promise<ApiError | null> {
     const arrivedAtMs = performance.now();
     const { capacity, hasher, targets, gate } = this.parts;
-    const { endpoint, body } = arrival;
+    const { endpoint, requestId, body } = arrival;
     const full = capacity.refusal();
     if (full !== null) return full;
     const bearer = endpoint.readKey(req.headers);
@@ -110,14 +118,14 @@ export class InferenceCalls {
     if (isApiError(callTags)) return targets.afterKeyCheck(key, () => callTags);
     const request = mediaProblem(req.headers, endpoint.bodyKind) ?? refuseDeep(() => endpoint.read(body, req.headers));
     if (isApiError(request)) return targets.afterKeyCheck(key, () => request);
-    const target = await targets.find(endpoint, request.model, key);
-    if (isApiError(target)) return target;
+    const target = targets.find(endpoint, request.model, key);
+    if (target instanceof Promise) return target;
     const { model } = target;
-    const asking: Asking = { ...arrival, key, request, target, callTags };
+    const asking: Asking = { arrival, key, request, target, callTags };
     const call = await gate.admit(
       {
         key,
-        requestId: asking.requestId,
+        requestId,
         model: model.id,
         quoteAt: (nowMs) => quoteCall(this.parts.models, { model, request }, nowMs),
         quoteCloser: (refusal) => exactQuote(this.exact, { model, request, body }, refusal),
@@ -126,7 +134,7 @@ export class InferenceCalls {
     );
     if (isApiError(call)) return attributed(call, callTags);
     this.parts.onAdmitted((performance.now() - arrivedAtMs) / MS_PER_SECOND);
-    dispatch(this.parts, call, asking);
+    dispatch(this.parts, call, { endpoint, request, target });
     return null;
   }
 
@@ -140,32 +148,34 @@ export class InferenceCalls {
   /** Runs in the turn in which the admission arrived, so that no hold exists that neither Redis nor the journal can name. */
   private open(asking: Asking, admission: Admission, quote: Quote): OpenCall {
     failPoint('gateway.after_admit');
+    const { arrival } = asking;
     const clamp = admission.holdNanoUsd < quote.holdNanoUsd ? affordableTokens(quote, admission.holdNanoUsd) : null;
     const accepted = this.acceptedRecord(asking, admission, quote);
     const durable = this.parts.answers.journal.accept(accepted, { isWhole: !asking.request.stream });
     const call = new OpenCall({
       accepted,
       clamp,
-      body: asking.body,
+      body: arrival.body,
       reading: asking.request.reading,
-      skin: asking.endpoint.skin,
-      res: asking.res,
-      headers: { ...asking.headers, ...admissionHeaders(admission, clamp) },
+      skin: arrival.endpoint.skin,
+      res: arrival.res,
+      headers: answerHeaders(arrival, admission, clamp),
       durable,
-      trace: asking.trace,
+      trace: arrival.trace,
     });
     this.parts.answers.openCalls.add(call);
     return call;
   }
 
   private acceptedRecord(asking: Asking, admission: Admission, quote: Quote): AcceptedRecord {
-    return {
-      requestId: asking.requestId,
+    const { arrival } = asking;
+    const record: AcceptedRecord = {
+      requestId: arrival.requestId,
       accountId: admission.accountId,
       accountTag: asking.key.accountTag,
       keyId: admission.keyId,
       model: asking.target.model.id,
-      endpoint: asking.endpoint.name,
+      endpoint: arrival.endpoint.name,
       gatewayId: this.parts.gatewayId,
       stream: asking.request.stream,
       admittedAtMs: admission.admittedAtMs,
@@ -174,10 +184,11 @@ export class InferenceCalls {
       day: admission.day,
       priceVersionId: quote.price.id,
       holdNanoUsd: admission.holdNanoUsd.toString(),
-      promptBytes: asking.body.length,
+      promptBytes: arrival.body.length,
       price: quote.price,
-      ...admissionMarks(admission, asking.callTags),
     };
+    addMarks(record, admission, asking.callTags);
+    return record;
   }
 }
 
@@ -187,16 +198,17 @@ function attributed(error: ApiError, callTags: Tags | null): ApiError {
   return { ...error, caller: { ...error.caller, tags: mergeTags(error.caller.tags, callTags) ?? {} } };
 }
 
-function admissionHeaders(admission: Admission, clamp: number | null): Record<string, string> {
+function answerHeaders({ endpoint, requestId }: Arrival, admission: Admission, clamp: number | null): HeaderList {
   const { rpm, accountRpm, budget, windowStartMs } = admission;
   // The limit that is nearer: of the key, or of all keys of the account.
   const { limit, remaining, resetMs } = accountRpm !== null && accountRpm.remaining < rpm.remaining ? accountRpm : rpm;
-  return {
-    'x-ratelimit-limit-requests': String(limit),
-    'x-ratelimit-remaining-requests': String(remaining),
-    'x-ratelimit-reset-requests': goDuration(resetMs),
-    ...budgetHeaders(budget, windowStartMs + WINDOW_MS),
-    ...extraLimitHeaders(admission),
-    ...(clamp === null ? {} : { 'x-tensorloop-max-tokens-clamped': String(clamp) }),
-  };
+  const list: HeaderList = ['x-request-id', requestId];
+  if (endpoint.requestIdHeader !== undefined) list.push(endpoint.requestIdHeader, requestId);
+  list.push('x-ratelimit-limit-requests', String(limit));
+  list.push('x-ratelimit-remaining-requests', String(remaining));
+  list.push('x-ratelimit-reset-requests', goDuration(resetMs));
+  listBudget(list, budget, windowStartMs + WINDOW_MS);
+  listExtraLimits(list, admission);
+  if (clamp !== null) list.push('x-tensorloop-max-tokens-clamped', String(clamp));
+  return list;
 }

@@ -1,10 +1,12 @@
 import type { ServerResponse } from 'node:http';
 import type { Deployment } from '@tensorloop/contracts/model-catalogue';
 import { ATTEMPTS_MAX, type Attempt } from '@tensorloop/contracts/request-completed';
+import type { RosterMember } from '@tensorloop/kernel/roster';
 import { failPoint } from '@tensorloop/nest-kit/fail-points';
 import type { TraceSpan, Tracing } from '@tensorloop/observability/tracing';
 import type { ApiError } from '../errors/api-error.types.js';
 import type { ErrorSkin } from '../errors/error-skin.types.js';
+import type { HeaderList } from '../errors/header-list.types.js';
 import type { AcceptedRecord } from '../journal/journal.types.js';
 import type { UpstreamFailure } from '../upstreams/upstream.types.js';
 import type { AnswerReading } from '../usage/answer-reading.types.js';
@@ -21,7 +23,7 @@ export interface OpenCallOptions {
   reading: AnswerReading;
   skin: ErrorSkin;
   res: ServerResponse;
-  headers: Record<string, string>;
+  headers: Readonly<HeaderList>;
   /** Resolves once the `accepted` record is on the disk: no byte reaches the client before. */
   durable: Promise<void>;
   trace: CallTrace;
@@ -34,12 +36,14 @@ export interface CallTrace {
 }
 
 /** One admitted call between its admission and its exit. */
-export class OpenCall {
+export class OpenCall implements RosterMember {
   readonly exit = new CallExit();
   readonly attempts: Attempt[] = [];
   readonly startedAtMs = performance.now();
   firstByteMs: number | null = null;
   isDurable = false;
+  /** Of the open calls. */
+  rosterIndex = -1;
   /** Ends the call at once, by a shutdown if nothing else is said; set by the answer that serves it. */
   endNow: (error?: ApiError) => Promise<void> = () => Promise.resolve();
   private attemptStartedAtMs = 0;

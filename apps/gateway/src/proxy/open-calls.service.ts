@@ -1,8 +1,9 @@
+import { Roster } from '@tensorloop/kernel/roster';
 import type { OpenCall } from './open-call.js';
 
 /** The calls between their arrival and their exit: what a shutdown has to wait for, and then has to end. */
 export class OpenCalls {
-  private readonly calls = new Set<OpenCall>();
+  private readonly calls = new Roster<OpenCall>();
   /** Calls that ask to be admitted: what they come to is not known yet, a hold perhaps. */
   private arriving = 0;
   private idleWaiters: (() => void)[] = [];
@@ -36,7 +37,7 @@ export class OpenCalls {
   }
 
   list(): OpenCall[] {
-    return [...this.calls];
+    return this.calls.list();
   }
 
   /** Resolves when no call is open or asks to be, or after `timeoutMs`; true = there is none. */

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { failPoint } from '@tensorloop/nest-kit/fail-points';
 import type { ApiError } from '../errors/api-error.types.js';
+import type { HeaderList } from '../errors/header-list.types.js';
 import type { ScannedChunk } from '../usage/answer-reading.types.js';
 import { countedUsage } from '../usage/usage-reading.service.js';
 import { Answer, type CountedUsage } from './answer.js';
@@ -20,11 +21,14 @@ export const KEPT_BYTES_MAX = 512 * 1024;
 export const KEPT_BYTES_TOTAL_MAX = 64 * 1024 * 1024;
 
 const HEARTBEAT = Buffer.from(': keep-alive\n\n');
-const STREAM_HEADERS = {
-  'content-type': 'text/event-stream; charset=utf-8',
-  'cache-control': 'no-cache',
-  'x-accel-buffering': 'no',
-};
+const STREAM_HEADERS: Readonly<HeaderList> = [
+  'content-type',
+  'text/event-stream; charset=utf-8',
+  'cache-control',
+  'no-cache',
+  'x-accel-buffering',
+  'no',
+];
 
 /** Passes a stream of events through as it comes, and reads the usage off it on the way. */
 export class StreamAnswer extends Answer {
@@ -136,7 +140,7 @@ export class StreamAnswer extends Answer {
   private sendHead(): void {
     if (this.isHeadSent) return;
     this.isHeadSent = true;
-    this.call.options.res.writeHead(200, { ...this.call.options.headers, ...STREAM_HEADERS });
+    this.call.options.res.writeHead(200, [...this.call.options.headers, ...STREAM_HEADERS]);
   }
 
   private noteFirstByte(): void {

@@ -28,7 +28,8 @@ export interface TargetParts {
 export class TargetFinder {
   constructor(private readonly parts: TargetParts) {}
 
-  async find(endpoint: Endpoint, asked: string, key: KeyIdentity): Promise<Target | ApiError> {
+  /** At once where there is one, as there nearly always is. */
+  find(endpoint: Endpoint, asked: string, key: KeyIdentity): Target | Promise<ApiError> {
     const model = this.parts.models.findModel(asked);
     if (model === null) return this.afterKeyCheck(key, () => modelNotAllowed(asked), asked);
     const problem = unserved(model, endpoint);

@@ -1,13 +1,15 @@
+import { Roster, type RosterMember } from '@tensorloop/kernel/roster';
+
 /** How often open calls are looked at. One timer for all: a timer per call and deadline costs more than the looking. */
 export const TICK_MS = 500;
 
-export interface Ticking {
+export interface Ticking extends RosterMember {
   tick(nowMs: number): void;
 }
 
 /** Calls `tick` of every open call at a steady pace; deadlines are checked there and are therefore TICK_MS coarse. */
 export class Ticker {
-  private readonly open = new Set<Ticking>();
+  private readonly open = new Roster<Ticking>();
   private readonly timer: NodeJS.Timeout;
 
   constructor(intervalMs: number = TICK_MS) {
@@ -33,6 +35,8 @@ export class Ticker {
 
   private tickAll(): void {
     const nowMs = performance.now();
-    for (const ticking of this.open) ticking.tick(nowMs);
+    this.open.forEach((ticking) => {
+      ticking.tick(nowMs);
+    });
   }
 }

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { OpenEntry } from '@tensorloop/admission/admission.types';
+import { SlotMap } from '@tensorloop/kernel/slot-map';
 import type { JournalEntry } from '../journal/journal.types.js';
 import { LOST_AFTER_MS, OwnerlessHolds, SECOND_LOOK_MS } from './ownerless-holds.service.js';
 
@@ -8,7 +9,7 @@ const OTHER = 'gw-other';
 const ACCOUNT = 'account1';
 
 let held: Map<string, OpenEntry>;
-let journal: Map<string, JournalEntry>;
+let journal: SlotMap<JournalEntry>;
 let released: string[];
 let live: string[] | null;
 let nowMs: number;
@@ -18,7 +19,7 @@ let problems: unknown[];
 
 beforeEach(() => {
   held = new Map();
-  journal = new Map();
+  journal = new SlotMap();
   released = [];
   live = [OWN, OTHER];
   nowMs = 0;

@@ -28,7 +28,7 @@ export class Attempt implements AnswerHandler {
   private mode: Mode = 'waiting';
   private status: number | null = null;
   private flow: UpstreamFlow | null = null;
-  private errorBody: Buffer[] = [];
+  private errorBody: Buffer[] | null = null;
   private errorBytes = 0;
   private hasCircuitEnded = false;
   private hasEnded = false;
@@ -61,7 +61,10 @@ export class Attempt implements AnswerHandler {
     this.errorBytes += chunk.length;
     if (this.errorBytes > ERROR_BODY_BYTES_MAX) {
       if (this.mode === 'dropped') this.flow?.abort();
-    } else if (this.mode === 'refusing') this.errorBody.push(chunk);
+    } else if (this.mode === 'refusing') {
+      this.errorBody ??= [];
+      this.errorBody.push(chunk);
+    }
   }
 
   onEnd(): void {
@@ -92,7 +95,7 @@ export class Attempt implements AnswerHandler {
   }
 
   private scrubbedBody(): Buffer {
-    const text = Buffer.concat(this.errorBody).toString('utf8');
+    const text = Buffer.concat(this.errorBody ?? []).toString('utf8');
     return Buffer.from(this.route.parts.credentials.scrub(text, this.state.deployment.credential));
   }
 

@@ -1,5 +1,6 @@
 import { bundlesOf, joinCalls } from '@tensorloop/contracts/completed-batch';
 import { REQUEST_COMPLETED, REQUEST_COMPLETED_BATCH } from '@tensorloop/contracts/subjects';
+import { SlotMap } from '@tensorloop/kernel/slot-map';
 import { failPoint } from '@tensorloop/nest-kit/fail-points';
 import type { Journal } from '../journal/journal.service.js';
 
@@ -51,7 +52,7 @@ interface GatheredCall {
 export class Shipper {
   private publisher: EventPublisher | null = null;
   /** By request id, oldest first. */
-  private readonly unacknowledged = new Map<string, Shipment>();
+  private readonly unacknowledged = new SlotMap<Shipment>();
   private readonly timer: NodeJS.Timeout;
   private isSweeping = false;
   private takesBatches = false;

@@ -79,8 +79,9 @@ export class HttpTransport {
   }
 }
 
-class AnswerAdapter implements Dispatcher.DispatchHandler {
-  private hasHead = false;
+class AnswerAdapter implements Dispatcher.DispatchHandler, UpstreamFlow {
+  /** Set by the head of the answer. */
+  private controller: Dispatcher.DispatchController | null = null;
 
   constructor(private readonly handler: AnswerHandler) {}
 
@@ -89,8 +90,8 @@ class AnswerAdapter implements Dispatcher.DispatchHandler {
   onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
     // 1xx heads announce the real one.
     if (status < 200) return;
-    this.hasHead = true;
-    this.handler.onHead(status, headers, flowOf(controller));
+    this.controller = controller;
+    this.handler.onHead(status, headers, this);
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -102,14 +103,18 @@ class AnswerAdapter implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error & { code?: string }): void {
-    this.handler.onFailure(FAILURES[error.code ?? ''] ?? (this.hasHead ? 'cut' : 'protocol'));
+    this.handler.onFailure(FAILURES[error.code ?? ''] ?? (this.controller === null ? 'protocol' : 'cut'));
   }
-}
 
-function flowOf(controller: Dispatcher.DispatchController): UpstreamFlow {
-  return {
-    pause: () => controller.pause(),
-    resume: () => controller.resume(),
-    abort: () => controller.abort(ABORT_REASON),
-  };
+  pause(): void {
+    this.controller?.pause();
+  }
+
+  resume(): void {
+    this.controller?.resume();
+  }
+
+  abort(): void {
+    this.controller?.abort(ABORT_REASON);
+  }
 }
