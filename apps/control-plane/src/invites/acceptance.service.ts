@@ -57,9 +57,8 @@ export class AcceptanceService {
   }
 
   /** Null when the session is over, or the membership, in this very moment: what was accepted stays so. */
-  async switchTo(principal: Principal, accountId: string): Promise<{ token: string; me: Me } | null> {
-    const result = await this.switching.switchTo(principal, accountId);
-    return result.outcome === 'switched' ? result : null;
+  switchTo(principal: Principal, accountId: string): Promise<{ token: string; me: Me } | null> {
+    return this.switching.switchAfter(principal, accountId);
   }
 
   private refuse(presented: PresentedInvite | null): AcceptRefusalCode | null {

@@ -5,6 +5,7 @@ import type { Me, Problem, Role } from '@tensorloop/contracts/dashboard-api';
 import { ControlClient } from '@tensorloop/db/control-client';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { waitUntil } from '@tensorloop/testing/wait-until';
+import { CHANGES_PER_ACTOR_MAX } from '../audit/audit.trail.js';
 import { START_TIMEOUT_MS, startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
 import { type CaughtMail, SmtpSink, tokenIn } from '../mail/smtp-sink.fixture.js';
 import { addMember, auditedActions } from '../members/members.fixture.js';
@@ -27,6 +28,13 @@ function invite(browser: TestBrowser, email: string, role: Role = 'developer') {
 
 function accept(browser: TestBrowser, token: string) {
   return browser.send<InviteAccepted & Problem>('POST', '/api/invites/accept', { body: { token } });
+}
+
+/** As if the user had made so many changes of the account just now. */
+async function fillLog(on: TestControlPlane, accountId: string, { userId, changes }: { userId: string; changes: number }) {
+  await on.database.query(`SELECT set_config('app.account_id', '${accountId}', false);
+    SELECT control.append_audit('${accountId}', now(), '{"kind": "user", "id": "${userId}", "label": "busy"}',
+      'account.renamed', '{"kind": "account", "id": "a"}', '{}', '{}') FROM generate_series(1, ${changes})`);
 }
 
 function tokenOf({ link }: { link: string | null }): string {
@@ -69,6 +77,19 @@ describe('an invitation', () => {
     },
     FIRST_TEST_MS,
   );
+
+  it('stays accepted where the session cannot act for its account, and the answer says so', async () => {
+    const { browser, me } = await plane.signUp();
+    const guest = await plane.signUp();
+    const token = tokenOf((await invite(browser, guest.email)).body);
+    // The acceptance is the last change that the guest may make there today, and the switch would be one more.
+    await fillLog(plane, me.account.id, { userId: guest.me.user.id, changes: CHANGES_PER_ACTOR_MAX - 1 });
+    const { status, body } = await guest.browser.send<InviteAccepted>('POST', '/api/invites/accept', {
+      body: { token, switchesAccount: true },
+    });
+    expect([status, body.accountId, body.me]).toEqual([200, me.account.id, null]);
+    expect((await guest.browser.send<Me>('GET', '/api/me')).body.account.id).toBe(guest.me.account.id);
+  });
 
   it('lets the session act for its account in the same request, under a new token', async () => {
     const { browser, me } = await plane.signUp();
