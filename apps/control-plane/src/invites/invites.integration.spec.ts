@@ -10,6 +10,7 @@ import { START_TIMEOUT_MS, startControlPlane, type TestBrowser, type TestControl
 import { type CaughtMail, SmtpSink, tokenIn } from '../mail/smtp-sink.fixture.js';
 import { addMember, auditedActions } from '../members/members.fixture.js';
 import { LIMITS } from '../throttle/throttle.rules.js';
+import { InvitesRepository } from './invites.repository.js';
 import { newInviteToken } from './invites.rules.js';
 
 const MINUTE_MS = 60_000;
@@ -320,6 +321,17 @@ describe('with an SMTP server', () => {
     expect((await accept(guest.browser, token)).body.code).toBe('email_unverified');
     await setVerified(guest.email, new Date());
     expect((await accept(guest.browser, token)).status).toBe(200);
+  });
+
+  it('an invitation that is made and mailed is answered as that, though its repetition cannot be told', async () => {
+    const host = await newUser();
+    const repository = mailing.app.get(InvitesRepository, { strict: false });
+    const { amendAnswer } = repository;
+    repository.amendAnswer = () => Promise.reject(new Error('planted'));
+    const { status, body } = await invite(host.browser, `${uuid7()}@example.com`);
+    repository.amendAnswer = amendAnswer;
+    expect([status, body.isMailed]).toEqual([201, true]);
+    expect(mailing.logLines.join('')).toContain('planted');
   });
 
   it('nobody is sent more than five mails in fifteen minutes, however often an invitation is taken back and made again', async () => {

@@ -2,6 +2,8 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { Invite, InviteCreate, InviteListQuery, InviteSent } from '@tensorloop/contracts/api/members';
 import { type Page, toPage } from '@tensorloop/contracts/api/pages';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
+import { LOGGER } from '@tensorloop/nest-kit/logging';
+import type { Logger } from '@tensorloop/observability/logger';
 import { outranks } from '../access/permission.types.js';
 import type { Principal } from '../access/principal.types.js';
 import { CLOCK, type Clock } from '../clock.js';
@@ -34,6 +36,7 @@ export class InvitesService {
     @Inject(InviteMailService) private readonly mails: InviteMailService,
     @Inject(ThrottleService) private readonly throttle: ThrottleService,
     @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
   async create(principal: Principal, { email, role }: InviteCreate): Promise<InviteResult> {
@@ -98,8 +101,17 @@ export class InvitesService {
 
   private async send(accountId: string, invite: Invite, token: string): Promise<{ outcome: 'sent'; invite: InviteSent }> {
     const sent = await this.mails.send({ accountId, inviteId: invite.id, token });
-    if (sent.isMailed) await this.repository.amendAnswer(accountId, { ...invite, ...sent });
+    if (sent.isMailed) await this.amendAnswer(accountId, { ...invite, ...sent });
     return { outcome: 'sent', invite: { ...invite, ...sent } };
+  }
+
+  /** Invitation and mail are on their way: if only this fails, a repetition is told that no mail went out, and nothing worse. */
+  private async amendAnswer(accountId: string, answer: InviteSent): Promise<void> {
+    try {
+      await this.repository.amendAnswer(accountId, answer);
+    } catch (err) {
+      this.logger.warn({ err, inviteId: answer.id }, 'a repetition will not be told that an invitation was mailed');
+    }
   }
 }
 
