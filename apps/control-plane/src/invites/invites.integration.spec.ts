@@ -334,6 +334,22 @@ describe('with an SMTP server', () => {
     expect(mailing.logLines.join('')).toContain('planted');
   });
 
+  it('what is refused is not mailed, and uses up nothing of what its address may be sent', async () => {
+    const [host, busy] = [await newUser(), await newUser()];
+    const stranger = `${uuid7()}@example.com`;
+    const { body: open } = await invite(busy.browser, `open-${stranger}`);
+    await mailing.database.query("UPDATE control.invites SET expires_at = expires_at - interval '1 hour' WHERE id = $1", [
+      open.id,
+    ]);
+    const { body: me } = await busy.browser.send<Me>('GET', '/api/me');
+    await fillLog(mailing, busy.accountId, { userId: me.user.id, changes: CHANGES_PER_ACTOR_MAX });
+    for (let count = 0; count < LIMITS.mailsByAccount.max; count++) {
+      const refused = [await invite(busy.browser, stranger), await busy.browser.send('POST', `/api/invites/${open.id}/resend`)];
+      expect(refused.map(({ body }) => body.code)).toEqual(['changes_throttled', 'changes_throttled']);
+    }
+    for (const email of [stranger, `open-${stranger}`]) expect((await invite(host.browser, email)).status).toBe(201);
+  });
+
   it('nobody is sent more than five mails in fifteen minutes, however often an invitation is taken back and made again', async () => {
     const host = await newUser();
     const stranger = `${uuid7()}@example.com`;

@@ -42,11 +42,11 @@ export class InvitesService {
   async create(principal: Principal, { email, role }: InviteCreate): Promise<InviteResult> {
     const nowMs = this.clock();
     const token = newInviteToken();
-    const made = await this.repository.withLockedAccount(principal.accountId, new Date(nowMs), async (invites) => {
+    const made = await this.change(principal.accountId, new Date(nowMs), async (invites, takeMail) => {
       const account = await invites.describe(email);
       const code = refuseInvite(account, { own: principal.role, wanted: role });
       if (code !== null) return { outcome: 'refused', code, waitMs: dailyWaitMs(account, nowMs) } as const;
-      await this.takeMail(email);
+      await takeMail(email);
       const terms = { email, role, invitedBy: principal.userId, createdAt: new Date(nowMs), expiresAt: inviteExpiry(nowMs) };
       const invite = await invites.insert({ ...terms, id: uuid7(nowMs), tokenHash: inviteTokenHash(token) });
       const made = toInvite({ invite, inviterEmail: principal.email }, nowMs);
@@ -70,12 +70,12 @@ export class InvitesService {
   async resend(principal: Principal, id: string): Promise<ResendResult> {
     const nowMs = this.clock();
     const token = newInviteToken();
-    const made = await this.repository.withLockedAccount(principal.accountId, new Date(nowMs), async (invites) => {
+    const made = await this.change(principal.accountId, new Date(nowMs), async (invites, takeMail) => {
       const found = await findOpen(invites, principal, id);
       if ('outcome' in found) return found;
       const waitMs = resendWaitMs(found, nowMs);
       if (waitMs > 0) return { outcome: 'too_soon', waitMs } as const;
-      await this.takeMail(found.email);
+      await takeMail(found.email);
       const change = { tokenHash: inviteTokenHash(token), expiresAt: inviteExpiry(nowMs) };
       const invite = await invites.renew(found, change);
       const renewed = toInvite({ invite, inviterEmail: principal.email }, nowMs);
@@ -94,9 +94,27 @@ export class InvitesService {
     });
   }
 
-  /** Before an invitation is made that a mail would tell of. Throws mail_throttled. */
-  private async takeMail(email: string): Promise<void> {
-    if (this.mails.isConfigured) await this.throttle.takeMail(email, 'invite');
+  /**
+   * `takeMail` counts the mail that would tell of the invitation, and throws mail_throttled. Where the change fails after that,
+   * there is no mail: what an address may be sent is everybody's, and not used up by what was never made.
+   */
+  private async change<T>(
+    accountId: string,
+    now: Date,
+    work: (invites: LockedInvites, takeMail: (email: string) => Promise<void>) => Promise<T>,
+  ): Promise<T> {
+    let taken: string | null = null;
+    const takeMail = async (email: string) => {
+      if (!this.mails.isConfigured) return;
+      await this.throttle.takeMail(email, 'invite');
+      taken = email;
+    };
+    try {
+      return await this.repository.withLockedAccount(accountId, now, (invites) => work(invites, takeMail));
+    } catch (err) {
+      if (taken !== null) await this.throttle.giveMailBack(taken, 'invite');
+      throw err;
+    }
   }
 
   private async send(accountId: string, invite: Invite, token: string): Promise<{ outcome: 'sent'; invite: InviteSent }> {

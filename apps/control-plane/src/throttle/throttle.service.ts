@@ -77,10 +77,12 @@ export class ThrottleService {
 
   /** Before a mail is asked for, whether or not there is anybody to write to. */
   async takeMail(account: string, purpose: MailPurpose): Promise<void> {
-    await this.take([
-      { limit: 'mailsByAccount', subject: `${purpose} ${account}` },
-      { limit: 'mailsByNetwork', subject: currentNetwork() },
-    ]);
+    await this.take(mailsTo(account, purpose));
+  }
+
+  /** After `takeMail`, where no mail is asked for after all. */
+  async giveMailBack(account: string, purpose: MailPurpose): Promise<void> {
+    await this.change((counters) => counters.giveBack(mailsTo(account, purpose)));
   }
 
   /**
@@ -131,6 +133,13 @@ export class ThrottleService {
 /** An account as it is tried from the network of the request. */
 function visitorOf(account: string): Count {
   return { limit: 'failuresByVisitor', subject: `${currentNetwork()} ${account}` };
+}
+
+function mailsTo(account: string, purpose: MailPurpose): [Count, Count] {
+  return [
+    { limit: 'mailsByAccount', subject: `${purpose} ${account}` },
+    { limit: 'mailsByNetwork', subject: currentNetwork() },
+  ];
 }
 
 /** The network of the request that is being served. */
