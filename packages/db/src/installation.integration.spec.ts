@@ -144,6 +144,19 @@ describe('peppers', () => {
     expect(behind).toContainEqual({ accountId: one.id, id: one.id, name: 'n', preview: 'p', version: 1 });
     expect(behind.map(({ accountId }) => accountId)).not.toContain(two.id);
   });
+
+  it('are counted in full though not all keys behind are named', async () => {
+    const { id } = await createAccount();
+    await owner.query(
+      `INSERT INTO control.keys (account_id, id, key_hash, preview, name, models, budget_nano_usd, rpm, minted_at, expires_at, created_by)
+       SELECT account_id, gen_random_uuid(), encode(sha256((id::text || n)::bytea), 'hex'), preview, name, models, budget_nano_usd, rpm,
+         minted_at, expires_at, created_by FROM control.keys, generate_series(1, 250) AS n WHERE account_id = $1`,
+      [id],
+    );
+    const { behind, behindCount, counts } = await installation.listHashedKeys(url, 8);
+    expect([behind.length, behindCount]).toEqual([200, counts.reduce((sum, { keys }) => sum + keys, 0)]);
+    expect(behindCount).toBeGreaterThan(250);
+  });
 });
 
 describe('audit logs', () => {

@@ -193,6 +193,8 @@ export interface HashedKeys {
   counts: { version: number; keys: number }[];
   /** Known by an older pepper than the newest: each dies with it unless somebody calls with it before. At most KEYS_NAMED_MAX. */
   behind: { accountId: string; id: string; name: string; preview: string; version: number }[];
+  /** How many there are, named or not. */
+  behindCount: number;
 }
 
 const KEYS_NAMED_MAX = 200;
@@ -204,13 +206,14 @@ export function listHashedKeys(ownerUrl: string, expected: number | null = null)
     const counts = await client.query<HashedKeys['counts'][number]>(
       `SELECT hash_version AS version, count(*)::int AS keys FROM control.keys WHERE ${active} GROUP BY 1 ORDER BY 1`,
     );
-    const behind = await client.query<HashedKeys['behind'][number]>(
-      `SELECT account_id AS "accountId", id, name, preview, hash_version AS version FROM control.keys
+    const behind = await client.query<HashedKeys['behind'][number] & { total: number }>(
+      `SELECT account_id AS "accountId", id, name, preview, hash_version AS version, (count(*) OVER ())::int AS total FROM control.keys
        WHERE ${active} AND hash_version < coalesce($1::integer, (SELECT max(hash_version) FROM control.keys))
        ORDER BY account_id, id LIMIT ${KEYS_NAMED_MAX}`,
       [expected],
     );
-    return { counts: counts.rows, behind: behind.rows };
+    const behindCount = behind.rows[0]?.total ?? 0;
+    return { counts: counts.rows, behind: behind.rows.map(({ total: _, ...key }) => key), behindCount };
   });
 }
 

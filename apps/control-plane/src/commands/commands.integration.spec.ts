@@ -101,24 +101,32 @@ describe('npm run admin (TL-1)', () => {
     async () => {
       const { browser } = await plane.signUp();
       const { body: key } = await browser.mint();
-      const made = await admin(['pepper', 'rotate']);
+      const unknown = await admin(['pepper', 'rotate']);
+      expect([unknown.code, unknown.err]).toEqual([1, expect.stringContaining('--current')]);
+      const made = await admin(['pepper', 'rotate', '--current', '1']);
       const [, pepper = ''] = /^ {2}([\w-]{43})$/m.exec(made.out) ?? [];
       expect([made.code, pepper.length]).toEqual([0, 43]);
       for (const step of [`KEY_PEPPER_PREVIOUS=${pepper}`, `KEY_PEPPER=${pepper}`, 'KEY_PEPPER_VERSION=2', '--expect 2'])
         expect(made.out).toContain(step);
-      expect((await admin(['pepper', 'rotate'])).out).not.toContain(pepper);
+      const setTo = (version: string) => ({ OWNER_DATABASE_URL: plane.database.urls.owner, KEY_PEPPER_VERSION: version });
+      expect((await admin(['pepper', 'rotate'], setTo(''))).out).toMatch(/KEY_PEPPER_VERSION=2/);
+      // The second is in force, and nobody has called with a key: a third would lose them all.
+      const third = await admin(['pepper', 'rotate'], setTo('2'));
+      expect([third.code, third.err, third.out]).toEqual([1, expect.stringContaining('would be lost'), '']);
       const waiting = await admin(['pepper', 'status', '--expect', '2']);
       expect([waiting.code, waiting.out]).toEqual([1, expect.stringContaining(key.id)]);
       expect(waiting.out).toContain('No active key is known by pepper 2');
       // As a control plane of the new pepper leaves a key that was called with.
       await plane.database.query('UPDATE control.keys SET hash_version = 2 WHERE id = $1', [key.id]);
       const { body: other } = await browser.mint();
-      const refused = await admin(['pepper', 'rotate']);
+      const refused = await admin(['pepper', 'rotate', '--current', '2']);
       expect([refused.code, refused.err]).toEqual([1, expect.stringContaining('would be lost')]);
       expect(refused.out + refused.err).not.toMatch(/KEY_PEPPER=/);
       await plane.database.query('UPDATE control.keys SET hash_version = 2');
       expect([(await admin(['pepper', 'status', '--expect', '2'])).code, other.id.length]).toEqual([0, 36]);
-      expect((await admin(['pepper', 'rotate'])).out).toContain('KEY_PEPPER_VERSION=3');
+      const stale = await admin(['pepper', 'rotate', '--current', '1']);
+      expect([stale.code, stale.err]).toEqual([1, expect.stringContaining('later pepper than 1')]);
+      expect((await admin(['pepper', 'rotate', '--current', '2'])).out).toContain('KEY_PEPPER_VERSION=3');
     },
     TEST_TIMEOUT_MS,
   );

@@ -10,7 +10,7 @@ import {
 import { AdminRepository } from './admin.repository.js';
 import { AuditCommand, AuditVerifyCommand, AuditVerifyFileCommand } from './audit.command.js';
 import { GrantCommand, LimitsCommand } from './balance.command.js';
-import { COMMANDS_CONFIG, type CommandsConfig, readCommandsConfig } from './config.js';
+import { COMMANDS_CONFIG, type CommandsConfig, readCommandsConfig, readKeyPepperVersion } from './config.js';
 import { KeysCommand, KeysReprojectCommand } from './keys.command.js';
 import { OperatorCommand, OperatorCreateCommand, OperatorListCommand, OperatorRemoveCommand } from './operator.command.js';
 import { PepperCommand, PepperRotateCommand, PepperStatusCommand } from './pepper.command.js';
@@ -26,6 +26,9 @@ import { UserCommand, UserDisableCommand, UserEnableCommand } from './user.comma
       useFactory: (): CommandsConfig => ({
         get ownerDatabaseUrl() {
           return readCommandsConfig().ownerDatabaseUrl;
+        },
+        get keyPepperVersion() {
+          return readKeyPepperVersion();
         },
       }),
     },
