@@ -1,5 +1,6 @@
 import type { OpenApiDocument } from '@tensorloop/nest-kit/openapi/openapi.types';
 import type { JsonSchema } from '@tensorloop/nest-kit/openapi/schema-components';
+import { EXAMPLES } from './openapi.examples.js';
 import { GLOSSARY, TAGS } from './openapi.glossary.js';
 
 /** What was asked for, by where it stands, and what was found for it. */
@@ -22,10 +23,13 @@ interface Operation {
   responses: Record<string, { content?: Record<string, { schema: JsonSchema }> }>;
 }
 
-/** Says of every field, parameter and tag what it means, where its own schema does not. Changes the document. */
+/** Says of every field, parameter and tag what it means, where its own schema does not, and shows requests. Changes the document. */
 export function explain(document: OpenApiDocument): GlossaryUse {
   const use: GlossaryUse = { used: new Set(), missing: [] };
-  for (const [name, schema] of Object.entries(document.components['schemas'] ?? {})) explainSchema(schema, name, use);
+  for (const [name, schema] of Object.entries(document.components['schemas'] ?? {})) {
+    explainSchema(schema, name, use);
+    if (EXAMPLES[name] !== undefined) schema['examples'] = [EXAMPLES[name]];
+  }
   for (const item of Object.values(document.paths))
     for (const operation of Object.values(item)) explainOperation(operation as unknown as Operation, use);
   document.tags = document.tags.map(({ name }) => ({ name, description: find([name], TAGS, use) }));

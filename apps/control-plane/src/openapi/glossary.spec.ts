@@ -1,7 +1,10 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { OpenApiDocument } from '@tensorloop/nest-kit/openapi/openapi.types';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import addFormats from 'ajv-formats';
 import { explain } from './explain.js';
 import { describeApi } from './openapi.document.js';
+import { EXAMPLES } from './openapi.examples.js';
 import { GLOSSARY, TAGS } from './openapi.glossary.js';
 import { previewRoutes } from './preview.js';
 
@@ -11,6 +14,10 @@ const WORDS_MIN = 200;
 interface Explained {
   name: string;
   description: string;
+}
+
+interface Asking {
+  requestBody?: { content: { 'application/json': { schema: { $ref: string } } } };
 }
 
 let document: OpenApiDocument;
@@ -25,6 +32,23 @@ function unexplained(): OpenApiDocument {
   const strip = (_: string, value: unknown) => (typeof value === 'string' && words.has(value) ? undefined : value);
   return JSON.parse(JSON.stringify(document, strip)) as OpenApiDocument;
 }
+
+describe('the body of every request', () => {
+  it('has an example that is valid, and every example is of one', () => {
+    const ajv = new Ajv2020({ strict: false });
+    addFormats.default(ajv);
+    ajv.addSchema({ $id: 'api', ...document });
+    const operations = Object.values(document.paths).flatMap((item) => Object.values(item) as unknown as Asking[]);
+    const refs = operations.flatMap(({ requestBody }) => requestBody?.content['application/json'].schema.$ref ?? []);
+    const names = new Set(refs.map((ref) => ref.split('/').at(-1) as string));
+    expect([...names].sort()).toEqual(Object.keys(EXAMPLES).sort());
+    for (const [name, example] of Object.entries(EXAMPLES)) {
+      const validate = ajv.compile({ $ref: `api#/components/schemas/${name}` });
+      expect([name, validate(example), validate.errors]).toEqual([name, true, null]);
+      expect(document.components['schemas']?.[name]?.['examples']).toEqual([example]);
+    }
+  });
+});
 
 describe('every field, parameter and tag of the API', () => {
   it('has words that say what it means', () => {
