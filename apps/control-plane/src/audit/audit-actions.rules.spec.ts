@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { describe, expect, it } from '@jest/globals';
-import { ENDINGS, mayEndItself, OTHER_ACTIONS, takesAway } from './audit-actions.rules.js';
+import { ENDINGS, endsItself, isStillAllowed, OTHER_ACTIONS, takesAway } from './audit-actions.rules.js';
 
 const SOURCES = new URL('../', import.meta.url);
 /** What the product has; a search that finds fewer is blind. */
@@ -70,10 +70,34 @@ describe('an action of the audit log (spec TL-1)', () => {
     expect([...used].sort()).toEqual([...ALL].sort());
   });
 
-  it('that may end its own credential takes access away', () => {
-    const own = ALL.filter(mayEndItself);
-    expect(own).toEqual(['member.left', 'member.removed', 'session.revoked', 'token.revoked']);
+  it('ends what it comes with if that is its subject, and of that only what takes access away', () => {
+    const actionsOf = (kind: 'session' | 'token', id: string) =>
+      ALL.filter((action) => endsItself({ action, subject: { kind: '', id } }, { kind, userId: 'user', credentialId: 'own' }));
+    expect(actionsOf('session', 'own')).toEqual(['session.revoked']);
+    expect(actionsOf('token', 'own')).toEqual(['token.revoked']);
+    expect(actionsOf('session', 'user')).toEqual(['member.left', 'member.removed']);
+    expect(actionsOf('token', 'user')).toEqual(['member.left', 'member.removed']);
+    expect(actionsOf('session', 'another')).toEqual([]);
+    const own = (['session', 'token'] as const).flatMap((kind) => [...actionsOf(kind, 'own'), ...actionsOf(kind, 'user')]);
     expect(own.filter((action) => !takesAway({ action }))).toEqual([]);
+  });
+});
+
+describe('who was let in as an admin (TL-1)', () => {
+  const credential = { kind: 'session', userId: 'user', credentialId: 'own', accountId: 'here', role: 'admin' } as const;
+  const may = (memberRole: string | null, change: { accountId?: string; id?: string } = {}) => {
+    const { accountId = 'here', id = 'x' } = change;
+    return isStillAllowed({ accountId, action: 'member.role_changed', subject: { kind: 'user', id } }, credential, memberRole);
+  };
+
+  it('may make the change while that or more, and not once less, other, or gone', () => {
+    expect(['admin', 'owner'].map((role) => may(role))).toEqual([true, true]);
+    expect(['developer', 'billing', 'viewer', null].map((role) => may(role))).toEqual([false, false, false, false]);
+  });
+
+  it('may take a lesser role, and is asked for membership alone in another account', () => {
+    expect([may('viewer', { id: 'user' }), may(null, { id: 'user' })]).toEqual([true, false]);
+    expect([may('viewer', { accountId: 'there' }), may(null, { accountId: 'there' })]).toEqual([true, false]);
   });
 });
 

@@ -1,5 +1,6 @@
 import { roleSchema } from '@tensorloop/contracts/dashboard-api';
 import { outranks } from '../access/permission.types.js';
+import type { AuditCredential, AuditEvent } from './audit.types.js';
 
 /**
  * What takes access away: of a person, a session, a token, a key or a link, or one of the ways in. It is never refused for there
@@ -56,8 +57,6 @@ export const OTHER_ACTIONS = [
 export type AuditAction = (typeof ENDINGS)[number] | (typeof OTHER_ACTIONS)[number];
 
 const ENDING = new Set<AuditAction>(ENDINGS);
-/** What may end the credential that it comes with. */
-const SELF_ENDINGS = new Set<AuditAction>(['session.revoked', 'token.revoked', 'member.left', 'member.removed']);
 
 /** Whether a change only takes access away: by its action, or of a role by what it was and what it becomes. */
 export function takesAway({ action, details = {} }: { action: AuditAction; details?: Record<string, unknown> }): boolean {
@@ -67,7 +66,26 @@ export function takesAway({ action, details = {} }: { action: AuditAction; detai
   return from.success && to.success && from.data !== to.data && outranks(from.data, to.data);
 }
 
-/** Whether the session or token of the request may be over by the change itself. */
-export function mayEndItself(action: AuditAction): boolean {
-  return SELF_ENDINGS.has(action);
+/** What a change was let in with, and what it says of itself. */
+type Change = Pick<AuditEvent, 'accountId' | 'action' | 'subject'>;
+
+/** Whether a change ends the very credential or membership that it comes with: afterwards neither can be asked for. */
+export function endsItself({ action, subject }: Pick<Change, 'action' | 'subject'>, credential: AuditCredential): boolean {
+  const { kind, userId, credentialId } = credential;
+  if (action === 'session.revoked' || action === 'token.revoked')
+    return action === `${kind}.revoked` && subject.id === credentialId;
+  return (action === 'member.left' || action === 'member.removed') && subject.id === userId;
+}
+
+/**
+ * Whether somebody who is `memberRole` in the account now, or nobody, may still make a change that they were let in for: the role
+ * may nothing less than the one that was looked at then. That was of the session's account, which an invitation that is accepted
+ * is not of; and who takes a lesser role themselves has it already.
+ */
+export function isStillAllowed(change: Change, credential: AuditCredential, memberRole: string | null): boolean {
+  const role = roleSchema.safeParse(memberRole);
+  if (!role.success) return false;
+  const isOwnRole = change.action === 'member.role_changed' && change.subject.id === credential.userId;
+  if (credential.role === undefined || credential.accountId !== change.accountId || isOwnRole) return true;
+  return outranks(role.data, credential.role);
 }

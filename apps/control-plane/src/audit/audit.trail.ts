@@ -5,7 +5,7 @@ import { currentOrigin, currentPrincipal } from '../access/request-context.types
 import { CLOCK, type Clock } from '../clock.js';
 import { auditProblems } from './audit.errors.js';
 import type { AuditActor, AuditCredential, AuditEvent } from './audit.types.js';
-import { mayEndItself, takesAway } from './audit-actions.rules.js';
+import { endsItself, isStillAllowed, takesAway } from './audit-actions.rules.js';
 
 const DAY_MS = 24 * 3_600_000;
 /** Changes of one actor in one account that a day has room for: a script that makes more is one in a loop. */
@@ -20,7 +20,7 @@ export class AuditTrail {
   /**
    * `tx` must be a transaction of the event's account. Call it last: from here to the commit other writers of the account
    * wait, so that its chain of entries has no forks. Throws `credential_over` when the session or token of the request was
-   * ended since it was let in, and `changes_throttled` when its actor changes too much; either undoes the change. What takes
+   * ended since it was let in, or its user removed or given a lesser role, and `changes_throttled` when its actor changes too much; either undoes the change. What takes
    * access away is never the latter.
    */
   async append(tx: Pick<ControlTransaction, '$queryRaw'>, event: AuditEvent): Promise<void> {
@@ -28,7 +28,7 @@ export class AuditTrail {
     const [actor, origin] = [JSON.stringify(event.actor ?? caller()), JSON.stringify(currentOrigin())];
     const occurredAt = new Date(this.clock());
     const credential = event.credential ?? (event.actor === undefined ? currentPrincipal() : null);
-    if (credential !== null) await admit(tx, { event, credential, now: occurredAt });
+    if (credential !== null && !endsItself(event, credential)) await admit(tx, { event, credential, now: occurredAt });
     await tx.$queryRaw`SELECT control.append_audit(${accountId}::uuid, ${occurredAt}::timestamptz, ${actor}::jsonb, ${action},
       ${JSON.stringify(subject)}::jsonb, ${JSON.stringify(details)}::jsonb, ${origin}::jsonb)`;
   }
@@ -40,12 +40,13 @@ async function admit(
 ): Promise<void> {
   const { accountId } = event;
   const { kind, userId, credentialId } = credential;
-  const actorId = kind === 'token' ? credentialId : userId;
-  const [row] = await tx.$queryRaw<{ isLive: boolean; retryAt: Date | null }[]>`
-    SELECT is_live AS "isLive", retry_at AS "retryAt" FROM control.admit_change(${accountId}::uuid, ${kind}, ${credentialId}::uuid,
-      ${actorId}::uuid, ${now}::timestamptz, ${CHANGES_PER_ACTOR_MAX}::integer)`;
-  if (row?.isLive !== true && !mayEndItself(event.action)) throw auditProblems.credential_over();
-  const retryAt = row?.retryAt ?? null;
+  const [row] = await tx.$queryRaw<{ isLive: boolean; memberRole: string | null; retryAt: Date | null }[]>`
+    SELECT is_live AS "isLive", member_role AS "memberRole", retry_at AS "retryAt"
+    FROM control.admit_change(${accountId}::uuid, ${kind}, ${credentialId}::uuid, ${userId}::uuid, ${now}::timestamptz,
+      ${CHANGES_PER_ACTOR_MAX}::integer)`;
+  const isAllowed = row?.isLive === true && isStillAllowed(event, credential, row.memberRole);
+  if (!isAllowed) throw auditProblems.credential_over();
+  const { retryAt } = row;
   if (retryAt === null || takesAway(event)) return;
   throw auditProblems.changes_throttled({ headers: exhaustedHeaders(CHANGES_POLICY, retryAt.getTime() - now.getTime()) });
 }

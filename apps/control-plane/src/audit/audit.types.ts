@@ -10,8 +10,9 @@ export interface AuditActor {
   label: string;
 }
 
-/** What a change came with: it must still be good when the change is committed. */
-export type AuditCredential = Pick<Principal, 'kind' | 'userId' | 'credentialId'>;
+/** What a change came with: it must still be good when the change is committed, and so must the role in the account, if it names one. */
+export type AuditCredential = Pick<Principal, 'kind' | 'userId' | 'credentialId'> &
+  Partial<Pick<Principal, 'accountId' | 'role'>>;
 
 export interface AuditEvent {
   accountId: string;

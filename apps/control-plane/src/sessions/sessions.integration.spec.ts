@@ -222,6 +222,34 @@ describe('what ends sessions, at the same moment', () => {
     expect((await plane.browser().send('POST', '/api/auth/sign-in', { body: { email, password } })).status).toBe(200);
   });
 
+  it.each([
+    ['who is a member no more', false],
+    ['whose role may less now', true],
+  ])('leaves nothing behind of a change by somebody %s', async (...[, staysMember]) => {
+    const { browser, userId, accountId } = await signedUp();
+    const before = await rowsOf(accountId);
+    for (const [method, path, body] of [
+      ['POST', '/api/keys', { name: 'late' }],
+      ['POST', '/api/projects', { name: 'late' }],
+      ['PATCH', '/api/account', { name: 'late' }],
+    ] as const) {
+      const change = (tx: ControlTransaction) =>
+        staysMember
+          ? tx.membership.updateMany({ where: { accountId, userId }, data: { role: 'viewer' } })
+          : tx.membership.deleteMany({ where: { accountId, userId } });
+      const late = await overtake({ userId, url: plane.database.superuserUrl }, change, () =>
+        browser.send(method, path, { body }),
+      );
+      expect([late.status, late.body.code]).toEqual([401, 'credential_over']);
+      await plane.database.query(
+        "INSERT INTO control.memberships (account_id, user_id, role) VALUES ($1, $2, 'owner') ON CONFLICT (account_id, user_id) DO UPDATE SET role = 'owner'",
+        [accountId, userId],
+      );
+    }
+    expect(await rowsOf(accountId)).toEqual(before);
+    expect((await browser.send('POST', '/api/keys', { body: { name: 'in time' } })).status).toBe(201);
+  });
+
   it('leaves no Google account linked that was being linked', async () => {
     const { id, userId, accountId, email } = await signedUp();
     const revoke = (tx: ControlTransaction) => tx.session.updateMany({ where: { id }, data: { revokedAt: new Date() } });
@@ -237,7 +265,7 @@ describe('what ends sessions, at the same moment', () => {
   });
 
   it.each([
-    ['one by one', 1, (id: string) => `/api/sessions/${id}`, [204, 204]],
+    ['one by one', 1, (id: string) => `/api/sessions/${id}`, [204, 401]],
     ['all others at once', 2, () => '/api/sessions', [200, 401]],
   ])('waits for no session that waits for it, when two end each other: %s', async (...[, width, path, expected]) => {
     const { browser: one, email, password, id: oneId, userId } = await signedUp();
