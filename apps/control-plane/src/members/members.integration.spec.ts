@@ -58,6 +58,9 @@ describe('the members of an account', () => {
     expect((await member.browser.mint()).status).toBe(403);
     expect(await setRole(browser, member.userId, 'developer')).toMatchObject({ status: 200, body: { role: 'developer' } });
     expect((await member.browser.mint()).status).toBe(201);
+    // With the same cookie: no session holds a role.
+    await setRole(browser, member.userId, 'viewer');
+    expect((await member.browser.mint()).body.code).toBe('role_insufficient');
     expect(await auditedActions(plane, me.account.id)).toContain('member.role_changed');
   });
 
