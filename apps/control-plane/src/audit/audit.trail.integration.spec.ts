@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ControlClient } from '@tensorloop/db/control-client';
 import { START_TIMEOUT_MS, startControlPlane, type TestControlPlane } from '../control-plane.fixture.js';
@@ -36,19 +37,29 @@ describe('the audit trail (spec TL-1)', () => {
   });
 });
 
+interface Filling {
+  hours: number;
+  kind?: 'user' | 'token';
+  changes?: number;
+}
+
 describe('changes of one actor in one account', () => {
   /** As if the user had made so many changes, the oldest of them `hours` ago. */
-  async function fill(accountId: string, userId: string, hours: number): Promise<void> {
+  async function fill(
+    accountId: string,
+    actorId: string,
+    { hours, kind = 'user', changes = CHANGES_PER_ACTOR_MAX }: Filling,
+  ): Promise<void> {
     await plane.database.query(`SELECT set_config('app.account_id', '${accountId}', false);
-      SELECT control.append_audit('${accountId}', now() - interval '${hours} hours', '{"kind": "user", "id": "${userId}", "label": "busy"}',
-        'account.renamed', '{"kind": "account", "id": "a"}', '{}', '{}') FROM generate_series(1, ${CHANGES_PER_ACTOR_MAX})`);
+      SELECT control.append_audit('${accountId}', now() - interval '${hours} hours', '{"kind": "${kind}", "id": "${actorId}", "label": "busy"}',
+        'account.renamed', '{"kind": "account", "id": "a"}', '{}', '{}') FROM generate_series(1, ${changes})`);
   }
 
   it('are refused beyond a day’s worth, and nobody else’s are; what takes access away works', async () => {
     const { browser, me } = await plane.signUp();
     const { body: key } = await browser.mint();
     const colleague = await addMember(plane, me.account.id, 'admin');
-    await fill(me.account.id, me.user.id, 23);
+    await fill(me.account.id, me.user.id, { hours: 23 });
     const rename = (who: typeof browser, name: string) => who.send('PATCH', '/api/account', { body: { name } });
     const refused = await rename(browser, 'one too many');
     expect([refused.status, refused.body.code]).toEqual([429, 'changes_throttled']);
@@ -67,7 +78,7 @@ describe('changes of one actor in one account', () => {
        VALUES ('https://accounts.google.com', $1::text, $1::uuid, 'linked@example.com', now())`,
       [me.user.id],
     );
-    await fill(me.account.id, me.user.id, 1);
+    await fill(me.account.id, me.user.id, { hours: 1 });
     const setRole = (role: string) => browser.send('PATCH', `/api/members/${colleague.userId}`, { body: { role } });
     expect((await setRole('viewer')).status).toBe(200);
     expect((await setRole('developer')).body.code).toBe('changes_throttled');
@@ -75,9 +86,42 @@ describe('changes of one actor in one account', () => {
     expect((await browser.send('DELETE', `/api/members/${colleague.userId}`)).status).toBe(204);
   });
 
+  it('are counted together with those of the tokens that they made, whose entries name the token', async () => {
+    const { browser, me } = await plane.signUp();
+    const accountId = me.account.id;
+    const colleague = await addMember(plane, accountId, 'admin');
+    const newToken = async (who: typeof browser) =>
+      (await who.send<{ id: string; token: string }>('POST', '/api/tokens', { body: { name: 'busy', role: 'admin' } })).body;
+    const [one, two, three, other] = [
+      await newToken(browser),
+      await newToken(browser),
+      await newToken(browser),
+      await newToken(colleague.browser),
+    ];
+    const half = { hours: 23, kind: 'token', changes: CHANGES_PER_ACTOR_MAX / 2 } as const;
+    await fill(accountId, one.id, half);
+    // What a token did that is revoked counts on.
+    await browser.send('DELETE', `/api/tokens/${one.id}`);
+    const rename = async (token: string) =>
+      (
+        await plane
+          .browser()
+          .send('PATCH', '/api/account', { body: { name: randomUUID() }, headers: { authorization: `Bearer ${token}` } })
+      ).status;
+    expect(await rename(two.token)).toBe(200);
+    await fill(accountId, two.id, half);
+    expect(await Promise.all([two, three, other].map(({ token }) => rename(token)))).toEqual([429, 429, 200]);
+    expect((await browser.send('PATCH', '/api/account', { body: { name: randomUUID() } })).body.code).toBe('changes_throttled');
+    const [entry] = await plane.database.query(
+      "SELECT actor_id FROM control.audit_entries WHERE account_id = $1 AND action = 'account.renamed' ORDER BY sequence DESC",
+      [accountId],
+    );
+    expect(entry).toEqual({ actor_id: other.id });
+  });
+
   it('are made again once the first of them is a day old', async () => {
     const { browser, me } = await plane.signUp();
-    await fill(me.account.id, me.user.id, 25);
+    await fill(me.account.id, me.user.id, { hours: 25 });
     expect((await browser.send('PATCH', '/api/account', { body: { name: 'a day later' } })).status).toBe(200);
   });
 });

@@ -8,7 +8,7 @@ import type { AuditActor, AuditCredential, AuditEvent } from './audit.types.js';
 import { endsItself, isStillAllowed, takesAway } from './audit-actions.rules.js';
 
 const DAY_MS = 24 * 3_600_000;
-/** Changes of one actor in one account that a day has room for: a script that makes more is one in a loop. */
+/** Changes of one user and their tokens in one account that a day has room for: a script that makes more is one in a loop. */
 export const CHANGES_PER_ACTOR_MAX = 2_000;
 const CHANGES_POLICY = { name: 'changes-by-actor', quota: CHANGES_PER_ACTOR_MAX, windowMs: DAY_MS };
 
