@@ -70,9 +70,19 @@ export class Capacity {
     return this.parts.disk.problem();
   }
 
+  /**
+   * Whether the call at hand is one too many. Asked once per call and before its body is read: what is refused has to cost little, or
+   * refusing is what the gateway is busy with. What else stands in the way is told by `refusal`.
+   */
+  overload(): ApiError | null {
+    const { openCalls, gate, lateness } = this.parts;
+    const isBehind = gate.waiting > WAITING_CALLS_MAX && lateness.isLate;
+    return isBehind || (openCalls.size >= SHED_OPEN_CALLS_MIN && lateness.sheds()) ? overloaded() : null;
+  }
+
   refusal(): ApiError | null {
     const problem = this.problem();
-    if (problem === null) return this.isOverloaded ? overloaded() : null;
+    if (problem === null) return null;
     if (this.isDraining) {
       const error = unavailable('shutting_down', 'This gateway is shutting down; the call was not made.', RETRY_SECONDS);
       // The client's next attempt is to find another gateway, not this connection.
@@ -90,11 +100,5 @@ export class Capacity {
       'This gateway cannot take on more calls at the moment; the call was not made.',
       RETRY_SECONDS,
     );
-  }
-
-  private get isOverloaded(): boolean {
-    const { openCalls, gate, lateness } = this.parts;
-    if (gate.waiting > WAITING_CALLS_MAX && lateness.isLate) return true;
-    return openCalls.size >= SHED_OPEN_CALLS_MIN && lateness.sheds();
   }
 }

@@ -22,6 +22,7 @@ function capacityWith(change: Partial<typeof idle>): Capacity {
 describe('a gateway', () => {
   it('takes calls when nothing is in the way', () => {
     expect(capacityWith({}).refusal()).toBeNull();
+    expect(capacityWith({}).overload()).toBeNull();
   });
 
   it.each([
@@ -30,20 +31,31 @@ describe('a gateway', () => {
     ['metering is too far behind', { backlog: UNACKNOWLEDGED_MAX }],
     ['too many calls are open', { open: OPEN_CALLS_MAX }],
     ['the disk is full', { disk: 'full' }],
-    ['the calls it has are late', { isLate: true, open: SHED_OPEN_CALLS_MIN }],
-    ['it is late and too many calls wait to be admitted', { isLate: true, arriving: WAITING_CALLS_MAX + 1 }],
   ])('refuses with a 503 that says when to come back while %s', (_name, change) => {
-    const refusal = capacityWith(change).refusal();
+    const capacity = capacityWith(change);
+    const refusal = capacity.refusal();
     expect(refusal?.status).toBe(503);
     expect(Number(refusal?.headers['retry-after'])).toBeGreaterThan(0);
+    expect(capacity.overload()).toBeNull();
+  });
+
+  it.each([
+    ['the calls it has are late', { isLate: true, open: SHED_OPEN_CALLS_MIN }],
+    ['it is late and too many calls wait to be admitted', { isLate: true, arriving: WAITING_CALLS_MAX + 1 }],
+  ])('sheds with a 503 that says when to come back while %s', (_name, change) => {
+    const capacity = capacityWith(change);
+    const overload = capacity.overload();
+    expect(overload).toMatchObject({ status: 503, body: { error: { code: 'overloaded' } } });
+    expect(Number(overload?.headers['retry-after'])).toBeGreaterThan(0);
+    expect(capacity.refusal()).toBeNull();
   });
 
   it('takes calls although it is late when so few are open that they are not why', () => {
-    expect(capacityWith({ isLate: true, open: SHED_OPEN_CALLS_MIN - 1 }).refusal()).toBeNull();
+    expect(capacityWith({ isLate: true, open: SHED_OPEN_CALLS_MIN - 1 }).overload()).toBeNull();
   });
 
   it('takes a burst however large while it is not late', () => {
-    expect(capacityWith({ arriving: 10 * WAITING_CALLS_MAX, open: SHED_OPEN_CALLS_MIN }).refusal()).toBeNull();
+    expect(capacityWith({ arriving: 10 * WAITING_CALLS_MAX, open: SHED_OPEN_CALLS_MIN }).overload()).toBeNull();
   });
 
   it('takes no call before what the last run left is settled, and none once it is shutting down', () => {

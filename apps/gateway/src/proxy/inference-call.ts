@@ -83,6 +83,14 @@ export class InferenceCalls {
     this.exact = { models, count: (body, accountId) => answers.estimator.countExactly(body, accountId) };
   }
 
+  /** Refuses a call of which nothing but its address was read, if there are too many; true = it is answered. */
+  shed(endpoint: Endpoint, res: ServerResponse, requestId: () => string): boolean {
+    const overload = this.parts.capacity.overload();
+    if (overload === null) return false;
+    this.refuse(overload, { endpoint, res, requestId: requestId() });
+    return true;
+  }
+
   async handle(
     endpoint: Endpoint,
     { req, body }: { req: IncomingMessage; body: Buffer },
@@ -101,8 +109,12 @@ export class InferenceCalls {
     if (refused === null) return;
     trace.span.set('error.type', refused.body.error.code ?? 'refused');
     trace.span.end();
-    this.parts.onRefused(refused, { requestId, endpoint: endpoint.name });
-    sendError(res, { ...refused, body: endpoint.skin.body(refused, requestId) }, requestIdHeaders(endpoint, requestId));
+    this.refuse(refused, { endpoint, res, requestId });
+  }
+
+  private refuse(error: ApiError, { endpoint, res, requestId }: Pick<Arrival, 'endpoint' | 'res' | 'requestId'>): void {
+    this.parts.onRefused(error, { requestId, endpoint: endpoint.name });
+    sendError(res, { ...error, body: endpoint.skin.body(error, requestId) }, requestIdHeaders(endpoint, requestId));
   }
 
   private async serve(req: IncomingMessage, arrival: Arrival): Promise<ApiError | null> {

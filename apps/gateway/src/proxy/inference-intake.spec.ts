@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { type ClientRequest, createServer, type IncomingMessage, request, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { waitUntil } from '@tensorloop/testing/wait-until';
 import { chatCompletions } from '../chat/chat.service.js';
 import { BODY_BYTES_MAX, takeCalls } from './inference-intake.js';
 
@@ -11,10 +12,12 @@ let port: number;
 let bodies: string[];
 let defects: unknown[];
 let handle: (body: Buffer) => Promise<void>;
+let isOverloaded: boolean;
 
 beforeEach(async () => {
   bodies = [];
   defects = [];
+  isOverloaded = false;
   handle = async (body) => void bodies.push(body.toString());
   server = createServer((_req, res) => res.end('framework'));
   takeCalls(server, {
@@ -25,6 +28,10 @@ beforeEach(async () => {
       handle: async (_endpoint, { body }, { res }) => {
         await handle(body);
         res.end('taken');
+      },
+      shed: (_endpoint, res, requestId) => {
+        if (isOverloaded) res.writeHead(503).end(requestId());
+        return isOverloaded;
       },
     },
   });
@@ -93,6 +100,23 @@ describe('calls to an endpoint', () => {
     await closed;
     expect(bodies).toEqual([]);
     expect(defects).toEqual([]);
+  });
+
+  it('are refused before their body is read while there are too many, and the connection carries the next one (spec TL-13)', async () => {
+    const socket = connect(port, '127.0.0.1');
+    let text = '';
+    socket.on('data', (bytes) => {
+      text += bytes.toString();
+    });
+    const body = 'x'.repeat(300_000);
+    isOverloaded = true;
+    socket.write(`POST ${PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: ${body.length}\r\n\r\n`);
+    await waitUntil(() => text.startsWith('HTTP/1.1 503'));
+    isOverloaded = false;
+    socket.write(`${body}POST ${PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nnext`);
+    await waitUntil(() => text.includes('taken'));
+    expect(bodies).toEqual(['next']);
+    socket.destroy();
   });
 
   it('are answered in the words of their clients when handling them fails', async () => {

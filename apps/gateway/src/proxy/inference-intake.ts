@@ -10,7 +10,7 @@ export const BODY_BYTES_MAX = 32 * 1024 * 1024;
 const NO_BODY = Buffer.alloc(0);
 
 export interface IntakeParts {
-  calls: Pick<InferenceCalls, 'handle'>;
+  calls: Pick<InferenceCalls, 'handle' | 'shed'>;
   endpoints: readonly Endpoint[];
   /** Unix ms by Redis's clock: an id has to be of the day on which its call is admitted. */
   nowMs: () => number;
@@ -77,6 +77,8 @@ export function takeCalls(server: Server, parts: IntakeParts): void {
 }
 
 function take(parts: IntakeParts, endpoint: Endpoint, { req, res }: { req: IncomingMessage; res: ServerResponse }): void {
+  // Node itself reads past the body of a request that was answered without it, so that the connection carries the next one.
+  if (parts.calls.shed(endpoint, res, () => uuid7(parts.nowMs()))) return;
   readBody(
     req,
     (body) => {

@@ -12,11 +12,6 @@ export class OpenCalls {
     return this.calls.size;
   }
 
-  /** Calls that ask to be admitted. */
-  get waiting(): number {
-    return this.arriving;
-  }
-
   arrive(): void {
     this.arriving += 1;
   }
