@@ -9,6 +9,12 @@ export const TAG_NAMES_MAX = 200;
 /** What calls are summed as whose tags have further names. No tag can be named so. */
 export const OTHER_TAGS = '(other)';
 
+/**
+ * Days for which sums of tags are kept: two of the longest ranges that can be asked for, so that each has the one before beside it,
+ * and two months. Names and values are whatever customers write, and nothing else that is summed has so many rows.
+ */
+export const TAG_SUMS_KEPT_DAYS = 800;
+
 /** "team", "cost-center": fit for a header, a URL's query and a column's head without quoting. */
 export const tagNameSchema = z
   .string()

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { RequestCompleted } from '@tensorloop/contracts/request-completed';
 import { usageSummaryGetReplySchema, usageSummaryGetRequestSchema } from '@tensorloop/contracts/rpc';
@@ -7,6 +9,7 @@ import { DAY_MS, utcDay } from '@tensorloop/kernel/budget-window';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { defineRpc } from '@tensorloop/nest-kit/rpc';
 import { waitUntil } from '@tensorloop/testing/wait-until';
+import pg from 'pg';
 import { type AskedWorld, startAskedWorld } from '../testing/asked-world.js';
 import { newEvent, newTenant } from '../testing/events.js';
 import { publish } from '../testing/world.js';
@@ -84,6 +87,24 @@ describe('sums by the day of UTC (TL-6)', () => {
     expect(summary.byKey).toEqual(
       [tenant.keyId, secondKey.keyId].sort().map((keyId) => ({ keyId, ...sumOf(byKey(keyId, inRange)) })),
     );
+  });
+
+  it('come back by what the runbook says where somebody did not write them', async () => {
+    const { database } = asked.world;
+    const read = () => database.query('SELECT * FROM metering.daily_rollups ORDER BY day, key_id');
+    const before = await read();
+    await database.query('DELETE FROM metering.daily_rollups WHERE day < $1', [utcDay(MIDNIGHT_MS)]);
+    await database.query('UPDATE metering.daily_rollups SET requests = requests - 1, charge_nano_usd = charge_nano_usd - 1');
+    const runbook = readFileSync(path.join(import.meta.dirname, '../../../../docs/runbooks/upgrading.md'), 'utf8');
+    const [, sql] = /```sql\n(BEGIN;\nLOCK TABLE metering\.hourly_rollups[^`]*)```/.exec(runbook) ?? [];
+    const ingest = new pg.Client({ connectionString: database.urls.meteringIngest });
+    await ingest.connect();
+    try {
+      await ingest.query(sql as string);
+    } finally {
+      await ingest.end();
+    }
+    expect(await read()).toEqual(before);
   });
 
   it('make up days of another zone together with the hours at its ends, by key and by model', async () => {

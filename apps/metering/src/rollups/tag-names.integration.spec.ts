@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { RequestCompleted } from '@tensorloop/contracts/request-completed';
 import { RPC } from '@tensorloop/contracts/subjects';
-import { OTHER_TAGS, TAG_NAMES_MAX } from '@tensorloop/contracts/tags';
+import { OTHER_TAGS, TAG_NAMES_MAX, TAG_SUMS_KEPT_DAYS } from '@tensorloop/contracts/tags';
 import {
   type UsageSeriesGetRequest,
   usageSeriesGetReplySchema,
@@ -14,7 +14,6 @@ import pg from 'pg';
 import { type AskedWorld, startAskedWorld } from '../testing/asked-world.js';
 import { newEvent, newTenant, type Tenant } from '../testing/events.js';
 import { publish, type RunningMetering, startMetering } from '../testing/world.js';
-import { TAG_SUMS_KEPT_DAYS } from './tag-retention.rules.js';
 import { TagRetentionService } from './tag-retention.service.js';
 
 const SETUP_TIMEOUT_MS = 60_000;

@@ -1,5 +1,7 @@
-/**
- * Days for which sums of tags are kept: two of the longest ranges that can be asked for, so that each has the one before beside it,
- * and two months. Names and values are whatever customers write, and nothing else that is summed has so many rows.
- */
-export const TAG_SUMS_KEPT_DAYS = 800;
+import { TAG_SUMS_KEPT_DAYS } from '@tensorloop/contracts/tags';
+import { DAY_MS } from '@tensorloop/kernel/budget-window';
+
+/** Sums of tags of hours before it go (Unix ms). */
+export function tagSumsKeptFrom(nowMs: number): number {
+  return nowMs - TAG_SUMS_KEPT_DAYS * DAY_MS;
+}

@@ -1,8 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { DAY_MS } from '@tensorloop/kernel/budget-window';
 import { CLOCK, type Clock } from '@tensorloop/nest-kit/clock';
 import { TagRetentionRepository } from './tag-retention.repository.js';
-import { TAG_SUMS_KEPT_DAYS } from './tag-retention.rules.js';
+import { tagSumsKeptFrom } from './tag-retention.rules.js';
 
 /** Names looked at in one statement, and sums deleted by one: none keeps a booking waiting. */
 const NAMES_AT_ONCE = 500;
@@ -26,7 +25,7 @@ export class TagRetentionService {
    * in several replicas at once. `isOver` is asked before every statement.
    */
   async forgetOld(isOver: () => boolean = () => false): Promise<Forgotten> {
-    const beforeMs = this.clock() - TAG_SUMS_KEPT_DAYS * DAY_MS;
+    const beforeMs = tagSumsKeptFrom(this.clock());
     const forgotten = { sums: 0, names: 0 };
     for (let after = BEFORE_ALL; !isOver(); ) {
       const names = await this.retention.listNames(after, NAMES_AT_ONCE);

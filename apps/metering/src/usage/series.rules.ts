@@ -1,3 +1,4 @@
+import { TAG_SUMS_KEPT_DAYS } from '@tensorloop/contracts/tags';
 import {
   type Latency,
   SERIES_DAYS_MAX,
@@ -8,7 +9,6 @@ import {
 } from '@tensorloop/contracts/usage-series';
 import { DAY_MS } from '@tensorloop/kernel/budget-window';
 import { latencyPercentile } from '@tensorloop/kernel/latency-histogram';
-import { TAG_SUMS_KEPT_DAYS } from '../rollups/tag-retention.rules.js';
 import { addDays, countDays, isFullHour, isTimeZone, startOfDay } from './time-zone.rules.js';
 
 const HOUR_MS = 60 * 60 * 1_000;
