@@ -68,8 +68,11 @@ describe('a connection with the options of the hot path', () => {
     ]);
   });
 
-  it('admits, settles and acknowledges where functions are not to be had, as scripts', async () => {
-    await redis.call('ACL', 'SETUSER', 'plain', 'on', '>secret', '~*', '&*', '+@all', '-fcall', '-function');
+  it.each([
+    ['called', ['-fcall', '-function']],
+    ['loaded', ['-function']],
+  ])('admits, settles and acknowledges where functions may not be %s, as scripts', async (_what, denied) => {
+    await redis.call('ACL', 'SETUSER', 'plain', 'on', '>secret', '~*', '&*', '+@all', ...denied);
     const plain = new Redis(server.url, { ...hotPathRedisOptions, username: 'plain', password: 'secret' });
     plain.on('error', () => undefined);
     try {

@@ -105,11 +105,14 @@ class Functions {
   }
 
   private runOtherwise(error: Error, name: FunctionName, args: ScriptValue[]): Promise<unknown> {
-    if (lacksLibrary(error)) {
-      void loadLibrary(this.redis, this.library);
-      return this.call(name, args);
-    }
-    if (!lacksFunctions(error)) throw error;
+    if (!lacksLibrary(error)) return this.runWithoutFunctions(error, name, args);
+    void loadLibrary(this.redis, this.library);
+    return this.call(name, args).catch((again: Error) => this.runWithoutFunctions(again, name, args));
+  }
+
+  /** Also where the library is still missing after it was loaded: then we may call functions and not load any. */
+  private runWithoutFunctions(error: Error, name: FunctionName, args: ScriptValue[]): Promise<unknown> {
+    if (!lacksFunctions(error) && !lacksLibrary(error)) throw error;
     this.scripts ??= new Map();
     return this.runAsScript(this.scripts, name, args);
   }
