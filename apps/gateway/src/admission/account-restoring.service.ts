@@ -3,9 +3,8 @@ import { RestoringRound, type RestoringRoundParts } from './restoring-round.js';
 
 /** How long one run may take, NATS being there. What is not restored by then is fetched by the calls that need it. */
 export const RESTORE_MS_MAX = 60_000;
-/** What could not be restored is tried again after this time, then after twice as long each time. */
+/** What could not be restored is tried again after this time. A round asks few questions of whoever does not answer. */
 export const RESTORE_AGAIN_MS = 2_000;
-export const RESTORE_AGAIN_MS_MAX = 10_000;
 /** After a run no call begins another for this long; each run that did not restore everything doubles it. */
 export const RESTORE_REST_MS = 5_000;
 export const RESTORE_REST_MS_MAX = 5 * 60_000;
@@ -89,21 +88,19 @@ export class AccountRestoring {
   /** True = nothing is left to restore. */
   private async run(isCut: () => boolean): Promise<boolean> {
     const { parts } = this;
-    const againMsMin = parts.againMs ?? RESTORE_AGAIN_MS;
+    const againMs = parts.againMs ?? RESTORE_AGAIN_MS;
     const deadline = () => performance.now() + (parts.runMsMax ?? RESTORE_MS_MAX);
     let waiting: KnownKey[][] = parts.known.byAccount(parts.nowMs());
     let deadlineMs = deadline();
-    let againMs = againMsMin;
     const isOver = () => isCut() || performance.now() >= deadlineMs;
     while (waiting.length > 0 && !isOver()) {
       if (parts.isNatsUp()) {
         waiting = await new RestoringRound(parts, () => isOver() || !parts.isNatsUp()).run(waiting);
         if (waiting.length === 0) return true;
         await this.pause(againMs);
-        againMs = Math.min(2 * againMs, RESTORE_AGAIN_MS_MAX);
       } else {
         // Nobody can be asked. Waiting for it is no part of the run, and costs nothing.
-        await this.pause(againMsMin);
+        await this.pause(againMs);
         deadlineMs = deadline();
       }
     }
