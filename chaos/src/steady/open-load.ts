@@ -6,6 +6,8 @@ import { type WireConnection, WirePool } from './wire-pool.js';
 const CALL_MS_MAX = 15_000;
 const TICK_MS = 5;
 const DRAIN_POLL_MS = 50;
+const CONNECT_STEP = 50;
+const CONNECT_STEP_MS = 50;
 /** How often calls are looked at that took longer than they may. */
 const SWEEP_MS = 500;
 /** Calls open at one gateway at most; what could not even be sent counts as failed. */
@@ -51,6 +53,14 @@ export class OpenLoad {
 
   get waiting(): number {
     return this.open.size;
+  }
+
+  /** Clients that are there before they call: so many connections to each gateway, opened a few at a time. */
+  async connect(perGateway: number): Promise<void> {
+    for (let count = CONNECT_STEP; count <= perGateway; count += CONNECT_STEP) {
+      for (const pool of this.pools) pool.connect(count);
+      await delay(CONNECT_STEP_MS);
+    }
   }
 
   /** Goes on until told another rate; 0 = pause. */

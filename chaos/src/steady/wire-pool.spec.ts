@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { waitUntil } from '@tensorloop/testing/wait-until';
 import { type WireAnswer, WirePool } from './wire-pool.js';
 
 const REQUEST = 'POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}';
@@ -40,6 +41,19 @@ describe('the wire of the load', () => {
     const pool = new WirePool(await listen(server), 1);
     for (let index = 0; index < 20; index++) expect(await call(pool)).toEqual({ status: 200, hasRetryAfter: false });
     expect([calls, connections]).toEqual([20, 1]);
+    pool.close();
+  });
+
+  it('opens connections before there are calls, and calls go over them', async () => {
+    let connections = 0;
+    const server = createServer((_req, res) => res.end('{}')).on('connection', () => {
+      connections += 1;
+    });
+    const pool = new WirePool(await listen(server), 4);
+    pool.connect(9);
+    await waitUntil(() => connections === 4);
+    expect(await Promise.all([1, 2, 3, 4].map(() => call(pool)))).toHaveLength(4);
+    expect(connections).toBe(4);
     pool.close();
   });
 

@@ -44,6 +44,15 @@ export class WirePool {
     return connection;
   }
 
+  /** Opens connections until there are so many, for calls to come. */
+  connect(count: number): void {
+    while (this.all.size < count) {
+      const connection = this.open();
+      if (connection === null) return;
+      this.idle.unshift(connection);
+    }
+  }
+
   close(): void {
     for (const connection of this.all) connection.close();
   }
