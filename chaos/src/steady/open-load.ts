@@ -12,7 +12,11 @@ const CONNECT_STEP_MS = 50;
 const SWEEP_MS = 500;
 /** Calls open at one gateway at most; what could not even be sent counts as failed. */
 const CONNECTIONS_PER_GATEWAY = 3_500;
-const PROMPT = 'What was served must be in the books exactly once. '.repeat(12);
+/**
+ * About 8 kB, as prompts with a few turns of conversation have: with short ones the load takes as much of the shared processor as
+ * what it loads, and three times the saturation measures the generator.
+ */
+const PROMPT = 'What was served must be in the books exactly once. '.repeat(160);
 
 export interface CallResult {
   /** Monotonic; the instant at which it was due, whose stretch of time it belongs to however late it ended. */
