@@ -15,6 +15,8 @@ const ATTEMPTS_MAX = 60;
 const RETRY_MS = 150;
 /** What gpt-4o's prompt here is held for at most: 1,000 tokens. */
 const PROMPT_HOLD_NANO_USD = 2_500_000n;
+/** Long enough that all callers are under way at once, on a machine that is slow to start them too. */
+const LATENCY_MS = 250;
 const OUTPUT_NANO_USD = 10_000n;
 /** Choices of the call of the remaining size: one alone could not be as large, by the model's own limit. */
 const CHOICES = 8n;
@@ -45,7 +47,7 @@ function mixedCallers(random: () => number, cheapShare: number): Caller[] {
     const limit = random() < 0.1 ? {} : { maxTokens: 400 };
     const completionTokens = 50 + Math.floor(random() * 450);
     return {
-      call: { model, ...limit, sim: { latencyMs: 5, completionTokens, tokensPerChunk: 25, chunkMs: 1 } },
+      call: { model, ...limit, sim: { latencyMs: LATENCY_MS, completionTokens, tokensPerChunk: 25, chunkMs: 1 } },
       isStream,
       leavesAfter: isStream && random() < 0.3 ? Math.floor(random() * 5) : null,
       client: index % 2 === 0 ? holder.client : second,
