@@ -7,6 +7,7 @@ import type { Violation } from '../oracle/violation.js';
 import { Installation } from '../topology/installation.js';
 import { OpenLoad } from './open-load.js';
 import { overload } from './overload.js';
+import { goFirst } from './precedence.js';
 import { findSaturation, settled } from './saturation.js';
 import { soak } from './soak.js';
 import type { SteadyReport } from './steady.types.js';
@@ -27,6 +28,8 @@ export async function runSteady({ scenario, durationMs, folder, log }: SteadyOpt
   const installation = await Installation.start({ folder, isDirect: true });
   let load: OpenLoad | null = null;
   try {
+    const isFirst = [process.pid, installation.providerPid].map(goFirst).every(Boolean);
+    if (!isFirst) log('clients and provider share the cores with what is measured on equal terms: only root may change that');
     const tenants = await Tenants.create(installation);
     const { open, budgeted } = tenants.accounts;
     const keys = await mintAll([open, budgeted]);

@@ -105,6 +105,10 @@ export class Installation {
     return GATEWAYS.map((name) => this.urlOf(name));
   }
 
+  get providerPid(): number {
+    return (this.services.get('upstream-sim') as ManagedServer).pid;
+  }
+
   urlOf(name: ServiceName): string {
     return `http://127.0.0.1:${this.ground.ports[name]}`;
   }

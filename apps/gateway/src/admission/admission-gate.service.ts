@@ -20,6 +20,7 @@ import type { Quote } from './quote.service.js';
 import type { RedisClock } from './redis-clock.service.js';
 import { type FinalRefusal, isMoneyRefusal, left, refusalError } from './refusals.service.js';
 import type { TotalsLookup, TotalsWanted } from './totals-lookup.js';
+import { WaitingLine } from './waiting-line.js';
 
 /**
  * Rounds of asking Redis for one call: lost epoch, unknown key, unknown totals, a moved price and a counted prompt, each once,
@@ -80,6 +81,14 @@ function admissionDown(): ApiError {
   );
 }
 
+export function overloaded(): ApiError {
+  return unavailable(
+    'overloaded',
+    'This gateway has more calls than it can serve in time. The call was not made and nothing was charged.',
+    RETRY_SECONDS,
+  );
+}
+
 /** Redis answers, but what this account has spent or holds is not known there yet: unknown is not zero. */
 function stateUnknown(): ApiError {
   return unavailable(
@@ -119,16 +128,21 @@ function unknownKey(): ApiError {
  */
 export class AdmissionGate {
   private readonly clocks: RunningClocks;
-  private asking = 0;
+  private readonly line = new WaitingLine();
   private tellWait: (waitedMs: number) => void = () => undefined;
 
   constructor(private readonly parts: GateParts) {
     this.clocks = parts.clocks ?? RUNNING_CLOCKS;
   }
 
-  /** Scripts under way: what waits for Redis, and not for what an account lacks there. */
+  /** Calls that ask Redis or wait to: not those that wait for what an account lacks there. */
   get waiting(): number {
-    return this.asking;
+    return this.line.size;
+  }
+
+  /** Whether a call that comes now would be one too many. */
+  refuses(): boolean {
+    return this.line.refuses();
   }
 
   /** Calls back with how long each script took, this process's own lateness in reading the answer included. */
@@ -206,8 +220,10 @@ export class AdmissionGate {
   ): Promise<{ call: Call } | { error: ApiError } | { refusal: Refusal }> {
     const { inFlight, recent, clock, writes, known } = this.parts;
     const { accountTag } = ask.key;
+    const waits = this.line.enter();
+    const turn = waits === null ? 'ask' : await waits;
+    if (turn !== 'ask') return { error: turn === 'late' ? overloaded() : admissionDown() };
     inFlight.enter(accountTag);
-    this.asking += 1;
     const sentAtMs = performance.now();
     const askedAtMs = readClocks(this.clocks);
     try {
@@ -224,11 +240,12 @@ export class AdmissionGate {
     } catch (error) {
       // The script may have run although its answer did not come: the hold, if there is one, is given back.
       if (!(error instanceof AdmissionUnavailableError)) void writes.release(accountTag, ask.requestId);
+      this.line.disband();
       return { error: admissionDown() };
     } finally {
       inFlight.leave(accountTag);
-      this.asking -= 1;
       this.tellWait(performance.now() - sentAtMs);
+      this.line.leave();
     }
   }
 

@@ -1,4 +1,4 @@
-import type { AdmissionGate } from '../admission/admission-gate.service.js';
+import { type AdmissionGate, overloaded } from '../admission/admission-gate.service.js';
 import { type ApiError, unavailable } from '../errors/api-error.types.js';
 import type { DiskGuard } from '../journal/disk-guard.service.js';
 import type { ModelStore } from '../models/model-store.service.js';
@@ -12,15 +12,10 @@ import type { OpenCalls } from './open-calls.service.js';
  * this bound is reached before the journal's own.
  */
 export const UNACKNOWLEDGED_MAX = 300_000;
-/** Calls open at the same time in one gateway. */
+/** Calls open at the same time in one gateway, those that ask to be admitted included. */
 export const OPEN_CALLS_MAX = 20_000;
 /** With fewer open calls than this it is not their number that makes them late, and refusing one would help none. */
-export const SHED_OPEN_CALLS_MIN = 100;
-/**
- * Calls that wait for Redis to admit them while the gateway is late. Shedding by lateness takes some readings to begin; what comes in
- * between would wait for all that came before it. Calls of an account whose state is fetched first do not count: they hold up no other.
- */
-export const WAITING_CALLS_MAX = 400;
+export const SHED_OPEN_CALLS_MIN = 80;
 const RETRY_SECONDS = 1;
 const START_RETRY_SECONDS = 2;
 
@@ -30,16 +25,8 @@ export interface CapacityParts {
   writes: Pick<RedisWrites, 'size'>;
   shipper: Pick<Shipper, 'backlog'>;
   openCalls: Pick<OpenCalls, 'size'>;
-  gate: Pick<AdmissionGate, 'waiting'>;
-  lateness: Pick<Lateness, 'sheds' | 'isLate'>;
-}
-
-function overloaded(): ApiError {
-  return unavailable(
-    'overloaded',
-    'This gateway has more calls than it can serve in time. The call was not made and nothing was charged.',
-    RETRY_SECONDS,
-  );
+  gate: Pick<AdmissionGate, 'waiting' | 'refuses'>;
+  lateness: Pick<Lateness, 'sheds'>;
 }
 
 /** Whether this gateway may take on another call at all, before anyone is asked whether the caller may make it. */
@@ -66,7 +53,7 @@ export class Capacity {
     if (!this.parts.models.isReady) return 'models and prices have not arrived yet';
     if (this.parts.writes.size > WAITING_MAX) return 'too many settlements wait for Redis';
     if (this.parts.shipper.backlog >= UNACKNOWLEDGED_MAX) return 'metering is too far behind';
-    if (this.parts.openCalls.size >= OPEN_CALLS_MAX) return 'too many open calls';
+    if (this.parts.openCalls.size + this.parts.gate.waiting >= OPEN_CALLS_MAX) return 'too many open calls';
     return this.parts.disk.problem();
   }
 
@@ -76,8 +63,7 @@ export class Capacity {
    */
   overload(): ApiError | null {
     const { openCalls, gate, lateness } = this.parts;
-    const isBehind = gate.waiting > WAITING_CALLS_MAX && lateness.isLate;
-    return isBehind || (openCalls.size >= SHED_OPEN_CALLS_MIN && lateness.sheds()) ? overloaded() : null;
+    return gate.refuses() || (openCalls.size >= SHED_OPEN_CALLS_MIN && lateness.sheds()) ? overloaded() : null;
   }
 
   refusal(): ApiError | null {

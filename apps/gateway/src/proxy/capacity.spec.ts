@@ -1,19 +1,28 @@
 import { describe, expect, it } from '@jest/globals';
 import { WAITING_MAX } from '../settlement/redis-writes.service.js';
-import { Capacity, OPEN_CALLS_MAX, SHED_OPEN_CALLS_MIN, UNACKNOWLEDGED_MAX, WAITING_CALLS_MAX } from './capacity.service.js';
+import { Capacity, OPEN_CALLS_MAX, SHED_OPEN_CALLS_MIN, UNACKNOWLEDGED_MAX } from './capacity.service.js';
 
-const idle = { isReady: true, waiting: 0, backlog: 0, open: 0, arriving: 0, disk: null as string | null, isLate: false };
+const idle = {
+  isReady: true,
+  waiting: 0,
+  backlog: 0,
+  open: 0,
+  arriving: 0,
+  disk: null as string | null,
+  isLate: false,
+  isLineLong: false,
+};
 
 function capacityWith(change: Partial<typeof idle>): Capacity {
-  const { isReady, waiting, backlog, open, arriving, disk, isLate } = { ...idle, ...change };
+  const { isReady, waiting, backlog, open, arriving, disk, isLate, isLineLong } = { ...idle, ...change };
   const capacity = new Capacity({
     disk: { problem: () => disk },
     models: { isReady },
     writes: { size: waiting },
     shipper: { backlog },
     openCalls: { size: open },
-    gate: { waiting: arriving },
-    lateness: { sheds: () => isLate && arriving === 0, isLate },
+    gate: { waiting: arriving, refuses: () => isLineLong },
+    lateness: { sheds: () => isLate },
   });
   capacity.recovered();
   return capacity;
@@ -30,6 +39,7 @@ describe('a gateway', () => {
     ['too much waits for Redis', { waiting: WAITING_MAX + 1 }],
     ['metering is too far behind', { backlog: UNACKNOWLEDGED_MAX }],
     ['too many calls are open', { open: OPEN_CALLS_MAX }],
+    ['too many are open or ask to be', { open: OPEN_CALLS_MAX - 10, arriving: 10 }],
     ['the disk is full', { disk: 'full' }],
   ])('refuses with a 503 that says when to come back while %s', (_name, change) => {
     const capacity = capacityWith(change);
@@ -41,7 +51,7 @@ describe('a gateway', () => {
 
   it.each([
     ['the calls it has are late', { isLate: true, open: SHED_OPEN_CALLS_MIN }],
-    ['it is late and too many calls wait to be admitted', { isLate: true, arriving: WAITING_CALLS_MAX + 1 }],
+    ['calls wait too long to be admitted', { isLineLong: true }],
   ])('sheds with a 503 that says when to come back while %s', (_name, change) => {
     const capacity = capacityWith(change);
     const overload = capacity.overload();
@@ -54,10 +64,6 @@ describe('a gateway', () => {
     expect(capacityWith({ isLate: true, open: SHED_OPEN_CALLS_MIN - 1 }).overload()).toBeNull();
   });
 
-  it('takes a burst however large while it is not late', () => {
-    expect(capacityWith({ arriving: 10 * WAITING_CALLS_MAX, open: SHED_OPEN_CALLS_MIN }).overload()).toBeNull();
-  });
-
   it('takes no call before what the last run left is settled, and none once it is shutting down', () => {
     const capacity = capacityWith({});
     capacity.drain();
@@ -68,8 +74,8 @@ describe('a gateway', () => {
       writes: { size: 0 },
       shipper: { backlog: 0 },
       openCalls: { size: 0 },
-      gate: { waiting: 0 },
-      lateness: { sheds: () => false, isLate: false },
+      gate: { waiting: 0, refuses: () => false },
+      lateness: { sheds: () => false },
     });
     expect(fresh.refusal()?.body.error.code).toBe('admission_unavailable');
   });

@@ -51,8 +51,7 @@ export class Lateness implements OnApplicationBootstrap, OnApplicationShutdown {
     return this.share * 100;
   }
 
-  /** At the last readings, however short it has been. */
-  get isLate(): boolean {
+  private get isLate(): boolean {
     return this.worstMs > this.lateMs;
   }
 
