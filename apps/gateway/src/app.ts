@@ -5,6 +5,7 @@ import { HealthRegistry } from '@tensorloop/nest-kit/health';
 import { NestLogger } from '@tensorloop/nest-kit/logging';
 import type { FastifyInstance } from 'fastify';
 import { Redis } from 'ioredis';
+import { AdmissionGate } from './admission/admission-gate.service.js';
 import { RedisClock } from './admission/redis-clock.service.js';
 import { AppModule, type Platform } from './app.module.js';
 import { ENDPOINTS } from './endpoints.js';
@@ -88,6 +89,7 @@ export async function createApp(platform: Platform): Promise<NestFastifyApplicat
     link: get(NatsLink),
     journal: get(Journal),
     openCalls: get(OpenCalls),
+    gate: get(AdmissionGate),
     writes: get(RedisWrites),
     shipper: get(Shipper),
   });

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { AdmissionClient } from '@tensorloop/admission/admission-client';
 import { CLOCK_MARGIN_MS } from '@tensorloop/admission/clock-margin';
 import { RecentAdmissions } from '@tensorloop/admission/recent-admissions';
-import { hotPathRedisOptions } from '@tensorloop/admission/redis-options';
+import { CALL_TIMEOUT_MS, hotPathRedisOptions } from '@tensorloop/admission/redis-options';
 import type { KeyProjection } from '@tensorloop/contracts/key-projection';
 import { newAccountTag } from '@tensorloop/kernel/key-text';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
@@ -19,9 +19,11 @@ import { KnownKeys } from './known-keys.js';
 import type { Quote } from './quote.service.js';
 import { RedisClock } from './redis-clock.service.js';
 import { TotalsLookup } from './totals-lookup.js';
+import { ASKING_MAX } from './waiting-line.js';
 
 const HASH = 'a'.repeat(64);
 const DAY_MS = 86_400_000;
+const WAIT_MS = 25;
 
 let server: TestServer;
 let redis: Redis;
@@ -102,6 +104,7 @@ beforeEach(async () => {
     known,
     restoring: { epochIsLost: (keyHash) => void lost.push(keyHash) },
     clocks: [() => performance.now(), asleep],
+    waitMs: WAIT_MS,
   });
 });
 
@@ -201,6 +204,56 @@ describe('what is told about how long Redis takes', () => {
     expect(gate.waiting).toBe(0);
     expect(waits.length).toBeGreaterThanOrEqual(2);
     expect(Math.max(...waits)).toBeLessThan(lookupMs);
+  });
+});
+
+describe('more calls than may ask at once', () => {
+  const CALLS = 10 * ASKING_MAX;
+
+  beforeEach(async () => {
+    await openEpoch();
+    projection = { ...projection, rpm: 2 * CALLS };
+    await admission.projectKey(projection);
+  });
+
+  it('are all admitted, those that have to ask again without standing in line again', async () => {
+    answers.totals = totalsOf('0');
+    const codes = await Promise.all(Array.from({ length: CALLS }, () => codeOf(admit())));
+    expect(new Set(codes)).toEqual(new Set(['admitted']));
+    expect(gate.waiting).toBe(0);
+  });
+
+  it('are all refused soon when Redis does not answer, and are admitted when it does again', async () => {
+    await codeOf(admit());
+    process.kill(server.server.pid, 'SIGSTOP');
+    try {
+      const startedMs = performance.now();
+      const codes = await Promise.all(Array.from({ length: CALLS }, () => codeOf(admit())));
+      expect(new Set(codes)).toEqual(new Set(['admission_unavailable']));
+      // One deadline for those that asked; for those that stood in line no more.
+      expect(performance.now() - startedMs).toBeLessThan(2 * CALL_TIMEOUT_MS);
+      expect(gate.waiting).toBe(0);
+    } finally {
+      process.kill(server.server.pid, 'SIGCONT');
+    }
+    await waitUntil(async () => (await codeOf(admit())) === 'admitted');
+  });
+
+  it('are not refused for one whose own call fails', async () => {
+    const failing = gate.admit(
+      {
+        key: { accountTag: projection.accountTag, keyHash: HASH },
+        requestId: uuid7(),
+        model: 'gpt-4o-mini',
+        quoteAt: () => quote(),
+      },
+      () => {
+        throw new Error('what comes after admission');
+      },
+    );
+    const others = Promise.all(Array.from({ length: CALLS }, () => codeOf(admit())));
+    expect(await failing).toMatchObject({ status: 503 });
+    expect(new Set(await others)).toEqual(new Set(['admitted']));
   });
 });
 

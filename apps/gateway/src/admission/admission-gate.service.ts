@@ -6,6 +6,7 @@ import {
   type Refusal,
 } from '@tensorloop/admission/admission.types';
 import type { AdmissionClient } from '@tensorloop/admission/admission-client';
+import { ScriptTimeoutError } from '@tensorloop/admission/deadline';
 import type { RecentAdmissions } from '@tensorloop/admission/recent-admissions';
 import type { NanoUsd } from '@tensorloop/kernel/money';
 import { type ApiError, apiError, isApiError, unavailable } from '../errors/api-error.types.js';
@@ -68,6 +69,8 @@ export interface GateParts {
   known: Pick<KnownKeys, 'note'>;
   restoring: Pick<AccountRestoring, 'epochIsLost'>;
   clocks?: RunningClocks;
+  /** A wait for admission, in ms, that nobody minds. */
+  waitMs: number;
 }
 
 /** Called with the admission in the same turn of the event loop in which it arrived; what it does is part of admitting. */
@@ -106,6 +109,11 @@ function lookupDown(): ApiError {
   );
 }
 
+/** Redis did not answer or was not reached; an answer that is an error is the call's own matter, and so is what came after it. */
+function isSilent(error: unknown): boolean {
+  return error instanceof AdmissionUnavailableError || error instanceof ScriptTimeoutError;
+}
+
 type BalanceRefusal = Refusal & { reason: 'insufficient_balance' | 'balance_held' };
 
 function isBalanceSpent(refusal: Refusal): refusal is BalanceRefusal {
@@ -128,11 +136,12 @@ function unknownKey(): ApiError {
  */
 export class AdmissionGate {
   private readonly clocks: RunningClocks;
-  private readonly line = new WaitingLine();
+  private readonly line: WaitingLine;
   private tellWait: (waitedMs: number) => void = () => undefined;
 
   constructor(private readonly parts: GateParts) {
     this.clocks = parts.clocks ?? RUNNING_CLOCKS;
+    this.line = new WaitingLine(parts.waitMs);
   }
 
   /** Calls that ask Redis or wait to: not those that wait for what an account lacks there. */
@@ -158,6 +167,9 @@ export class AdmissionGate {
     let isClosest = false;
     for (let round = 0; round < ROUNDS_MAX; round++) {
       if (isApiError(quote)) return quote;
+      const waits = round === 0 ? this.line.enter() : this.line.enterAgain();
+      const turn = waits === null ? 'ask' : await waits;
+      if (turn !== 'ask') return turn === 'late' ? overloaded() : admissionDown();
       const answer = await this.askOnce(ask, quote, onAdmitted);
       if ('call' in answer) return answer.call;
       if ('error' in answer) return answer.error;
@@ -213,6 +225,7 @@ export class AdmissionGate {
     return this.refreshBalance({ accountTag: key.accountTag, accountId, askedAtMs: nowMs });
   }
 
+  /** Leaves the line when it is answered. */
   private async askOnce<Call>(
     ask: AdmissionAsk,
     quote: Quote,
@@ -220,9 +233,6 @@ export class AdmissionGate {
   ): Promise<{ call: Call } | { error: ApiError } | { refusal: Refusal }> {
     const { inFlight, recent, clock, writes, known } = this.parts;
     const { accountTag } = ask.key;
-    const waits = this.line.enter();
-    const turn = waits === null ? 'ask' : await waits;
-    if (turn !== 'ask') return { error: turn === 'late' ? overloaded() : admissionDown() };
     inFlight.enter(accountTag);
     const sentAtMs = performance.now();
     const askedAtMs = readClocks(this.clocks);
@@ -240,7 +250,7 @@ export class AdmissionGate {
     } catch (error) {
       // The script may have run although its answer did not come: the hold, if there is one, is given back.
       if (!(error instanceof AdmissionUnavailableError)) void writes.release(accountTag, ask.requestId);
-      this.line.disband();
+      if (isSilent(error)) this.line.disband();
       return { error: admissionDown() };
     } finally {
       inFlight.leave(accountTag);

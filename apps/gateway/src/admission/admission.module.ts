@@ -35,6 +35,7 @@ type GateTuple = [
   RedisClock,
   KnownKeys,
   AccountRestoring,
+  Config,
 ];
 type RestoringTuple = [Redis, AdmissionClient, KnownKeys, KeyLookup, EpochRecovery, TotalsLookup, RedisClock, NatsLink];
 
@@ -86,12 +87,13 @@ type RestoringTuple = [Redis, AdmissionClient, KnownKeys, KeyLookup, EpochRecove
         RedisClock,
         KnownKeys,
         AccountRestoring,
+        CONFIG,
       ],
       useFactory: (...[home, admission, keys, totals, epochs, writes, inFlight, recent, clock, ...rest]: GateTuple) => {
-        const [known, restoring] = rest;
+        const [known, restoring, config] = rest;
         const { gatewayId } = home;
-        const parts = { gatewayId, admission, keys, totals, epochs, writes, inFlight, recent, clock, known, restoring };
-        return new AdmissionGate(parts);
+        const shared = { gatewayId, admission, keys, totals, epochs, writes, inFlight, recent, clock, known, restoring };
+        return new AdmissionGate({ ...shared, waitMs: config.LATE_MS });
       },
     },
   ],

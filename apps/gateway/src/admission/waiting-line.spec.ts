@@ -1,18 +1,28 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { ASKING_MAX, CALM_MS, REFUSED_MIN, STANDING_MS, type Turn, WAIT_MS, WaitingLine } from './waiting-line.js';
+import { ASKING_MAX, CULL_AFTER, OVERLOAD_MS, STANDING_MS, type Turn, WaitingLine } from './waiting-line.js';
+
+const WAIT_MS = 25;
 
 let nowMs: number;
 let line: WaitingLine;
 let turns: Turn[];
+let waitedMs: number[];
 
 beforeEach(() => {
   nowMs = 1_000_000;
-  line = new WaitingLine(() => nowMs);
+  line = new WaitingLine(WAIT_MS, () => nowMs);
   turns = [];
+  waitedMs = [];
 });
 
 async function enter(calls: number): Promise<void> {
-  for (let index = 0; index < calls; index++) void line.enter()?.then((turn) => turns.push(turn));
+  for (let index = 0; index < calls; index++) {
+    const sinceMs = nowMs;
+    void line.enter()?.then((turn) => {
+      turns.push(turn);
+      if (turn === 'ask') waitedMs.push(nowMs - sinceMs);
+    });
+  }
   await settle();
 }
 
@@ -26,18 +36,39 @@ function settle(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** An overload: what comes is four times what is answered. Returns how many were refused at the door. */
-async function overload(lastsMs: number, { answeredPerMs = 1, comingPerMs = 4 } = {}): Promise<number> {
+interface Pace {
+  comingPerMs: number;
+  answeredPerMs: number;
+}
+
+/** Calls come and are answered; returns how many were refused at the door. */
+async function run(lastsMs: number, { comingPerMs, answeredPerMs }: Pace): Promise<number> {
   let refused = 0;
+  let coming = 0;
+  let answered = 0;
   for (const endMs = nowMs + lastsMs; nowMs < endMs; ) {
     nowMs += 1;
-    for (let index = 0; index < comingPerMs; index++) {
+    for (coming += comingPerMs; coming >= 1; coming -= 1) {
       if (line.refuses()) refused += 1;
       else await enter(1);
     }
-    await leave(Math.min(answeredPerMs, line.size));
+    answered = Math.min(answered + answeredPerMs, line.size);
+    await leave(Math.floor(answered));
+    answered -= Math.floor(answered);
   }
   return refused;
+}
+
+const OVERLOAD: Pace = { comingPerMs: 4, answeredPerMs: 1 };
+/** Until whoever came before it was one is gone, and a while. */
+const BEGINNING_MS = 300;
+
+/** One batch after another until nobody is left. */
+async function drain(): Promise<void> {
+  while (line.size > 0) {
+    nowMs += 10;
+    await leave(Math.min(ASKING_MAX, line.size));
+  }
 }
 
 describe('the line before Redis', () => {
@@ -55,21 +86,42 @@ describe('the line before Redis', () => {
     expect(line.enter()).toBeNull();
   });
 
-  it('serves a burst that came at once, however long it takes', async () => {
-    await enter(20 * ASKING_MAX);
-    expect(line.refuses()).toBe(false);
-    while (line.size > 0) {
-      nowMs += STANDING_MS;
-      await leave(1);
+  it('does not let those stand in it again who have had a turn', async () => {
+    await enter(ASKING_MAX + 1);
+    line.enterAgain();
+    expect(line.size).toBe(ASKING_MAX + 2);
+    await leave(1);
+    expect(turns).toEqual([]);
+    await leave(1);
+    expect(turns).toEqual(['ask']);
+  });
+
+  it('serves bursts however long they take, one after the other', async () => {
+    for (let burst = 0; burst < 3; burst++) {
+      turns = [];
+      for (let call = 0; call < 20 * ASKING_MAX; call++) {
+        expect(line.refuses()).toBe(false);
+        await enter(1);
+      }
+      const startedMs = nowMs;
+      await drain();
+      expect(nowMs - startedMs).toBeGreaterThan(STANDING_MS + WAIT_MS);
+      expect(turns).toEqual(Array(19 * ASKING_MAX).fill('ask'));
+      nowMs += OVERLOAD_MS / 4;
     }
-    expect(turns).toHaveLength(19 * ASKING_MAX);
+  });
+
+  it('serves a burst to its last while other calls come, and those as well', async () => {
+    await enter(500);
+    expect(await run(600, { comingPerMs: 0.2, answeredPerMs: 2 })).toBe(0);
+    await drain();
     expect(new Set(turns)).toEqual(new Set(['ask']));
   });
 
-  it('refuses nobody because of a line that moves, however long it stands', async () => {
+  it('refuses nobody because of a line in which nobody waits for long, however long it stands', async () => {
     await enter(2 * ASKING_MAX);
     for (let index = 0; index < 200; index++) {
-      nowMs += 10;
+      nowMs += WAIT_MS - 1;
       await leave(ASKING_MAX);
       expect(line.refuses()).toBe(false);
       await enter(ASKING_MAX);
@@ -78,54 +130,62 @@ describe('the line before Redis', () => {
   });
 
   it('refuses what keeps coming, serves as many as can be, and none of them after a long wait', async () => {
-    await overload(2 * STANDING_MS);
+    await run(BEGINNING_MS, OVERLOAD);
     turns = [];
-    const waitedMs: number[] = [];
-    let refused = 0;
-    for (let step = 0; step < 1_000; step++) {
-      nowMs += 1;
-      for (let index = 0; index < 4; index++) {
-        if (line.refuses()) refused += 1;
-        else {
-          const sinceMs = nowMs;
-          void line.enter()?.then((turn) => {
-            turns.push(turn);
-            if (turn === 'ask') waitedMs.push(nowMs - sinceMs);
-          });
-        }
-      }
-      await leave(1);
-    }
+    waitedMs = [];
+    const refused = await run(1_000, OVERLOAD);
     expect(refused).toBeGreaterThan(2_500);
     expect(turns.filter((turn) => turn === 'ask').length).toBeGreaterThan(950);
     expect(Math.max(...waitedMs)).toBeLessThanOrEqual(WAIT_MS + 1);
   });
 
-  it('refuses those as well that stood in it when the overload began, once enough were refused at the door', async () => {
-    const refused = await overload(STANDING_MS + WAIT_MS + 20);
-    expect(refused).toBeGreaterThan(REFUSED_MIN);
+  it('refuses those as well that stood in it when the overload began', async () => {
+    const refused = await run(BEGINNING_MS, OVERLOAD);
+    expect(refused).toBeGreaterThan(CULL_AFTER);
     expect(turns).toContain('late');
   });
 
-  it('waits again before it refuses when it has been calm in between, and not when it has not', async () => {
-    await overload(2 * STANDING_MS);
-    await leave(line.size);
-    nowMs += CALM_MS / 2;
-    await enter(3 * ASKING_MAX);
-    nowMs += WAIT_MS;
-    expect(line.refuses()).toBe(true);
-    await leave(line.size);
-    nowMs += CALM_MS + 1;
-    await enter(3 * ASKING_MAX);
-    nowMs += WAIT_MS;
-    expect(line.refuses()).toBe(false);
+  it('holds an overload off for as long as it lasts, without letting it in every second', async () => {
+    await run(BEGINNING_MS, OVERLOAD);
+    waitedMs = [];
+    await run(5 * OVERLOAD_MS, OVERLOAD);
+    expect(Math.max(...waitedMs)).toBeLessThanOrEqual(WAIT_MS + 1);
   });
 
-  it('tells all who wait when Redis does not answer, and none who ask', async () => {
+  it.each([
+    ['a normal load', { comingPerMs: 0.8, answeredPerMs: 1 }],
+    ['nothing', { comingPerMs: 0, answeredPerMs: 1 }],
+  ])('takes a burst for one again when %s came for a while', async (_name, between) => {
+    await run(OVERLOAD_MS, OVERLOAD);
+    await drain();
+    await run(2 * OVERLOAD_MS + STANDING_MS, between);
+    await drain();
+    turns = [];
+    for (let call = 0; call < 10 * ASKING_MAX; call++) {
+      expect(line.refuses()).toBe(false);
+      await enter(1);
+    }
+    await drain();
+    expect(new Set(turns)).toEqual(new Set(['ask']));
+  });
+
+  it('is not taken for overloaded by a pause of 80 ms under a normal load', async () => {
+    const normal = { comingPerMs: 0.5, answeredPerMs: 2 };
+    await run(500, normal);
+    expect(await run(80, { ...normal, answeredPerMs: 0 })).toBe(0);
+    expect(await run(500, normal)).toBe(0);
+    expect(turns).not.toContain('late');
+  });
+
+  it('tells those who have waited for long when Redis does not answer; the others may ask, and none who ask is told anything', async () => {
     await enter(ASKING_MAX + 5);
+    nowMs += WAIT_MS;
+    await enter(3);
     line.disband();
     await settle();
     expect(turns).toEqual(Array(5).fill('down'));
-    expect(line.size).toBe(ASKING_MAX);
+    expect(line.size).toBe(ASKING_MAX + 3);
+    await leave(3);
+    expect(turns.slice(5)).toEqual(['ask', 'ask', 'ask']);
   });
 });

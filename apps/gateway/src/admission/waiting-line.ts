@@ -3,16 +3,16 @@
  * turn of the event loop would be longer, and with it every call that is already taken later.
  */
 export const ASKING_MAX = 24;
-/** A wait that nobody minds. */
-export const WAIT_MS = 20;
-/** A line that is longer than that for so long is no burst: more comes than can be done. */
-export const STANDING_MS = 100;
-/** Enough for the next batch. */
+/** While it is overloaded a line is no longer than this: enough for the next batch. */
 export const SHORT_LINE = ASKING_MAX;
-/** Refused in a row: from then on those who stand in the line already are refused as well where they waited too long. */
-export const REFUSED_MIN = 20;
-/** For so long nobody may have waited too long before a line counts as a burst again. */
-export const CALM_MS = 1_000;
+/** So long after all those are gone who came at first, whoever is first still waits too long: more comes than can be done. */
+export const STANDING_MS = 60;
+/** An overload is looked at anew after so long. */
+export const OVERLOAD_MS = 1_000;
+/** It goes on where so many were refused meanwhile; fewer may be the doing of a pause. */
+export const REFUSED_MIN = 50;
+/** From so many on those who stand in the line already and have waited too long are refused as well. */
+export const CULL_AFTER = 20;
 /** Places that were left are forgotten in one go. */
 const COMPACT_AFTER = 1_024;
 
@@ -35,22 +35,33 @@ export class WaitingLine {
   private first = 0;
   /** Since when whoever is first has waited too long; null = they have not. */
   private longSinceMs: number | null = null;
+  /** Since when it is one who came after that; of a burst everyone came before. */
+  private turnedOverAtMs: number | null = null;
   private overloadedAtMs = Number.NEGATIVE_INFINITY;
+  /** Since then. */
   private refused = 0;
 
-  constructor(private readonly nowMs: () => number = () => performance.now()) {}
+  /** `waitMs`: a wait that nobody minds. */
+  constructor(
+    private readonly waitMs: number,
+    private readonly nowMs: () => number = () => performance.now(),
+  ) {}
 
   /** Those that ask and those that wait to. */
   get size(): number {
-    return this.asking + this.places.length - this.first;
+    return this.asking + this.waiting;
+  }
+
+  private get waiting(): number {
+    return this.places.length - this.first;
   }
 
   /** Whether another would be one too many. Asked once per call, before anything of it is read. */
   refuses(): boolean {
-    if (this.first === this.places.length) return false;
-    const nowMs = this.nowMs();
-    // What comes within one turn of the event loop sees nobody grow older: while it is overloaded a line is kept short by number as well.
-    const isRefused = this.isTooLong(nowMs) || (!this.isCalm(nowMs) && this.places.length - this.first >= SHORT_LINE);
+    if (this.waiting === 0) return false;
+    const isLong = this.observe(this.nowMs());
+    // What comes within one turn of the event loop sees nobody grow older: hence by number as well.
+    const isRefused = this.isOverloaded && (isLong || this.waiting >= SHORT_LINE);
     if (isRefused) this.refused += 1;
     return isRefused;
   }
@@ -64,11 +75,18 @@ export class WaitingLine {
     return new Promise((tell) => this.places.push({ sinceMs: this.nowMs(), tell }));
   }
 
+  /** For whoever has had a turn and has to ask once more. */
+  enterAgain(): null {
+    this.asking += 1;
+    return null;
+  }
+
   leave(): void {
     this.asking -= 1;
-    if (this.first === this.places.length) return;
+    if (this.waiting === 0) return;
     const nowMs = this.nowMs();
-    const oldestMs = this.isTooLong(nowMs) && this.refused >= REFUSED_MIN ? nowMs - WAIT_MS : Number.NEGATIVE_INFINITY;
+    const isCulled = this.observe(nowMs) && this.isOverloaded && this.refused >= CULL_AFTER;
+    const oldestMs = isCulled ? nowMs - this.waitMs : Number.NEGATIVE_INFINITY;
     while (this.asking < ASKING_MAX) {
       const place = this.shift();
       if (place === undefined) return;
@@ -77,27 +95,45 @@ export class WaitingLine {
     }
   }
 
-  /** Redis does not answer: whoever waits would wait in vain, and be told so later than at once. */
+  /** Redis does not answer: whoever has waited for long already would wait in vain, and be told so later than need be. */
   disband(): void {
-    for (let place = this.shift(); place !== undefined; place = this.shift()) place.tell('down');
+    const oldestMs = this.nowMs() - this.waitMs;
+    for (let place = this.places[this.first]; place !== undefined; place = this.places[this.first]) {
+      if (place.sinceMs > oldestMs) return;
+      this.shift();
+      place.tell('down');
+    }
   }
 
-  private isTooLong(nowMs: number): boolean {
+  private get isOverloaded(): boolean {
+    return this.overloadedAtMs !== Number.NEGATIVE_INFINITY;
+  }
+
+  /** Whether whoever is first waits too long; notes when that begins or ends to be an overload. */
+  private observe(nowMs: number): boolean {
+    const agedMs = nowMs - this.overloadedAtMs;
+    if (agedMs > OVERLOAD_MS && this.isOverloaded) {
+      const goesOn = this.refused >= REFUSED_MIN && agedMs <= 2 * OVERLOAD_MS;
+      this.overloadedAtMs = goesOn ? nowMs : Number.NEGATIVE_INFINITY;
+      this.refused = 0;
+    }
     const place = this.places[this.first];
-    if (place === undefined || nowMs - place.sinceMs < WAIT_MS) {
-      this.longSinceMs = null;
+    if (place === undefined || nowMs - place.sinceMs < this.waitMs) {
+      this.forgetWait();
       return false;
     }
     this.longSinceMs ??= nowMs;
-    const isCalm = this.isCalm(nowMs);
-    if (isCalm && nowMs - this.longSinceMs < STANDING_MS) return false;
-    if (isCalm) this.refused = 0;
-    this.overloadedAtMs = nowMs;
+    if (place.sinceMs > this.longSinceMs) this.turnedOverAtMs ??= nowMs;
+    if (!this.isOverloaded && this.turnedOverAtMs !== null && nowMs - this.turnedOverAtMs >= STANDING_MS) {
+      this.overloadedAtMs = nowMs;
+      this.refused = 0;
+    }
     return true;
   }
 
-  private isCalm(nowMs: number): boolean {
-    return nowMs - this.overloadedAtMs > CALM_MS;
+  private forgetWait(): void {
+    this.longSinceMs = null;
+    this.turnedOverAtMs = null;
   }
 
   private shift(): Place | undefined {
@@ -108,7 +144,7 @@ export class WaitingLine {
       this.places = this.places.slice(this.first);
       this.first = 0;
     }
-    if (this.places.length === 0) this.longSinceMs = null;
+    if (this.places.length === 0) this.forgetWait();
     return place;
   }
 }

@@ -2,6 +2,7 @@ import type { NatsLink } from '@tensorloop/messaging/connection';
 import type { HealthRegistry } from '@tensorloop/nest-kit/health';
 import type { Metrics } from '@tensorloop/observability/metrics';
 import type { Redis } from 'ioredis';
+import type { AdmissionGate } from '../admission/admission-gate.service.js';
 import type { Journal } from '../journal/journal.service.js';
 import type { Capacity } from '../proxy/capacity.service.js';
 import type { OpenCalls } from '../proxy/open-calls.service.js';
@@ -18,6 +19,7 @@ export interface GatewayHealthParts {
   link: NatsLink;
   journal: Journal;
   openCalls: OpenCalls;
+  gate: Pick<AdmissionGate, 'waiting'>;
   writes: RedisWrites;
   shipper: Shipper;
 }
@@ -39,6 +41,7 @@ export function watchGateway(parts: GatewayHealthParts): void {
   );
   parts.gatewayMetrics.watch(parts.metrics, {
     openCalls: () => parts.openCalls.size,
+    asking: () => parts.gate.waiting,
     unacknowledged: () => parts.shipper.backlog,
     waitingForRedis: () => parts.writes.size,
     journalEntries: () => parts.journal.entries.size,

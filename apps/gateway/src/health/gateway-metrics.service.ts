@@ -7,6 +7,7 @@ const MS_PER_SECOND = 1_000;
 /** Sizes read at each scrape. */
 export interface GatewayGauges {
   openCalls: () => number;
+  asking: () => number;
   unacknowledged: () => number;
   waitingForRedis: () => number;
   journalEntries: () => number;
@@ -63,6 +64,7 @@ export class GatewayMetrics {
     const gauge = (name: string, help: string, read: () => number) =>
       metrics.gauge({ name, help, collect: (self) => self.set(read()) });
     gauge('tensorloop_gateway_open_calls', 'Calls between admission and end.', gauges.openCalls);
+    gauge('tensorloop_gateway_asking_calls', 'Calls that ask Redis to be admitted, or wait to.', gauges.asking);
     gauge('tensorloop_gateway_unacknowledged_calls', 'Ended calls that metering has not acknowledged.', gauges.unacknowledged);
     gauge('tensorloop_gateway_redis_writes_waiting', 'Settlements and releases that wait for Redis.', gauges.waitingForRedis);
     gauge(
