@@ -8,7 +8,7 @@ const PEPPER_LENGTH_MIN = 16;
 const DRAIN_MS_DEFAULT = 15_000;
 const DRAIN_MS_MAX = 600_000;
 
-const LATE_MS_DEFAULT = 25;
+const LATE_MS_DEFAULT = 20;
 const LATE_MS_MAX = 60_000;
 
 export const configSchema = z
