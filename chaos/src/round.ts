@@ -20,7 +20,7 @@ import { checkClients } from './oracle/client-checks.js';
 import { checkEstimates } from './oracle/estimate-checks.js';
 import { upstreamCuts } from './oracle/excuses.js';
 import { auditQuiet, hastenRedelivery } from './oracle/quiesce.js';
-import type { Violation } from './oracle/violation.js';
+import { countOf, DOUBLED_KINDS, LOST_KINDS, OVERSHOOT_KINDS, type Violation } from './oracle/violation.js';
 import { seeded } from './random.js';
 import { availabilityOf } from './report/availability.js';
 import { isRoundSound } from './report/soundness.js';
@@ -28,7 +28,7 @@ import type { RoundOptions, RoundReport } from './round.types.js';
 import { Installation } from './topology/installation.js';
 
 const JSON_INDENT = 2;
-const REDIS_RESTARTS = /Redis|power cut|restore/;
+const REDIS_RESTARTS = /^(?!stop ).*(Redis|power cut|restore)/;
 
 /** One round: an installation of its own, load, faults, quiet, and the question whether everything adds up. */
 export async function runRound(options: RoundOptions): Promise<RoundReport> {
@@ -57,6 +57,10 @@ export async function runRound(options: RoundOptions): Promise<RoundReport> {
     writeFileSync(join(options.folder, 'round.json'), JSON.stringify(report, bigintAsText, JSON_INDENT));
     report.folder = isSound ? null : options.folder;
     return report;
+  } catch (error) {
+    // It did not become quiet, or not ready again: what it stands at is the evidence.
+    await dumpStores(installation).catch((failure: Error) => log(`no dump: ${failure.message}`));
+    throw error;
   } finally {
     await installation.stop();
     disk?.remove();
@@ -124,7 +128,6 @@ async function judge(installation: Installation, options: RoundOptions, ran: Ran
     ...admissions.filter(({ kind }) => kind !== SPENT_TWICE),
     ...fromAudit.violations,
   ];
-  const count = (kind: string) => violations.filter((violation) => violation.kind === kind).length;
   const outcomes = runner.outcomes;
   return {
     seed,
@@ -147,9 +150,9 @@ async function judge(installation: Installation, options: RoundOptions, ran: Ran
     corrected,
     spentTwice: admissions.filter(({ kind }) => kind === SPENT_TWICE).length,
     refusalCodes: countBy(clients.flatMap(({ code }) => code ?? [])),
-    lost: count('lost'),
-    doubled: count('doubled'),
-    overshoot: count('overshoot'),
+    lost: countOf(violations, LOST_KINDS),
+    doubled: countOf(violations, DOUBLED_KINDS),
+    overshoot: countOf(violations, OVERSHOOT_KINDS),
     violations,
     availability: availabilityOf(outcomes, clients),
     quiescenceMs,

@@ -26,16 +26,24 @@ export async function runChaos(options: ChaosOptions, log: (text: string) => voi
     throw new ChaosUnavailable(`There is no fault "${only}"; there are: ${ALL_FAULTS.map(({ kind }) => kind).join(', ')}.`);
   }
   const rounds: RoundReport[] = [];
+  const broken: string[] = [];
   for (let left = minutes, index = 0; left > 0; left -= ROUND_MINUTES_MAX, index++) {
     const folder = join(FOLDER, String(seed + index));
     const durationMs = Math.min(left, ROUND_MINUTES_MAX) * MS_PER_MINUTE;
     const load = { lanes: LANES, thinkMs: THINK_MS };
-    const report = await runRound({ seed: seed + index, durationMs, folder, kinds, plans: null, ...load, log });
+    const report = await runRound({ seed: seed + index, durationMs, folder, kinds, plans: null, ...load, log }).catch(
+      (error: unknown) => {
+        if (error instanceof ChaosUnavailable) throw error;
+        broken.push(`round ${seed + index} came to no end: ${String(error)}; evidence: ${folder}`);
+        return null;
+      },
+    );
+    if (report === null) continue;
     rounds.push(report);
     if (report.folder === null && !options.keep) rmSync(folder, { recursive: true, force: true });
     log(`round ${seed + index}: ${report.violations.length} violations in ${report.calls} calls`);
   }
-  return summarise(rounds, seed, commandOf(options));
+  return summarise(rounds, { seed, command: commandOf(options), broken });
 }
 
 /** No faults: soak and overload. */

@@ -10,11 +10,13 @@ export interface Goal {
 
 const AVAILABLE_SHARE_MIN = 0.999;
 const REFUSED_MS_MAX = 100;
+const RECOVER_MS_MAX = 5_000;
 /** Of fewer calls one failure says nothing about a share of 99.9 %. */
 const CALLS_MIN = 1_000;
+const MS_PER_SECOND = 1_000;
 /** Of one part alone; what kills several at once is in no goal. */
 const PART_DOWN = /^(kill|end|stop|quit) (control plane|metering|PostgreSQL)$/;
-const REDIS_DOWN = /^(kill Redis|stop Redis|lose Redis with its data)$/;
+const REDIS_DOWN = /^(kill Redis|end Redis|stop Redis|lose Redis with its data)$/;
 
 export function goalsOf(rows: readonly AvailabilityRow[]): Goal[] {
   const down = rows.filter(({ kind }) => PART_DOWN.test(kind));
@@ -22,9 +24,10 @@ export function goalsOf(rows: readonly AvailabilityRow[]): Goal[] {
   // What the first call of a new key has to ask for can be asked of nobody then.
   const calls = sum((row) => row.calls - row.newKeyCalls);
   const failed = sum((row) => row.failed - row.newKeyFailed);
-  const refusals = rows.flatMap(({ kind, refusedMsP50 }) =>
-    REDIS_DOWN.test(kind) && refusedMsP50 !== null ? [refusedMsP50] : [],
-  );
+  const redis = rows.filter(({ kind }) => REDIS_DOWN.test(kind));
+  const refusals = redis.flatMap(({ refusedMsP50 }) => refusedMsP50 ?? []);
+  const untold = redis.reduce((total, { failures }) => total + (failures.unreachable ?? 0), 0);
+  const recoveries = redis.flatMap(({ recoverMsMax }) => recoverMsMax ?? []);
   return [
     {
       name: 'control plane, metering or PostgreSQL down: at least 99.9 % of calls on known keys are served',
@@ -35,6 +38,16 @@ export function goalsOf(rows: readonly AvailabilityRow[]): Goal[] {
       name: `Redis down: refused within ${REFUSED_MS_MAX} ms (median)`,
       isMet: refusals.length === 0 ? null : Math.max(...refusals) <= REFUSED_MS_MAX,
       figure: refusals.length === 0 ? 'none was refused' : `${Math.max(...refusals)} ms`,
+    },
+    {
+      name: 'Redis down: every call is told',
+      isMet: redis.every(({ calls }) => calls === 0) ? null : untold === 0,
+      figure: `${untold} got no answer`,
+    },
+    {
+      name: `Redis back: both gateways answer within ${RECOVER_MS_MAX / MS_PER_SECOND} s`,
+      isMet: recoveries.length === 0 ? null : Math.max(...recoveries) <= RECOVER_MS_MAX,
+      figure: recoveries.length === 0 ? 'not measured' : `${Math.max(...recoveries)} ms at most`,
     },
   ];
 }

@@ -6,7 +6,7 @@ import type { FaultOutcome } from '../faults/fault.types.js';
 import { type ClientRecord, isFailure } from '../load/client-record.js';
 import { client, T0 } from '../oracle/oracle.fixture.js';
 import type { RoundReport } from '../round.types.js';
-import { availabilityOf, mergeRows } from './availability.js';
+import { type AvailabilityRow, availabilityOf, mergeRows } from './availability.js';
 import { goalsOf } from './goals.js';
 import { writeReliabilityPage } from './reliability-page.js';
 import { isSound } from './soundness.js';
@@ -27,6 +27,8 @@ function fault(kind: string, atMs: number, lastsMs: number): FaultOutcome {
 const at = (atMs: number, changes = {}) =>
   client({ sentAtMs: T0 + atMs, headAtMs: T0 + atMs + 20, endedAtMs: T0 + atMs + 50, ...changes });
 const refused = (atMs: number, changes = {}) => at(atMs, { status: 503, ending: 'refused', ...changes });
+
+const RUN = { seed: 7, command: 'npm run chaos -- --seed 7', broken: [] };
 
 describe('availability', () => {
   it('counts what began while a fault lasted, and how long it took until both gateways answered again', () => {
@@ -127,16 +129,16 @@ describe('goals', () => {
     recoverMsP50: null,
     recoverMsMax: null,
   };
-  const met = (...rows: (typeof row | (Omit<typeof row, 'refusedMsP50'> & { refusedMsP50: number }))[]) =>
-    goalsOf(rows).map(({ isMet }) => isMet);
+  const met = (changes: Partial<AvailabilityRow> = {}) => goalsOf([{ ...row, ...changes }]).map(({ isMet }) => isMet);
 
   it('are met, missed, or not measured', () => {
-    expect(met(row)).toEqual([true, null]);
-    expect(met({ ...row, failed: 3 })).toEqual([false, null]);
-    expect(met({ ...row, calls: 999 })).toEqual([null, null]);
-    expect(met({ ...row, kind: 'kill both meterings and PostgreSQL', failed: 2_000 })).toEqual([null, null]);
-    expect(met({ ...row, kind: 'kill Redis', refusedMsP50: 100 })).toEqual([null, true]);
-    expect(met({ ...row, kind: 'stop Redis', refusedMsP50: 101 })).toEqual([null, false]);
+    expect(met()).toEqual([true, null, null, null]);
+    expect(met({ failed: 3 })).toEqual([false, null, null, null]);
+    expect(met({ calls: 999 })).toEqual([null, null, null, null]);
+    expect(met({ kind: 'kill both meterings and PostgreSQL', failed: 2_000 })).toEqual([null, null, null, null]);
+    expect(met({ kind: 'kill Redis', refusedMsP50: 100, recoverMsMax: 5_000 })).toEqual([null, true, true, true]);
+    expect(met({ kind: 'stop Redis', refusedMsP50: 101, recoverMsMax: 5_001 })).toEqual([null, false, true, false]);
+    expect(met({ kind: 'end Redis', failures: { unreachable: 1 } })).toEqual([null, null, false, null]);
   });
 });
 
@@ -170,11 +172,7 @@ describe('what is said at the end', () => {
     quiescenceMs: 1_000,
     folder: '/evidence',
   };
-  const report = summarise(
-    [round, { ...round, seed: 8, violations: [], lost: 0, folder: null }],
-    7,
-    'npm run chaos -- --seed 7',
-  );
+  const report = summarise([round, { ...round, seed: 8, violations: [], lost: 0, folder: null }], RUN);
 
   it('names every violation, its evidence, and how to see it again', () => {
     const text = formatSummary(report);
@@ -191,7 +189,7 @@ describe('what is said at the end', () => {
 
   it('is sound only where nothing is wrong and enough happened', () => {
     const sound = { ...round, durationMs: 120_000, violations: [], findings: [], faultProblems: [] };
-    const verdict = (changes: Partial<RoundReport> = {}) => isSound(summarise([{ ...sound, ...changes }], 1, ''));
+    const verdict = (changes: Partial<RoundReport> = {}) => isSound(summarise([{ ...sound, ...changes }], RUN));
     expect(verdict()).toBe(true);
     expect(verdict({ violations: round.violations })).toBe(false);
     expect(verdict({ findings: ['FINDING: slow'] })).toBe(false);
@@ -200,6 +198,7 @@ describe('what is said at the end', () => {
     expect(verdict({ idleFaults: ['fail point gateway-1: not passed'], faults: { 'kill gateway': 9 } })).toBe(true);
     expect(verdict({ servedForNobody: 1 })).toBe(false);
     expect(verdict({ booked: 1 })).toBe(false);
+    expect(isSound(summarise([sound], { ...RUN, broken: ['round 7 came to no end'] }))).toBe(false);
     expect(verdict({ calls: 0, booked: 0 })).toBe(false);
     for (const code of Object.keys(sound.refusalCodes)) {
       const refusalCodes = { ...sound.refusalCodes, [code]: 0 };
@@ -216,7 +215,7 @@ describe('what is said at the end', () => {
     writeReliabilityPage(report, page);
     const text = readFileSync(page, 'utf8');
     expect(text).toMatch(/^before\n<!-- chaos:begin x -->\n[\s\S]*4 faults over 2 minutes[\s\S]*<!-- chaos:end -->\nafter\n$/);
-    expect(text).not.toContain('old');
+    expect(text).not.toMatch(/^old$/m);
     expect(text.match(/1 lost/g)).toHaveLength(1);
     writeFileSync(page, 'no marks');
     expect(() => writeReliabilityPage(report, page)).toThrow('no marks');

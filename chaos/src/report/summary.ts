@@ -26,7 +26,14 @@ export interface ChaosReport {
   rounds: RoundReport[];
 }
 
-export function summarise(rounds: RoundReport[], seed: number, command: string): ChaosReport {
+export interface RunFacts {
+  seed: number;
+  command: string;
+  /** Why a round came to no end: it did not become ready or quiet again. */
+  broken: readonly string[];
+}
+
+export function summarise(rounds: RoundReport[], { seed, command, broken }: RunFacts): ChaosReport {
   const faults = addUp(rounds.map((round) => round.faults));
   const availability = mergeRows(rounds.map((round) => round.availability));
   const sum = (read: (round: RoundReport) => number) => rounds.reduce((total, round) => total + read(round), 0);
@@ -41,7 +48,7 @@ export function summarise(rounds: RoundReport[], seed: number, command: string):
     doubled: sum((round) => round.doubled),
     overshoot: sum((round) => round.overshoot),
     violations: sum((round) => round.violations.length),
-    shortcomings: shortcomingsOf(rounds),
+    shortcomings: [...broken, ...shortcomingsOf(rounds)],
     availability,
     goals: goalsOf(availability),
     failPointsFired: addUp(rounds.map((round) => round.failPointsFired)),

@@ -24,6 +24,24 @@ describe('an overload', () => {
     expect(judgeOverload(calls(), SPANS)).toMatchObject({ violations: [], figures: { 'recovery, ms': 500 } });
   });
 
+  it.each([
+    [
+      'a served call took longer than three times the normal p99',
+      { status: 200, latencyMs: 61, hasRetryAfter: false },
+      ['p99 of admitted calls, ms'],
+    ],
+    ['a call was shed that was not told when to come back', { status: 503, hasRetryAfter: false }, ['retry-after']],
+    ['a call was refused by a limit', { status: 429, hasRetryAfter: true }, ['failed, over']],
+  ])('is not sound where %s', (_name, change, violated) => {
+    // Every served call of a second: more than one in a hundred.
+    const isOne = (dueAtMs: number) => dueAtMs >= 12_000 && dueAtMs < 13_000;
+    expect(subjects(calls((dueAtMs) => (isOne(dueAtMs) ? change : {})))).toEqual(violated);
+  });
+
+  it('is not sound where nothing was shed', () => {
+    expect(subjects(calls(() => ({ status: 200, hasRetryAfter: false })))).toEqual(['shed']);
+  });
+
   it('has failed calls that were due in it and hung until long after', () => {
     const hung = (dueAtMs: number) => (dueAtMs === 24_000 ? { status: null, latencyMs: 15_000, hasRetryAfter: false } : {});
     expect(subjects(calls(hung))).toEqual(['failed, over']);

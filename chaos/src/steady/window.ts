@@ -4,6 +4,7 @@ import type { CallResult } from './open-load.js';
 export interface Window {
   calls: number;
   served: number;
+  /** Told to come back, with 503: a limit that is reached (429) is another matter, and a failure here. */
   shed: number;
   /** Of those shed. */
   withRetryAfter: number;
@@ -29,7 +30,7 @@ export function dueWithin(results: readonly CallResult[], { fromMs, toMs }: Span
 
 export function windowOf(results: readonly CallResult[]): Window {
   const served = results.filter(({ status }) => status === 200);
-  const shed = results.filter(({ status }) => status === 503 || status === 429);
+  const shed = results.filter(({ status }) => status === 503);
   const latencies = served.map(({ latencyMs }) => latencyMs).sort((a, b) => a - b);
   const sent = served.map(({ latencyMs, lateMs }) => latencyMs - lateMs).sort((a, b) => a - b);
   const lates = results.map(({ lateMs }) => lateMs).sort((a, b) => a - b);
