@@ -1,32 +1,33 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { parseUsd } from '@tensorloop/kernel/money';
+import { waitUntil } from '@tensorloop/testing/wait-until';
 import OpenAI, { APIUserAbortError } from 'openai';
 import { type ChatCall, chat, chatStream, PROMPT, PROMPT_TOKENS, refusalOf } from './harness/chat.js';
-import { Installation, type KeyHolder, SETUP_TIMEOUT_MS } from './harness/installation.js';
+import { Installation, type KeyHolder, SETUP_TIMEOUT_MS, type Tenant } from './harness/installation.js';
+import { priceOf } from './harness/prices.js';
 import { seededRandom } from './harness/random.js';
 
 const PARALLEL_CALLERS = 500;
 const BUDGET_USD = '1';
+const RAISED_BUDGET_USD = '1.01';
+const RAISE_TIMEOUT_MS = 15_000;
 const SEED = 20_261_121;
 const TEST_TIMEOUT_MS = 60_000;
 /** Attempts of one caller who is told to come back. Far more than any needs: a caller who runs out has been starved. */
 const ATTEMPTS_MAX = 60;
 /** The gateway's own advice is longer; 500 callers who come back sooner are the harder case. */
 const RETRY_MS = 150;
-/** What gpt-4o's prompt here is held for at most: 1,000 tokens. */
-const PROMPT_HOLD_NANO_USD = 2_500_000n;
 /** Long enough that all callers are under way at once, on a machine that is slow to start them too. */
 const LATENCY_MS = 250;
-const OUTPUT_NANO_USD = 10_000n;
 /** Choices of the call of the remaining size: one alone could not be as large, by the model's own limit. */
 const CHOICES = 8n;
 
 let installation: Installation;
-let holder: KeyHolder;
+let tenant: Tenant;
 
 beforeAll(async () => {
   installation = await Installation.start({ gateways: 2 });
-  holder = await installation.mint(await installation.signUp('internal'), { budgetUsd: BUDGET_USD });
+  tenant = await installation.signUp('internal');
 }, SETUP_TIMEOUT_MS);
 afterAll(() => installation?.stop(), SETUP_TIMEOUT_MS);
 
@@ -38,14 +39,25 @@ interface Caller {
   client: OpenAI;
 }
 
-/** Models, sizes, gateways, streams and abortions mixed. One caller in ten names no limit. */
-function mixedCallers(random: () => number, cheapShare: number): Caller[] {
+interface Mix {
+  cheapShare: number;
+  /** The limit of those who name one. One caller in ten names none. */
+  maxTokens: number;
+}
+
+/** What all of run 1 use together is less than the budget, and what they are held for far more. */
+const FITTING: Mix = { cheapShare: 0.85, maxTokens: 400 };
+/** What those of run 2 use who stay to the end is more than twice the budget. */
+const EXCEEDING: Mix = { cheapShare: 0.3, maxTokens: 1_200 };
+
+/** Models, sizes, gateways, streams and abortions mixed. */
+function mixedCallers(holder: KeyHolder, random: () => number, { cheapShare, maxTokens }: Mix): Caller[] {
   const second = installation.atSecondGateway(holder).client;
   return Array.from({ length: PARALLEL_CALLERS }, (_, index) => {
     const model = random() < cheapShare ? (random() < 0.5 ? 'gpt-4o-mini' : 'llama-3.3-70b') : 'gpt-4o';
     const isStream = random() < 0.6;
-    const limit = random() < 0.1 ? {} : { maxTokens: 400 };
-    const completionTokens = 50 + Math.floor(random() * 450);
+    const limit = random() < 0.1 ? {} : { maxTokens };
+    const completionTokens = Math.floor(maxTokens * (0.125 + random() * 1.125));
     return {
       call: { model, ...limit, sim: { latencyMs: LATENCY_MS, completionTokens, tokensPerChunk: 25, chunkMs: 1 } },
       isStream,
@@ -53,6 +65,12 @@ function mixedCallers(random: () => number, cheapShare: number): Caller[] {
       client: index % 2 === 0 ? holder.client : second,
     };
   });
+}
+
+/** What a call comes to when it is served whole. */
+function costOf({ model, maxTokens, sim }: ChatCall): bigint {
+  const completion = Math.min(sim?.completionTokens ?? 0, maxTokens ?? Number.POSITIVE_INFINITY);
+  return priceOf(model as string, { prompt: PROMPT_TOKENS, completion });
 }
 
 type Ending = 'served' | 'left' | 'spent' | 'starved';
@@ -100,7 +118,7 @@ async function callAll(callers: Caller[]): Promise<Record<Ending, number>> {
   return count;
 }
 
-async function leftNanoUsd(): Promise<bigint> {
+async function leftNanoUsd(holder: KeyHolder): Promise<bigint> {
   const [row] = await installation.database.query<{ spent: string }>(
     'SELECT coalesce(sum(charge_nano_usd), 0) AS spent FROM metering.usage WHERE key_id = $1',
     [holder.key.id],
@@ -108,15 +126,30 @@ async function leftNanoUsd(): Promise<bigint> {
   return parseUsd(BUDGET_USD) - BigInt(row?.spent ?? 0);
 }
 
+/** What a prompt here is held for at most, 1,000 tokens, and what a token of output costs. */
+const HOLDS = {
+  'gpt-4o': { prompt: 2_500_000n, output: 10_000n },
+  'gpt-4o-mini': { prompt: 150_000n, output: 600n },
+};
+type Model = keyof typeof HOLDS;
+
 /** A call that is held for `nanoUsd` of output beside its prompt, and uses next to nothing of it. */
-function callHeldFor(nanoUsd: bigint): Promise<unknown> {
+function callHeldFor(holder: KeyHolder, model: Model, nanoUsd: bigint): Promise<unknown> {
   return holder.client.chat.completions.create({
-    model: 'gpt-4o',
+    model,
     messages: [{ role: 'user', content: PROMPT }],
     n: Number(CHOICES),
-    max_tokens: Number(nanoUsd / (OUTPUT_NANO_USD * CHOICES)),
+    max_tokens: Number(nanoUsd / (HOLDS[model].output * CHOICES)),
     x_sim: { promptTokens: PROMPT_TOKENS, completionTokens: 1 },
   } as OpenAI.ChatCompletionCreateParamsNonStreaming);
+}
+
+/** A hold or a counter left standing would refuse the first; one token per choice more than is left is refused for good. */
+async function expectNothingStanding(holder: KeyHolder, model: Model, left: bigint): Promise<void> {
+  const { prompt, output } = HOLDS[model];
+  const tooMuch = callHeldFor(holder, model, left + output * CHOICES);
+  expect(await refusalOf(tooMuch)).toMatchObject({ type: 'budget_exceeded' });
+  await callHeldFor(holder, model, left - prompt);
 }
 
 async function expectBooksExact(calls: number): Promise<void> {
@@ -129,33 +162,44 @@ describe(`${PARALLEL_CALLERS} parallel callers at two gateways on a key with $${
   it(
     'all are served when their true cost fits, though their holds are many times the budget; afterwards a call of the whole remainder is admitted',
     async () => {
-      const { served, left, spent, starved } = await callAll(mixedCallers(seededRandom(SEED), 0.85));
+      const holder = await installation.mint(tenant, { budgetUsd: BUDGET_USD });
+      const { served, left, spent, starved } = await callAll(mixedCallers(holder, seededRandom(SEED), FITTING));
       expect({ spent, starved, ended: served + left }).toEqual({ spent: 0, starved: 0, ended: PARALLEL_CALLERS });
       expect(left).toBeGreaterThan(PARALLEL_CALLERS / 20);
       // Without it the calls would not have been in each other's way, and nothing would be proved.
       expect(heldAnswers).toBeGreaterThan(PARALLEL_CALLERS / 10);
       await expectBooksExact(PARALLEL_CALLERS);
-      const remaining = await leftNanoUsd();
+      const remaining = await leftNanoUsd(holder);
       expect(remaining).toBeGreaterThan(0n);
-      // A hold or a counter left standing would refuse it; one token per choice more cannot fit and is refused for good.
-      expect(await refusalOf(callHeldFor(remaining + OUTPUT_NANO_USD * CHOICES))).toMatchObject({ type: 'budget_exceeded' });
-      await callHeldFor(remaining - PROMPT_HOLD_NANO_USD);
+      await expectNothingStanding(holder, 'gpt-4o', remaining);
     },
     TEST_TIMEOUT_MS,
   );
 
   it(
-    'not a nano-dollar is overspent when far more is asked for than is left, and no refusal is temporary once the calls ended',
+    'not a nano-dollar is overspent when cheap and dear calls ask for more than twice of it, and no refusal is temporary once they ended',
     async () => {
-      const { served, left, spent, starved } = await callAll(mixedCallers(seededRandom(SEED + 1), 0));
+      const holder = await installation.mint(tenant, { budgetUsd: BUDGET_USD });
+      const callers = mixedCallers(holder, seededRandom(SEED + 1), EXCEEDING);
+      const staying = callers.filter(({ leavesAfter }) => leavesAfter === null);
+      const asked = staying.reduce((sum, { call }) => sum + costOf(call), 0n);
+      expect(asked).toBeGreaterThan(2n * parseUsd(BUDGET_USD));
+      const { served, left, spent, starved } = await callAll(callers);
       expect(starved).toBe(0);
       expect(spent).toBeGreaterThan(0);
-      expect(served + left).toBeGreaterThan(0);
-      await expectBooksExact(served + left);
-      const remaining = await leftNanoUsd();
+      expect(served).toBeGreaterThan(0);
+      expect(left).toBeGreaterThan(0);
+      await expectBooksExact(PARALLEL_CALLERS + served + left);
+      const remaining = await leftNanoUsd(holder);
       expect(remaining).toBeGreaterThanOrEqual(0n);
       // Spent to the edge: less is left than the largest of these calls with a limit is held for.
-      expect(remaining).toBeLessThan(PROMPT_HOLD_NANO_USD + 400n * OUTPUT_NANO_USD);
+      const { prompt, output } = HOLDS['gpt-4o'];
+      expect(remaining).toBeLessThan(prompt + BigInt(EXCEEDING.maxTokens) * output);
+      // What is left may be too little for any call at all; with a cent more it must all be there to be had.
+      await tenant.dashboard.send('PATCH', `/api/keys/${holder.key.id}`, { budgetUsd: RAISED_BUDGET_USD });
+      const raised = remaining + parseUsd(RAISED_BUDGET_USD) - parseUsd(BUDGET_USD);
+      const isRaised = () => callHeldFor(holder, 'gpt-4o-mini', raised - HOLDS['gpt-4o-mini'].prompt);
+      await waitUntil(isRaised, { timeoutMs: RAISE_TIMEOUT_MS, what: 'a call of the whole remainder to be admitted' });
     },
     TEST_TIMEOUT_MS,
   );
