@@ -1,4 +1,5 @@
 import { type KeyCreated, keyCreatedSchema, type Me, meSchema } from '@tensorloop/contracts/dashboard-api';
+import { confirmAddress } from '@tensorloop/db/installation';
 import { setAccountPlan } from '@tensorloop/db/operator';
 import { type Secrets, saveSecrets } from './state.ts';
 
@@ -11,21 +12,37 @@ export interface DemoInputs {
   gatewayUrl: string;
   ownerDatabaseUrl: string;
   secrets: Secrets;
+  /** Whether addresses are confirmed by mail: then nobody signs in with one that is not, and no mail reaches this one. */
+  sendsMail: boolean;
 }
 
 /** Makes or finds the demo account on plan pro, over the same HTTP API as everybody, and returns a key that works. */
 export async function prepareDemoAccount(inputs: DemoInputs): Promise<string> {
   const { secrets } = inputs;
+  // An earlier start, without mail, may have made it.
+  await confirmIfNeeded(inputs);
   if (secrets.demoKey && (await isKeyAccepted(inputs.gatewayUrl, secrets.demoKey))) return secrets.demoKey;
   const session = new DashboardSession(inputs.controlPlaneUrl);
   const credentials = { email: DEMO_EMAIL, password: secrets.demoPassword };
   const signedIn = await session.post('/api/auth/sign-in', credentials);
-  if (!signedIn.ok) await expectOk(await session.post('/api/auth/sign-up', credentials));
+  if (!signedIn.ok) await signUp(session, inputs);
   const me: Me = meSchema.parse(await expectOk(await session.get('/api/me')));
   if (me.account.plan.id !== DEMO_PLAN) await setAccountPlan(inputs.ownerDatabaseUrl, me.account.id, DEMO_PLAN);
   const minted: KeyCreated = keyCreatedSchema.parse(await expectOk(await session.post('/api/keys', { name: 'demo' })));
   saveSecrets({ ...secrets, demoKey: minted.key });
   return minted.key;
+}
+
+async function signUp(session: DashboardSession, inputs: DemoInputs): Promise<void> {
+  const credentials = { email: DEMO_EMAIL, password: inputs.secrets.demoPassword };
+  await expectOk(await session.post('/api/auth/sign-up', credentials));
+  if (!inputs.sendsMail) return;
+  await confirmIfNeeded(inputs);
+  await expectOk(await session.post('/api/auth/sign-in', credentials));
+}
+
+async function confirmIfNeeded({ sendsMail, ownerDatabaseUrl }: DemoInputs): Promise<void> {
+  if (sendsMail) await confirmAddress(ownerDatabaseUrl, DEMO_EMAIL);
 }
 
 async function isKeyAccepted(gatewayUrl: string, key: string): Promise<boolean> {

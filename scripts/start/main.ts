@@ -12,6 +12,7 @@ import { step } from '../bootstrap/step.mjs';
 import { DEMO_EMAIL, prepareDemoAccount } from './demo-account.ts';
 import { readOptions, type StartOptions, StartRefused } from './options.ts';
 import * as services from './services.ts';
+import { describeSettings, sendsMail } from './settings.ts';
 import { RunningSet } from './shutdown.ts';
 import * as state from './state.ts';
 import { printSummary } from './summary.ts';
@@ -34,7 +35,7 @@ async function main(): Promise<void> {
   await step('services', () => startServices(inputs));
   const urls = services.serviceUrls(options);
   const apiKey = await step('demo account', () =>
-    prepareDemoAccount({ ...urls, ownerDatabaseUrl: databaseUrls.owner, secrets }),
+    prepareDemoAccount({ ...urls, ownerDatabaseUrl: databaseUrls.owner, secrets, sendsMail: sendsMail(process.env) }),
   );
   if (running.isStopping) return;
   state.writeStackFile({
@@ -49,7 +50,7 @@ async function main(): Promise<void> {
   const password = secrets.demoPassword;
   const startFile = { ...urls, dashboardUrl: urls.controlPlaneUrl, email: DEMO_EMAIL, password, apiKey, ready: true as const };
   state.writeStartFile(startFile);
-  printSummary(startFile, options);
+  printSummary(startFile, options, describeSettings(process.env, secrets, urls.controlPlaneUrl));
 }
 
 function endOnRequest(): void {

@@ -6,6 +6,7 @@ import { GATEWAY_NODE_ARGS, startService } from '@tensorloop/servers/service';
 import type { Stack } from '@tensorloop/servers/stack';
 import { DATA, LOGS, ROOT } from '../bootstrap/paths.mjs';
 import type { StartOptions } from './options.ts';
+import { controlPlaneSettings, pepperSettings, withoutControlPlaneSecrets } from './settings.ts';
 import type { Secrets } from './state.ts';
 
 export const JOURNAL_DIR = join(DATA, 'gateway', 'journal');
@@ -60,7 +61,8 @@ export const startControlPlane: Launch = (inputs) => {
     RELAY_DATABASE_URL: databaseUrls.controlRelay,
     OPERATOR_DATABASE_URL: databaseUrls.controlOperator,
     REDIS_URL: stack.redisUrl,
-    KEY_PEPPER: secrets.keyPepper,
+    ...controlPlaneSettings(inputs.inheritedEnv),
+    ...pepperSettings(inputs.inheritedEnv, secrets).controlPlane,
     PUBLIC_URL: controlPlaneUrl,
     GATEWAY_URL: gatewayUrl,
     // As the shell meant it: the service runs in a folder of its own.
@@ -75,7 +77,7 @@ export const startGateway: Launch = (inputs) => {
   mkdirSync(JOURNAL_DIR, { recursive: true });
   const env = {
     REDIS_URL: stack.redisUrl,
-    KEY_PEPPER: secrets.keyPepper,
+    ...pepperSettings(inputs.inheritedEnv, secrets).gateway,
     JOURNAL_DIR,
     PUBLIC_URL: gatewayUrl,
     DASHBOARD_URL: controlPlaneUrl,
@@ -108,7 +110,7 @@ function launch({ inheritedEnv, options, stack }: ServiceInputs, { name, port, e
     main: join(ROOT, 'apps', name, 'dist', 'main.js'),
     nodeArgs: ['--enable-source-maps', ...(name === 'gateway' ? GATEWAY_NODE_ARGS : [])],
     env: {
-      ...(name === 'gateway' ? inheritedEnv : harmlessEnv(inheritedEnv)),
+      ...(name === 'gateway' ? withoutControlPlaneSecrets(inheritedEnv) : harmlessEnv(inheritedEnv)),
       NODE_ENV: 'production',
       HOST: options.host,
       NATS_URL: stack.natsUrl,

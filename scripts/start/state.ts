@@ -13,6 +13,9 @@ const MAX_LOG_BYTES = 32 * 1024 ** 2;
 /** Made up at the first start and kept: another pepper would make every key unknown. */
 export interface Secrets {
   keyPepper: string;
+  /** Written by hand while peppers are rotated (docs/runbooks/pepper-rotation.md). */
+  keyPepperVersion?: number;
+  keyPepperPrevious?: string;
   passwords: Record<RoleKey, string>;
   demoPassword: string;
   /** The demo account's key: shown again at every start. */

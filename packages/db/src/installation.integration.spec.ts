@@ -135,6 +135,18 @@ describe('operators', () => {
   });
 });
 
+describe('an address', () => {
+  it('is confirmed by whoever owns the installation, once, and its accounts are told', async () => {
+    const { id, email } = await createAccount();
+    expect(await installation.confirmAddress(url, email.toUpperCase())).toBe(true);
+    expect(await installation.confirmAddress(url, email)).toBe(false);
+    expect(await installation.confirmAddress(url, 'nobody@example.com')).toBe(false);
+    expect((await actionsOf(id)).map((entry) => (entry as string[])[0])).toEqual(['user.email_verified']);
+    expect(await installation.createOperator(url, email, { allowsUnverified: false })).toBe(true);
+    await installation.removeOperator(url, email);
+  });
+});
+
 describe('peppers', () => {
   it('are told apart by how many active keys each knows, and keys behind are named', async () => {
     const [one, two] = [await createAccount(), await createAccount()];
