@@ -1,13 +1,15 @@
 import { type CallHandler, type ExecutionContext, Inject, Injectable, type NestInterceptor } from '@nestjs/common';
+import { problemStatus, toProblem } from '@tensorloop/nest-kit/problem';
 import type { Request } from 'express';
 import { type Observable, tap } from 'rxjs';
 import { currentPrincipal } from '../access/request-context.types.js';
 import { LiveEvents } from './live-events.service.js';
-import { kindsWritten } from './written-kinds.rules.js';
+import { kindsWritten, mayBeSaved } from './written-kinds.rules.js';
 
 /**
  * Tells an account's listeners of every change that one of its members made here, once the route has answered, hence after its
- * COMMIT. One place for all routes: none can be forgotten.
+ * COMMIT. One place for all routes: none can be forgotten. What operators change is not of their own account, so their service
+ * tells of it.
  */
 @Injectable()
 export class ChangesInterceptor implements NestInterceptor {
@@ -19,6 +21,9 @@ export class ChangesInterceptor implements NestInterceptor {
     const kinds = kindsWritten(method, path);
     const principal = currentPrincipal();
     if (kinds === null || principal === null) return next.handle();
-    return next.handle().pipe(tap({ complete: () => this.live.publish(principal.accountId, ...kinds) }));
+    const publish = () => this.live.publish(principal.accountId, ...kinds);
+    return next
+      .handle()
+      .pipe(tap({ complete: publish, error: (err) => mayBeSaved(problemStatus(toProblem(err).kind)) && publish() }));
   }
 }

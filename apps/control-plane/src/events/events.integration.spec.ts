@@ -114,6 +114,44 @@ describe('live updates (TL-10)', () => {
     expect(stream.named('changed')).toHaveLength(1);
   });
 
+  it('tell the account that an operator changes, and not the operator', async () => {
+    const [operator, { browser, me }] = [await plane.signUp(), await plane.signUp()];
+    await plane.database.query('INSERT INTO control.operators (user_id) VALUES ($1)', [operator.me.user.id]);
+    const [theirs, own] = [await Stream.open(browser), await Stream.open(operator.browser)];
+    const path = `/api/operator/accounts/${me.account.id}`;
+    for (const [count, [method, verb, body]] of (
+      [
+        ['PUT', 'plan', { planId: 'pro' }],
+        ['POST', 'disable', {}],
+        ['POST', 'enable', {}],
+      ] as const
+    ).entries()) {
+      const answer = await operator.browser.send(method, `${path}/${verb}`, { body: { ...body, reason: 'asked for' } });
+      expect(answer.status).toBe(200);
+      await waitUntil(() => theirs.named('changed').length === count + 1, { what: verb });
+      expect(theirs.named('changed').at(-1)?.data).toEqual({ kinds: ['account', 'keys'] });
+    }
+    expect(own.named('changed')).toEqual([]);
+  });
+
+  it(
+    'tell of a change that is saved though Redis was not told in time',
+    async () => {
+      const { browser } = await plane.signUp();
+      const { body: key } = await browser.mint();
+      const stream = await Stream.open(browser);
+      await plane.redisServer.server.kill();
+      try {
+        expect((await browser.send('DELETE', `/api/keys/${key.id}`)).status).toBe(503);
+        await waitUntil(() => stream.named('changed').length > 0, { what: 'the revocation' });
+        expect(stream.named('changed')[0]?.data).toEqual({ kinds: ['keys'] });
+      } finally {
+        await plane.redisServer.server.restart();
+      }
+    },
+    TEST_TIMEOUT_MS,
+  );
+
   it('go on where they broke off, and say so where they cannot', async () => {
     const { browser, me } = await plane.signUp();
     const first = await Stream.open(browser);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { kindsWritten } from './written-kinds.rules.js';
+import { kindsWritten, mayBeSaved } from './written-kinds.rules.js';
 
 describe('what a request changed', () => {
   it.each([
@@ -15,5 +15,17 @@ describe('what a request changed', () => {
     ['POST', '/', null],
   ])('%s %s: %j', (method, path, kinds) => {
     expect(kindsWritten(method, path)).toEqual(kinds);
+  });
+});
+
+describe('a change that failed', () => {
+  it.each([
+    [503, true],
+    [500, true],
+    [499, false],
+    [422, false],
+    [400, false],
+  ])('with status %i is told of only where it may be saved', (status, isTold) => {
+    expect(mayBeSaved(status)).toBe(isTold);
   });
 });

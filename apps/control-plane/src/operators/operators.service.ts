@@ -9,6 +9,7 @@ import { toPage } from '@tensorloop/contracts/api/pages';
 import type { Principal } from '../access/principal.types.js';
 import type { AuditActor } from '../audit/audit.types.js';
 import { CLOCK, type Clock } from '../clock.js';
+import { LiveEvents } from '../events/live-events.service.js';
 import { CURSORS } from '../pages/cursor.types.js';
 import { ProjectionService } from '../projection/projection.service.js';
 import { AccountUsageClient } from './account-usage.client.js';
@@ -29,6 +30,7 @@ export class OperatorsService {
     @Inject(OperatorsRepository) private readonly repository: OperatorsRepository,
     @Inject(ProjectionService) private readonly projection: ProjectionService,
     @Inject(AccountUsageClient) private readonly usage: AccountUsageClient,
+    @Inject(LiveEvents) private readonly events: LiveEvents,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
@@ -72,6 +74,8 @@ export class OperatorsService {
     const actor: AuditActor = { kind: 'operator', id: operator.userId, label: operator.email };
     const changed = await this.repository.change(accountId, { now: new Date(this.clock()), actor, reason, decide });
     if (changed === null) return null;
+    // It is not the operator's own account, which is the one that is told of what their requests change.
+    this.events.publish(accountId, 'account', 'keys');
     const { state, pending } = changed;
     const isInForce = await this.projection.deliverAll(pending);
     return { accountId, status: statusOf(state), planId: state.planId, keysAnnounced: pending.length, isInForce };
