@@ -6,7 +6,7 @@ local WINDOW_MS = 2592000000
 -- Entries of the token log that are walked to find when a refused call will fit; beyond it the answer is too early.
 local TOKEN_WALK_MAX = 1000
 local seldom = {}
-local rateLogOf, newPeriod, admission
+local rateLogOf, accountRateLog, newPeriod, admission
 
 -- Writes what admission needs of a projection into one field of it, behind the projection's own (project-key.lua deletes it with
 -- them): one field is read in a third of the time of twelve. A projection begins with that field, empty, since it is found the
@@ -100,13 +100,49 @@ function seldom.takeOldLog(log, id)
   writeRateLog(log, now)
 end
 
-function seldom.rateRefusal(key, log, limit, reason)
+-- Until none of a log's calls counts any more, and until one more call finds a place (0 where it does now).
+local function rateWaits(log, limit)
   local counted = rateUsed(log)
-  local retryMs = log.lost > 0 and max(0, call('PTTL', log.lostKey)) or 0
-  local resetMs = retryMs
-  if counted > 0 then resetMs = max(resetMs, rateEndsAtMs(log, now) - now) end
-  if counted >= limit then retryMs = max(retryMs, rateLeavesAtMs(log, limit, now) - now) end
-  return { reason, key.id, key.accountId, limit, retryMs, resetMs }
+  local lostMs = log.lost > 0 and max(0, call('PTTL', log.lostKey)) or 0
+  local resetMs = counted > 0 and max(lostMs, rateEndsAtMs(log, now) - now) or lostMs
+  if counted >= limit then return resetMs, max(lostMs, rateLeavesAtMs(log, limit, now) - now) end
+  return resetMs, counted + log.lost >= limit and lostMs or 0
+end
+
+local function rateText(log, limit)
+  if not log then return '-1|0|0' end
+  return format('%d|%d|%d', limit, max(0, limit - rateUsed(log) - log.lost), (rateWaits(log, limit)))
+end
+
+local function moneyText(scope, limit)
+  if not scope then return '-1|0|0' end
+  return format('%d|%d|%d', limit, scope.spent, scope.held)
+end
+
+-- What the limits of a key leave as they stand, nothing counted for the call that asks: limit (-1 = none), left and reset ms of its
+-- requests and of the whole account's, then limit (-1 = none), spent and held of its budget, ms until that begins anew, and of day,
+-- balance and project. All scopes are read by then; of the logs only refusals need the one that did not refuse.
+function seldom.leftText(key)
+  local project = key.project and key.project.budget and key.project
+  return table.concat({ rateText(rateLogOf(key), key.rpm), rateText(key.accountRpm and accountRateLog(), key.accountRpm),
+    moneyText(key.window, key.budget), textOf(key.window.endMs - now), moneyText(key.dayLimit >= 0 and key.day, key.dayLimit),
+    moneyText(key.isPrepaid and key.balance, key.isPrepaid and key.balance.limit),
+    moneyText(project and project.scope, project and project.budget) }, '|')
+end
+
+-- A refusal by one of the limits.
+function seldom.refusal(key, reason, ...)
+  return { reason, key.id, key.accountId, seldom.leftText(key), ... }
+end
+
+-- Where the account's log is full as well as the key's, the call waits for both.
+function seldom.rateRefusal(key, log, limit, reason)
+  local resetMs, retryMs = rateWaits(log, limit)
+  if key.accountRpm then
+    local _, accountMs = rateWaits(accountRateLog(), key.accountRpm)
+    retryMs = max(retryMs, accountMs)
+  end
+  return seldom.refusal(key, reason, limit, retryMs, resetMs)
 end
 
 -- Calls of the key in flight: those of a window that has just ended are among them.
@@ -152,7 +188,7 @@ function seldom.countTokens(key, asked, least)
       end
     end
   end
-  return nil, { 'tokens_limited', key.id, key.accountId, key.tpm, sum + lost, asked, retryMs, resetMs }
+  return nil, seldom.refusal(key, 'tokens_limited', key.tpm, sum + lost, asked, retryMs, resetMs)
 end
 
 function seldom.logTokens(key, id, text)

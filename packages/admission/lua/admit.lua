@@ -28,12 +28,13 @@
 --       unknown_epoch, unknown_key
 --       key_revoked, key_expired, model_not_allowed, price_moved, pending_full   keyId, accountId
 --       unknown_scope      keyId, accountId, scope, ...
+--     and from here on, what is left (a text, see seldom.leftText) comes behind the accountId:
 --       rate_limited, account_rate_limited
---                          keyId, accountId, limit, retry after ms, reset ms
---       parallel_limited   keyId, accountId, limit, calls in flight
---       tokens_limited     keyId, accountId, limit, used, asked, retry after ms (-1 = it never fits), reset ms
+--                          keyId, accountId, left, limit, retry after ms, reset ms
+--       parallel_limited   keyId, accountId, left, limit, calls in flight
+--       tokens_limited     keyId, accountId, left, limit, used, asked, retry after ms (-1 = it never fits), reset ms
 --       budget_exceeded, budget_held, daily_limit_reached, daily_limit_held, insufficient_balance, balance_held
---                          keyId, accountId, limit, spent, held, reset ms
+--                          keyId, accountId, left, limit, spent, held, reset ms
 --       project_budget_exceeded, project_budget_held
 --                          the same, and the name of the project
 --
@@ -160,7 +161,7 @@ function rateLogOf(key)
 end
 
 -- The same over all keys of the account whose plan limits it: one log for all of them.
-local function accountRateLog()
+function accountRateLog()
   accountRate = accountRate or openRateLog('account')
   return accountRate
 end
@@ -205,7 +206,7 @@ local function grantOf(key, grant, least)
   grant = min(grant, key.budget - window.spent - window.held)
   if grant < least then
     local reason = key.budget - window.spent < least and 'budget_exceeded' or 'budget_held'
-    return nil, { reason, key.id, key.accountId, key.budget, window.spent, window.held, window.endMs - now }
+    return nil, seldom.refusal(key, reason, key.budget, window.spent, window.held, window.endMs - now)
   end
   for at = 1, #limits do
     local entry = limits[at]
@@ -213,8 +214,8 @@ local function grantOf(key, grant, least)
     grant = min(grant, limit - scope.spent - scope.held)
     if grant < least then
       local reason = limit - scope.spent < least and entry.spentOut or entry.heldOut
-      local refusal = { reason, key.id, key.accountId, limit, scope.spent, scope.held, entry.endMs - now }
-      if entry.isProject then refusal[8] = call('HGET', key.name, 'projectName') or key.project.id end
+      local refusal = seldom.refusal(key, reason, limit, scope.spent, scope.held, entry.endMs - now)
+      if entry.isProject then refusal[#refusal + 1] = call('HGET', key.name, 'projectName') or key.project.id end
       return nil, refusal
     end
   end
@@ -250,7 +251,7 @@ local function admitCall(at, key, plan, known, write)
   if key.parallel then
     extra.calls = seldom.callsInFlight(key, key.index)
     if extra.calls >= key.parallel then
-      return { 'parallel_limited', key.id, key.accountId, key.parallel, extra.calls }
+      return seldom.refusal(key, 'parallel_limited', key.parallel, extra.calls)
     end
   end
   if key.tpm then

@@ -35,6 +35,25 @@ export interface LimitState {
   heldNanoUsd: NanoUsd;
 }
 
+/** Requests in a rolling minute. `resetMs`: until none of them counts any more. */
+export interface RateLeft {
+  limit: number;
+  remaining: number;
+  resetMs: number;
+}
+
+/** What a key's limits leave when one of them refuses a call, for which nothing is counted. Null: there is no such limit. */
+export interface LimitsLeft {
+  rpm: RateLeft;
+  accountRpm: RateLeft | null;
+  budget: LimitState;
+  /** Until the window of the budget ends. */
+  budgetResetMs: number;
+  daily: LimitState | null;
+  balance: LimitState | null;
+  projectBudget: LimitState | null;
+}
+
 export interface Admission {
   admitted: true;
   /** Redis TIME, Unix ms. Freezes window, day and price of the call. For a repeated request id: the first admission's. */
@@ -112,8 +131,10 @@ type RefusalReason =
       nowMs: number;
       keyId: string;
       accountId: string;
+      left: LimitsLeft;
       limit: number;
       remaining: 0;
+      /** Exact: until the key's limit and the account's both have a place. */
       retryAfterMs: number;
       resetMs: number;
     }
@@ -124,6 +145,7 @@ type RefusalReason =
       nowMs: number;
       keyId: string;
       accountId: string;
+      left: LimitsLeft;
       limit: number;
       inFlight: number;
     }
@@ -133,6 +155,7 @@ type RefusalReason =
       nowMs: number;
       keyId: string;
       accountId: string;
+      left: LimitsLeft;
       limit: number;
       used: number;
       asked: number;
@@ -153,6 +176,7 @@ type RefusalReason =
       nowMs: number;
       keyId: string;
       accountId: string;
+      left: LimitsLeft;
       limit: LimitState;
       resetMs: number;
     }
@@ -162,6 +186,7 @@ type RefusalReason =
       nowMs: number;
       keyId: string;
       accountId: string;
+      left: LimitsLeft;
       limit: LimitState;
       resetMs: number;
       projectName: string;

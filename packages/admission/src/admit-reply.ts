@@ -1,6 +1,15 @@
 import type { Scope } from '@tensorloop/contracts/settle-ack';
 import type { Tags } from '@tensorloop/contracts/tags';
-import type { Admission, AdmitResult, AdmittedProject, Attribution, LimitState, Refusal } from './admission.types.js';
+import type {
+  Admission,
+  AdmitResult,
+  AdmittedProject,
+  Attribution,
+  LimitState,
+  LimitsLeft,
+  RateLeft,
+  Refusal,
+} from './admission.types.js';
 import { RPM_WINDOW_MS } from './recent-admissions.js';
 import type { ScriptValue } from './scripts.js';
 
@@ -130,6 +139,28 @@ function attribution([, projectId, tags]: RefusedKey): Attribution {
   return { ...(projectId === '' ? {} : { projectId }), ...(tags === '' ? {} : { tags: parseTags(tags) }) };
 }
 
+type ThreeNumbers = [number, number, number];
+
+function rateLeft([limit, remaining, resetMs]: ThreeNumbers): RateLeft {
+  return { limit, remaining, resetMs };
+}
+
+/** What is left as a refusal says it; the order is that of `seldom.leftText`. */
+function limitsLeft(text: string): LimitsLeft {
+  const numbers = text.split(BAR).map(Number);
+  const three = (at: number) => numbers.slice(at, at + 3) as ThreeNumbers;
+  const money = (at: number) => ((numbers[at] as number) < 0 ? null : limitState(...three(at)));
+  return {
+    rpm: rateLeft(three(0)),
+    accountRpm: (numbers[3] as number) < 0 ? null : rateLeft(three(3)),
+    budget: limitState(...three(6)),
+    budgetResetMs: numbers[9] as number,
+    daily: money(10),
+    balance: money(13),
+    projectBudget: money(16),
+  };
+}
+
 function refusal([reason, ...fields]: [Refusal['reason'], ...ScriptValue[]], nowMs: number): Refusal {
   const [keyId, accountId, ...rest] = fields as [string, string, ...ScriptValue[]];
   const about = { admitted: false as const, nowMs };
@@ -141,17 +172,17 @@ function refusal([reason, ...fields]: [Refusal['reason'], ...ScriptValue[]], now
       return { ...about, reason, keyId, accountId, scopes: rest as Scope[] };
     case 'rate_limited':
     case 'account_rate_limited': {
-      const [limit, retryAfterMs, resetMs] = rest as [number, number, number];
-      return { ...about, reason, keyId, accountId, limit, remaining: 0, retryAfterMs, resetMs };
+      const [leftText, limit, retryAfterMs, resetMs] = rest as [string, number, number, number];
+      return { ...about, reason, keyId, accountId, left: limitsLeft(leftText), limit, remaining: 0, retryAfterMs, resetMs };
     }
     case 'parallel_limited': {
-      const [limit, inFlight] = rest as [number, number];
-      return { ...about, reason, keyId, accountId, limit, inFlight };
+      const [leftText, limit, inFlight] = rest as [string, number, number];
+      return { ...about, reason, keyId, accountId, left: limitsLeft(leftText), limit, inFlight };
     }
     case 'tokens_limited': {
-      const [limit, used, asked, retryMs, resetMs] = rest as [number, number, number, number, number];
+      const [leftText, limit, used, asked, retryMs, resetMs] = rest as [string, number, number, number, number, number];
       const retryAfterMs = retryMs < 0 ? null : retryMs;
-      return { ...about, reason, keyId, accountId, limit, used, asked, retryAfterMs, resetMs };
+      return { ...about, reason, keyId, accountId, left: limitsLeft(leftText), limit, used, asked, retryAfterMs, resetMs };
     }
     case 'budget_exceeded':
     case 'budget_held':
@@ -159,13 +190,22 @@ function refusal([reason, ...fields]: [Refusal['reason'], ...ScriptValue[]], now
     case 'daily_limit_held':
     case 'insufficient_balance':
     case 'balance_held': {
-      const [limit, spent, held, resetMs] = rest as [number, number, number, number];
-      return { ...about, reason, keyId, accountId, limit: limitState(limit, spent, held), resetMs };
+      const [leftText, limit, spent, held, resetMs] = rest as [string, number, number, number, number];
+      return { ...about, reason, keyId, accountId, left: limitsLeft(leftText), limit: limitState(limit, spent, held), resetMs };
     }
     case 'project_budget_exceeded':
     case 'project_budget_held': {
-      const [limit, spent, held, resetMs, projectName] = rest as [number, number, number, number, string];
-      return { ...about, reason, keyId, accountId, limit: limitState(limit, spent, held), resetMs, projectName };
+      const [leftText, limit, spent, held, resetMs, projectName] = rest as [string, number, number, number, number, string];
+      return {
+        ...about,
+        reason,
+        keyId,
+        accountId,
+        left: limitsLeft(leftText),
+        limit: limitState(limit, spent, held),
+        resetMs,
+        projectName,
+      };
     }
     case 'key_revoked':
     case 'key_expired':
