@@ -8,7 +8,18 @@ import { Installation, type KeyHolder, SETUP_TIMEOUT_MS } from './harness/instal
 import { startTraffic, type Traffic } from './harness/traffic.js';
 
 const TEST_TIMEOUT_MS = 90_000;
+/** Half of the refusals must keep the promise as it stands. */
 const REFUSED_WITHIN_MS = 100;
+/**
+ * Nine in ten, and all: the clock is read in this process, which shares two cores with every server of the installation and
+ * other tests, and may itself be let wait for some tenths of a second. A call that waited for Redis to time out in the
+ * usual way (2 s), or for it to come back, would miss these bounds all the same.
+ */
+const REFUSED_WITHIN_BUSY_MS = 200;
+const REFUSED_WITHIN_MS_MAX = 1_500;
+/** Parallel calls, to both gateways in turn, from the very first one after the death. */
+const BATCHES = 10;
+const BATCH_SIZE = 6;
 const CONCURRENCY = 8;
 const SIM = { latencyMs: 15, completionTokens: 20 };
 
@@ -54,6 +65,15 @@ class BothTraffic {
   }
 }
 
+/** How long a call took that must have been refused because there is no Redis. */
+async function refusedMs(client: OpenAI): Promise<number> {
+  const beganMs = performance.now();
+  const refusal = await refusalOf(chat(client));
+  const tookMs = performance.now() - beganMs;
+  expect(refusal).toMatchObject({ status: 503, code: 'admission_unavailable' });
+  return tookMs;
+}
+
 async function flushRedis(): Promise<void> {
   const redis = new Redis(installation.redis.url);
   await redis.flushall();
@@ -70,18 +90,15 @@ describe('Redis', () => {
     'down: calls are refused with 503 within 100 ms, and served again once it is back, by itself',
     async () => {
       await installation.redis.kill();
-      for (const client of clientsOf(holder)) {
-        // The first call after the death may be the one that notices it.
-        await refusalOf(chat(client));
-        const durations: number[] = [];
-        for (let call = 0; call < 5; call++) {
-          const startedAt = performance.now();
-          expect(await refusalOf(chat(client))).toMatchObject({ status: 503 });
-          durations.push(performance.now() - startedAt);
-        }
-        expect(Math.min(...durations)).toBeLessThan(REFUSED_WITHIN_MS);
-        expect(durations.sort((a, b) => a - b)[2]).toBeLessThan(REFUSED_WITHIN_MS);
+      const durations: number[] = [];
+      for (let batch = 0; batch < BATCHES; batch++) {
+        const clients = Array.from({ length: BATCH_SIZE / 2 }, () => clientsOf(holder)).flat();
+        durations.push(...(await Promise.all(clients.map(refusedMs))));
       }
+      durations.sort((a, b) => a - b);
+      expect(durations[durations.length / 2]).toBeLessThan(REFUSED_WITHIN_MS);
+      expect(durations[durations.length * 0.9]).toBeLessThan(REFUSED_WITHIN_BUSY_MS);
+      expect(durations.at(-1)).toBeLessThan(REFUSED_WITHIN_MS_MAX);
       await installation.redis.restart();
       for (const client of clientsOf(holder))
         await waitUntil(() => chat(client), { timeoutMs: 15_000, what: 'calls to be served again' });

@@ -2,11 +2,19 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { newAccountTag, newKeyText } from '@tensorloop/kernel/key-text';
 import { waitUntil } from '@tensorloop/testing/wait-until';
 import { GatewayFixture } from '../../test/gateway-fixture.js';
+import type { TestKey } from '../../test/test-keys.js';
 import { testModel } from '../../test/test-models.js';
 
 const START_TIMEOUT_MS = 30_000;
 /** An answer without Redis must come within this (DESIGN "Redis down: 503 at once"). */
 const FAIL_CLOSED_MS = 100;
+/**
+ * Nine in ten calls within this: the clock is read in this process, which other tests may keep from its turn for some tenths
+ * of a second. Half of them must come in time all the same, and the very first one is among them.
+ */
+const FAIL_CLOSED_BUSY_MS = 200;
+const REFUSED_BATCHES = 10;
+const REFUSED_BATCH_SIZE = 4;
 
 let fixture: GatewayFixture;
 
@@ -28,6 +36,17 @@ async function errorOf(
 ): Promise<{ status: number; headers: Headers; type: string; code: string; message: string }> {
   const { error } = (await response.json()) as { error: { type: string; code: string; message: string } };
   return { status: response.status, headers: response.headers, ...error };
+}
+
+/** How long a call took that must have been refused because there is no Redis. */
+async function refusedMs(key: TestKey): Promise<number> {
+  const beganMs = performance.now();
+  const response = await fixture.chat(key, {});
+  const refusal = await errorOf(response);
+  const tookMs = performance.now() - beganMs;
+  expect(refusal).toMatchObject({ status: 503, code: 'admission_unavailable', type: 'service_unavailable_error' });
+  expect(response.headers.get('retry-after')).toBe('1');
+  return tookMs;
 }
 
 describe('a key', () => {
@@ -224,20 +243,12 @@ describe('without Redis', () => {
     const key = await fixture.addKey();
     expect((await fixture.chat(key, {})).status).toBe(200);
     await fixture.redisServer.server.kill();
-    await waitUntil(async () => (await fixture.chat(key, {})).status === 503);
     const times: number[] = [];
-    for (let call = 0; call < 5; call++) {
-      const beganMs = performance.now();
-      const response = await fixture.chat(key, {});
-      times.push(performance.now() - beganMs);
-      expect(await errorOf(response)).toMatchObject({
-        status: 503,
-        code: 'admission_unavailable',
-        type: 'service_unavailable_error',
-      });
-      expect(response.headers.get('retry-after')).toBe('1');
-    }
-    expect(Math.min(...times)).toBeLessThan(FAIL_CLOSED_MS);
+    for (let batch = 0; batch < REFUSED_BATCHES; batch++)
+      times.push(...(await Promise.all(Array.from({ length: REFUSED_BATCH_SIZE }, () => refusedMs(key)))));
+    times.sort((a, b) => a - b);
+    expect(times[times.length / 2]).toBeLessThan(FAIL_CLOSED_MS);
+    expect(times[times.length * 0.9]).toBeLessThan(FAIL_CLOSED_BUSY_MS);
     expect((await fetch(`${fixture.url}/health/ready`)).status).toBe(503);
     expect((await fetch(`${fixture.url}/health/live`)).status).toBe(200);
     await fixture.redisServer.server.restart();
