@@ -125,6 +125,13 @@ describe('session', () => {
     expect((await plane.browser().send('POST', '/api/auth/sign-out')).status).toBe(204);
   });
 
+  it('takes what pages kept in the browser with it at sign-out', async () => {
+    const { browser } = await plane.signUp();
+    const { headers } = await browser.send('POST', '/api/auth/sign-out');
+    expect(headers.get('clear-site-data')).toBe('"cache", "storage"');
+    expect((await browser.send('GET', '/api/auth/methods')).headers.get('clear-site-data')).toBeNull();
+  });
+
   it('ends 7 days after its last use and is kept alive by use', async () => {
     const { browser } = await plane.signUp();
     plane.clockOffsetMs = 6 * DAY_MS;
