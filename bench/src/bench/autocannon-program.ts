@@ -8,7 +8,7 @@ const FAILURE_STATUS_MIN = 400;
 const job = JSON.parse(readFileSync(process.argv[2] as string, 'utf8')) as AutocannonJob;
 // Its own histogram holds whole milliseconds; calls here take fractions of one.
 const latenciesMicros: number[] = [];
-let refusals = 0;
+let refused = 0;
 const startedMs = performance.now();
 const options: autocannon.Options = {
   url: job.url,
@@ -25,11 +25,10 @@ const options: autocannon.Options = {
 const run = autocannon(options, (error, result) => {
   if (error !== null && error !== undefined) throw error;
   const seconds = (performance.now() - startedMs) / 1_000;
-  // Its errors contain its timeouts.
-  const outcome: AutocannonOutcome = { seconds, latenciesMicros, failures: refusals + result.errors };
+  const outcome: AutocannonOutcome = { seconds, latenciesMicros, refused, broken: result.errors };
   process.stdout.write(`${JSON.stringify(outcome)}\n`);
 });
 run.on('response', (...[, status, , responseMs]) => {
   latenciesMicros.push(Math.round(responseMs * 1_000));
-  if (status >= FAILURE_STATUS_MIN) refusals++;
+  if (status >= FAILURE_STATUS_MIN) refused++;
 });

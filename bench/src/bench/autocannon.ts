@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LoadResult } from './bench.types.js';
 import { otherCpus } from './cpus.js';
+import { loadResultOf } from './load.rules.js';
 import { CALL_TIMEOUT_SECONDS, CHAT_PATH, type Load } from './load.types.js';
 import { outputOf } from './output-of.js';
 import { percentileOf } from './percentile-of.js';
@@ -25,7 +26,10 @@ export interface AutocannonJob {
 export interface AutocannonOutcome {
   seconds: number;
   latenciesMicros: number[];
-  failures: number;
+  /** Answers of status 400 and above. */
+  refused: number;
+  /** Its timeouts are among them: it does not wait for a late answer. */
+  broken: number;
 }
 
 /** The same load as wrk's, and the same result, from a process of its own. */
@@ -45,12 +49,12 @@ export async function runAutocannon(load: Load, program = PROGRAM): Promise<Load
   const output = await outputOf('taskset', ['-c', otherCpus(), process.execPath, program, file]);
   const line = output.split('\n').find((each) => each.startsWith('{'));
   if (line === undefined) throw new Error(`autocannon gave no result: ${output}`);
-  const outcome = JSON.parse(line) as AutocannonOutcome;
-  return {
-    calls: outcome.latenciesMicros.length,
-    callsPerSecond: outcome.latenciesMicros.length / outcome.seconds,
-    p50Ms: percentileOf(outcome.latenciesMicros, 0.5) / MICROS_PER_MS,
-    p99Ms: percentileOf(outcome.latenciesMicros, 0.99) / MICROS_PER_MS,
-    failures: outcome.failures,
-  };
+  const { latenciesMicros, ...counts } = JSON.parse(line) as AutocannonOutcome;
+  return loadResultOf({
+    ...counts,
+    answers: latenciesMicros.length,
+    late: 0,
+    p50Ms: percentileOf(latenciesMicros, 0.5) / MICROS_PER_MS,
+    p99Ms: percentileOf(latenciesMicros, 0.99) / MICROS_PER_MS,
+  });
 }

@@ -1,15 +1,17 @@
 import { describe, expect, it } from '@jest/globals';
-import type { BenchReport } from './bench.types.js';
+import type { BenchReport, LatencyFigures, StreamFigures } from './bench.types.js';
 import { BenchUnavailable, readBenchOptions } from './bench-options.js';
 import { slopeOf } from './measure.js';
 import { percentileOf } from './percentile-of.js';
 import { formatBench } from './report.js';
+import { scaleOutFigures } from './scale-out.js';
 
 const REPORT: BenchReport = {
   startedAt: '2026-11-21T04:00:00.000Z',
   command: 'npm run bench -- --quick',
   machine: { cpu: 'a processor', cores: 2, memoryGb: 24, kernel: '6.1', node: 'v24.21.0', loadAverageBefore: 3.2 },
   isQuick: true,
+  effort: readBenchOptions(['--quick']).effort,
   durationSeconds: 180,
   loadGenerator: 'wrk',
   versions: { litellm: '1.100.5' },
@@ -24,6 +26,29 @@ const REPORT: BenchReport = {
   memory: null,
   scaleOut: null,
   audit: { requests: 1_234, differences: 0 },
+};
+
+const LATENCY: LatencyFigures = {
+  offeredPerSecond: 2_000,
+  p50Ms: 1,
+  p99Ms: 2,
+  addedP50Ms: 0.5,
+  addedP99Ms: 1.5,
+  failures: 17,
+};
+const STREAMS: StreamFigures = {
+  streams: 400,
+  framesExpected: 26_800,
+  framesArrived: 26_799,
+  firstTokenP50Ms: 1,
+  firstTokenP99Ms: 5,
+  addedP50Ms: 0.5,
+  addedP99Ms: 4,
+  stalls: 3,
+  jitterP99Ms: 1.25,
+  broken: 1,
+  cpuMicrosPerFrame: 43,
+  cpuMicrosPerStream: 2_881,
 };
 
 describe('the bench', () => {
@@ -55,5 +80,38 @@ describe('the bench', () => {
     expect(text).toContain('- Portkey: npm is not on PATH.');
     expect(text).toContain('1,234 calls of the run: 0 differences');
     expect(formatBench({ ...REPORT, machine: { ...REPORT.machine, loadAverageBefore: 0.1 } })).not.toContain('shared with');
+  });
+
+  it('says how often each figure was measured and after which warm-up, as it was in this run', () => {
+    const quick = formatBench(REPORT);
+    expect(quick).toContain('3 rounds of 2 s, begun at saturation after a warm-up of 5 s of each');
+    expect(quick).toContain('streams: 1 round after a warm-up of 20 streams of each');
+    const full = formatBench({ ...REPORT, effort: readBenchOptions([]).effort });
+    expect(full).toContain('5 rounds of 5 s, begun at saturation after a warm-up of 12 s of each');
+    expect(full).toContain('streams: 3 rounds after a warm-up of 20 streams of each; two gateways: 3 rounds');
+  });
+
+  it('shows what failed at half load beside its latency', () => {
+    const text = formatBench({ ...REPORT, latency: { tensorloop: LATENCY } });
+    expect(text).toContain('| added p50 | added p99 | failures |');
+    expect(text).toContain('| 2,000 | 1.00 | 2.00 | 0.50 | 1.50 | 17 |');
+  });
+
+  it('shows CPU per stream, and an empty cell where nobody is under test', () => {
+    const direct = { ...STREAMS, cpuMicrosPerFrame: null, cpuMicrosPerStream: null };
+    const text = formatBench({ ...REPORT, streams: [{ concurrency: 200, targets: { direct, tensorloop: STREAMS } }] });
+    expect(text).toContain('| jitter p99 ms | CPU µs per frame | CPU µs per stream |');
+    expect(text).toContain('| 26,799 of 26,800 | 3 | 1 | 1.00 | 0.50 | 4.00 | 1.25 | 43 | 2,881 |');
+    expect(text).toContain('| 4.00 | 1.25 |  |  |');
+  });
+
+  it('takes medians of the rounds of one and two gateways, and every failure', () => {
+    const round = { oneGatewayPerSecond: 100, cpuMicrosPerCallOne: 9, cpuMicrosPerCallTwo: 10, failures: 1 };
+    const rounds = [
+      { ...round, twoGatewaysPerSecond: 150, ratio: 1.5 },
+      { ...round, twoGatewaysPerSecond: 10, ratio: 0.1 },
+      { ...round, twoGatewaysPerSecond: 170, ratio: 1.7 },
+    ];
+    expect(scaleOutFigures(rounds)).toEqual({ ...round, twoGatewaysPerSecond: 150, ratio: 1.5, failures: 3 });
   });
 });

@@ -23,6 +23,21 @@ export interface Target {
   model?: string;
 }
 
+/** How long and how often; `--quick` is for a look, the rest for figures that are published. */
+export interface Effort {
+  rounds: number;
+  roundSeconds: number;
+  /** Of each target before its first round, for all alike. */
+  warmUpSeconds: number;
+  streamCounts: number[];
+  streamRounds: number;
+  scaleOutRounds: number;
+  memoryCalls: number;
+}
+
+/** Of each target before its first round of streams. */
+export const WARM_UP_STREAMS = 20;
+
 /** A peer that could not be measured, and why. */
 export interface NotRun {
   name: string;
@@ -31,11 +46,12 @@ export interface NotRun {
 
 /** What the load generator saw. */
 export interface LoadResult {
+  /** Those served: answered below status 400 and in time. */
   calls: number;
   callsPerSecond: number;
   p50Ms: number;
   p99Ms: number;
-  /** Answers of status 400 and above, and broken connections. */
+  /** Answers of status 400 and above or too late, and broken connections. Percentiles are over all answers. */
   failures: number;
 }
 
@@ -44,7 +60,7 @@ export interface SaturationFigures {
   p50Ms: number;
   p99Ms: number;
   failures: number;
-  /** Of each process, over the measured time and, where work is left behind, until it is done. */
+  /** Of each process, per call served, over the measured time and, where work is left behind, until it is done. */
   cpuMicrosPerCall: Record<string, number>;
   /** Of all rounds, so that the spread is seen. */
   rounds: number[];
@@ -70,10 +86,12 @@ export interface StreamFigures {
   addedP99Ms: number;
   /** Gaps between frames beyond STALL_MS. */
   stalls: number;
-  /** How far gaps between frames stray from the upstream's pace. */
+  /** How far gaps between content chunks stray from the upstream's pace. */
   jitterP99Ms: number;
   broken: number;
+  /** Of the process under test, until what it has taken is booked; null where there is none. */
   cpuMicrosPerFrame: number | null;
+  cpuMicrosPerStream: number | null;
 }
 
 export interface MemoryFigures {
@@ -91,6 +109,7 @@ export interface ScaleOutFigures {
   ratio: number;
   cpuMicrosPerCallOne: number;
   cpuMicrosPerCallTwo: number;
+  failures: number;
 }
 
 /** A goal and whether it was met. */
@@ -108,6 +127,7 @@ export interface BenchReport {
   command: string;
   machine: { cpu: string; cores: number; memoryGb: number; kernel: string; node: string; loadAverageBefore: number };
   isQuick: boolean;
+  effort: Effort;
   durationSeconds: number;
   /** What made the load. */
   loadGenerator: 'wrk' | 'autocannon';

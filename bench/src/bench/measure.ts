@@ -1,19 +1,17 @@
 import {
+  type Effort,
   isPeer,
   type LatencyFigures,
   type LoadResult,
   type MemoryFigures,
   type PerTarget,
   type SaturationFigures,
-  type StreamFigures,
   type Target,
 } from './bench.types.js';
-import type { Effort } from './bench-options.js';
 import { cpuMicros, rssBytes } from './cpus.js';
 import { runLoad } from './load.js';
 import { percentileOf } from './percentile-of.js';
 import type { Rig } from './rig.js';
-import { CHUNK_MS, runStreams, STREAM_CHUNKS, type StreamLoadResult } from './stream-load.js';
 
 export const CONNECTIONS = 32;
 const MEGABYTE = 1024 * 1024;
@@ -56,7 +54,7 @@ interface Round {
 /** All targets in turn, again and again: what else the machine does then falls on all alike. */
 export async function measureSaturation(bench: Bench, body: string): Promise<PerTarget<SaturationFigures>> {
   const rounds = new Map<Target, Round[]>(bench.targets.map((target) => [target, []]));
-  for (const target of bench.targets) await saturate(bench, target, { body, seconds: bench.effort.warmUpSeconds });
+  for (const target of bench.targets) await warmUp(bench, target, body);
   for (let round = 0; round < bench.effort.rounds; round++) {
     for (const target of bench.targets) {
       const result = await saturate(bench, target, { body, seconds: bench.effort.roundSeconds });
@@ -65,6 +63,16 @@ export async function measureSaturation(bench: Bench, body: string): Promise<Per
     }
   }
   return Object.fromEntries([...rounds].map(([target, results]) => [target.name, summarise(results)]));
+}
+
+/** In pieces of a round's length: what waits to be booked is bounded, and a longer burst would be refused. */
+export async function warmUp({ rig, effort, folder }: Bench, target: Target, body: string): Promise<void> {
+  rig.yieldMetering();
+  for (let left = effort.warmUpSeconds; left > 0; left -= effort.roundSeconds) {
+    const seconds = Math.min(left, effort.roundSeconds);
+    await runLoad({ target, body, seconds, connections: CONNECTIONS, pauseMs: 0, folder });
+    if (target.name === 'tensorloop') await rig.booked();
+  }
 }
 
 export async function saturate(
@@ -148,44 +156,6 @@ function latencyOf(rounds: { load: LoadResult; direct: LoadResult }[]): LatencyF
   };
 }
 
-export async function measureStreams(bench: Bench, concurrency: number): Promise<PerTarget<StreamFigures>> {
-  const figures: PerTarget<StreamFigures> = {};
-  let direct: StreamLoadResult | null = null;
-  for (const target of bench.targets) {
-    if (!target.keepsUnknownFields) continue;
-    const before = target.pid === null ? 0 : cpuMicros(target.pid);
-    const load = await runStreams(target, concurrency);
-    const micros = target.pid === null ? null : cpuMicros(target.pid) - before;
-    direct ??= load;
-    figures[target.name] = streamFigures(load, direct, micros);
-    if (target.name === 'tensorloop') await bench.rig.booked();
-    bench.say(`  ${concurrency} streams, ${target.name}: ${load.framesArrived} frames, ${load.broken} broken`);
-  }
-  return figures;
-}
-
-/** Frames of one stream: the chunks, one that ends the choice, and `[DONE]`; the first, with the role, comes with the head. */
-function streamFigures(load: StreamLoadResult, direct: StreamLoadResult, micros: number | null): StreamFigures {
-  const framesPerStream = direct.framesArrived / direct.streams;
-  const first = (share: number, of = load) => percentileOf(of.firstTokenMs, share);
-  return {
-    streams: load.streams,
-    framesExpected: Math.max(STREAM_CHUNKS, Math.round(framesPerStream)) * load.streams,
-    framesArrived: load.framesArrived,
-    firstTokenP50Ms: first(0.5),
-    firstTokenP99Ms: first(0.99),
-    addedP50Ms: first(0.5) - first(0.5, direct),
-    addedP99Ms: first(0.99) - first(0.99, direct),
-    stalls: load.stalls,
-    jitterP99Ms: percentileOf(
-      load.gapsMs.map((gap) => Math.abs(gap - CHUNK_MS)),
-      0.99,
-    ),
-    broken: load.broken,
-    cpuMicrosPerFrame: micros === null ? null : micros / Math.max(1, load.framesArrived),
-  };
-}
-
 /** In batches that metering has booked before the next: what is left in memory is then left for good, not waiting. */
 export async function measureMemory(bench: Bench, target: Target): Promise<MemoryFigures> {
   const pid = target.pid as number;
@@ -199,6 +169,7 @@ export async function measureMemory(bench: Bench, target: Target): Promise<Memor
       pauseMs: 0,
       folder: bench.folder,
     });
+    if (load.calls === 0) throw new Error(`no call was served after ${calls}, ${load.failures} failed: see the gateway's log`);
     calls += load.calls;
     samples.push({ calls, bytes: rssBytes(pid) });
     await bench.rig.booked();

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { reachOf } from './reach.js';
 
 const NOTHING = {
+  json: {},
   ratioToPassThrough: null,
   ratioToPortkey: null,
   latency: {},
@@ -28,6 +29,15 @@ describe('the check of the goals', () => {
       reachOf({ ...NOTHING, latency: { tensorloop: LATENCY, passThrough: { ...LATENCY, addedP99Ms } } })[1];
     expect(p99Of(0.4)).toMatchObject({ reach: '≤ 3.0 ms', isMet: false });
     expect(p99Of(2)).toMatchObject({ reach: '≤ 5.0 ms', isMet: true });
+  });
+
+  it.each([
+    [0, true],
+    [1, false],
+  ])('%d failures at saturation are met: %s', (failures, isMet) => {
+    const tensorloop = { callsPerSecond: 1, p50Ms: 1, p99Ms: 1, failures, cpuMicrosPerCall: {}, rounds: [1] };
+    const [goal] = reachOf({ ...NOTHING, json: { tensorloop } });
+    expect(goal).toEqual({ goal: 'failures at saturation', reach: '0', measured: String(failures), isMet });
   });
 
   it('memory that grows is not met, however small it is', () => {

@@ -1,6 +1,9 @@
 import type { BenchReport, Reach } from './bench.types.js';
 
-type Measured = Pick<BenchReport, 'ratioToPassThrough' | 'ratioToPortkey' | 'latency' | 'streams' | 'memory' | 'audit'>;
+type Measured = Pick<
+  BenchReport,
+  'json' | 'ratioToPassThrough' | 'ratioToPortkey' | 'latency' | 'streams' | 'memory' | 'audit'
+>;
 
 const PASS_THROUGH_SHARE_MIN = 0.4;
 const PORTKEY_TIMES_MIN = 4.5;
@@ -16,7 +19,14 @@ const SLOPE_BYTES_MAX = 50;
 
 /** The goals that this product set itself, beside what was measured. */
 export function reachOf(report: Measured): Reach[] {
-  return [...throughput(report), ...latency(report), ...streams(report), ...memory(report), auditReach(report)];
+  return [
+    ...throughput(report),
+    ...failures(report),
+    ...latency(report),
+    ...streams(report),
+    ...memory(report),
+    auditReach(report),
+  ];
 }
 
 function throughput({ ratioToPassThrough, ratioToPortkey }: Measured): Reach[] {
@@ -27,6 +37,12 @@ function throughput({ ratioToPassThrough, ratioToPortkey }: Measured): Reach[] {
   if (ratioToPortkey !== null)
     found.push(atLeast("times Portkey's throughput", { ratio: ratioToPortkey, min: PORTKEY_TIMES_MIN }));
   return found;
+}
+
+/** A gateway that refuses is fast: its throughput counts only if nothing failed. */
+function failures({ json: { tensorloop } }: Measured): Reach[] {
+  if (tensorloop === undefined) return [];
+  return [atMostNone('failures at saturation', tensorloop.failures)];
 }
 
 function latency({ latency: { tensorloop, passThrough } }: Measured): Reach[] {
@@ -73,7 +89,11 @@ function memory({ memory: figures }: Measured): Reach[] {
 }
 
 function auditReach({ audit: { differences } }: Measured): Reach {
-  return { goal: 'differences in the books afterwards', reach: '0', measured: String(differences), isMet: differences === 0 };
+  return atMostNone('differences in the books afterwards', differences);
+}
+
+function atMostNone(goal: string, count: number): Reach {
+  return { goal, reach: '0', measured: String(count), isMet: count === 0 };
 }
 
 function atLeast(goal: string, { ratio, min }: { ratio: number; min: number }): Reach {

@@ -1,4 +1,4 @@
-import type { BenchReport, TargetName } from './bench.types.js';
+import { type BenchReport, type Effort, type TargetName, WARM_UP_STREAMS } from './bench.types.js';
 
 const ORDER: TargetName[] = ['direct', 'passThrough', 'tensorloop', 'portkey', 'litellm', 'bifrost'];
 const LABELS: Record<TargetName, string> = {
@@ -54,11 +54,21 @@ function intro(report: BenchReport): string {
 
 Written by \`${command}\` on ${startedAt.slice(0, 16).replace('T', ' ')} UTC${isQuick ? ' (quick run)' : ''} in ${durationSeconds} seconds. Machine: ${machine.cores} cores of ${machine.cpu}, ${machine.memoryGb} GB, Linux ${machine.kernel}, Node ${machine.node}.${peerVersions(report)}${shared}
 
-Everything runs on one machine, target after target in alternating rounds; figures are medians. The process under test is
+Everything runs on one machine, target after target in alternating rounds. ${procedure(report.effort)} The process under test is
 pinned to core 0; the load (${loadGenerator}), the simulated provider, Redis, NATS, PostgreSQL and metering share the rest, the last two at a lower
 priority because there they have no core of their own. TensorLoop runs as it is shipped: keys, rate and budget checks, holds, both
 journal records on disk before the byte they guard, one acknowledged event per call, metering booking them into PostgreSQL. The
 others do none of that.`;
+}
+
+const roundsOf = (count: number) => (count === 1 ? '1 round' : `${count} rounds`);
+
+/** The same for all targets. */
+function procedure({ rounds, roundSeconds, warmUpSeconds, streamRounds, scaleOutRounds }: Effort): string {
+  return `Short calls, latency and long prompts: ${roundsOf(rounds)} of ${roundSeconds} s, begun at saturation after a warm-up of ${warmUpSeconds} s of each
+target; streams: ${roundsOf(streamRounds)} after a warm-up of ${WARM_UP_STREAMS} streams of each; two gateways: ${roundsOf(scaleOutRounds)} after a warm-up of ${warmUpSeconds} s of each; memory: one pass.
+Figures are medians of the rounds; failures, frames, stalls and broken streams are sums over them. Calls/s, ratios and CPU per call count only calls that
+were served (status below 400, in time); percentiles of latency are over all answers.`;
 }
 
 function saturation(report: BenchReport): string {
@@ -96,13 +106,14 @@ function latency({ latency: figures }: BenchReport): string {
     ms(row.p99Ms),
     ms(row.addedP50Ms),
     ms(row.addedP99Ms),
+    row.failures,
   ]);
   if (rows.length === 0) return '';
   return `## Added latency at half of saturation
 
 Everyone is offered half of what TensorLoop serves at saturation; peers that serve less, half of their own. Added = above the direct way in the same round.
 
-${table(['', 'calls/s', 'p50 ms', 'p99 ms', 'added p50', 'added p99'], rows)}`;
+${table(['', 'calls/s', 'p50 ms', 'p99 ms', 'added p50', 'added p99', 'failures'], rows)}`;
 }
 
 function streams(report: BenchReport): string {
@@ -116,6 +127,7 @@ function streams(report: BenchReport): string {
       ms(row.addedP99Ms),
       ms(row.jitterP99Ms),
       row.cpuMicrosPerFrame === null ? '' : whole(row.cpuMicrosPerFrame),
+      row.cpuMicrosPerStream === null ? '' : whole(row.cpuMicrosPerStream),
     ]);
     const heads = [
       '',
@@ -127,11 +139,12 @@ function streams(report: BenchReport): string {
       'added p99',
       'jitter p99 ms',
       'CPU µs per frame',
+      'CPU µs per stream',
     ];
     return `### ${concurrency} at a time\n\n${table(heads, rows)}`;
   });
   if (parts.length === 0) return '';
-  return `## Streams of 64 chunks, one every 20 ms\n\nWithout Portkey: it takes unknown fields out of the body, so the simulated provider cannot be told to keep a pace. The added time\nof 200 streams includes what the load itself waits for its core; the direct row has that too.\n\n${parts.join('\n\n')}`;
+  return `## Streams of 64 chunks, one every 20 ms\n\nWithout Portkey: it takes unknown fields out of the body, so the simulated provider cannot be told to keep a pace. The added time\nof 200 streams includes what the load itself waits for its core; the direct row has that too. Jitter is how far gaps between content chunks stray from 20 ms.\n\n${parts.join('\n\n')}`;
 }
 
 function longPrompts(report: BenchReport): string {
@@ -139,11 +152,12 @@ function longPrompts(report: BenchReport): string {
     whole(row.callsPerSecond),
     ms(row.p50Ms),
     ms(row.p99Ms),
-    whole(ownCpu(row.cpuMicrosPerCall)),
+    row.failures,
+    Object.values(row.cpuMicrosPerCall)[0] === undefined ? '' : whole(ownCpu(row.cpuMicrosPerCall)),
   ]);
   return rows.length === 0
     ? ''
-    : `## Prompts of 100 kB\n\n${table(['', 'calls/s', 'p50 ms', 'p99 ms', 'CPU µs per call'], rows)}`;
+    : `## Prompts of 100 kB\n\n${table(['', 'calls/s', 'p50 ms', 'p99 ms', 'failures', 'CPU µs per call'], rows)}`;
 }
 
 function memory({ memory: figures, scaleOut }: BenchReport): string {
@@ -156,7 +170,7 @@ Over ${whole(figures.calls)} calls at saturation, in batches that metering booke
   if (scaleOut !== null) {
     parts.push(`## Two gateways on one Redis
 
-${whole(scaleOut.oneGatewayPerSecond)} calls/s with one, ${whole(scaleOut.twoGatewaysPerSecond)} with two (${times(scaleOut.ratio)} times); CPU per call ${whole(scaleOut.cpuMicrosPerCallOne)} and ${whole(scaleOut.cpuMicrosPerCallTwo)} µs. On a machine of two cores the second gateway shares its core with the load, the provider and all servers, so the throughput shows that lack and the CPU time per call whether gateways get into each other's way.`);
+${whole(scaleOut.oneGatewayPerSecond)} calls/s with one, ${whole(scaleOut.twoGatewaysPerSecond)} with two (${times(scaleOut.ratio)} times), ${whole(scaleOut.failures)} failures; CPU per call ${whole(scaleOut.cpuMicrosPerCallOne)} and ${whole(scaleOut.cpuMicrosPerCallTwo)} µs. On a machine of two cores the second gateway shares its core with the load, the provider and all servers, so the throughput shows that lack and the CPU time per call whether gateways get into each other's way.`);
   }
   return parts.join('\n\n');
 }

@@ -5,19 +5,12 @@ import type { BenchReport, PerTarget, SaturationFigures, Target } from './bench.
 import type { BenchOptions } from './bench-options.js';
 import { loadGenerator } from './load.js';
 import { describeMachine } from './machine.js';
-import {
-  type Bench,
-  longBody,
-  measureLatency,
-  measureMemory,
-  measureSaturation,
-  measureStreams,
-  shortBody,
-} from './measure.js';
+import { type Bench, longBody, measureLatency, measureMemory, measureSaturation, shortBody } from './measure.js';
 import { pinBench, startPeers } from './peers.js';
 import { reachOf } from './reach.js';
 import { Rig } from './rig.js';
 import { measureScaleOut } from './scale-out.js';
+import { measureStreams } from './streams.js';
 
 const FOLDER = join(import.meta.dirname, '../../..', '.data', 'bench-load');
 const AUDIT_QUIET_MS_MAX = 120_000;
@@ -52,6 +45,7 @@ export async function runBench(options: BenchOptions, command: string, say: (lin
         command,
         machine,
         isQuick: options.isQuick,
+        effort: options.effort,
         durationSeconds: Math.round((performance.now() - startedMs) / 1_000),
         loadGenerator: generator,
         versions: peers.versions,

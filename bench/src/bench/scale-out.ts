@@ -1,44 +1,63 @@
 import type { LoadResult, ScaleOutFigures, Target } from './bench.types.js';
 import { cpuMicros, otherCpus, pin, TESTED_CPU } from './cpus.js';
 import { runLoad } from './load.js';
-import { type Bench, CONNECTIONS, saturate, shortBody } from './measure.js';
+import { type Bench, CONNECTIONS, saturate, shortBody, warmUp } from './measure.js';
+import { percentileOf } from './percentile-of.js';
 
 /**
- * One gateway, then two on one Redis. On a machine of two cores the second shares its core with the load and the servers, so
- * there the CPU time per call says more than the throughput: it stays the same when gateways do not get into each other's way.
+ * One gateway and two on one Redis, in alternating rounds; the second is idle while the first is alone. On a machine of two
+ * cores the second shares its core with the load and the servers, so there the CPU time per call says more than the
+ * throughput: it stays the same when gateways do not get into each other's way.
  */
 export async function measureScaleOut(bench: Bench, first: Target): Promise<ScaleOutFigures> {
-  const seconds = bench.effort.roundSeconds;
-  const one = await saturate(bench, first, { body: shortBody(), seconds });
   const server = await bench.rig.startGateway();
   const [firstOther = TESTED_CPU] = otherCpus().split('-');
   pin(server.pid, firstOther);
   const second: Target = { ...first, url: server.url, pid: server.pid };
-  await runLoad({
-    target: second,
-    body: shortBody(),
-    seconds: 2,
-    connections: CONNECTIONS / 2,
-    pauseMs: 0,
-    folder: bench.folder,
-  });
-  await bench.rig.booked();
-  const pids = [first.pid as number, server.pid];
-  const before = pids.map(cpuMicros);
-  const both = await Promise.all([halfOf(bench, first), halfOf(bench, second)]);
-  await bench.rig.booked();
-  const micros = pids.reduce((sum, pid, index) => sum + cpuMicros(pid) - (before[index] as number), 0);
-  const perSecond = both.reduce((sum, { callsPerSecond }) => sum + callsPerSecond, 0);
+  for (const target of [first, second]) await warmUp(bench, target, shortBody());
+  const rounds: ScaleOutFigures[] = [];
+  for (let round = 0; round < bench.effort.scaleOutRounds; round++) rounds.push(await oneRound(bench, first, second));
+  return scaleOutFigures(rounds);
+}
+
+/** Medians of the rounds. */
+export function scaleOutFigures(rounds: readonly ScaleOutFigures[]): ScaleOutFigures {
+  const median = (read: (round: ScaleOutFigures) => number) => percentileOf(rounds.map(read), 0.5);
   return {
-    oneGatewayPerSecond: one.load.callsPerSecond,
-    twoGatewaysPerSecond: perSecond,
-    ratio: perSecond / one.load.callsPerSecond,
-    cpuMicrosPerCallOne: one.cpuMicrosPerCall['gateway'] as number,
-    cpuMicrosPerCallTwo: micros / both.reduce((sum, { calls }) => sum + calls, 0),
+    oneGatewayPerSecond: median((round) => round.oneGatewayPerSecond),
+    twoGatewaysPerSecond: median((round) => round.twoGatewaysPerSecond),
+    ratio: median((round) => round.ratio),
+    cpuMicrosPerCallOne: median((round) => round.cpuMicrosPerCallOne),
+    cpuMicrosPerCallTwo: median((round) => round.cpuMicrosPerCallTwo),
+    failures: rounds.reduce((sum, { failures }) => sum + failures, 0),
   };
 }
 
-function halfOf(bench: Bench, target: Target): Promise<LoadResult> {
+async function oneRound(bench: Bench, first: Target, second: Target): Promise<ScaleOutFigures> {
+  const one = await saturate(bench, first, { body: shortBody(), seconds: bench.effort.roundSeconds });
+  const pids = [first.pid as number, second.pid as number];
+  const before = pids.map(cpuMicros);
+  const both = await Promise.all([loadOne(bench, first), loadOne(bench, second)]);
+  await bench.rig.booked();
+  const micros = pids.reduce((sum, pid, index) => sum + cpuMicros(pid) - (before[index] as number), 0);
+  const sumOf = (read: (load: LoadResult) => number) => both.reduce((sum, load) => sum + read(load), 0);
+  const perSecond = sumOf(({ callsPerSecond }) => callsPerSecond);
+  return {
+    oneGatewayPerSecond: one.load.callsPerSecond,
+    twoGatewaysPerSecond: perSecond,
+    ratio: perSecond / Math.max(1, one.load.callsPerSecond),
+    cpuMicrosPerCallOne: one.cpuMicrosPerCall['gateway'] as number,
+    cpuMicrosPerCallTwo:
+      micros /
+      Math.max(
+        1,
+        sumOf(({ calls }) => calls),
+      ),
+    failures: one.load.failures + sumOf(({ failures }) => failures),
+  };
+}
+
+function loadOne(bench: Bench, target: Target): Promise<LoadResult> {
   const { roundSeconds: seconds } = bench.effort;
   return runLoad({ target, body: shortBody(), seconds, connections: CONNECTIONS, pauseMs: 0, folder: bench.folder });
 }

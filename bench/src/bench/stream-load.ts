@@ -1,36 +1,37 @@
 import { connect } from 'node:net';
 import type { Target } from './bench.types.js';
 import { CHAT_PATH } from './load.types.js';
+import { FrameReader, StreamClock } from './stream-frames.js';
 
 export const STREAM_CHUNKS = 64;
 export const CHUNK_MS = 20;
 /** A gap between two frames of a stream beyond this is a stall. */
 export const STALL_MS = 500;
-/** Streams each connection runs one after the other. */
-const STREAMS_PER_CONNECTION = 2;
 const STREAM_MS_MAX = 60_000;
-const FRAME = Buffer.from('data: ');
-const DONE = Buffer.from('data: [DONE]');
+
+export interface StreamLoad {
+  concurrency: number;
+  /** Streams that each connection's place runs one after the other. */
+  perConnection: number;
+}
 
 export interface StreamLoadResult {
   streams: number;
   broken: number;
   framesArrived: number;
   firstTokenMs: number[];
+  /** Between content chunks of one stream. */
   gapsMs: number[];
   stalls: number;
 }
 
-/**
- * Runs `concurrency` streams at a time against a target. Raw sockets, because an HTTP client would cost this process more
- * than the gateway; frames are counted by their `data: ` prefix, which cannot stand inside the JSON of an event.
- */
-export async function runStreams(target: Target, concurrency: number): Promise<StreamLoadResult> {
+/** Runs `concurrency` streams at a time against a target. Raw sockets: an HTTP client would cost this process more than the gateway. */
+export async function runStreams(target: Target, { concurrency, perConnection }: StreamLoad): Promise<StreamLoadResult> {
   const result: StreamLoadResult = { streams: 0, broken: 0, framesArrived: 0, firstTokenMs: [], gapsMs: [], stalls: 0 };
   const spreadMs = (STREAM_CHUNKS * CHUNK_MS) / concurrency;
   const connections = Array.from({ length: concurrency }, async (_, index) => {
     await new Promise((resolve) => setTimeout(resolve, index * spreadMs));
-    for (let turn = 0; turn < STREAMS_PER_CONNECTION; turn++) await runStream(target, index, result);
+    for (let turn = 0; turn < perConnection; turn++) await runStream(target, index, result);
   });
   await Promise.all(connections);
   return result;
@@ -55,40 +56,28 @@ function runStream(target: Target, index: number, result: StreamLoadResult): Pro
   const { hostname, port } = new URL(target.url);
   return new Promise((resolve) => {
     const socket = connect({ host: hostname, port: Number(port), noDelay: true });
-    let sentAtMs = 0;
-    let lastAtMs = 0;
-    let frames = 0;
-    let isDone = false;
+    const reader = new FrameReader();
+    let clock = new StreamClock(0, STALL_MS);
     socket.setTimeout(STREAM_MS_MAX, () => socket.destroy());
     socket.once('connect', () => {
-      sentAtMs = performance.now();
+      clock = new StreamClock(performance.now(), STALL_MS);
       socket.write(requestText(target, index));
     });
-    socket.on('data', (chunk) => {
-      const found = countFrames(chunk);
-      if (found === 0) return;
-      const nowMs = performance.now();
-      if (frames === 0) result.firstTokenMs.push(nowMs - sentAtMs);
-      else {
-        result.gapsMs.push(nowMs - lastAtMs);
-        if (nowMs - lastAtMs > STALL_MS) result.stalls++;
-      }
-      lastAtMs = nowMs;
-      frames += found;
-      if (chunk.includes(DONE)) isDone = true;
-    });
+    socket.on('data', (bytes) => clock.note(reader.read(bytes), performance.now()));
     socket.once('error', () => undefined);
     socket.once('close', () => {
-      result.streams++;
-      result.framesArrived += frames;
-      if (!isDone) result.broken++;
+      addStream(result, clock);
       resolve();
     });
   });
 }
 
-function countFrames(chunk: Buffer): number {
-  let count = 0;
-  for (let at = chunk.indexOf(FRAME); at !== -1; at = chunk.indexOf(FRAME, at + FRAME.length)) count++;
-  return count;
+/** A stream in which no content was found is broken too: without it, its time to first token would be nobody's. */
+function addStream(result: StreamLoadResult, { firstTokenMs, gapsMs, frames, stalls, isDone }: StreamClock): void {
+  result.streams++;
+  result.framesArrived += frames;
+  result.stalls += stalls;
+  if (firstTokenMs !== null) result.firstTokenMs.push(firstTokenMs);
+  result.gapsMs.push(...gapsMs);
+  if (!isDone || firstTokenMs === null) result.broken++;
 }

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LoadResult } from './bench.types.js';
 import { otherCpus } from './cpus.js';
+import { type LoadCounts, loadResultOf } from './load.rules.js';
 import { CALL_TIMEOUT_SECONDS, CHAT_PATH, type Load } from './load.types.js';
 import { outputOf } from './output-of.js';
 
@@ -16,14 +17,15 @@ export async function runWrk(load: Load): Promise<LoadResult> {
   const output = await outputOf('taskset', args);
   const result = RESULT.exec(output)?.[1];
   if (result === undefined) throw new Error(`wrk gave no result: ${output}`);
-  const { calls, micros, p50, p99, failures } = JSON.parse(result) as Record<string, number>;
-  return {
-    calls: calls as number,
-    callsPerSecond: (calls as number) / ((micros as number) / 1e6),
-    p50Ms: (p50 as number) / 1e3,
-    p99Ms: (p99 as number) / 1e3,
-    failures: failures as number,
-  };
+  const { micros, p50Micros, p99Micros, ...counts } = JSON.parse(result) as WrkOutcome;
+  return loadResultOf({ ...counts, seconds: micros / 1e6, p50Ms: p50Micros / 1e3, p99Ms: p99Micros / 1e3 });
+}
+
+/** What the script prints. wrk counts an answer of 400 and above, or a late one, among its requests too. */
+interface WrkOutcome extends Pick<LoadCounts, 'answers' | 'refused' | 'late' | 'broken'> {
+  micros: number;
+  p50Micros: number;
+  p99Micros: number;
 }
 
 /** Calls are formatted once; pauses are random, so that connections do not march in step. */
@@ -47,8 +49,10 @@ end
 ${delay}
 function done(summary, latency)
   local errors = summary.errors
-  io.write(string.format('BENCH {"calls":%d,"micros":%d,"p50":%d,"p99":%d,"failures":%d}\\n', summary.requests, summary.duration,
-    latency:percentile(50), latency:percentile(99), errors.connect + errors.read + errors.write + errors.status + errors.timeout))
+  io.write(string.format('BENCH {"answers":%d,"micros":%d,"p50Micros":%d,"p99Micros":%d,', summary.requests, summary.duration,
+    latency:percentile(50), latency:percentile(99)))
+  io.write(string.format('"refused":%d,"late":%d,"broken":%d}\\n', errors.status, errors.timeout,
+    errors.connect + errors.read + errors.write))
 end
 `;
 }

@@ -1,0 +1,37 @@
+import { type PerTarget, type StreamFigures, type Target, WARM_UP_STREAMS } from './bench.types.js';
+import { cpuMicros } from './cpus.js';
+import type { Bench } from './measure.js';
+import { type StreamRound, streamFigures } from './stream-figures.js';
+import { runStreams, type StreamLoadResult } from './stream-load.js';
+
+/** Streams each connection runs one after the other. */
+const STREAMS_PER_CONNECTION = 2;
+
+/** All targets in turn, again and again, as for short calls; each is first warmed up by a few streams. */
+export async function measureStreams(bench: Bench, concurrency: number): Promise<PerTarget<StreamFigures>> {
+  const targets = bench.targets.filter(({ keepsUnknownFields }) => keepsUnknownFields);
+  const rounds = new Map<Target, StreamRound[]>(targets.map((target) => [target, []]));
+  for (const target of targets) await runStreams(target, { concurrency: WARM_UP_STREAMS, perConnection: 1 });
+  await bench.rig.booked();
+  for (let round = 0; round < bench.effort.streamRounds; round++) {
+    let direct: StreamLoadResult | null = null;
+    for (const target of targets) {
+      const { load, micros } = await streamOnce(bench, target, concurrency);
+      direct ??= load;
+      rounds.get(target)?.push({ load, direct, micros });
+      bench.say(
+        `  ${concurrency} streams, round ${round + 1}, ${target.name}: ${load.framesArrived} frames, ${load.broken} broken`,
+      );
+    }
+  }
+  return Object.fromEntries([...rounds].map(([target, results]) => [target.name, streamFigures(results)]));
+}
+
+async function streamOnce(bench: Bench, target: Target, concurrency: number): Promise<Omit<StreamRound, 'direct'>> {
+  const { pid } = target;
+  const before = pid === null ? 0 : cpuMicros(pid);
+  const load = await runStreams(target, { concurrency, perConnection: STREAMS_PER_CONNECTION });
+  // The gateway's share of acknowledging what it has just taken is part of what a stream costs.
+  if (target.name === 'tensorloop') await bench.rig.booked();
+  return { load, micros: pid === null ? null : cpuMicros(pid) - before };
+}
