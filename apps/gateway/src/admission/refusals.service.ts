@@ -1,4 +1,4 @@
-import type { Admission, LimitState, Refusal } from '@tensorloop/admission/admission.types';
+import type { Admission, LimitState, LimitsLeft, RateLeft, Refusal } from '@tensorloop/admission/admission.types';
 import { formatUsd, type NanoUsd } from '@tensorloop/kernel/money';
 import { type ApiError, apiError, unavailable } from '../errors/api-error.types.js';
 import { type HeaderList, headersOf } from '../errors/header-list.types.js';
@@ -85,6 +85,14 @@ export function listBudget(list: HeaderList, limit: LimitState, resetAtMs: numbe
   return list;
 }
 
+/** Of the limit that is nearer: of the key, or of all keys of the account. */
+export function listRate(list: HeaderList, rpm: RateLeft, accountRpm: RateLeft | null): void {
+  const { limit, remaining, resetMs } = accountRpm !== null && accountRpm.remaining < rpm.remaining ? accountRpm : rpm;
+  list.push('x-ratelimit-limit-requests', String(limit));
+  list.push('x-ratelimit-remaining-requests', String(remaining));
+  list.push('x-ratelimit-reset-requests', goDuration(resetMs));
+}
+
 /** Of a prepaid account, whose balance ends with its grants and not with time. */
 function listBalance(list: HeaderList, balance: LimitState): HeaderList {
   list.push('x-tensorloop-balance-left-usd', formatUsd(left(balance)));
@@ -92,15 +100,33 @@ function listBalance(list: HeaderList, balance: LimitState): HeaderList {
   return list;
 }
 
+/** Money that only some keys are limited in. */
+function listExtraMoney(
+  list: HeaderList,
+  { balance, daily, projectBudget }: Omit<LimitsLeft, 'rpm' | 'accountRpm' | 'budget' | 'budgetResetMs'>,
+): void {
+  if (balance !== null) listBalance(list, balance);
+  if (daily !== null) list.push('x-tensorloop-daily-left-usd', formatUsd(left(daily)));
+  if (projectBudget !== null) list.push('x-tensorloop-project-left-usd', formatUsd(left(projectBudget)));
+}
+
 /** What an admitted call's answer says of the limits that only some keys have. */
-export function listExtraLimits(list: HeaderList, { balance, daily, tokens }: Admission): void {
+export function listExtraLimits(list: HeaderList, { balance, daily, tokens, project }: Admission): void {
   if (tokens !== null) {
     list.push('x-ratelimit-limit-tokens', String(tokens.limit));
     list.push('x-ratelimit-remaining-tokens', String(tokens.remaining));
     list.push('x-ratelimit-reset-tokens', goDuration(tokens.resetMs));
   }
-  if (balance !== null) listBalance(list, balance);
-  if (daily !== null) list.push('x-tensorloop-daily-left-usd', formatUsd(left(daily)));
+  listExtraMoney(list, { balance, daily, projectBudget: project?.budget ?? null });
+}
+
+/** What every refusal by a limit says beside its own: what is left of the others, as it stood when Redis refused. */
+function leftHeaders(of: LimitsLeft, nowMs: number): Record<string, string> {
+  const list: HeaderList = [];
+  listRate(list, of.rpm, of.accountRpm);
+  listBudget(list, of.budget, nowMs + of.budgetResetMs);
+  listExtraMoney(list, of);
+  return headersOf(list);
 }
 
 /** Who has made as many requests as it may, in words (spec TL-5, TS-7). */
@@ -163,16 +189,11 @@ const HELD = {
 } as const;
 
 function moneyHeld(refusal: MoneyRefusal & { reason: keyof typeof HELD }, quote: Quote): ApiError {
-  const { limit, reason, nowMs, resetMs } = refusal;
-  const headers = {
-    ...retryHeaders(HELD_RETRY_MS),
-    ...(reason === 'budget_held' ? headersOf(listBudget([], limit, nowMs + resetMs)) : {}),
-    ...(reason === 'balance_held' ? headersOf(listBalance([], limit)) : {}),
-  };
+  const { limit, reason } = refusal;
   return apiError(
     reason,
     `What is left of the ${HELD[reason]} is held by calls in flight. Try again when they have ended.${fitting(quote, limit)}`,
-    { headers },
+    { headers: retryHeaders(HELD_RETRY_MS) },
   );
 }
 
@@ -184,9 +205,7 @@ function limitReached(refusal: MoneyRefusal, quote: Quote): ApiError {
   switch (reason) {
     case 'budget_exceeded': {
       const message = `The budget of this key (${amount} per 30 days) is spent or too small for this call; it resets at ${resetAt}.${fitting(quote, limit)}`;
-      return apiError('insufficient_quota', message, {
-        headers: { ...noRetry, ...headersOf(listBudget([], limit, nowMs + resetMs)) },
-      });
+      return apiError('insufficient_quota', message, { headers: noRetry });
     }
     case 'daily_limit_reached': {
       const message = `The daily spending limit of this account (${amount}) is reached; it resets at ${resetAt}.${fitting(quote, limit)}`;
@@ -194,7 +213,7 @@ function limitReached(refusal: MoneyRefusal, quote: Quote): ApiError {
     }
     case 'insufficient_balance': {
       const message = `The prepaid balance of this account is spent or too small for this call. Add credit to go on.${fitting(quote, limit)}`;
-      return apiError('insufficient_balance', message, { headers: { ...noRetry, ...headersOf(listBalance([], limit)) } });
+      return apiError('insufficient_balance', message, { headers: noRetry });
     }
     case 'project_budget_exceeded': {
       const message = `The budget of the project "${refusal.projectName}" (${amount} per 30 days) is spent or too small for this call; it resets at ${resetAt}.${fitting(quote, limit)}`;
@@ -212,7 +231,9 @@ function limitReached(refusal: MoneyRefusal, quote: Quote): ApiError {
 /** The answer to a refused call (spec TL-3, TL-4, TL-5, TL-8, TS-4), with whose it was. */
 export function refusalError(refusal: FinalRefusal, quote: Quote, model: string): ApiError {
   const { accountId, keyId, attribution } = refusal;
-  return { ...answerTo(refusal, quote, model), caller: { accountId, keyId, model, ...attribution } };
+  const error = answerTo(refusal, quote, model);
+  const headers = 'left' in refusal ? { ...leftHeaders(refusal.left, refusal.nowMs), ...error.headers } : error.headers;
+  return { ...error, headers, caller: { accountId, keyId, model, ...attribution } };
 }
 
 function answerTo(refusal: FinalRefusal, quote: Quote, model: string): ApiError {

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Outcome } from '@tensorloop/contracts/request-completed';
 import type { Usage } from '@tensorloop/contracts/usage';
-import type { NanoUsd } from '@tensorloop/kernel/money';
+import { formatUsd, type NanoUsd } from '@tensorloop/kernel/money';
 import { type ApiError, unavailable } from '../errors/api-error.types.js';
 import { headersOf } from '../errors/header-list.types.js';
 import { sendError } from '../errors/send-error.service.js';
@@ -187,10 +187,11 @@ export abstract class Answer implements RoutedAnswer, Ticking {
     return this.context.estimator.count(`${this.call.options.reading.textFormat}.${part}`, bytes, otherwise);
   }
 
-  /** An error as the whole answer. */
+  /** An error as the whole answer. The call is settled by now, so what it cost is known: mostly nothing. */
   protected sendError(error: ApiError): void {
     const { res, headers, skin } = this.call.options;
-    sendError(res, { ...error, body: skin.body(error, this.call.requestId) }, headersOf(headers));
+    const own = { ...headersOf(headers), 'x-tensorloop-cost-usd': formatUsd(this.chargedNanoUsd) };
+    sendError(res, { ...error, body: skin.body(error, this.call.requestId) }, own);
   }
 
   protected get drainBytesMax(): number {

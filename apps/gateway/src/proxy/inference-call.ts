@@ -8,7 +8,7 @@ import type { AdmissionGate, KeyIdentity } from '../admission/admission-gate.ser
 import { addMarks } from '../admission/admission-marks.service.js';
 import { type ExactQuoteParts, exactQuote } from '../admission/exact-quote.service.js';
 import { affordableTokens, type Quote, quoteCall } from '../admission/quote.service.js';
-import { goDuration, listBudget, listExtraLimits } from '../admission/refusals.service.js';
+import { listBudget, listExtraLimits, listRate } from '../admission/refusals.service.js';
 import { mergeTags, readTagsHeader } from '../attribution/tags-header.service.js';
 import type { KeyHasher } from '../auth/key-hasher.service.js';
 import { refuseDeep } from '../body/json-body.types.js';
@@ -212,13 +212,9 @@ function attributed(error: ApiError, callTags: Tags | null): ApiError {
 
 function answerHeaders({ endpoint, requestId }: Arrival, admission: Admission, clamp: number | null): HeaderList {
   const { rpm, accountRpm, budget, windowStartMs } = admission;
-  // The limit that is nearer: of the key, or of all keys of the account.
-  const { limit, remaining, resetMs } = accountRpm !== null && accountRpm.remaining < rpm.remaining ? accountRpm : rpm;
   const list: HeaderList = ['x-request-id', requestId];
   if (endpoint.requestIdHeader !== undefined) list.push(endpoint.requestIdHeader, requestId);
-  list.push('x-ratelimit-limit-requests', String(limit));
-  list.push('x-ratelimit-remaining-requests', String(remaining));
-  list.push('x-ratelimit-reset-requests', goDuration(resetMs));
+  listRate(list, rpm, accountRpm);
   listBudget(list, budget, windowStartMs + WINDOW_MS);
   listExtraLimits(list, admission);
   if (clamp !== null) list.push('x-tensorloop-max-tokens-clamped', String(clamp));
