@@ -59,7 +59,8 @@ export async function measureSaturation(bench: Bench, body: string): Promise<Per
     for (const target of bench.targets) {
       const result = await saturate(bench, target, { body, seconds: bench.effort.roundSeconds });
       rounds.get(target)?.push(result);
-      bench.say(`  round ${round + 1}, ${target.name}: ${Math.round(result.load.callsPerSecond)} calls/s`);
+      const { callsPerSecond, failures } = result.load;
+      bench.say(`  round ${round + 1}, ${target.name}: ${Math.round(callsPerSecond)} calls/s, ${failures} failures`);
     }
   }
   return Object.fromEntries([...rounds].map(([target, results]) => [target.name, summarise(results)]));
