@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { ADDRESSES } from '../../apps/gateway/test/fuzz.js';
 import { runFuzz } from '../../apps/gateway/test/fuzz-run.js';
 
 const RUNS = 10_000;
@@ -8,10 +9,14 @@ describe('ten thousand generated bodies and headers', () => {
   it(
     'never bring a gateway down, to an error of its own, or to keep a hold',
     async () => {
-      const { failures, heldNanoUsd, openHolds, isAlive, isUpstreamAlive, output } = await runFuzz(RUNS);
+      const { statuses, servedPaths, failures, heldNanoUsd, openHolds, isAlive, isUpstreamAlive, output } = await runFuzz(RUNS);
       expect(failures).toEqual([]);
       expect({ heldNanoUsd, openHolds, isAlive }).toEqual({ heldNanoUsd: 0n, openHolds: 0, isAlive: true });
       expect(isUpstreamAlive).toBe(true);
+      // Most cases are almost right: without successes among them, at every address, the run would prove nothing.
+      expect(statuses.get(200)).toBeGreaterThan(RUNS / 20);
+      expect([...servedPaths]).toEqual(expect.arrayContaining(ADDRESSES));
+      expect(statuses.get(400)).toBeGreaterThan(RUNS / 20);
       expect(output).not.toMatch(/could not be (handled|settled)/);
     },
     TIMEOUT_MS,

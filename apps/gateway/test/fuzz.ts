@@ -124,6 +124,19 @@ function damaged(whole: fc.Arbitrary<Buffer>): fc.Arbitrary<Buffer> {
 
 const visible = fc.stringMatching(/^[\x21-\x7e]{0,40}$/);
 
+/** Tags that are right, and some with names, escapes and numbers of them that are not. */
+function tagsTexts(): fc.Arbitrary<string> {
+  const name = fc.constantFrom('team', 'environment', 'a.b', 'team', '', '__proto__', 'constructor', 'Ünit', 'x'.repeat(200));
+  const value = fc.oneof(visible, fc.constantFrom('search', 'a%20b', '%', '%zz', '%ff', '%00', '%0a', '=', ''));
+  const pair = fc.tuple(name, fc.constantFrom('=', ' = ', ''), value).map((parts) => parts.join(''));
+  const list = fc.array(pair, { maxLength: 20 }).map((pairs) => pairs.join(','));
+  return fc.oneof(
+    { weight: 2, arbitrary: fc.constantFrom('team=search', 'team=search, environment=production') },
+    list,
+    visible,
+  );
+}
+
 function headersOf(keyText: string, usualType = 'application/json'): fc.Arbitrary<[string, string][]> {
   const key = fc.oneof(
     { weight: 12, arbitrary: fc.constant(`Bearer ${keyText}`) },
@@ -149,9 +162,9 @@ function headersOf(keyText: string, usualType = 'application/json'): fc.Arbitrar
     'if-match',
     'x-odd',
   );
-  const others = fc.array(fc.tuple(name, fc.oneof(visible, fc.constantFrom('gzip', '100-continue', 'identity'))), {
-    maxLength: 2,
-  });
+  const other = fc.tuple(name, fc.oneof(visible, fc.constantFrom('gzip', '100-continue', 'identity')));
+  const tagged = fc.tuple(fc.constant('x-tensorloop-tags'), tagsTexts());
+  const others = fc.array(fc.oneof({ weight: 3, arbitrary: other }, tagged), { minLength: 1, maxLength: 2 });
   const few = fc.oneof({ weight: 4, arbitrary: fc.constant([] as [string, string][]) }, others);
   return fc
     .tuple(key, type, few)

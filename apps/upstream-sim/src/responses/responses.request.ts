@@ -2,7 +2,7 @@ import type { CallRequest } from '../calls/calls.types.js';
 import { isFailure, missing, outputLimit, readCommonFields, wrongType } from '../calls/request-fields.js';
 import { Prompt, planTokens, type TokenPlan } from '../calls/token-plan.js';
 import type { XSim } from '../faults/x-sim.js';
-import type { Failure } from '../server/openai-error.js';
+import { type Failure, invalidRequest } from '../server/openai-error.js';
 
 /** What one response will be. */
 export interface ResponsePlan extends TokenPlan {
@@ -13,6 +13,9 @@ export interface ResponsePlan extends TokenPlan {
   /** Fields of the request that OpenAI repeats in the answer. */
   echoed: Record<string, unknown>;
 }
+
+/** Fields that are repeated in the answer may nest this deep; far more is beyond the stack of whoever writes them as JSON. */
+const NESTING_MAX = 256;
 
 const DEFAULTS: Record<string, unknown> = {
   instructions: null,
@@ -41,5 +44,11 @@ export function planResponse({ bytes, deployment }: CallRequest): ResponsePlan |
   const tokens = planTokens(sim, prompt, { limit, bodyBytes: bytes.length });
   if (isFailure(tokens)) return tokens;
   const echoed = Object.fromEntries(Object.entries(DEFAULTS).map(([name, fallback]) => [name, body[name] ?? fallback]));
+  if (isDeeperThan(echoed, NESTING_MAX)) return invalidRequest(`The body is nested deeper than ${NESTING_MAX} levels.`, null);
   return { model, stream, sim, ...tokens, seed: prompt.hash, echoed };
+}
+
+function isDeeperThan(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((part) => isDeeperThan(part, levels - 1));
 }
