@@ -24,6 +24,10 @@ describe('the figures of streams', () => {
     expect(streamFigures([round({ gapsMs: Array(63).fill(20) })]).jitterP99Ms).toBe(0);
   });
 
+  it('state CPU per stream over those alone that came whole', () => {
+    expect(streamFigures([round({ broken: 1 }, 2_680)]).cpuMicrosPerStream).toBe(2_680);
+  });
+
   it('state CPU per frame and per stream, and none where no process is under test', () => {
     const rounds = [round({}, 1_340), round({}, 2_680), round({}, 134_000)];
     expect(streamFigures(rounds)).toMatchObject({ cpuMicrosPerFrame: 20, cpuMicrosPerStream: 1_340 });

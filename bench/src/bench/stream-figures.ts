@@ -29,7 +29,8 @@ export function streamFigures(rounds: readonly StreamRound[]): StreamFigures {
     jitterP99Ms: median(({ load }) => jitterP99(load)),
     broken: sum(({ load }) => load.broken),
     cpuMicrosPerFrame: cpuOver(({ framesArrived }) => framesArrived),
-    cpuMicrosPerStream: cpuOver(({ streams }) => streams),
+    // As for calls: a stream that is refused or cut costs less, and is none that was served.
+    cpuMicrosPerStream: cpuOver(({ streams, broken }) => streams - broken),
   };
 }
 
