@@ -6,6 +6,14 @@ import { RPM_WINDOW_MS } from './recent-admissions.js';
 import { ALL_KEYS, accountKey, keyPrefix, projectionKey, rateKey, scopeKey } from './redis-keys.js';
 import { scriptText } from './scripts.js';
 
+/** What counts in a rolling minute. */
+export interface RateStatus {
+  limit: number;
+  used: number;
+  /** Unix ms at which more is left than now; null while nothing counts. */
+  nextPlaceAtMs: number | null;
+}
+
 /** What a key may do, and how much of it is used at one instant. */
 export interface KeyStatus {
   keyId: string;
@@ -15,14 +23,14 @@ export interface KeyStatus {
   window: BudgetWindow;
   /** Unix ms at which the account's day ends. */
   dayEndMs: number;
-  rpm: { limit: number; used: number };
-  tokens: { limit: number; used: number } | null;
+  rpm: RateStatus;
+  tokens: RateStatus | null;
   parallel: { limit: number; inFlight: number } | null;
   budget: LimitState;
   daily: LimitState | null;
   balance: LimitState | null;
   /** Of all keys of the account together. */
-  accountRpm: { limit: number; used: number } | null;
+  accountRpm: RateStatus | null;
   project: ProjectStatus | null;
 }
 
@@ -70,7 +78,7 @@ export async function readKeyStatus(
     day: dayScope(utcDay(nowMs)),
     project: project?.scope ?? null,
   };
-  const read = await readUse(redis, { accountTag, keyId, names }, nowMs);
+  const read = await readUse(redis, { accountTag, keyId, names, rpm, accountRpm }, nowMs);
   const dayStartMs = nowMs - (nowMs % DAY_MS);
   const scopes: [Scope, Row, number | null, string | null | undefined][] = [
     [names.window, read.window, window.startMs, budget],
@@ -94,13 +102,13 @@ export async function readKeyStatus(
       expiresAtMs: Number(expires),
       window,
       dayEndMs: dayStartMs + DAY_MS,
-      rpm: { limit: Number(rpm), used: read.calls },
-      tokens: tpm ? { limit: Number(tpm), used: read.tokens } : null,
+      rpm: rateStatus(Number(rpm), read.calls),
+      tokens: tpm ? tokenStatus(Number(tpm), read.tokenLog) : null,
       parallel: parallel ? { limit: Number(parallel), inFlight: read.inFlight } : null,
       budget: states.get(names.window) as LimitState,
       daily: states.get(names.day) ?? null,
       balance: states.get(BALANCE_SCOPE) ?? null,
-      accountRpm: accountRpm ? { limit: Number(accountRpm), used: read.callsOfAccount } : null,
+      accountRpm: accountRpm ? rateStatus(Number(accountRpm), read.callsOfAccount) : null,
       project:
         project === null ? null : { ...project.about, window: project.window, budget: states.get(project.scope) ?? null },
     },
@@ -111,6 +119,26 @@ function projectAt([id, name, start, budget]: (string | null)[], nowMs: number) 
   if (!id || !start) return null;
   const window = budgetWindow(Number(start), nowMs);
   return { about: { id, name: name ?? '' }, window, budget, scope: projectScope(id, window.index) };
+}
+
+function rateStatus(limit: number, [used, leavesMs]: RateUsed): RateStatus {
+  return { limit, used, nextPlaceAtMs: leavesMs < 0 ? null : leavesMs };
+}
+
+/** Of members 'request id|tokens' and their times in turn, oldest first. */
+function tokenStatus(limit: number, log: string[]): RateStatus {
+  const tokensAt = (at: number) => {
+    const member = log[at] as string;
+    return Number(member.slice(member.lastIndexOf('|') + 1));
+  };
+  let used = 0;
+  for (let at = 0; at < log.length; at += 2) used += tokensAt(at);
+  const full = Math.min(limit, used);
+  for (let at = 0, rest = used; at < log.length; at += 2) {
+    rest -= tokensAt(at);
+    if (rest < full) return { limit, used, nextPlaceAtMs: Number(log[at + 1]) + RPM_WINDOW_MS };
+  }
+  return { limit, used, nextPlaceAtMs: null };
 }
 
 /** Null when unknown: by the rule of admit.lua, a total is zero only where the scope began within this epoch. */
@@ -128,12 +156,19 @@ function limitState(
   };
 }
 
+/** What rate-used.lua answers. */
+type RateUsed = [used: number, leavesMs: number];
+
+interface UseAsk {
+  accountTag: string;
+  keyId: string;
+  names: Names;
+  rpm: string | null | undefined;
+  accountRpm: string | null | undefined;
+}
+
 /** One MULTI, so that all of it is of one instant. */
-async function readUse(
-  redis: Redis,
-  { accountTag, keyId, names }: { accountTag: string; keyId: string; names: Names },
-  nowMs: number,
-) {
+async function readUse(redis: Redis, { accountTag, keyId, names, rpm, accountRpm }: UseAsk, nowMs: number) {
   const prefix = keyPrefix(accountTag);
   const since = `(${nowMs - RPM_WINDOW_MS}`;
   const replies = await redis
@@ -143,17 +178,16 @@ async function readUse(
     .hmget(scopeKey(accountTag, names.day), ...SCOPE_FIELDS)
     .hmget(scopeKey(accountTag, BALANCE_SCOPE), ...SCOPE_FIELDS)
     .hget(accountKey(accountTag), 'epochOpenedMs')
-    .eval(RATE_USED, 1, rateKey(accountTag, keyId), nowMs)
-    .zrangebyscore(`${prefix}tpm:${keyId}`, since, '+inf')
+    .eval(RATE_USED, 1, rateKey(accountTag, keyId), nowMs, rpm ?? '')
+    .zrangebyscore(`${prefix}tpm:${keyId}`, since, '+inf', 'WITHSCORES')
     .hmget(scopeKey(accountTag, names.project ?? names.window), ...SCOPE_FIELDS)
-    .eval(RATE_USED, 1, rateKey(accountTag, ALL_KEYS), nowMs)
+    .eval(RATE_USED, 1, rateKey(accountTag, ALL_KEYS), nowMs, accountRpm ?? '')
     .exec();
   if (replies === null) throw new Error('Redis gave no answer to a transaction');
   const [window, before, day, balance, openedMs, calls, tokenLog, project, callsOfAccount] = replies.map(([error, value]) => {
     if (error) throw error;
     return value;
-  }) as [Row, Row, Row, Row, string | null, number, string[], Row, number];
-  const tokens = tokenLog.reduce((sum, member) => sum + Number(member.slice(member.lastIndexOf('|') + 1)), 0);
+  }) as [Row, Row, Row, Row, string | null, RateUsed, string[], Row, RateUsed];
   const inFlight = Number(window[5] ?? '0') + (names.windowBefore === null ? 0 : Number(before[0] ?? '0'));
-  return { window, day, balance, project, openedMs: Number(openedMs), calls, callsOfAccount, tokens, inFlight };
+  return { window, day, balance, project, openedMs: Number(openedMs), calls, callsOfAccount, tokenLog, inFlight };
 }

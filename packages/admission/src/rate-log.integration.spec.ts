@@ -58,7 +58,11 @@ describe('the log of a busy key', () => {
           }
           const used = admittedAt.filter((at) => at > now - 60_000);
           const status = await readKeyStatus(bench.redis, key, now);
-          expect(status.known && status.status.rpm).toEqual({ limit, used: used.length });
+          const nextLeaving = used.at(-Math.min(limit, used.length));
+          expect(status.known && status.status.rpm).toEqual({
+            ...{ limit, used: used.length },
+            nextPlaceAtMs: used.length === 0 ? null : (nextLeaving as number) + 60_000,
+          });
           const stored = await bench.redis.hlen(rateKey(key.accountTag, key.keyId));
           expect(stored).toBeLessThanOrEqual(used.length + BLOCK + STATE_FIELDS);
         }

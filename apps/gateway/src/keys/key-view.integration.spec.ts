@@ -9,6 +9,7 @@ import { GatewayFixture } from '../../test/gateway-fixture.js';
 import type { TestKey } from '../../test/test-keys.js';
 
 const START_TIMEOUT_MS = 30_000;
+const INSTANT = /^\d{4}-\d\d-\d\dT[\d:.]{12}Z$/;
 let fixture: GatewayFixture;
 beforeAll(async () => {
   fixture = await GatewayFixture.start();
@@ -50,9 +51,15 @@ describe('GET /v1/key', () => {
           minted_at: new Date(mintedAtMs).toISOString(),
           expires_at: new Date(key.projection.expiresAtMs).toISOString(),
           models: ['gpt-4o-mini'],
-          requests_per_minute: { limit: 3, used: 1, remaining: 2, window_seconds: 60 },
+          requests_per_minute: {
+            ...{ limit: 3, used: 1, remaining: 2, window_seconds: 60 },
+            next_place_at: expect.stringMatching(INSTANT),
+          },
           account_requests_per_minute: null,
-          tokens_per_minute: { limit: 50_000, used: 30, remaining: 49_970, window_seconds: 60 },
+          tokens_per_minute: {
+            ...{ limit: 50_000, used: 30, remaining: 49_970, window_seconds: 60 },
+            next_place_at: expect.stringMatching(INSTANT),
+          },
           parallel_calls: { limit: 2, in_flight: 0 },
           budget: {
             limit_usd: '5.00',
@@ -79,6 +86,38 @@ describe('GET /v1/key', () => {
     expect((await get('/key', unknown)).status).toBe(503);
     expect((await get(stranger, key)).status).toBe(401);
     expect((await fixture.post('/key', key, {})).status).toBe(405);
+  });
+
+  it('says when the next place gets free: a minute after the oldest call that counts (TL-5)', async () => {
+    const key = await fixture.addKey({ rpm: 3, tpm: 50_000, accountRpm: 5 });
+    type View = Record<'requests_per_minute' | 'account_requests_per_minute' | 'tokens_per_minute', Record<string, unknown>>;
+    const view = async () => (await get('/key', key)).body as View;
+    const unused = await view();
+    const free = { used: 0, next_place_at: null };
+    expect([unused.requests_per_minute, unused.account_requests_per_minute, unused.tokens_per_minute]).toMatchObject([
+      free,
+      free,
+      free,
+    ]);
+    const { event } = await served(key);
+    await served(key);
+    const next_place_at = new Date(event.admittedAtMs + 60_000).toISOString();
+    expect(await view()).toMatchObject({
+      requests_per_minute: { used: 2, next_place_at },
+      account_requests_per_minute: { used: 2, next_place_at },
+      tokens_per_minute: { used: 60, next_place_at },
+    });
+  });
+
+  it('and GET /v1/requests/{id} take the key in x-api-key as well', async () => {
+    const key = await fixture.addKey();
+    const { requestId } = await served(key);
+    for (const path of ['/key', `/requests/${requestId}`]) {
+      const own = await fetch(`${fixture.url}/v1${path}`, { headers: { 'x-api-key': key.text } });
+      expect([path, own.status]).toEqual([path, 200]);
+      const cut = await fetch(`${fixture.url}/v1${path}`, { headers: { 'x-api-key': 'tl_short' } });
+      expect([path, cut.status]).toEqual([path, 401]);
+    }
   });
 
   it('shows a prepaid account what it was granted and what is left', async () => {

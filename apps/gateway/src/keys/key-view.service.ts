@@ -1,14 +1,14 @@
 import type { IncomingMessage } from 'node:http';
 import type { FoundKey, LimitState } from '@tensorloop/admission/admission.types';
-import { type KeyStatus, type ProjectStatus, readKeyStatus } from '@tensorloop/admission/key-status';
+import { type KeyStatus, type ProjectStatus, type RateStatus, readKeyStatus } from '@tensorloop/admission/key-status';
 import { formatUsd } from '@tensorloop/kernel/money';
 import type { Redis } from 'ioredis';
 import type { AdmissionGate, KeyIdentity } from '../admission/admission-gate.service.js';
 import { left } from '../admission/refusals.service.js';
-import { readBearer } from '../auth/bearer.service.js';
 import type { KeyHasher } from '../auth/key-hasher.service.js';
 import { type ApiError, isApiError, unavailable } from '../errors/api-error.types.js';
 import { type Reply, sendJson } from '../errors/send-json.service.js';
+import { readAnthropicKey } from '../messages/messages.service.js';
 
 /** One read, and one more after the totals that it lacked were fetched. */
 const READS_MAX = 2;
@@ -32,7 +32,7 @@ export class KeyView {
   }
 
   private async read(req: IncomingMessage): Promise<object | ApiError> {
-    const bearer = readBearer(req.headers.authorization, req.headers.cookie);
+    const bearer = readAnthropicKey(req.headers);
     if (isApiError(bearer)) return bearer;
     const identity = { accountTag: bearer.accountTag, keyHash: this.parts.hasher.hash(bearer.keyText) };
     const key = await this.parts.gate.findKey(identity);
@@ -71,8 +71,10 @@ function money(state: LimitState, limitName: 'limit_usd' | 'granted_usd' = 'limi
   };
 }
 
-function rate({ limit, used }: { limit: number; used: number }) {
-  return { limit, used, remaining: Math.max(0, limit - used), window_seconds: RATE_WINDOW_SECONDS };
+/** `next_place_at`: when more is left than now, as what counts leaves the window; null while nothing counts. */
+function rate({ limit, used, nextPlaceAtMs }: RateStatus) {
+  const next_place_at = nextPlaceAtMs === null ? null : instant(nextPlaceAtMs);
+  return { limit, used, remaining: Math.max(0, limit - used), window_seconds: RATE_WINDOW_SECONDS, next_place_at };
 }
 
 function projectView({ id, name, window, budget }: ProjectStatus) {

@@ -5,12 +5,12 @@ import { RPC } from '@tensorloop/contracts/subjects';
 import { isUuid7 } from '@tensorloop/kernel/uuid7';
 import { defineRpc, type RpcClient } from '@tensorloop/nest-kit/rpc';
 import type { AdmissionGate } from '../admission/admission-gate.service.js';
-import { readBearer } from '../auth/bearer.service.js';
 import type { KeyHasher } from '../auth/key-hasher.service.js';
 import { type ApiError, apiError, isApiError, unavailable } from '../errors/api-error.types.js';
 import { type Reply, sendJson } from '../errors/send-json.service.js';
 import type { Journal } from '../journal/journal.service.js';
 import type { JournalEntry } from '../journal/journal.types.js';
+import { readAnthropicKey } from '../messages/messages.service.js';
 import { openView, type RequestBody, viewOf } from './request-body.rules.js';
 
 const requestGet = defineRpc(RPC.meteringRequestGet, requestGetRequestSchema, requestGetReplySchema);
@@ -35,7 +35,7 @@ export class RequestView {
   }
 
   private async read(req: IncomingMessage, id: string): Promise<RequestBody | ApiError> {
-    const bearer = readBearer(req.headers.authorization, req.headers.cookie);
+    const bearer = readAnthropicKey(req.headers);
     if (isApiError(bearer)) return bearer;
     const key = await this.parts.gate.findKey({
       accountTag: bearer.accountTag,
