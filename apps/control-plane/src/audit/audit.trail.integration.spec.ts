@@ -65,6 +65,7 @@ describe('changes of one actor in one account', () => {
     expect([refused.status, refused.body.code]).toEqual([429, 'changes_throttled']);
     expect(refused.headers.get('ratelimit-policy')).toBe(`"changes-by-actor";q=${CHANGES_PER_ACTOR_MAX};w=86400`);
     expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(3_500);
+    expect((await browser.send('GET', '/api/account/export')).body.code).toBe('changes_throttled');
     expect((await rename(colleague.browser, 'by somebody else')).status).toBe(200);
     expect((await browser.send('DELETE', `/api/keys/${key.id}`)).status).toBe(204);
     expect((await browser.send('POST', '/api/auth/sign-out')).status).toBe(204);

@@ -62,8 +62,9 @@ export class AuthModule implements NestModule {
   configure(consumer: MiddlewareConsumer): void {
     consumer.apply(CredentialVolume).exclude({ path: 'api/auth/methods', method: RequestMethod.GET }).forRoutes(
       { path: 'api/auth/*path', method: RequestMethod.ALL },
-      // Takes a token of a mail, from anybody.
+      // Both take a token of a mail, the first from anybody.
       { path: 'api/invites/look-up', method: RequestMethod.POST },
+      { path: 'api/invites/accept', method: RequestMethod.POST },
     );
   }
 }

@@ -66,6 +66,8 @@ describe('limits on credential endpoints (TL-1)', () => {
     ['POST', '/api/auth/password-reset/confirm', { token: 'x'.repeat(43), password: PASSWORD }],
     ['POST', '/api/auth/code/verify', { code: '000000' }],
     ['GET', '/api/auth/google', undefined],
+    ['POST', '/api/invites/look-up', { token: 'x'.repeat(43) }],
+    ['POST', '/api/invites/accept', { token: 'x'.repeat(43) }],
   ])(
     'bound what one network may ask of %s %s',
     async (method, path, body) => {

@@ -117,11 +117,20 @@ describe('docs/openapi.json', () => {
 
   it('says of every way in that it can be asked too often, guessed at too often, and send too many mails', () => {
     const refusals = (where: string) => codesOf(operationOf(where), 429).filter((code) => code.endsWith('_throttled'));
-    const ways = operations.filter(([where]) => where.includes(' /api/auth/') && !where.endsWith('/methods'));
+    const ways = operations.filter(
+      ([where]) => / \/api\/(auth\/|invites\/(look-up|accept)$)/.test(where) && !where.endsWith('/methods'),
+    );
     expect(ways.length).toBeGreaterThanOrEqual(WAYS_IN_MIN);
     expect(ways.filter(([where]) => !refusals(where).includes('network_throttled')).map(([where]) => where)).toEqual([]);
     expect(refusals('post /api/auth/sign-in')).toContain('sign_in_throttled');
     expect(refusals('post /api/auth/password-reset')).toContain('mail_throttled');
+  });
+
+  it('says of a download that the audit log tells of what keeps it from being told', () => {
+    const operation = operationOf('get /api/account/export');
+    expect(codesOf(operation, 401)).toContain('credential_over');
+    expect(codesOf(operation, 429)).toContain('changes_throttled');
+    expect(codesOf(operationOf('get /api/account'), 429)).toEqual([]);
   });
 
   it('says of every 429 which limit it is of, how it stands, and when to come again', () => {

@@ -10,7 +10,9 @@ import { isPermitted, type Permission } from '../access/permission.types.js';
 import { PERMISSION_METADATA } from '../access/principal.types.js';
 
 /** Requests to these are counted for each network, before anything is looked at. */
-const CREDENTIAL_PATH = /^\/api\/(auth\/(?!methods$)|invites\/look-up$)/;
+const CREDENTIAL_PATH = /^\/api\/(auth\/(?!methods$)|invites\/(look-up|accept)$)/;
+/** Reads that the account's log tells of: they are refused where a change would be. */
+const TOLD_READS = new Set(['/api/account/export']);
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /** What a caller may have to present, by the route's `@Access`; any one of them will do. */
@@ -95,8 +97,8 @@ function isCredential({ path }: DeclaredRoute): boolean {
   return CREDENTIAL_PATH.test(path);
 }
 
-function isTold({ access, method }: DeclaredRoute): boolean {
-  return (access === 'session' || access === 'account') && !SAFE_METHODS.has(method);
+function isTold({ access, method, path }: DeclaredRoute): boolean {
+  return (access === 'session' || access === 'account') && (!SAFE_METHODS.has(method) || TOLD_READS.has(path));
 }
 
 function codesOfAccess(access: DeclaredRoute['access']): readonly string[] {
