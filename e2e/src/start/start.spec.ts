@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -7,6 +7,7 @@ import { isGone } from '@tensorloop/servers/pids';
 import { freePort } from '@tensorloop/testing/free-port';
 import { makeTestFolder, removeTestFolder } from '@tensorloop/testing/test-folder';
 import { waitUntil } from '@tensorloop/testing/wait-until';
+import { MailListener } from './mail-listener.js';
 
 const ROOT = join(import.meta.dirname, '../../..');
 const RUN_TIMEOUT_MS = 240_000;
@@ -20,7 +21,8 @@ describe('npm start, npm run stop', () => {
   beforeAll(async () => {
     const ports = await Promise.all(PORT_VARIABLES.map(async (name) => [name, String(await freePort())]));
     // The caller's own servers and credentials are none of this test's business.
-    const { NODE_OPTIONS, OPENAI_API_KEY, DATABASE_URL, NATS_URL, REDIS_URL, ...inherited } = process.env;
+    const { NODE_OPTIONS, OPENAI_API_KEY, DATABASE_URL, NATS_URL, REDIS_URL, SMTP_URL, GOOGLE_CLIENT_ID, ...inherited } =
+      process.env;
     env = { ...inherited, ...Object.fromEntries(ports), TENSORLOOP_DATA_DIR: dataFolder };
     startWhole();
   }, RUN_TIMEOUT_MS);
@@ -121,6 +123,39 @@ describe('npm start, npm run stop', () => {
       expect(existsSync(dataFile('start.json'))).toBe(false);
     },
     RUN_TIMEOUT_MS,
+  );
+
+  it(
+    'sends mails with the SMTP_URL of the shell, lets the demo account in all the same, and says what is on',
+    async () => {
+      run('stop');
+      const mails = await MailListener.start();
+      const own = { ...env, SMTP_URL: mails.url, MAIL_FROM: 'TensorLoop <no-reply@example.com>' };
+      // In the background: a mail that is sent meanwhile must be answered.
+      const output = await new Promise<string>((resolve) => {
+        const args = ['scripts/run.mjs', 'start', '--detach', '--fresh'];
+        execFile(process.execPath, args, { cwd: ROOT, env: own, timeout: RUN_TIMEOUT_MS }, (_, stdout, stderr) =>
+          resolve(stdout + stderr),
+        );
+      });
+      expect(output).toContain('sent as TensorLoop <no-reply@example.com>');
+      expect(output).toContain('off: no sign-in with Google');
+      const { controlPlaneUrl, email, password } = readJson('start.json');
+      const post = (path: string, body: object) =>
+        fetch(`${controlPlaneUrl}/api/auth/${path}`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', origin: controlPlaneUrl },
+          body: JSON.stringify(body),
+        });
+      expect((await post('sign-in', { email, password })).status).toBe(200);
+      expect((await chat()).status).toBe(200);
+      const address = 'somebody-new@example.com';
+      expect((await post('sign-up', { email: address, password: 'correct horse battery' })).status).toBe(202);
+      expect(await mails.mailWith(address)).toContain(controlPlaneUrl);
+      run('stop');
+      await mails.stop();
+    },
+    2 * RUN_TIMEOUT_MS,
   );
 
   it(
