@@ -32,6 +32,19 @@ export class AuditTrail {
     await tx.$queryRaw`SELECT control.append_audit(${accountId}::uuid, ${occurredAt}::timestamptz, ${actor}::jsonb, ${action},
       ${JSON.stringify(subject)}::jsonb, ${JSON.stringify(details)}::jsonb, ${origin}::jsonb)`;
   }
+
+  /**
+   * Call it right before `append` for what an operator does to somebody else's account: from here to the commit whoever ends the
+   * session, or makes its user an operator no more, waits. Throws `credential_over` where that has been done.
+   */
+  async admitOperator(
+    tx: Pick<ControlTransaction, '$queryRaw'>,
+    { userId, sessionId }: { userId: string | null; sessionId: string },
+  ): Promise<void> {
+    const [row] = await tx.$queryRaw<{ isAdmitted: boolean }[]>`
+      SELECT control.admit_operator(${sessionId}::uuid, ${userId}::uuid) AS "isAdmitted"`;
+    if (row?.isAdmitted !== true) throw auditProblems.credential_over();
+  }
 }
 
 async function admit(

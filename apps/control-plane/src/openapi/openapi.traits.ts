@@ -35,6 +35,8 @@ const CODES = {
   operator: ['session_missing', 'token_invalid', 'session_required', 'not_found'],
   // A change is told in the account's log, which is where these are found out.
   told: ['credential_over', 'changes_throttled'],
+  // An operator's change is told in the log of somebody else's account, where their session is looked at once more.
+  operated: ['credential_over'],
   credentials: ['network_throttled'],
   permitted: ['role_insufficient'],
   idempotent: ['idempotency_key_invalid', 'idempotency_key_reused', 'idempotency_in_flight'],
@@ -82,6 +84,7 @@ function codesOf(route: DeclaredRoute, isIdempotent: boolean): string[] {
     ...(SAFE_METHODS.has(route.method) ? [] : CODES.change),
     ...codesOfAccess(route.access),
     ...(isTold(route) ? CODES.told : []),
+    ...(route.access === 'operator' && !SAFE_METHODS.has(route.method) ? CODES.operated : []),
     ...(isCredential(route) ? CODES.credentials : []),
     ...(route.read(PERMISSION_METADATA) === undefined ? [] : CODES.permitted),
     ...(isIdempotent ? CODES.idempotent : []),

@@ -15,6 +15,7 @@ import {
 } from '@tensorloop/contracts/api/operator';
 import { uuid7Schema } from '@tensorloop/contracts/identity';
 import { Access, ResponseSchema } from '@tensorloop/nest-kit/access';
+import { IfMatch } from '@tensorloop/nest-kit/if-match';
 import { Problems, Summary } from '@tensorloop/nest-kit/operation';
 import { z } from 'zod';
 import { CurrentPrincipal, type Principal } from '../access/principal.types.js';
@@ -55,8 +56,9 @@ export class OperatorsController {
     @CurrentPrincipal() operator: Principal,
     @Param({ schema: accountParamsSchema }) { id }: AccountParams,
     @Body({ schema: operatorReasonSchema }) { reason }: OperatorReason,
+    @IfMatch() seenVersion: number | null,
   ): Promise<OperatorChange> {
-    return found(await this.operators.disable({ accountId: id, operator, reason }));
+    return found(await this.operators.disable({ accountId: id, operator, reason, seenVersion }));
   }
 
   @Post('accounts/:id/enable')
@@ -68,8 +70,9 @@ export class OperatorsController {
     @CurrentPrincipal() operator: Principal,
     @Param({ schema: accountParamsSchema }) { id }: AccountParams,
     @Body({ schema: operatorReasonSchema }) { reason }: OperatorReason,
+    @IfMatch() seenVersion: number | null,
   ): Promise<OperatorChange> {
-    return found(await this.operators.enable({ accountId: id, operator, reason }));
+    return found(await this.operators.enable({ accountId: id, operator, reason, seenVersion }));
   }
 
   @Put('accounts/:id/plan')
@@ -84,8 +87,9 @@ export class OperatorsController {
     @CurrentPrincipal() operator: Principal,
     @Param({ schema: accountParamsSchema }) { id }: AccountParams,
     @Body({ schema: operatorPlanChoiceSchema }) { planId, reason }: OperatorPlanChoice,
+    @IfMatch() seenVersion: number | null,
   ): Promise<OperatorChange> {
-    const result = await this.operators.setPlan({ accountId: id, operator, reason }, planId);
+    const result = await this.operators.setPlan({ accountId: id, operator, reason, seenVersion }, planId);
     if (result === 'plan_unknown') throw operatorProblems.operator_plan_unknown();
     return found(result);
   }
@@ -99,8 +103,9 @@ export class OperatorsController {
     @CurrentPrincipal() operator: Principal,
     @Param({ schema: accountParamsSchema }) { id }: AccountParams,
     @Body({ schema: operatorReasonSchema }) { reason }: OperatorReason,
+    @IfMatch() seenVersion: number | null,
   ): Promise<OperatorChange> {
-    return found(await this.operators.reprojectKeys({ accountId: id, operator, reason }));
+    return found(await this.operators.reprojectKeys({ accountId: id, operator, reason, seenVersion }));
   }
 }
 

@@ -10,7 +10,9 @@ import type {
   OperatorPlanList,
 } from '@tensorloop/contracts/api/operator';
 import type { Problem } from '@tensorloop/contracts/dashboard-api';
+import { ControlClient, type ControlTransaction } from '@tensorloop/db/control-client';
 import { walkRoutes } from '@tensorloop/nest-kit/routes';
+import { waitUntil } from '@tensorloop/testing/wait-until';
 import { START_TIMEOUT_MS, startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
 import { OPERATOR_SIGN_IN_AGE_MS_MAX } from './operator-access.service.js';
 
@@ -80,6 +82,52 @@ describe('routes of operators (TL-1)', () => {
     expect([refused.status, refused.body.code]).toEqual([403, 'operator_sign_in_again']);
     const shown = await browser.send<OperatorAccountDetail>('GET', `/api/operator/accounts/${me.account.id}`);
     expect([shown.status, shown.body.status]).toEqual([200, 'active']);
+  });
+
+  it.each([
+    [
+      'whose session ended meanwhile',
+      (tx: ControlTransaction, userId: string) => tx.session.updateMany({ where: { userId }, data: { revokedAt: new Date() } }),
+    ],
+    [
+      'who is no operator any more',
+      (tx: ControlTransaction, userId: string) => tx.$queryRaw`DELETE FROM control.operators WHERE user_id = ${userId}::uuid`,
+    ],
+  ])('leave nothing behind of a change that was let in before, by somebody %s', async (_name, ends) => {
+    const { browser, me } = await signUpOperator();
+    const { me: other } = await plane.signUp();
+    const client = new ControlClient(plane.database.superuserUrl);
+    try {
+      const { begun } = await client.within({ userId: me.user.id }, async (tx) => {
+        await ends(tx, me.user.id);
+        const pending = browser.send('POST', `/api/operator/accounts/${other.account.id}/disable`, { body: REASON });
+        const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event IN ('transactionid', 'tuple')`;
+        await waitUntil(async () => (await plane.database.query(waiting)).length > 0, { what: 'the change to wait' });
+        // Wrapped: a promise that is returned bare would be awaited before the commit.
+        return { begun: pending };
+      });
+      const { status, body } = await begun;
+      expect([status, body.code]).toEqual([401, 'credential_over']);
+    } finally {
+      await client.close();
+    }
+    const rows = await plane.database.query('SELECT disabled_at, version FROM control.accounts WHERE id = $1', [
+      other.account.id,
+    ]);
+    expect(rows).toEqual([{ disabled_at: null, version: 1 }]);
+  });
+
+  it('change only the version of an account that the operator saw, where If-Match says which', async () => {
+    const { browser } = await signUpOperator();
+    const { me: other } = await plane.signUp();
+    const path = `/api/operator/accounts/${other.account.id}`;
+    const seen = await browser.send<OperatorAccountDetail>('GET', path);
+    const headers = { 'if-match': seen.headers.get('etag') as string };
+    const body = { planId: 'developer', ...REASON };
+    expect((await browser.send('PUT', `${path}/plan`, { body, headers })).status).toBe(200);
+    const again = await browser.send('PUT', `${path}/plan`, { body: { ...body, planId: 'pro' }, headers });
+    expect([again.status, again.body.code]).toEqual([412, 'precondition_failed']);
+    expect((await browser.send<OperatorAccountDetail>('GET', path)).body).toMatchObject({ plan: { id: 'developer' } });
   });
 
   it('give the operator nothing of other accounts on any other route', async () => {

@@ -3,6 +3,7 @@ import { OPERATOR_KEYS_SHOWN_MAX, OPERATOR_MEMBERS_SHOWN_MAX } from '@tensorloop
 import { OperatorClient, type OperatorTransaction } from '@tensorloop/db/control-client';
 import { announceActiveKeys } from '@tensorloop/db/key-announcements';
 import { isUuid7 } from '@tensorloop/kernel/uuid7';
+import { requireVersion } from '@tensorloop/nest-kit/if-match';
 import { AuditTrail } from '../audit/audit.trail.js';
 import type { PendingProjection } from '../projection/projection.types.js';
 import type {
@@ -97,17 +98,20 @@ export class OperatorsRepository {
 
   /**
    * Changes an account, announces its active keys and writes both to the account's audit log, in one transaction and with
-   * its row locked. Null when there is no such account.
+   * its row locked. Null when there is no such account. Throws `precondition_failed` when the operator saw another version, and
+   * `credential_over` when their session or their being one was ended meanwhile.
    */
   change(accountId: string, order: ChangeOrder): Promise<{ state: AccountState; pending: PendingProjection[] } | null> {
     return this.operator.withAccount(accountId, async (tx) => {
       const before = await lock(tx, accountId);
       if (before === null) return null;
+      requireVersion(before.version, order.seenVersion);
       const { data, action, details } = order.decide(before);
       await tx.account.updateMany({ where: { id: accountId }, data: { ...data, version: { increment: 1 } } });
       const pending = await announceActiveKeys(tx, accountId, order.now);
       const subject = { kind: 'account', id: accountId };
       const reported = { ...details, reason: order.reason, keysAnnounced: pending.length };
+      await this.audit.admitOperator(tx, { userId: order.actor.id, sessionId: order.sessionId });
       await this.audit.append(tx, { accountId, action, subject, details: reported, actor: order.actor });
       return { state: { ...before, ...data }, pending };
     });
@@ -145,7 +149,7 @@ const activeAt = (now: Date) => ({ revokedAt: null, expiresAt: { gt: now } });
 async function lock(tx: OperatorTransaction, accountId: string): Promise<AccountState | null> {
   const locked = await tx.$queryRaw<unknown[]>`SELECT 1 FROM control.accounts WHERE id = ${accountId}::uuid FOR NO KEY UPDATE`;
   if (locked.length === 0) return null;
-  const select = { planId: true, disabledAt: true, deleteAfter: true } as const;
+  const select = { planId: true, disabledAt: true, deleteAfter: true, version: true } as const;
   return tx.account.findUniqueOrThrow({ where: { id: accountId }, select });
 }
 

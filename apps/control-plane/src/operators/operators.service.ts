@@ -20,8 +20,10 @@ import type { AccountState, Change } from './operators.types.js';
 
 export interface OperatorAct {
   accountId: string;
-  operator: Pick<Principal, 'userId' | 'email'>;
+  operator: Pick<Principal, 'userId' | 'email' | 'credentialId'>;
   reason: string;
+  /** The version of the account that the operator saw; null = whatever it is. */
+  seenVersion: number | null;
 }
 
 @Injectable()
@@ -68,11 +70,12 @@ export class OperatorsService {
   }
 
   private async change(
-    { accountId, operator, reason }: OperatorAct,
+    { accountId, operator, reason, seenVersion }: OperatorAct,
     decide: (before: AccountState) => Change,
   ): Promise<OperatorChange | null> {
     const actor: AuditActor = { kind: 'operator', id: operator.userId, label: operator.email };
-    const changed = await this.repository.change(accountId, { now: new Date(this.clock()), actor, reason, decide });
+    const order = { now: new Date(this.clock()), actor, sessionId: operator.credentialId, seenVersion, reason, decide };
+    const changed = await this.repository.change(accountId, order);
     if (changed === null) return null;
     // It is not the operator's own account, which is the one that is told of what their requests change.
     this.events.publish(accountId, 'account', 'keys');

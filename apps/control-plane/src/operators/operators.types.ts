@@ -48,12 +48,17 @@ export interface AccountState {
   planId: string;
   disabledAt: Date | null;
   deleteAfter: Date | null;
+  version: number;
 }
 
 /** What an operator does to an account, decided from how it is while its row is locked. */
 export interface ChangeOrder {
   now: Date;
   actor: AuditActor;
+  /** The session that asks for it. */
+  sessionId: string;
+  /** The version of the account that the operator saw (`IfMatch`). */
+  seenVersion: number | null;
   /** For the account's owner to read. */
   reason: string;
   decide(before: AccountState): Change;
