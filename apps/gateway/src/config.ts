@@ -1,3 +1,4 @@
+import { CALL_TIMEOUT_MS } from '@tensorloop/admission/redis-options';
 import { loadConfigOrExit, serviceEnvironment, urlOf } from '@tensorloop/nest-kit/config';
 import { faultEnvironment, refuseFaultsInProduction } from '@tensorloop/nest-kit/faults';
 import { z } from 'zod';
@@ -7,6 +8,9 @@ const PEPPER_LENGTH_MIN = 16;
 
 const DRAIN_MS_DEFAULT = 15_000;
 const DRAIN_MS_MAX = 600_000;
+
+const REDIS_CALL_MS_MIN = 10;
+const REDIS_CALL_MS_MAX = 5_000;
 
 const LATE_MS_DEFAULT = 20;
 const LATE_MS_MAX = 60_000;
@@ -29,6 +33,13 @@ export const configSchema = z
       .optional(),
     /** How long a shutdown waits for open calls before it ends them. */
     DRAIN_MS: z.coerce.number('expected milliseconds').int().min(0).max(DRAIN_MS_MAX).default(DRAIN_MS_DEFAULT),
+    /** How long a call waits for Redis before it is answered 503. */
+    REDIS_CALL_MS: z.coerce
+      .number('expected milliseconds')
+      .int()
+      .min(REDIS_CALL_MS_MIN)
+      .max(REDIS_CALL_MS_MAX)
+      .default(CALL_TIMEOUT_MS),
     /** Lateness of the event loop, and wait for admission, above which new calls are refused more and more. */
     LATE_MS: z.coerce.number('expected milliseconds').int().min(1).max(LATE_MS_MAX).default(LATE_MS_DEFAULT),
     /** Shown to callers who used a wrong address: where the inference API and the dashboard live. */

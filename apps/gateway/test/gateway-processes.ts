@@ -30,6 +30,8 @@ export function startGateway(at: {
     JOURNAL_DIR: `${at.folder}/journal`,
     // Tests share their event loop with the gateway, and a machine with other tests: what they ask for is not to be shed.
     LATE_MS: '60000',
+    // Nor is Redis silent because it waits for a core.
+    REDIS_CALL_MS: '2000',
     TEST_UPSTREAM_KEY: UPSTREAM_SECRET,
     LOG_LEVEL: 'debug',
     ...at.environment,

@@ -222,6 +222,8 @@ export class Installation {
           JOURNAL_DIR: join(folder, name, 'journal'),
           // Hundreds of callers at once on a machine that is busy with other tests are no overload to be shed.
           LATE_MS: '60000',
+          // Nor is Redis silent because it waits for a core.
+          REDIS_CALL_MS: '1000',
           PUBLIC_URL: this.urlOf(name),
           DASHBOARD_URL: publicUrl,
         };

@@ -83,13 +83,14 @@ export class AdmissionClient {
   /** The day of the last admission, by Redis's clock: it spares the script to work out the date. -1: none yet. */
   private day = { number: -1, date: '' };
 
-  /** `clock` is for tests alone: see `registerScripts`. */
+  /** `clock` is for tests alone: see `registerScripts`. `callTimeoutMs`: how long a client's call waits for Redis at most. */
   constructor(
     private readonly redis: Redis,
     clock?: string,
+    private readonly callTimeoutMs: number = CALL_TIMEOUT_MS,
   ) {
-    this.run = registerScripts(redis, clock);
-    this.watch = new RunIdWatch(redis);
+    this.run = registerScripts(redis, { ...(clock === undefined ? {} : { clock }), callTimeoutMs });
+    this.watch = new RunIdWatch(redis, callTimeoutMs);
     this.calls = new CallBatch(turnOf(redis), (tag, calls) => this.runCalls(tag, calls));
   }
 
@@ -257,7 +258,7 @@ export class AdmissionClient {
     const reply = this.run('admit', args) as Promise<AdmitReply>;
     const settled = settlements.length === 0 ? NONE_SETTLED : reply.then((given) => parseSettled(settledOf(given)));
     // Only who waits to be admitted has little time.
-    return { admitted: withDeadline(reply, CALL_TIMEOUT_MS).then((given) => this.parseAdmitted(given)), settled };
+    return { admitted: withDeadline(reply, this.callTimeoutMs).then((given) => this.parseAdmitted(given)), settled };
   }
 
   private parseAdmitted(reply: AdmitReply): AdmitResult[] {

@@ -11,7 +11,10 @@ export class RunIdWatch {
   private current: string | null = null;
   private connection = 0;
 
-  constructor(private readonly redis: Redis) {
+  constructor(
+    private readonly redis: Redis,
+    private readonly timeoutMs: number = CALL_TIMEOUT_MS,
+  ) {
     redis.on('ready', () => void this.read());
     redis.on('close', () => {
       this.connection++;
@@ -28,7 +31,7 @@ export class RunIdWatch {
   async read(): Promise<string | null> {
     const connection = this.connection;
     try {
-      const runId = /^run_id:([0-9a-f]+)/m.exec(await withDeadline(this.redis.info('server'), CALL_TIMEOUT_MS))?.[1] ?? null;
+      const runId = /^run_id:([0-9a-f]+)/m.exec(await withDeadline(this.redis.info('server'), this.timeoutMs))?.[1] ?? null;
       if (connection === this.connection) this.current = runId;
     } catch {
       // The connection is gone or slow; the next 'ready' or the next call asks again.

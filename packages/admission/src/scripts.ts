@@ -61,7 +61,10 @@ function toScript(lua: string, numberOfKeys: number): Script {
  * minutes can only be compared with a model when the test sets the time, and no argument or key of a production script may
  * be able to do that.
  */
-export function registerScripts(redis: Redis, clock: string = REDIS_CLOCK): RunScript {
+export function registerScripts(
+  redis: Redis,
+  { clock = REDIS_CLOCK, callTimeoutMs = CALL_TIMEOUT_MS }: { clock?: string; callTimeoutMs?: number } = {},
+): RunScript {
   const withClock = (lua: string) => lua.replaceAll(REDIS_CLOCK, clock);
   const scripts = new Map<string, Script>(
     Object.entries(SCRIPTS).map(([name, keys]) => [name, toScript(withClock(scriptText(name)), keys)]),
@@ -73,7 +76,7 @@ export function registerScripts(redis: Redis, clock: string = REDIS_CLOCK): RunS
     const script = scripts.get(name);
     if (script === undefined) return functions.run(name as FunctionName, args);
     const answer = send(redis, script, args);
-    return name === 'find-key' ? withDeadline(answer, CALL_TIMEOUT_MS) : answer;
+    return name === 'find-key' ? withDeadline(answer, callTimeoutMs) : answer;
   };
 }
 

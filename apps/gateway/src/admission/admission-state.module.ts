@@ -18,7 +18,11 @@ import { RedisClock } from './redis-clock.service.js';
       inject: [CONFIG, LOGGER],
       useFactory: (config: Config, logger: Logger) => connect(config.REDIS_URL, logger),
     },
-    { provide: AdmissionClient, inject: [Redis], useFactory: (redis: Redis) => new AdmissionClient(redis) },
+    {
+      provide: AdmissionClient,
+      inject: [Redis, CONFIG],
+      useFactory: (redis: Redis, config: Config) => new AdmissionClient(redis, undefined, config.REDIS_CALL_MS),
+    },
     { provide: AdmissionView, inject: [Redis], useFactory: (redis: Redis) => new AdmissionView(redis) },
     InFlight,
     RecentAdmissions,

@@ -234,6 +234,9 @@ describe('a limit', () => {
 
 describe('a Redis that hangs', () => {
   it('refuses at once, and the hold of a call that it admitted too late is given back', async () => {
+    fixture.environment = { REDIS_CALL_MS: '80' };
+    await fixture.gateway.stop();
+    await fixture.restartGateway();
     const key = await fixture.addKey();
     expect((await fixture.chat(key, {})).status).toBe(200);
     process.kill(fixture.redisServer.server.pid, 'SIGSTOP');

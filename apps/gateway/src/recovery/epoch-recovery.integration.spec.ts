@@ -19,6 +19,9 @@ import { RedisWrites } from '../settlement/redis-writes.service.js';
 import { EpochRecovery, type GatewayRegistry } from './epoch-recovery.service.js';
 import { Reassertions } from './reassertions.service.js';
 
+/** Longer than in production: Redis may have to wait for a core while other tests run. */
+const CALL_MS = 1_000;
+
 /** A gateway's part in a rebuild, on a connection of its own. */
 class Peer {
   readonly redis: Redis;
@@ -37,7 +40,7 @@ class Peer {
   ) {
     this.redis = new Redis(redisUrl, hotPathRedisOptions);
     this.redis.on('error', () => undefined);
-    this.admission = new AdmissionClient(this.redis);
+    this.admission = new AdmissionClient(this.redis, undefined, CALL_MS);
     this.journal = new Journal(new SegmentFiles(`${folder}/${gatewayId}`));
     this.recovery = new EpochRecovery({
       gatewayId,
