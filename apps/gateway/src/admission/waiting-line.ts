@@ -4,13 +4,13 @@
  */
 export const ASKING_MAX = 24;
 /** While it is overloaded a line is no longer than this: enough for the next batch. */
-export const SHORT_LINE = ASKING_MAX;
+const SHORT_LINE = ASKING_MAX;
 /** So long after all those are gone who came at first, whoever is first still waits too long: more comes than can be done. */
 export const STANDING_MS = 40;
 /** An overload is looked at anew after so long. */
 export const OVERLOAD_MS = 1_000;
 /** It goes on where so many were refused meanwhile; fewer may be the doing of a pause. */
-export const REFUSED_MIN = 50;
+const REFUSED_MIN = 50;
 /** From so many on those who stand in the line already and have waited too long are refused as well. */
 export const CULL_AFTER = 20;
 /** Places that were left are forgotten in one go. */
