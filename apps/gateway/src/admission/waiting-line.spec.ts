@@ -169,12 +169,49 @@ describe('the line before Redis', () => {
     expect(new Set(turns)).toEqual(new Set(['ask']));
   });
 
-  it('is not taken for overloaded by a pause of 80 ms under a normal load', async () => {
-    const normal = { comingPerMs: 0.5, answeredPerMs: 2 };
-    await run(500, normal);
-    expect(await run(80, { ...normal, answeredPerMs: 0 })).toBe(0);
-    expect(await run(500, normal)).toBe(0);
-    expect(turns).not.toContain('late');
+  describe('under seven tenths of what can be served', () => {
+    const normal: Pace = { comingPerMs: 1.4, answeredPerMs: 2 };
+    const silent: Pace = { ...normal, answeredPerMs: 0 };
+
+    it.each([80, 150, 340, 1_000])('takes a pause of %i ms for none', async (pauseMs) => {
+      await run(500, normal);
+      expect(await run(pauseMs, silent)).toBe(0);
+      expect(await run(4 * pauseMs, normal)).toBe(0);
+      expect(turns).not.toContain('late');
+      expect(line.size).toBeLessThan(ASKING_MAX);
+    });
+
+    it('takes pauses for none that come while it catches up with others', async () => {
+      await run(500, normal);
+      await run(150, silent);
+      for (const restMs of [80, 110, 70]) {
+        expect(await run(restMs, normal)).toBe(0);
+        expect(await run(60, silent)).toBe(0);
+      }
+      expect(await run(1_500, normal)).toBe(0);
+      expect(turns).not.toContain('late');
+      expect(line.size).toBeLessThan(ASKING_MAX);
+    });
+
+    it('takes one for none in which the process itself stood still', async () => {
+      await run(500, normal);
+      for (let pause = 0; pause < 3; pause++) {
+        nowMs += 200;
+        for (let call = 0; call < 280; call++) {
+          expect(line.refuses()).toBe(false);
+          await enter(1);
+        }
+        expect(await run(120, normal)).toBe(0);
+      }
+      expect(turns).not.toContain('late');
+    });
+
+    it('notices an overload that begins while it catches up with a pause', async () => {
+      await run(500, normal);
+      await run(300, silent);
+      expect(await run(200, normal)).toBe(0);
+      expect(await run(BEGINNING_MS, { comingPerMs: 6, answeredPerMs: 2 })).toBeGreaterThan(CULL_AFTER);
+    });
   });
 
   it('tells those who have waited for long when Redis does not answer; the others may ask, and none who ask is told anything', async () => {

@@ -5,8 +5,15 @@
 export const ASKING_MAX = 24;
 /** While it is overloaded a line is no longer than this: enough for the next batch. */
 const SHORT_LINE = ASKING_MAX;
-/** So long after all those are gone who came at first, whoever is first still waits too long: more comes than can be done. */
-export const STANDING_MS = 40;
+/**
+ * Once all those are gone who came at first, for so long of the time in which scripts are answered the line has not caught up: more comes
+ * than can be done. Behind a pause of any length a line that can be served catches up all the time.
+ */
+export const STANDING_MS = 50;
+/** The time between two answers counts for no more than this: nobody catches up while Redis, the collector or the machine pauses. */
+const TURN_MS = 16;
+/** Behind a silence this long it is looked at anew: calls that came meanwhile may all be read at once, like a burst. */
+const SILENCE_MS = 40;
 /** An overload is looked at anew after so long. */
 export const OVERLOAD_MS = 1_000;
 /** It goes on where so many were refused meanwhile; fewer may be the doing of a pause. */
@@ -24,6 +31,15 @@ interface Place {
   tell: (turn: Turn) => void;
 }
 
+/** How far the line is behind, on a clock that stands still while nothing is answered. */
+interface Standing {
+  /** That clock. */
+  answeringMs: number;
+  /** The least that it was behind, up to a constant, and when on that clock: it has not caught up since. */
+  leastMs: number;
+  leastAtMs: number;
+}
+
 /**
  * Where calls wait before they ask Redis. Whoever is refused here has taken nothing: no hold, no place among the calls of a minute. So this is
  * where an overload waits, and not further on, where it would make everything slower that is under way. A burst is served, however long its line; what
@@ -35,8 +51,9 @@ export class WaitingLine {
   private first = 0;
   /** Since when whoever is first has waited too long; null = they have not. */
   private longSinceMs: number | null = null;
-  /** Since when it is one who came after that; of a burst everyone came before. */
-  private turnedOverAtMs: number | null = null;
+  /** Since whoever is first came after that; of a burst everyone came before. */
+  private standing: Standing | null = null;
+  private answeredAtMs = Number.NEGATIVE_INFINITY;
   private overloadedAtMs = Number.NEGATIVE_INFINITY;
   /** Since then. */
   private refused = 0;
@@ -83,9 +100,13 @@ export class WaitingLine {
 
   leave(): void {
     this.asking -= 1;
-    if (this.waiting === 0) return;
     const nowMs = this.nowMs();
-    const isCulled = this.observe(nowMs) && this.isOverloaded && this.refused >= CULL_AFTER;
+    const silentMs = nowMs - this.answeredAtMs;
+    this.answeredAtMs = nowMs;
+    if (this.waiting === 0) return;
+    const isLong = this.observe(nowMs);
+    if (isLong) this.stand(silentMs, nowMs);
+    const isCulled = isLong && this.isOverloaded && this.refused >= CULL_AFTER;
     const oldestMs = isCulled ? nowMs - this.waitMs : Number.NEGATIVE_INFINITY;
     while (this.asking < ASKING_MAX) {
       const place = this.shift();
@@ -109,7 +130,7 @@ export class WaitingLine {
     return this.overloadedAtMs !== Number.NEGATIVE_INFINITY;
   }
 
-  /** Whether whoever is first waits too long; notes when that begins or ends to be an overload. */
+  /** Whether whoever is first waits too long; notes when an overload is over. */
   private observe(nowMs: number): boolean {
     const agedMs = nowMs - this.overloadedAtMs;
     if (agedMs > OVERLOAD_MS && this.isOverloaded) {
@@ -123,17 +144,33 @@ export class WaitingLine {
       return false;
     }
     this.longSinceMs ??= nowMs;
-    if (place.sinceMs > this.longSinceMs) this.turnedOverAtMs ??= nowMs;
-    if (!this.isOverloaded && this.turnedOverAtMs !== null && nowMs - this.turnedOverAtMs >= STANDING_MS) {
+    return true;
+  }
+
+  /** Whoever is first waits too long, and an answer came so long after the last: notes when that begins to be an overload. */
+  private stand(silentMs: number, nowMs: number): void {
+    if (silentMs > SILENCE_MS) {
+      this.longSinceMs = nowMs + TURN_MS;
+      this.standing = null;
+    }
+    const place = this.places[this.first];
+    if (this.isOverloaded || place === undefined || this.longSinceMs === null || place.sinceMs <= this.longSinceMs) return;
+    this.standing ??= { answeringMs: 0, leastMs: Number.POSITIVE_INFINITY, leastAtMs: 0 };
+    const { standing } = this;
+    standing.answeringMs += Math.min(silentMs, TURN_MS);
+    const behindMs = standing.answeringMs - place.sinceMs;
+    if (behindMs < standing.leastMs) {
+      standing.leastMs = behindMs;
+      standing.leastAtMs = standing.answeringMs;
+    } else if (standing.answeringMs - standing.leastAtMs >= STANDING_MS) {
       this.overloadedAtMs = nowMs;
       this.refused = 0;
     }
-    return true;
   }
 
   private forgetWait(): void {
     this.longSinceMs = null;
-    this.turnedOverAtMs = null;
+    this.standing = null;
   }
 
   private shift(): Place | undefined {
