@@ -170,7 +170,7 @@ describe('the line before Redis', () => {
   });
 
   describe('under seven tenths of what can be served', () => {
-    const normal: Pace = { comingPerMs: 1.4, answeredPerMs: 2 };
+    const normal: Pace = { comingPerMs: 0.7, answeredPerMs: 1 };
     const silent: Pace = { ...normal, answeredPerMs: 0 };
 
     it.each([80, 150, 340, 1_000])('takes a pause of %i ms for none', async (pauseMs) => {
@@ -196,21 +196,34 @@ describe('the line before Redis', () => {
     it('takes one for none in which the process itself stood still', async () => {
       await run(500, normal);
       for (let pause = 0; pause < 3; pause++) {
-        nowMs += 200;
-        for (let call = 0; call < 280; call++) {
+        nowMs += 100;
+        for (let call = 0; call < 70; call++) {
           expect(line.refuses()).toBe(false);
           await enter(1);
         }
-        expect(await run(120, normal)).toBe(0);
+        expect(await run(80, normal)).toBe(0);
       }
       expect(turns).not.toContain('late');
+    });
+
+    it('is not kept from noticing an overload by long turns of the loop', async () => {
+      let refused = 0;
+      for (let turn = 0; turn < 12; turn++) {
+        nowMs += 45;
+        for (let call = 0; call < 225; call++) {
+          if (line.refuses()) refused += 1;
+          else await enter(1);
+        }
+        await leave(Math.min(75, line.size));
+      }
+      expect(refused).toBeGreaterThan(CULL_AFTER);
     });
 
     it('notices an overload that begins while it catches up with a pause', async () => {
       await run(500, normal);
       await run(300, silent);
       expect(await run(200, normal)).toBe(0);
-      expect(await run(BEGINNING_MS, { comingPerMs: 6, answeredPerMs: 2 })).toBeGreaterThan(CULL_AFTER);
+      expect(await run(BEGINNING_MS, { comingPerMs: 3, answeredPerMs: 1 })).toBeGreaterThan(CULL_AFTER);
     });
   });
 

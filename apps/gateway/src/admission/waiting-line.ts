@@ -9,11 +9,13 @@ const SHORT_LINE = ASKING_MAX;
  * Once all those are gone who came at first, for so long of the time in which scripts are answered the line has not caught up: more comes
  * than can be done. Behind a pause of any length a line that can be served catches up all the time.
  */
-export const STANDING_MS = 50;
+export const STANDING_MS = 40;
 /** The time between two answers counts for no more than this: nobody catches up while Redis, the collector or the machine pauses. */
-const TURN_MS = 16;
+const TURN_MS = 12;
 /** Behind a silence this long it is looked at anew: calls that came meanwhile may all be read at once, like a burst. */
 const SILENCE_MS = 40;
+/** No pause makes a line this long under a load that can be served: here what looks like one is a turn of the loop full of new calls. */
+const LONG_LINE = 8 * ASKING_MAX;
 /** An overload is looked at anew after so long. */
 export const OVERLOAD_MS = 1_000;
 /** It goes on where so many were refused meanwhile; fewer may be the doing of a pause. */
@@ -149,7 +151,8 @@ export class WaitingLine {
 
   /** Whoever is first waits too long, and an answer came so long after the last: notes when that begins to be an overload. */
   private stand(silentMs: number, nowMs: number): void {
-    if (silentMs > SILENCE_MS) {
+    const isLong = this.waiting >= LONG_LINE;
+    if (silentMs > SILENCE_MS && !isLong) {
       this.longSinceMs = nowMs + TURN_MS;
       this.standing = null;
     }
@@ -157,7 +160,7 @@ export class WaitingLine {
     if (this.isOverloaded || place === undefined || this.longSinceMs === null || place.sinceMs <= this.longSinceMs) return;
     this.standing ??= { answeringMs: 0, leastMs: Number.POSITIVE_INFINITY, leastAtMs: 0 };
     const { standing } = this;
-    standing.answeringMs += Math.min(silentMs, TURN_MS);
+    standing.answeringMs += isLong ? silentMs : Math.min(silentMs, TURN_MS);
     const behindMs = standing.answeringMs - place.sinceMs;
     if (behindMs < standing.leastMs) {
       standing.leastMs = behindMs;
