@@ -9,12 +9,12 @@ const READING_MAX = 4;
 /** A loop that is late is asked seldom: a reading then counts for the time since the last, up to so many of them. */
 const TICKS_MAX = 5;
 /**
- * Shedding begins when being late has lasted for so long: a pause of the machine, of Redis, of the collector makes calls late
- * and is over, while an overload stays. A reading counts for no more than its bounded worth here too. It goes on without waiting: an
- * overload that is held off comes back as soon as it is let in.
+ * Shedding begins when being late has lasted for so long. A pause of the machine, of Redis, of the collector makes calls late for a few hundred
+ * milliseconds and is over, while an overload stays; and an overload of calls that wait to be admitted is held off by their line long before. A
+ * reading counts for no more than its bounded worth here too. It goes on without waiting: an overload that is held off comes back as soon as it is let in.
  */
-const STANDING_MS = 150;
-/** What is refused at once when it begins: by then there are calls for a fifth of a second in hand that should not be. */
+const STANDING_MS = 1_000;
+/** What is refused at once when it begins: by then there are calls in hand that should not be. */
 const SHED_FIRST = 0.5;
 /**
  * Of the calls that still pass, so many fewer pass after a reading that is just late; twice as late, twice as many, up to a bound.

@@ -49,7 +49,20 @@ describe('a gateway that falls behind', () => {
     expect(lateness.sheds()).toBe(false);
   });
 
-  it('refuses half of all calls within 0.6 s, however seldom a loop that is late can be asked', () => {
+  it('nor by half a second in which everything is late', () => {
+    const lateness = new Lateness(LATE_MS, () => 0);
+    readings(lateness, 25, 1);
+    for (let elapsedMs = 0; elapsedMs < 500; elapsedMs += 2 * LATE_MS + LATENESS_TICK_MS) {
+      lateness.noteAdmission(3 * LATE_MS);
+      lateness.observe(2 * LATE_MS);
+    }
+    expect(lateness.sheds()).toBe(false);
+    for (let index = 0; index < 20; index++) lateness.noteAdmission(1);
+    readings(lateness, 10, 1);
+    expect(lateness.sheds()).toBe(false);
+  });
+
+  it('refuses half of all calls within 1.5 s, however seldom a loop that is late can be asked', () => {
     for (const lateMs of [2 * LATE_MS, 4 * LATE_MS, 120]) {
       const lateness = new Lateness(LATE_MS, () => 0);
       let elapsedMs = 0;
@@ -57,7 +70,7 @@ describe('a gateway that falls behind', () => {
         lateness.observe(lateMs);
         elapsedMs += lateMs + LATENESS_TICK_MS;
       }
-      expect(elapsedMs).toBeLessThan(600);
+      expect(elapsedMs).toBeLessThan(1_500);
     }
   });
 
@@ -70,7 +83,7 @@ describe('a gateway that falls behind', () => {
 
   it('holds an overload off without waiting again once it has begun to', () => {
     const lateness = new Lateness(LATE_MS, () => 0);
-    readings(lateness, 10, 2 * LATE_MS);
+    readings(lateness, 25, 2 * LATE_MS);
     readings(lateness, 20, 0);
     const before = lateness.sharePercent;
     readings(lateness, 4, 4 * LATE_MS);
@@ -79,7 +92,7 @@ describe('a gateway that falls behind', () => {
 
   it('refuses while Redis is slow to admit, and stops by itself when nobody asks any more', () => {
     const lateness = new Lateness(LATE_MS, () => 0);
-    for (let index = 0; index < 30; index++) {
+    for (let index = 0; index < 60; index++) {
       lateness.noteAdmission(3 * LATE_MS);
       lateness.observe(0);
     }
