@@ -99,14 +99,14 @@ describe('the line before Redis', () => {
   it('serves bursts however long they take, one after the other', async () => {
     for (let burst = 0; burst < 3; burst++) {
       turns = [];
-      for (let call = 0; call < 20 * ASKING_MAX; call++) {
+      for (let call = 0; call < 32 * ASKING_MAX; call++) {
         expect(line.refuses()).toBe(false);
         await enter(1);
       }
       const startedMs = nowMs;
       await drain();
       expect(nowMs - startedMs).toBeGreaterThan(STANDING_MS + WAIT_MS);
-      expect(turns).toEqual(Array(19 * ASKING_MAX).fill('ask'));
+      expect(turns).toEqual(Array(31 * ASKING_MAX).fill('ask'));
       nowMs += OVERLOAD_MS / 4;
     }
   });
@@ -179,6 +179,18 @@ describe('the line before Redis', () => {
       expect(await run(4 * pauseMs, normal)).toBe(0);
       expect(turns).not.toContain('late');
       expect(line.size).toBeLessThan(ASKING_MAX);
+    });
+
+    it('bears with a quarter of a second in which half as many are answered', async () => {
+      await run(500, normal);
+      expect(await run(250, { ...normal, answeredPerMs: 0.5 * normal.answeredPerMs })).toBe(0);
+      expect(await run(1_000, normal)).toBe(0);
+      expect(turns).not.toContain('late');
+    });
+
+    it('refuses where it stays so', async () => {
+      await run(500, normal);
+      expect(await run(1_500, { ...normal, answeredPerMs: 0.5 * normal.answeredPerMs })).toBeGreaterThan(CULL_AFTER);
     });
 
     it('takes pauses for none that come while it catches up with others', async () => {

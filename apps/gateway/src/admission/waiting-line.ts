@@ -9,13 +9,15 @@ const SHORT_LINE = ASKING_MAX;
  * Once all those are gone who came at first, for so long of the time in which scripts are answered the line has not caught up: more comes
  * than can be done. Behind a pause of any length a line that can be served catches up all the time.
  */
-export const STANDING_MS = 40;
+export const STANDING_MS = 250;
+/** A line this long is made by no pause under a load that can be served, and what looks like one is a turn of the loop full of new calls. */
+const LONG_LINE = 12 * ASKING_MAX;
+/** How long such a line is borne with. */
+const LONG_STANDING_MS = 40;
 /** The time between two answers counts for no more than this: nobody catches up while Redis, the collector or the machine pauses. */
 const TURN_MS = 12;
 /** Behind a silence this long it is looked at anew: calls that came meanwhile may all be read at once, like a burst. */
 const SILENCE_MS = 40;
-/** No pause makes a line this long under a load that can be served: here what looks like one is a turn of the loop full of new calls. */
-const LONG_LINE = 8 * ASKING_MAX;
 /** An overload is looked at anew after so long. */
 export const OVERLOAD_MS = 1_000;
 /** It goes on where so many were refused meanwhile; fewer may be the doing of a pause. */
@@ -165,7 +167,7 @@ export class WaitingLine {
     if (behindMs < standing.leastMs) {
       standing.leastMs = behindMs;
       standing.leastAtMs = standing.answeringMs;
-    } else if (standing.answeringMs - standing.leastAtMs >= STANDING_MS) {
+    } else if (standing.answeringMs - standing.leastAtMs >= (isLong ? LONG_STANDING_MS : STANDING_MS)) {
       this.overloadedAtMs = nowMs;
       this.refused = 0;
     }
