@@ -17,8 +17,8 @@ const REFUSED_WITHIN_MS = 100;
  */
 const REFUSED_WITHIN_BUSY_MS = 200;
 const REFUSED_WITHIN_MS_MAX = 1_500;
-/** Parallel calls, to both gateways in turn, from the very first one after the death. */
 const ROUNDS_MAX = 3;
+/** Of parallel calls, to both gateways in turn; the first begins with the very first call after the death. */
 const BATCHES = 10;
 const BATCH_SIZE = 6;
 const CONCURRENCY = 8;

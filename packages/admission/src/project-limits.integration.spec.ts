@@ -3,6 +3,7 @@ import type { KeyProjection } from '@tensorloop/contracts/key-projection';
 import { projectScope } from '@tensorloop/contracts/settle-ack';
 import { DAY_MS, WINDOW_MS } from '@tensorloop/kernel/budget-window';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
+import { TEST_REDIS_CALL_MS } from '@tensorloop/testing/servers';
 import fc from 'fast-check';
 import { Redis } from 'ioredis';
 import { type AdmissionBench, callOf, GATEWAY, keyAt, openAccount, openBench } from '../test/fixture.js';
@@ -13,8 +14,6 @@ import { openKey } from './redis-keys.js';
 const NOW = Date.parse('2026-11-21T10:00:00Z');
 const MINUTE_MS = 60_000;
 const CALLERS = 200;
-/** Longer than in production: Redis may have to wait for a core while other tests run. */
-const CALL_MS = 1_000;
 
 let bench: AdmissionBench;
 beforeAll(async () => {
@@ -77,7 +76,7 @@ describe('the budget of a project', () => {
     const project = projectOf({ budgetNanoUsd: '1500' });
     const keys = await keysOf(4, { project });
     const second = new Redis(bench.server.url);
-    const other = new AdmissionClient(second, "redis.call('HMGET', 'test:clock', 'seconds', 'micros')", CALL_MS);
+    const other = new AdmissionClient(second, "redis.call('HMGET', 'test:clock', 'seconds', 'micros')", TEST_REDIS_CALL_MS);
     try {
       await other.connected();
       const calls = Array.from({ length: CALLERS }, (_, at) =>

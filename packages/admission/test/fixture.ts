@@ -3,16 +3,13 @@ import type { KeyProjection } from '@tensorloop/contracts/key-projection';
 import { DAY_MS, utcDay } from '@tensorloop/kernel/budget-window';
 import { newAccountTag } from '@tensorloop/kernel/key-text';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
-import { startTestRedis, type TestServer } from '@tensorloop/testing/servers';
+import { startTestRedis, TEST_REDIS_CALL_MS, type TestServer } from '@tensorloop/testing/servers';
 import { waitUntil } from '@tensorloop/testing/wait-until';
 import { Redis } from 'ioredis';
 import type { AdmitRequest } from '../src/admission.types.js';
 import { AdmissionClient } from '../src/admission-client.js';
 import { AdmissionView } from '../src/admission-view.js';
 import { CLOCK_MARGIN_MS } from '../src/clock-margin.js';
-
-/** Longer than in production: Redis may have to wait for a core while other tests run. */
-export const CALL_MS = 1_000;
 
 /** Lua that reads the time a test has set. Braces and two texts, as TIME answers. */
 const TEST_CLOCK = "redis.call('HMGET', 'test:clock', 'seconds', 'micros')";
@@ -35,7 +32,7 @@ export async function openBench(): Promise<AdmissionBench> {
   const server = await startTestRedis();
   const redis = new Redis(server.url);
   redis.on('error', () => undefined);
-  const client = new AdmissionClient(redis, TEST_CLOCK, CALL_MS);
+  const client = new AdmissionClient(redis, TEST_CLOCK, TEST_REDIS_CALL_MS);
   await waitUntil(() => client.runId, { what: 'the run id' });
   let nowMs = 0;
   return {

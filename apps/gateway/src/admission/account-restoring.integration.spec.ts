@@ -6,7 +6,7 @@ import { readScopeUse } from '@tensorloop/admission/scope-use';
 import type { KeyProjection } from '@tensorloop/contracts/key-projection';
 import { newAccountTag } from '@tensorloop/kernel/key-text';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
-import { startTestRedis, type TestServer } from '@tensorloop/testing/servers';
+import { startTestRedis, TEST_REDIS_CALL_MS, type TestServer } from '@tensorloop/testing/servers';
 import { waitUntil } from '@tensorloop/testing/wait-until';
 import { Redis } from 'ioredis';
 import { AccountRestoring } from './account-restoring.service.js';
@@ -17,8 +17,6 @@ import { TotalsLookup } from './totals-lookup.js';
 const DAY_MS = 86_400_000;
 const AGAIN_MS = 20;
 const REST_MS = 100;
-/** Longer than in production: Redis may have to wait for a core while other tests run. */
-const CALL_MS = 1_000;
 const RUN_MS_MAX = 1_000;
 
 let server: TestServer;
@@ -44,7 +42,7 @@ beforeAll(async () => {
   server = await startTestRedis();
   redis = new Redis(server.url, hotPathRedisOptions);
   redis.on('error', () => undefined);
-  admission = new AdmissionClient(redis, undefined, CALL_MS);
+  admission = new AdmissionClient(redis, undefined, TEST_REDIS_CALL_MS);
   await waitUntil(() => admission.runId !== null);
 });
 afterAll(async () => {

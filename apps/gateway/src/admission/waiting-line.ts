@@ -55,7 +55,7 @@ export class WaitingLine {
   private first = 0;
   /** Since when whoever is first has waited too long; null = they have not. */
   private longSinceMs: number | null = null;
-  /** Since whoever is first came after that; of a burst everyone came before. */
+  /** Kept from when whoever is first came after that, else null; of a burst everyone came before. */
   private standing: Standing | null = null;
   private answeredAtMs = Number.NEGATIVE_INFINITY;
   private overloadedAtMs = Number.NEGATIVE_INFINITY;
@@ -153,8 +153,8 @@ export class WaitingLine {
 
   /** Whoever is first waits too long, and an answer came so long after the last: notes when that begins to be an overload. */
   private stand(silentMs: number, nowMs: number): void {
-    const isLong = this.waiting >= LONG_LINE;
-    if (silentMs > SILENCE_MS && !isLong) {
+    const isLongLine = this.waiting >= LONG_LINE;
+    if (silentMs > SILENCE_MS && !isLongLine) {
       this.longSinceMs = nowMs + TURN_MS;
       this.standing = null;
     }
@@ -162,12 +162,12 @@ export class WaitingLine {
     if (this.isOverloaded || place === undefined || this.longSinceMs === null || place.sinceMs <= this.longSinceMs) return;
     this.standing ??= { answeringMs: 0, leastMs: Number.POSITIVE_INFINITY, leastAtMs: 0 };
     const { standing } = this;
-    standing.answeringMs += isLong ? silentMs : Math.min(silentMs, TURN_MS);
+    standing.answeringMs += isLongLine ? silentMs : Math.min(silentMs, TURN_MS);
     const behindMs = standing.answeringMs - place.sinceMs;
     if (behindMs < standing.leastMs) {
       standing.leastMs = behindMs;
       standing.leastAtMs = standing.answeringMs;
-    } else if (standing.answeringMs - standing.leastAtMs >= (isLong ? LONG_STANDING_MS : STANDING_MS)) {
+    } else if (standing.answeringMs - standing.leastAtMs >= (isLongLine ? LONG_STANDING_MS : STANDING_MS)) {
       this.overloadedAtMs = nowMs;
       this.refused = 0;
     }

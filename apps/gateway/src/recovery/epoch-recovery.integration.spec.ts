@@ -5,7 +5,7 @@ import { RecentAdmissions } from '@tensorloop/admission/recent-admissions';
 import { hotPathRedisOptions } from '@tensorloop/admission/redis-options';
 import { newAccountTag } from '@tensorloop/kernel/key-text';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
-import { startTestRedis, type TestServer } from '@tensorloop/testing/servers';
+import { startTestRedis, TEST_REDIS_CALL_MS, type TestServer } from '@tensorloop/testing/servers';
 import { makeTestFolder, removeTestFolder } from '@tensorloop/testing/test-folder';
 import { waitUntil } from '@tensorloop/testing/wait-until';
 import { Redis } from 'ioredis';
@@ -18,9 +18,6 @@ import { closeCall } from '../settlement/closing.js';
 import { RedisWrites } from '../settlement/redis-writes.service.js';
 import { EpochRecovery, type GatewayRegistry } from './epoch-recovery.service.js';
 import { Reassertions } from './reassertions.service.js';
-
-/** Longer than in production: Redis may have to wait for a core while other tests run. */
-const CALL_MS = 1_000;
 
 /** A gateway's part in a rebuild, on a connection of its own. */
 class Peer {
@@ -40,7 +37,7 @@ class Peer {
   ) {
     this.redis = new Redis(redisUrl, hotPathRedisOptions);
     this.redis.on('error', () => undefined);
-    this.admission = new AdmissionClient(this.redis, undefined, CALL_MS);
+    this.admission = new AdmissionClient(this.redis, undefined, TEST_REDIS_CALL_MS);
     this.journal = new Journal(new SegmentFiles(`${folder}/${gatewayId}`));
     this.recovery = new EpochRecovery({
       gatewayId,
