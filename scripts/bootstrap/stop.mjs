@@ -9,10 +9,17 @@ const POLL_INTERVAL_MS = 50;
 export function runningStart() {
   try {
     const pid = Number(readFileSync(PID_FILE, 'utf8'));
-    const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
-    return command.includes('scripts/start/main.ts') ? pid : null;
+    return isStart(pid) ? pid : null;
   } catch {
     return null;
+  }
+}
+
+function isStart(pid) {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('scripts/start/main.ts');
+  } catch {
+    return false;
   }
 }
 
@@ -25,7 +32,8 @@ export async function stop() {
   }
   process.kill(pid, 'SIGTERM');
   const deadline = performance.now() + STOP_TIMEOUT_MS;
-  while (runningStart() === pid) {
+  // Not the file with its pid: the process deletes that a moment before its own end.
+  while (isStart(pid)) {
     if (performance.now() > deadline) {
       console.error(
         `Process ${pid} has not ended within ${STOP_TIMEOUT_MS / 1000} s; "kill -9 ${pid}" forces it, and no accounted call is lost by that.`,
