@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { ASKING_MAX, CULL_AFTER, OVERLOAD_MS, STANDING_MS, type Turn, WaitingLine } from './waiting-line.js';
+import { ASKING_MAX, CULL_AFTER, OVERLOAD_MS, PATIENCE_MS, STANDING_MS, type Turn, WaitingLine } from './waiting-line.js';
 
 const WAIT_MS = 25;
 
@@ -145,6 +145,15 @@ describe('the line before Redis', () => {
     expect(turns).toContain('late');
   });
 
+  it('serves hardly anybody late while it is not known yet whether it is an overload', async () => {
+    await run(500, { comingPerMs: 0.7, answeredPerMs: 1 });
+    waitedMs = [];
+    expect(await run(STANDING_MS + 50, { comingPerMs: 1.6, answeredPerMs: 1 })).toBeLessThan(CULL_AFTER);
+    const late = waitedMs.filter((waited) => waited > 2 * WAIT_MS).length;
+    expect(waitedMs.length).toBeGreaterThan(250);
+    expect(late).toBeLessThan(0.02 * waitedMs.length);
+  });
+
   it('holds an overload off for as long as it lasts, without letting it in every second', async () => {
     await run(BEGINNING_MS, OVERLOAD);
     waitedMs = [];
@@ -216,6 +225,16 @@ describe('the line before Redis', () => {
         expect(await run(80, normal)).toBe(0);
       }
       expect(turns).not.toContain('late');
+    });
+
+    it('lets nobody wait for much longer than the pause was, though the newest go first behind it', async () => {
+      await run(500, normal);
+      waitedMs = [];
+      await run(200, silent);
+      await run(1_500, normal);
+      expect(waitedMs.length).toBeGreaterThan(300);
+      expect(Math.max(...waitedMs)).toBeGreaterThan(200);
+      expect(Math.max(...waitedMs)).toBeLessThan(PATIENCE_MS + 2 * ASKING_MAX);
     });
 
     it('is not kept from noticing an overload by long turns of the loop', async () => {

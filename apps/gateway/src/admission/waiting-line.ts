@@ -1,3 +1,5 @@
+import { Deque } from './deque.js';
+
 /**
  * Scripts under way at once. Enough for one batch to follow another without a pause; more of them would not be answered sooner, but each
  * turn of the event loop would be longer, and with it every call that is already taken later.
@@ -24,8 +26,8 @@ export const OVERLOAD_MS = 1_000;
 const REFUSED_MIN = 50;
 /** From so many on those who stand in the line already and have waited too long are refused as well. */
 export const CULL_AFTER = 20;
-/** Places that were left are forgotten in one go. */
-const COMPACT_AFTER = 1_024;
+/** Nobody who stood there before a newer call was let past waits for longer than this because of it. */
+export const PATIENCE_MS = 300;
 
 /** What became of waiting: it may ask, it waited too long, or nobody can ask at the moment. */
 export type Turn = 'ask' | 'late' | 'down';
@@ -48,11 +50,14 @@ interface Standing {
  * Where calls wait before they ask Redis. Whoever is refused here has taken nothing: no hold, no place among the calls of a minute. So this is
  * where an overload waits, and not further on, where it would make everything slower that is under way. A burst is served, however long its line; what
  * keeps coming is refused by the wait of whoever is first, so that as many pass as can be served, without anybody having to know how many.
+ * While it is not known yet which of the two a line is, the newest of it ask first: an overload makes nobody late who is served, and those who
+ * stand there meanwhile are served as soon as the line has caught up, or refused once it is an overload.
  */
 export class WaitingLine {
   private asking = 0;
-  private places: Place[] = [];
-  private first = 0;
+  private readonly places = new Deque<Place>();
+  /** When those who would stand in it came if the oldest always asked first: by this the line is judged. */
+  private readonly arrivals = new Deque<number>();
   /** Since when whoever is first has waited too long; null = they have not. */
   private longSinceMs: number | null = null;
   /** Kept from when whoever is first came after that, else null; of a burst everyone came before. */
@@ -74,7 +79,7 @@ export class WaitingLine {
   }
 
   private get waiting(): number {
-    return this.places.length - this.first;
+    return this.places.size;
   }
 
   /** Whether another would be one too many. Asked once per call, before anything of it is read. */
@@ -93,7 +98,9 @@ export class WaitingLine {
       this.asking += 1;
       return null;
     }
-    return new Promise((tell) => this.places.push({ sinceMs: this.nowMs(), tell }));
+    const sinceMs = this.nowMs();
+    this.arrivals.push(sinceMs);
+    return new Promise((tell) => this.places.push({ sinceMs, tell }));
   }
 
   /** For whoever has had a turn and has to ask once more. */
@@ -110,24 +117,27 @@ export class WaitingLine {
     if (this.waiting === 0) return;
     const isLong = this.observe(nowMs);
     if (isLong) this.stand(silentMs, nowMs);
-    const isCulled = isLong && this.isOverloaded && this.refused >= CULL_AFTER;
-    const oldestMs = isCulled ? nowMs - this.waitMs : Number.NEGATIVE_INFINITY;
-    while (this.asking < ASKING_MAX) {
-      const place = this.shift();
-      if (place === undefined) return;
-      if (place.sinceMs >= oldestMs) this.asking += 1;
-      place.tell(place.sinceMs >= oldestMs ? 'ask' : 'late');
+    if (isLong && this.isOverloaded && this.refused >= CULL_AFTER) this.tellThoseSince(nowMs - this.waitMs, 'late');
+    while (this.asking < ASKING_MAX && this.waiting > 0) {
+      this.asking += 1;
+      this.take(this.isNewestFirst(nowMs) ? 'last' : 'first').tell('ask');
     }
   }
 
   /** Redis does not answer: whoever has waited for long already would wait in vain, and be told so later than need be. */
   disband(): void {
-    const oldestMs = this.nowMs() - this.waitMs;
-    for (let place = this.places[this.first]; place !== undefined; place = this.places[this.first]) {
-      if (place.sinceMs > oldestMs) return;
-      this.shift();
-      place.tell('down');
+    this.tellThoseSince(this.nowMs() - this.waitMs, 'down');
+  }
+
+  private tellThoseSince(sinceMs: number, turn: Turn): void {
+    for (let place = this.places.first; place !== undefined && place.sinceMs <= sinceMs; place = this.places.first) {
+      this.take('first').tell(turn);
     }
+  }
+
+  private isNewestFirst(nowMs: number): boolean {
+    const oldest = this.places.first;
+    return this.standing !== null && oldest !== undefined && nowMs - oldest.sinceMs < PATIENCE_MS;
   }
 
   private get isOverloaded(): boolean {
@@ -142,8 +152,8 @@ export class WaitingLine {
       this.overloadedAtMs = goesOn ? nowMs : Number.NEGATIVE_INFINITY;
       this.refused = 0;
     }
-    const place = this.places[this.first];
-    if (place === undefined || nowMs - place.sinceMs < this.waitMs) {
+    const sinceMs = this.arrivals.first;
+    if (sinceMs === undefined || nowMs - sinceMs < this.waitMs) {
       this.forgetWait();
       return false;
     }
@@ -158,12 +168,12 @@ export class WaitingLine {
       this.longSinceMs = nowMs + TURN_MS;
       this.standing = null;
     }
-    const place = this.places[this.first];
-    if (this.isOverloaded || place === undefined || this.longSinceMs === null || place.sinceMs <= this.longSinceMs) return;
+    const sinceMs = this.arrivals.first;
+    if (this.isOverloaded || sinceMs === undefined || this.longSinceMs === null || sinceMs <= this.longSinceMs) return;
     this.standing ??= { answeringMs: 0, leastMs: Number.POSITIVE_INFINITY, leastAtMs: 0 };
     const { standing } = this;
     standing.answeringMs += isLongLine ? silentMs : Math.min(silentMs, TURN_MS);
-    const behindMs = standing.answeringMs - place.sinceMs;
+    const behindMs = standing.answeringMs - sinceMs;
     if (behindMs < standing.leastMs) {
       standing.leastMs = behindMs;
       standing.leastAtMs = standing.answeringMs;
@@ -178,15 +188,11 @@ export class WaitingLine {
     this.standing = null;
   }
 
-  private shift(): Place | undefined {
-    const place = this.places[this.first];
-    if (place === undefined) return undefined;
-    this.first += 1;
-    if (this.first === this.places.length || this.first >= COMPACT_AFTER) {
-      this.places = this.places.slice(this.first);
-      this.first = 0;
-    }
-    if (this.places.length === 0) this.forgetWait();
+  private take(end: 'first' | 'last'): Place {
+    this.arrivals.shift();
+    const place = end === 'first' ? this.places.shift() : this.places.pop();
+    if (place === undefined) throw new Error('nobody stands in the line');
+    if (this.places.size === 0) this.forgetWait();
     return place;
   }
 }
