@@ -5,14 +5,19 @@ const READY_REQUEST_TIMEOUT_MS = 2_000;
 const STOP_TIMEOUT_MS = 40_000;
 
 /**
- * Flags for node with which the gateway is run. Collecting on the main thread: V8's helper threads, of which Node starts four on any
- * machine, otherwise take its core away for milliseconds at a time. A small young generation and a heap that may double: without
- * them V8 lets garbage stand to over 500 MB because the machine has room; with tighter ones it collects for a sixth of its time more.
+ * Flags for node with which the gateway is run.
+ * - Collecting on the main thread: V8's helper threads, of which Node starts four on any machine, otherwise take its core away for
+ *   milliseconds at a time.
+ * - A small young generation, and a heap that may double: without them V8 lets garbage stand to over 500 MB because the machine has room; with
+ *   tighter ones it collects for a sixth of its time more.
+ * - No pretenuring: what a call makes lives until the call ends, which is long enough for V8 to place it in the old generation from the start.
+ *   There it stays until a full collection, and everything it refers to with it.
  */
 export const GATEWAY_NODE_ARGS: readonly string[] = [
   '--single-threaded-gc',
   '--max-semi-space-size=16',
   '--heap-growing-percent=100',
+  '--no-allocation-site-pretenuring',
 ];
 
 export interface ServiceOptions {
