@@ -30,7 +30,12 @@ export async function stop() {
     console.log('TensorLoop is not running.');
     return 0;
   }
-  process.kill(pid, 'SIGTERM');
+  try {
+    process.kill(pid, 'SIGTERM');
+  } catch (error) {
+    // Ended by itself a moment ago; anything else is not ours to stop.
+    if (error.code !== 'ESRCH') throw error;
+  }
   const deadline = performance.now() + STOP_TIMEOUT_MS;
   // Not the file with its pid: the process deletes that a moment before its own end.
   while (isStart(pid)) {

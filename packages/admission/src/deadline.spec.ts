@@ -26,4 +26,17 @@ describe('withDeadline', () => {
     stall(TIMEOUT_MS * 3);
     expect(await waiting).toBe('answered');
   });
+
+  it('waits on for an answer that the machine, standing still with both, made late', async () => {
+    const answer = new Promise((resolve) => setTimeout(resolve, TIMEOUT_MS * 4, 'answered'));
+    const waiting = withDeadline(answer, TIMEOUT_MS);
+    stall(TIMEOUT_MS * 3.5);
+    expect(await waiting).toBe('answered');
+  });
+
+  it('gives up after a stall too when nothing comes', async () => {
+    const waiting = withDeadline(new Promise(() => undefined), TIMEOUT_MS);
+    stall(TIMEOUT_MS * 4);
+    await expect(waiting).rejects.toBeInstanceOf(ScriptTimeoutError);
+  });
 });

@@ -20,6 +20,13 @@ describe('a list that is taken from at both ends', () => {
     );
   });
 
+  it('gives the right ones after it gave up places', () => {
+    const deque = new Deque<number>();
+    for (let item = 0; item < 5_000; item++) deque.push(item);
+    for (let item = 0; item < 4_000; item++) expect(deque.shift()).toBe(item);
+    expect([deque.size, deque.first, deque.pop(), deque.shift()]).toEqual([1_000, 4_000, 4_999, 4_000]);
+  });
+
   it('does not grow, however much passes through it while somebody is always there', () => {
     const deque = new Deque<object>();
     deque.push({});

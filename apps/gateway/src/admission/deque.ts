@@ -1,4 +1,4 @@
-/** The places of what was shifted are given up in one go. */
+/** The places of what was shifted are given up in one go, when they are at least so many and half of all. */
 const COMPACT_AFTER = 1_024;
 
 /** A list that is taken from at both ends, in constant time on average. */
@@ -35,7 +35,7 @@ export class Deque<Item> {
   }
 
   private compact(): void {
-    if (this.size > 0 && this.shifted < COMPACT_AFTER) return;
+    if (this.size > 0 && this.shifted < Math.max(COMPACT_AFTER, this.size)) return;
     this.items = this.items.slice(this.shifted);
     this.shifted = 0;
   }

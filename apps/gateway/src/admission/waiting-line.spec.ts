@@ -88,12 +88,25 @@ describe('the line before Redis', () => {
 
   it('does not let those stand in it again who have had a turn', async () => {
     await enter(ASKING_MAX + 1);
-    line.enterAgain();
+    const again: Turn[] = [];
+    void line.enterAgain()?.then((turn) => again.push(turn));
     expect(line.size).toBe(ASKING_MAX + 2);
     await leave(1);
-    expect(turns).toEqual([]);
+    expect([again, turns]).toEqual([['ask'], []]);
     await leave(1);
     expect(turns).toEqual(['ask']);
+  });
+
+  it('lets no more ask at once although all of them have to ask once more, and tells them when Redis does not answer', async () => {
+    const again: Turn[] = [];
+    for (let call = 0; call < 3 * ASKING_MAX; call++) void line.enterAgain()?.then((turn) => again.push(turn));
+    await leave(ASKING_MAX);
+    expect(again).toEqual(Array(ASKING_MAX).fill('ask'));
+    nowMs += WAIT_MS;
+    line.disband();
+    await settle();
+    expect(again.slice(ASKING_MAX)).toEqual(Array(ASKING_MAX).fill('down'));
+    expect(line.size).toBe(ASKING_MAX);
   });
 
   it('serves bursts however long they take, one after the other', async () => {
@@ -181,6 +194,16 @@ describe('the line before Redis', () => {
   describe('under seven tenths of what can be served', () => {
     const normal: Pace = { comingPerMs: 0.7, answeredPerMs: 1 };
     const silent: Pace = { ...normal, answeredPerMs: 0 };
+    const fast: Pace = { comingPerMs: 1.12, answeredPerMs: 1.6 };
+
+    /** The process reads what came meanwhile all at once. */
+    async function stallFor(lastsMs: number): Promise<void> {
+      nowMs += lastsMs;
+      for (let call = 0; call < lastsMs * fast.comingPerMs; call++) {
+        expect(line.refuses()).toBe(false);
+        await enter(1);
+      }
+    }
 
     it.each([80, 150, 340, 1_000])('takes a pause of %i ms for none', async (pauseMs) => {
       await run(500, normal);
@@ -214,6 +237,18 @@ describe('the line before Redis', () => {
       expect(line.size).toBeLessThan(ASKING_MAX);
     });
 
+    it('takes a hiccup for none while a long line catches up', async () => {
+      await run(500, fast);
+      await stallFor(500);
+      for (let hiccup = 0; hiccup < 8; hiccup++) {
+        expect(await run(60, fast)).toBe(0);
+        await stallFor(20);
+      }
+      expect(await run(2_000, fast)).toBe(0);
+      expect(turns).not.toContain('late');
+      expect(line.size).toBeLessThan(ASKING_MAX);
+    });
+
     it('takes one for none in which the process itself stood still', async () => {
       await run(500, normal);
       for (let pause = 0; pause < 3; pause++) {
@@ -239,13 +274,13 @@ describe('the line before Redis', () => {
 
     it('is not kept from noticing an overload by long turns of the loop', async () => {
       let refused = 0;
-      for (let turn = 0; turn < 12; turn++) {
+      for (let turn = 0; turn < 14; turn++) {
         nowMs += 45;
-        for (let call = 0; call < 225; call++) {
+        for (let call = 0; call < 3 * ASKING_MAX; call++) {
           if (line.refuses()) refused += 1;
           else await enter(1);
         }
-        await leave(Math.min(75, line.size));
+        await leave(Math.min(ASKING_MAX, line.size));
       }
       expect(refused).toBeGreaterThan(CULL_AFTER);
     });

@@ -12,14 +12,13 @@ const SHORT_LINE = ASKING_MAX;
  * than can be done. Behind a pause of any length a line that can be served catches up all the time.
  */
 export const STANDING_MS = 250;
-/** A line this long is made by no pause under a load that can be served, and what looks like one is a turn of the loop full of new calls. */
+/** In a line this long what looks like a pause may be a turn of the loop full of new calls. */
 const LONG_LINE = 12 * ASKING_MAX;
-/** How long such a line is borne with. */
+/** How long such a line is borne with if it has grown by GROWN_BY since it had caught up furthest. One that a pause made grows no more. */
 const LONG_STANDING_MS = 40;
+const GROWN_BY = 4 * ASKING_MAX;
 /** The time between two answers counts for no more than this: nobody catches up while Redis, the collector or the machine pauses. */
 const TURN_MS = 12;
-/** Behind a silence this long it is looked at anew: calls that came meanwhile may all be read at once, like a burst. */
-const SILENCE_MS = 40;
 /** An overload is looked at anew after so long. */
 export const OVERLOAD_MS = 1_000;
 /** It goes on where so many were refused meanwhile; fewer may be the doing of a pause. */
@@ -41,9 +40,10 @@ interface Place {
 interface Standing {
   /** That clock. */
   answeringMs: number;
-  /** The least that it was behind, up to a constant, and when on that clock: it has not caught up since. */
+  /** The least that it was behind, up to a constant, when on that clock, and how many waited then: it has not caught up since. */
   leastMs: number;
   leastAtMs: number;
+  leastWaiting: number;
 }
 
 /**
@@ -56,8 +56,13 @@ interface Standing {
 export class WaitingLine {
   private asking = 0;
   private readonly places = new Deque<Place>();
-  /** When those who would stand in it came if the oldest always asked first: by this the line is judged. */
+  /**
+   * When those who would stand in it came if the oldest always asked first, as many as stand in it. By the first of these the line is judged: it is
+   * who is meant by "whoever is first".
+   */
   private readonly arrivals = new Deque<number>();
+  /** Those who have had a turn and have to ask once more. They go before all others, and nothing is judged by them. */
+  private readonly again = new Deque<Place>();
   /** Since when whoever is first has waited too long; null = they have not. */
   private longSinceMs: number | null = null;
   /** Kept from when whoever is first came after that, else null; of a burst everyone came before. */
@@ -75,7 +80,7 @@ export class WaitingLine {
 
   /** Those that ask and those that wait to. */
   get size(): number {
-    return this.asking + this.waiting;
+    return this.asking + this.waiting + this.again.size;
   }
 
   private get waiting(): number {
@@ -103,10 +108,13 @@ export class WaitingLine {
     return new Promise((tell) => this.places.push({ sinceMs, tell }));
   }
 
-  /** For whoever has had a turn and has to ask once more. */
-  enterAgain(): null {
-    this.asking += 1;
-    return null;
+  /** For whoever has had a turn and has to ask once more: as `enter`, but never too late. */
+  enterAgain(): Promise<Turn> | null {
+    if (this.asking < ASKING_MAX) {
+      this.asking += 1;
+      return null;
+    }
+    return new Promise((tell) => this.again.push({ sinceMs: this.nowMs(), tell }));
   }
 
   leave(): void {
@@ -114,6 +122,10 @@ export class WaitingLine {
     const nowMs = this.nowMs();
     const silentMs = nowMs - this.answeredAtMs;
     this.answeredAtMs = nowMs;
+    while (this.asking < ASKING_MAX && this.again.size > 0) {
+      this.asking += 1;
+      this.again.shift()?.tell('ask');
+    }
     if (this.waiting === 0) return;
     const isLong = this.observe(nowMs);
     if (isLong) this.stand(silentMs, nowMs);
@@ -126,7 +138,9 @@ export class WaitingLine {
 
   /** Redis does not answer: whoever has waited for long already would wait in vain, and be told so later than need be. */
   disband(): void {
-    this.tellThoseSince(this.nowMs() - this.waitMs, 'down');
+    const sinceMs = this.nowMs() - this.waitMs;
+    this.tellThoseSince(sinceMs, 'down');
+    while ((this.again.first?.sinceMs ?? Number.POSITIVE_INFINITY) <= sinceMs) this.again.shift()?.tell('down');
   }
 
   private tellThoseSince(sinceMs: number, turn: Turn): void {
@@ -164,23 +178,22 @@ export class WaitingLine {
   /** Whoever is first waits too long, and an answer came so long after the last: notes when that begins to be an overload. */
   private stand(silentMs: number, nowMs: number): void {
     const isLongLine = this.waiting >= LONG_LINE;
-    if (silentMs > SILENCE_MS && !isLongLine) {
-      this.longSinceMs = nowMs + TURN_MS;
-      this.standing = null;
-    }
     const sinceMs = this.arrivals.first;
     if (this.isOverloaded || sinceMs === undefined || this.longSinceMs === null || sinceMs <= this.longSinceMs) return;
-    this.standing ??= { answeringMs: 0, leastMs: Number.POSITIVE_INFINITY, leastAtMs: 0 };
+    this.standing ??= { answeringMs: 0, leastMs: Number.POSITIVE_INFINITY, leastAtMs: 0, leastWaiting: this.waiting };
     const { standing } = this;
     standing.answeringMs += isLongLine ? silentMs : Math.min(silentMs, TURN_MS);
     const behindMs = standing.answeringMs - sinceMs;
     if (behindMs < standing.leastMs) {
       standing.leastMs = behindMs;
       standing.leastAtMs = standing.answeringMs;
-    } else if (standing.answeringMs - standing.leastAtMs >= (isLongLine ? LONG_STANDING_MS : STANDING_MS)) {
-      this.overloadedAtMs = nowMs;
-      this.refused = 0;
+      standing.leastWaiting = this.waiting;
+      return;
     }
+    const isGrowing = isLongLine && this.waiting >= standing.leastWaiting + GROWN_BY;
+    if (standing.answeringMs - standing.leastAtMs < (isGrowing ? LONG_STANDING_MS : STANDING_MS)) return;
+    this.overloadedAtMs = nowMs;
+    this.refused = 0;
   }
 
   private forgetWait(): void {
