@@ -23,7 +23,7 @@ describe('withDeadline', () => {
     // Arrives with the sockets, right after the timers of the turn that follows the stall.
     const answer = new Promise((resolve) => setImmediate(resolve, 'answered'));
     const waiting = withDeadline(answer, TIMEOUT_MS);
-    stall(TIMEOUT_MS * 3);
+    stall(TIMEOUT_MS * 2);
     expect(await waiting).toBe('answered');
   });
 

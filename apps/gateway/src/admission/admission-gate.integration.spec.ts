@@ -216,7 +216,7 @@ describe('more calls than may ask at once', () => {
     await admission.projectKey(projection);
   });
 
-  it('are all admitted, those that have to ask again without standing in line again', async () => {
+  it('are all admitted, those that have to ask again before all others', async () => {
     answers.totals = totalsOf('0');
     const codes = await Promise.all(Array.from({ length: CALLS }, () => codeOf(admit())));
     expect(new Set(codes)).toEqual(new Set(['admitted']));

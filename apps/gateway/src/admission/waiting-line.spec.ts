@@ -197,9 +197,9 @@ describe('the line before Redis', () => {
     const fast: Pace = { comingPerMs: 1.12, answeredPerMs: 1.6 };
 
     /** The process reads what came meanwhile all at once. */
-    async function stallFor(lastsMs: number): Promise<void> {
+    async function stallFor(lastsMs: number, { comingPerMs }: Pace): Promise<void> {
       nowMs += lastsMs;
-      for (let call = 0; call < lastsMs * fast.comingPerMs; call++) {
+      for (let call = 0; call < Math.floor(lastsMs * comingPerMs); call++) {
         expect(line.refuses()).toBe(false);
         await enter(1);
       }
@@ -239,14 +239,39 @@ describe('the line before Redis', () => {
 
     it('takes a hiccup for none while a long line catches up', async () => {
       await run(500, fast);
-      await stallFor(500);
+      await stallFor(500, fast);
       for (let hiccup = 0; hiccup < 8; hiccup++) {
         expect(await run(60, fast)).toBe(0);
-        await stallFor(20);
+        await stallFor(20, fast);
       }
       expect(await run(2_000, fast)).toBe(0);
       expect(turns).not.toContain('late');
       expect(line.size).toBeLessThan(ASKING_MAX);
+    });
+
+    it.each([
+      [150, 60, 137],
+      [137, 60, 137],
+      [100, 40, 137],
+    ])(
+      'takes pauses of %i and, %i ms later, %i ms for none, whose calls are read at once',
+      async (firstMs, restMs, secondMs) => {
+        await run(500, normal);
+        await stallFor(firstMs, normal);
+        expect(await run(restMs, normal)).toBe(0);
+        await stallFor(secondMs, normal);
+        expect(await run(2_000, normal)).toBe(0);
+        expect(turns).not.toContain('late');
+      },
+    );
+
+    it('does not count against the line what is answered to those who ask again', async () => {
+      await run(500, normal);
+      await run(200, silent);
+      expect(await run(250, normal)).toBe(0);
+      for (let call = 0; call < 300; call++) void line.enterAgain();
+      expect(await run(1_500, normal)).toBe(0);
+      expect(turns).not.toContain('late');
     });
 
     it('takes one for none in which the process itself stood still', async () => {

@@ -19,6 +19,11 @@ const LONG_STANDING_MS = 40;
 const GROWN_BY = 4 * ASKING_MAX;
 /** The time between two answers counts for no more than this: nobody catches up while Redis, the collector or the machine pauses. */
 const TURN_MS = 12;
+/**
+ * Behind a silence this long it is looked at anew: calls that came meanwhile may all be read at once, like a burst. Not if the answers before it
+ * came within TURN_MS as well: then every turn of the loop is that long.
+ */
+const SILENCE_MS = 40;
 /** An overload is looked at anew after so long. */
 export const OVERLOAD_MS = 1_000;
 /** It goes on where so many were refused meanwhile; fewer may be the doing of a pause. */
@@ -30,6 +35,12 @@ export const PATIENCE_MS = 300;
 
 /** What became of waiting: it may ask, it waited too long, or nobody can ask at the moment. */
 export type Turn = 'ask' | 'late' | 'down';
+
+/** What was between two answers. */
+interface Silence {
+  lastsMs: number;
+  isPause: boolean;
+}
 
 interface Place {
   sinceMs: number;
@@ -68,6 +79,8 @@ export class WaitingLine {
   /** Kept from when whoever is first came after that, else null; of a burst everyone came before. */
   private standing: Standing | null = null;
   private answeredAtMs = Number.NEGATIVE_INFINITY;
+  /** The first answer behind the last silence. */
+  private answersFromMs = Number.NEGATIVE_INFINITY;
   private overloadedAtMs = Number.NEGATIVE_INFINITY;
   /** Since then. */
   private refused = 0;
@@ -120,15 +133,15 @@ export class WaitingLine {
   leave(): void {
     this.asking -= 1;
     const nowMs = this.nowMs();
-    const silentMs = nowMs - this.answeredAtMs;
-    this.answeredAtMs = nowMs;
+    const silence = this.noteAnswer(nowMs);
     while (this.asking < ASKING_MAX && this.again.size > 0) {
       this.asking += 1;
       this.again.shift()?.tell('ask');
     }
-    if (this.waiting === 0) return;
+    // While others go first the line cannot catch up.
+    if (this.waiting === 0 || this.asking >= ASKING_MAX) return;
     const isLong = this.observe(nowMs);
-    if (isLong) this.stand(silentMs, nowMs);
+    if (isLong) this.stand(silence, nowMs);
     if (isLong && this.isOverloaded && this.refused >= CULL_AFTER) this.tellThoseSince(nowMs - this.waitMs, 'late');
     while (this.asking < ASKING_MAX && this.waiting > 0) {
       this.asking += 1;
@@ -141,6 +154,14 @@ export class WaitingLine {
     const sinceMs = this.nowMs() - this.waitMs;
     this.tellThoseSince(sinceMs, 'down');
     while ((this.again.first?.sinceMs ?? Number.POSITIVE_INFINITY) <= sinceMs) this.again.shift()?.tell('down');
+  }
+
+  private noteAnswer(nowMs: number): Silence {
+    const lastsMs = nowMs - this.answeredAtMs;
+    const isPause = lastsMs > SILENCE_MS && this.answeredAtMs - this.answersFromMs > TURN_MS;
+    if (lastsMs > SILENCE_MS) this.answersFromMs = nowMs;
+    this.answeredAtMs = nowMs;
+    return { lastsMs, isPause };
   }
 
   private tellThoseSince(sinceMs: number, turn: Turn): void {
@@ -175,14 +196,18 @@ export class WaitingLine {
     return true;
   }
 
-  /** Whoever is first waits too long, and an answer came so long after the last: notes when that begins to be an overload. */
-  private stand(silentMs: number, nowMs: number): void {
+  /** Whoever is first waits too long, and an answer came: notes when that begins to be an overload. */
+  private stand({ lastsMs, isPause }: Silence, nowMs: number): void {
     const isLongLine = this.waiting >= LONG_LINE;
+    if (isPause && !isLongLine) {
+      this.longSinceMs = nowMs + TURN_MS;
+      this.standing = null;
+    }
     const sinceMs = this.arrivals.first;
     if (this.isOverloaded || sinceMs === undefined || this.longSinceMs === null || sinceMs <= this.longSinceMs) return;
     this.standing ??= { answeringMs: 0, leastMs: Number.POSITIVE_INFINITY, leastAtMs: 0, leastWaiting: this.waiting };
     const { standing } = this;
-    standing.answeringMs += isLongLine ? silentMs : Math.min(silentMs, TURN_MS);
+    standing.answeringMs += isLongLine ? lastsMs : Math.min(lastsMs, TURN_MS);
     const behindMs = standing.answeringMs - sinceMs;
     if (behindMs < standing.leastMs) {
       standing.leastMs = behindMs;
