@@ -22,8 +22,8 @@ const SERVED_SHARE_MIN = 0.97;
 const BACKLOG_SECONDS_MAX = 2;
 
 /**
- * The highest rate that is held for a minute: nearly all of it served, at a p99 below P99_MS_MAX, and booked as fast as it comes. Everything
- * runs on this machine, this process too, so the figure is this machine's and no other's.
+ * The highest rate, in steps of STEP, that is held for a minute: nobody refused, at a p99 below P99_MS_MAX, and booked as fast as it comes.
+ * Everything runs on this machine, this process too, so the figure is this machine's and no other's.
  */
 export async function findSaturation(installation: Installation, load: OpenLoad, log: (text: string) => void): Promise<number> {
   const probe = (rate: number, lastsMs: number) => probeRate(installation, load, { rate, lastsMs, log });
@@ -48,7 +48,7 @@ export async function findSaturation(installation: Installation, load: OpenLoad,
     await stopped(installation, load);
     return Math.round(held);
   }
-  throw new ChaosUnavailable(`no rate is held here for a minute: is the machine busy with something else?`);
+  throw new ChaosUnavailable('no rate is held here for a minute: is the machine busy with something else?');
 }
 
 interface Probe {
@@ -63,9 +63,9 @@ async function probeRate(installation: Installation, load: OpenLoad, { rate, las
   load.setRate(rate);
   await delay(lastsMs);
   const { served, calls, p99Ms } = windowOf(dueWithin(load.take(), { fromMs, toMs: performance.now() }));
-  const perSecond = served / (lastsMs / MS_PER_SECOND);
-  const backlog = await unacknowledged(installation);
   const seconds = lastsMs / MS_PER_SECOND;
+  const perSecond = served / seconds;
+  const backlog = await unacknowledged(installation);
   log(
     `${Math.round(rate)} calls/s for ${seconds} s: ${Math.round(perSecond)} served, p99 ${p99Ms} ms, ${backlog} not yet booked`,
   );
