@@ -75,7 +75,26 @@ type PeriodFields = Pick<Admission, 'keyId' | 'accountId' | 'windowIndex' | 'win
   dayLimit: number;
 };
 
-function periodFields([common]: Period): PeriodFields {
+/**
+ * Periods whose meaning is remembered: it is the same for all calls of a key on one day. Dropped as a whole when full; half a kilobyte each.
+ * What a call keeps until metering has booked it are then texts that all calls of the key share. Read out of each reply anew they are parts of
+ * that reply, and V8 keeps the whole of it for as long as a part.
+ */
+const PERIODS_MAX = 5_000;
+const periodTexts = new Map<string, PeriodFields>();
+
+function periodFields(common: string): PeriodFields {
+  const known = periodTexts.get(common);
+  if (known !== undefined) return known;
+  // A copy: the text is a part of the reply, too.
+  const text = Buffer.from(common).toString();
+  const fields = Object.freeze(parsePeriod(text));
+  if (periodTexts.size >= PERIODS_MAX) periodTexts.clear();
+  periodTexts.set(text, fields);
+  return fields;
+}
+
+function parsePeriod(common: string): PeriodFields {
   const [keyId, accountId, index, startMs, day, rpm, budget, dayLimit] = common.split(BAR) as string[] & { length: 8 };
   return {
     keyId: keyId as string,
@@ -94,11 +113,15 @@ function admission(answer: string, periods: (string | Period)[]): Admission {
   const [number, at, hold, rpmLeft, spent, held, daySpent, dayHeld, ...extra] = numbers as EightNumbers;
   const found = periods[number - 1] as string | Period;
   const period: Period = typeof found === 'string' ? [found] : found;
-  const { rpmLimit, budget, dayLimit, ...frozen } = periodFields(period);
+  const { keyId, accountId, windowIndex, windowStartMs, day, rpmLimit, budget, dayLimit } = periodFields(period[0]);
   return {
     admitted: true,
     admittedAtMs: at,
-    ...frozen,
+    keyId,
+    accountId,
+    windowIndex,
+    windowStartMs,
+    day,
     holdNanoUsd: BigInt(hold),
     rpm: { limit: rpmLimit, remaining: rpmLeft, resetMs: RPM_WINDOW_MS },
     budget: limitState(budget, spent, held),

@@ -174,9 +174,12 @@ export class Journal {
     this.commit.append(encodeFrame(type, payload), (segment) => this.linkToSegment(entry, segment));
   }
 
-  private linkToSegment({ segments }: JournalEntry, segment: number): void {
+  private linkToSegment(entry: JournalEntry, segment: number): void {
+    const { segments } = entry;
     if (segments.at(-1) === segment) return;
-    segments.push(segment);
+    // Most calls lie in one segment, and V8 makes room for 17 at the first `push`.
+    if (segments.length === 0) entry.segments = [segment];
+    else segments.push(segment);
     this.callsBySegment.set(segment, (this.callsBySegment.get(segment) ?? 0) + 1);
   }
 
