@@ -14,7 +14,7 @@ import type { TextPart, TokenEstimator } from '../usage/token-estimator.service.
 import { readUsage } from '../usage/usage-reading.service.js';
 import type { ByteBudget } from './byte-budget.js';
 import { type ExitSignal, isFree } from './call-exit.js';
-import type { OpenCall } from './open-call.js';
+import type { CallServer, OpenCall } from './open-call.js';
 import type { OpenCalls } from './open-calls.service.js';
 import type { Ticker, Ticking } from './ticker.service.js';
 import { ERROR_BODY_BYTES_MAX, failureError, upstreamError } from './upstream-errors.js';
@@ -47,7 +47,7 @@ export interface CountedUsage {
  * Takes an upstream's answer to the client. Whatever happens, `exitWith` is passed once: it counts, prices, journals, and only
  * then lets the last byte go out.
  */
-export abstract class Answer implements RoutedAnswer, Ticking {
+export abstract class Answer implements RoutedAnswer, CallServer, Ticking {
   protected flow: UpstreamFlow | null = null;
   protected status: number | null = null;
   private upstreamHeaders: IncomingHttpHeaders = NO_HEADERS;
@@ -63,8 +63,7 @@ export abstract class Answer implements RoutedAnswer, Ticking {
     protected readonly call: OpenCall,
     protected readonly context: AnswerContext,
   ) {
-    call.endNow = (error = unavailable('shutting_down', 'The gateway is shutting down.', SHUTDOWN_RETRY_SECONDS)) =>
-      this.exitWith('gateway_ending', error);
+    call.servedBy = this;
     const { res } = call.options;
     // `close` of the response: that of the request fires as soon as the body has been read.
     res.on('close', () => {
@@ -108,6 +107,12 @@ export abstract class Answer implements RoutedAnswer, Ticking {
     if (this.isRefused)
       void this.exitWith('upstream_failed', upstreamError(this.status as number, this.upstreamHeaders, Buffer.alloc(0)));
     else void this.exitWith(this.status === null ? 'upstream_failed' : 'upstream_cut', failureError(failure));
+  }
+
+  endNow(
+    error: ApiError = unavailable('shutting_down', 'The gateway is shutting down.', SHUTDOWN_RETRY_SECONDS),
+  ): Promise<void> {
+    return this.exitWith('gateway_ending', error);
   }
 
   /** No deployment could be asked. */

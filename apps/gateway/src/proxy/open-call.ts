@@ -35,6 +35,11 @@ export interface CallTrace {
   span: TraceSpan;
 }
 
+/** Serves a call, and can end it before its time. */
+export interface CallServer {
+  endNow(error?: ApiError): Promise<void>;
+}
+
 /** One admitted call between its admission and its exit. */
 export class OpenCall implements RosterMember {
   readonly exit = new CallExit();
@@ -44,8 +49,8 @@ export class OpenCall implements RosterMember {
   isDurable = false;
   /** Of the open calls. */
   rosterIndex = -1;
-  /** Ends the call at once, by a shutdown if nothing else is said; set by the answer that serves it. */
-  endNow: (error?: ApiError) => Promise<void> = () => Promise.resolve();
+  /** Whoever serves it; null before that. An object and not a function: see docs/performance-notes.md, "A ninth round". */
+  servedBy: CallServer | null = null;
   private attemptStartedAtMs = 0;
   private deployment: Deployment | null = null;
   private attemptSpan: TraceSpan | null = null;
@@ -71,6 +76,11 @@ export class OpenCall implements RosterMember {
     const { tracing, span } = this.options.trace;
     if (tracing.isEnabled)
       this.attemptSpan = tracing.startSpan('upstream attempt', { role: 'client', parent: span.traceparent });
+  }
+
+  /** Ends the call at once, by a shutdown if nothing else is said. */
+  endNow(error?: ApiError): Promise<void> {
+    return this.servedBy === null ? Promise.resolve() : this.servedBy.endNow(error);
   }
 
   /** Records how the attempt in progress went; a second call for the same attempt changes nothing. */
