@@ -9,6 +9,7 @@ const DATABASE_URL_VARIABLES = ['DATABASE_URL', 'RELAY_DATABASE_URL', 'OPERATOR_
 
 interface Service {
   image: string;
+  command?: string[];
   build?: { context: string; dockerfile: string };
   environment?: Record<string, string>;
   depends_on?: Record<string, { condition: string }>;
@@ -53,6 +54,11 @@ async function parseConfig(app: string, environment: Record<string, string>): Pr
 describe('docker-compose.yml', () => {
   it.each(APPS)('gives %s an environment that it accepts', async (app) => {
     await expect(parseConfig(app, environmentOf(app))).resolves.toBeDefined();
+  });
+
+  it('runs the gateway with the flags that `npm start` and the bench run it with', async () => {
+    const { GATEWAY_NODE_ARGS } = await import('../../packages/servers/src/service.js');
+    expect(service('gateway').command).toEqual(['node', ...GATEWAY_NODE_ARGS, '--enable-source-maps', 'dist/main.js']);
   });
 
   it.each([...APPS, 'scripts'])(

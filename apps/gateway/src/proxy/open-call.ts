@@ -49,7 +49,7 @@ export class OpenCall implements RosterMember {
   isDurable = false;
   /** Of the open calls. */
   rosterIndex = -1;
-  /** Whoever serves it; null before that. An object and not a function: see docs/performance-notes.md, "A ninth round". */
+  /** Whoever serves it; null before that. A function in its place tied calls together in memory: docs/performance-notes.md, "A ninth round". */
   servedBy: CallServer | null = null;
   private attemptStartedAtMs = 0;
   private deployment: Deployment | null = null;
