@@ -76,7 +76,8 @@ type PeriodFields = Pick<Admission, 'keyId' | 'accountId' | 'windowIndex' | 'win
 };
 
 /**
- * Periods whose meaning is remembered: it is the same for all calls of a key on one day. Dropped as a whole when full; half a kilobyte each.
+ * Periods whose meaning is remembered, under their whole text: a limit that was changed or a window that turned is another text, and nothing shorter would
+ * do. Mostly it is the same for all calls of a key on one day. Dropped as a whole when full; half a kilobyte each.
  * What a call keeps until metering has booked it are then texts that all calls of the key share. Read out of each reply anew they are parts of
  * that reply, and V8 keeps the whole of it for as long as a part.
  */
