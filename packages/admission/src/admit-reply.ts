@@ -12,6 +12,7 @@ import type {
 } from './admission.types.js';
 import { RPM_WINDOW_MS } from './recent-admissions.js';
 import type { ScriptValue } from './scripts.js';
+import { TextMemo } from './text-memo.js';
 
 function limitState(limit: ScriptValue, spent: ScriptValue, held: ScriptValue): LimitState {
   return { limitNanoUsd: BigInt(limit), spentNanoUsd: BigInt(spent), heldNanoUsd: BigInt(held) };
@@ -27,18 +28,9 @@ const NO_EXTRA_LIMITS: ExtraLimits = {
   project: null,
   tags: null,
 };
-/** Texts of tags whose meaning is remembered: few keys make most calls. Dropped as a whole when full. */
+/** Few keys make most calls, and a key's tags are the same for each. */
 const TAG_TEXTS_MAX = 1_000;
-const tagTexts = new Map<string, Tags>();
-
-function parseTags(text: string): Tags {
-  const known = tagTexts.get(text);
-  if (known !== undefined) return known;
-  const tags = Object.freeze(JSON.parse(text) as Tags);
-  if (tagTexts.size >= TAG_TEXTS_MAX) tagTexts.clear();
-  tagTexts.set(text, tags);
-  return tags;
-}
+const tagTexts = new TextMemo<Tags>(TAG_TEXTS_MAX, (text) => JSON.parse(text) as Tags);
 
 /** What a period says beyond the fields that each has. */
 function project([id, windowIndex, windowStartMs, budget]: ProjectPeriod, spent: number, held: number): AdmittedProject {
@@ -55,7 +47,7 @@ function extraLimits(fields: number[], [, accountRpm = -1, tags = '', ...ofProje
     parallel: parallel < 0 ? null : { limit: parallel, inFlight },
     accountRpm: accountRpm < 0 ? null : { limit: accountRpm, remaining: rateLeft, resetMs: RPM_WINDOW_MS },
     project: ofProject[0] === undefined ? null : project(ofProject as ProjectPeriod, projectSpent, projectHeld),
-    tags: tags === '' ? null : parseTags(tags),
+    tags: tags === '' ? null : tagTexts.read(tags),
   };
 }
 
@@ -76,24 +68,11 @@ type PeriodFields = Pick<Admission, 'keyId' | 'accountId' | 'windowIndex' | 'win
 };
 
 /**
- * Periods whose meaning is remembered, under their whole text: a limit that was changed or a window that turned is another text, and nothing shorter would
- * do. Mostly it is the same for all calls of a key on one day. Dropped as a whole when full; half a kilobyte each.
- * What a call keeps until metering has booked it are then texts that all calls of the key share. Read out of each reply anew they are parts of
- * that reply, and V8 keeps the whole of it for as long as a part.
+ * Under its whole text, which mostly is the same for all calls of a key on one day: a limit that was changed or a window that turned makes another one.
+ * What a call keeps until metering has booked it are then texts that all calls of the key share. Half a kilobyte each.
  */
 const PERIODS_MAX = 5_000;
-const periodTexts = new Map<string, PeriodFields>();
-
-function periodFields(common: string): PeriodFields {
-  const known = periodTexts.get(common);
-  if (known !== undefined) return known;
-  // A copy: the text is a part of the reply, too.
-  const text = Buffer.from(common).toString();
-  const fields = Object.freeze(parsePeriod(text));
-  if (periodTexts.size >= PERIODS_MAX) periodTexts.clear();
-  periodTexts.set(text, fields);
-  return fields;
-}
+const periodTexts = new TextMemo<PeriodFields>(PERIODS_MAX, parsePeriod);
 
 function parsePeriod(common: string): PeriodFields {
   const [keyId, accountId, index, startMs, day, rpm, budget, dayLimit] = common.split(BAR) as string[] & { length: 8 };
@@ -114,7 +93,7 @@ function admission(answer: string, periods: (string | Period)[]): Admission {
   const [number, at, hold, rpmLeft, spent, held, daySpent, dayHeld, ...extra] = numbers as EightNumbers;
   const found = periods[number - 1] as string | Period;
   const period: Period = typeof found === 'string' ? [found] : found;
-  const { keyId, accountId, windowIndex, windowStartMs, day, rpmLimit, budget, dayLimit } = periodFields(period[0]);
+  const { keyId, accountId, windowIndex, windowStartMs, day, rpmLimit, budget, dayLimit } = periodTexts.read(period[0]);
   return {
     admitted: true,
     admittedAtMs: at,
@@ -160,7 +139,7 @@ function parseAdmitted(lines: string[]): { nowMs: number; results: AdmitResult[]
 }
 
 function attribution([, projectId, tags]: RefusedKey): Attribution {
-  return { ...(projectId === '' ? {} : { projectId }), ...(tags === '' ? {} : { tags: parseTags(tags) }) };
+  return { ...(projectId === '' ? {} : { projectId }), ...(tags === '' ? {} : { tags: tagTexts.read(tags) }) };
 }
 
 type ThreeNumbers = [number, number, number];
