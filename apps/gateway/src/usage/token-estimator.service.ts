@@ -8,7 +8,10 @@ export type { TextPart } from './token-counter.worker.js';
 /** Counts in progress; above it, or when the worker is gone, bytes are divided instead. */
 export const JOBS_MAX = 256;
 export const JOB_TIMEOUT_MS = 5_000;
-/** Exact counts keep a refused call waiting, and others behind them: few, small and quick (some 50 ms at most), or there is none. */
+/**
+ * Exact counts keep a refused call waiting, and others behind them: few, small and quick (some 50 ms at most), or there is none.
+ * Only those asked for while the worker starts have as long as other jobs: else the first call near a limit were refused for it.
+ */
 export const EXACT_JOBS_MAX = 16;
 export const EXACT_BYTES_MAX = 48 * 1024;
 export const EXACT_TIMEOUT_MS = 1_000;
@@ -44,6 +47,8 @@ interface OpenJob {
  */
 export class TokenEstimator {
   private worker: Worker | null = null;
+  /** Whether the worker has answered once: until then it reads its tables, which takes a busy machine more than a second. */
+  private isWarm = false;
   private lastId = 0;
   /** What timed out stays here, since it is still ahead of others in the worker's queue. */
   private readonly jobs = new Map<number, OpenJob>();
@@ -65,7 +70,8 @@ export class TokenEstimator {
     if (bytes.length > EXACT_BYTES_MAX) return null;
     if (this.exactAccounts.size >= EXACT_JOBS_MAX || this.exactAccounts.has(accountId)) return null;
     this.exactAccounts.add(accountId);
-    const result = await this.ask({ kind: 'chat.exact', bytes }, EXACT_TIMEOUT_MS, accountId);
+    const timeoutMs = this.isWarm ? EXACT_TIMEOUT_MS : JOB_TIMEOUT_MS;
+    const result = await this.ask({ kind: 'chat.exact', bytes }, timeoutMs, accountId);
     return result?.textBytes === undefined ? null : { tokens: result.tokens, textBytes: result.textBytes };
   }
 
@@ -81,7 +87,10 @@ export class TokenEstimator {
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     const worker = new Worker(new URL(`./token-counter.worker.${extension}`, import.meta.url));
     worker.unref();
-    worker.on('message', (result: CountResult) => this.settle(result.id, result));
+    worker.on('message', (result: CountResult) => {
+      this.isWarm = true;
+      this.settle(result.id, result);
+    });
     worker.on('error', () => this.giveUp(worker));
     worker.on('exit', () => this.giveUp(worker));
     this.worker = worker;
@@ -114,6 +123,7 @@ export class TokenEstimator {
   private giveUp(worker: Worker | null): void {
     if (this.worker !== worker) return;
     this.worker = null;
+    this.isWarm = false;
     for (const id of this.jobs.keys()) this.settle(id, null);
   }
 }
