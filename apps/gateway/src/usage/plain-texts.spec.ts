@@ -13,9 +13,6 @@ import {
   tokensFromBytes,
 } from './token-estimator.service.js';
 
-/** The largest body takes some 50 ms. */
-const COUNT_CPU_MS_MAX = 300;
-
 const estimator = new TokenEstimator();
 afterAll(() => estimator.close());
 
@@ -178,9 +175,9 @@ describe('an exact count', () => {
       content += `${word} `;
     }
     const sent = body({ role: 'user', content });
-    // The time that this process had, not the time that passed: other tests run beside this one.
+    // Some 140 ms of a slow core, by code that is not compiled yet. Not the time that passes: other tests run beside this one.
     const before = process.cpuUsage();
     expect(countPlainTexts(sent).textBytes).toBe(Buffer.byteLength(content));
-    expect(process.cpuUsage(before).user / 1_000).toBeLessThan(COUNT_CPU_MS_MAX);
+    expect(process.cpuUsage(before).user / 1_000).toBeLessThan(EXACT_TIMEOUT_MS);
   });
 });

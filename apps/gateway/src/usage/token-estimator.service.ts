@@ -9,7 +9,7 @@ export type { TextPart } from './token-counter.worker.js';
 export const JOBS_MAX = 256;
 export const JOB_TIMEOUT_MS = 5_000;
 /**
- * Exact counts keep a refused call waiting, and others behind them: few, small and quick (some 50 ms at most), or there is none.
+ * Exact counts keep a refused call waiting, and others behind them: few, small and quick (some 150 ms at most), or there is none.
  * Only those asked for while the worker starts have as long as other jobs: else the first call near a limit were refused for it.
  */
 export const EXACT_JOBS_MAX = 16;
