@@ -26,7 +26,7 @@ export async function runJest(project: string, workers: number): Promise<CheckRe
   const folder = mkdtempSync(join(tmpdir(), 'tensorloop-jest-'));
   const outputFile = join(folder, 'results.json');
   const options = ['--maxWorkers', String(workers), '--json', '--outputFile', outputFile];
-  const code = await run(['jest', '--selectProjects', project, ...options], {
+  const code = await run(['node', 'scripts/check/jest.mjs', '--selectProjects', project, ...options], {
     env: { NODE_OPTIONS: '--experimental-vm-modules' },
     // Asked for JSON, Jest tells people on standard error, and standard output would be the JSON once more.
     stdout: 'ignore',

@@ -10,7 +10,7 @@ import type { AccountSettled, Scope } from '@tensorloop/contracts/settle-ack';
 import { connectNats } from '@tensorloop/messaging/connection';
 import { publishSettled } from '@tensorloop/messaging/settled';
 import { ensureBuckets } from '@tensorloop/messaging/streams';
-import { startTestNats, startTestRedis, type TestServer } from '@tensorloop/testing/servers';
+import { startTestNats, startTestRedis, TEST_REDIS_CALL_MS, type TestServer } from '@tensorloop/testing/servers';
 import type { SourceProcess } from '@tensorloop/testing/source-process';
 import { makeTestFolder, removeTestFolder } from '@tensorloop/testing/test-folder';
 import { waitUntil } from '@tensorloop/testing/wait-until';
@@ -69,7 +69,7 @@ export class GatewayFixture {
     this.redis = new Redis(parts.redisServer.url);
     // Errors come out of the commands; without a listener they would be printed as well.
     this.redis.on('error', () => undefined);
-    this.admission = new AdmissionClient(this.redis);
+    this.admission = new AdmissionClient(this.redis, undefined, TEST_REDIS_CALL_MS);
     this.keys = new TestKeys(this.admission);
     this.connection = parts.connection;
     this.events = new RequestEvents(parts.connection);

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
-import { startTestRedis, type TestServer } from '@tensorloop/testing/servers';
+import { startTestRedis, TEST_REDIS_CALL_MS, type TestServer } from '@tensorloop/testing/servers';
 import { waitUntil } from '@tensorloop/testing/wait-until';
 import { Redis } from 'ioredis';
 import { callOf, keyAt } from '../test/fixture.js';
@@ -21,7 +21,7 @@ describe('a connection with the options of the hot path', () => {
     server = await startTestRedis('append-only');
     redis = new Redis(server.url, hotPathRedisOptions);
     redis.on('error', () => undefined);
-    client = new AdmissionClient(redis);
+    client = new AdmissionClient(redis, undefined, TEST_REDIS_CALL_MS);
     await waitUntil(() => client.runId, { what: 'the run id' });
   }, STARTUP_TIMEOUT_MS);
 
@@ -76,7 +76,7 @@ describe('a connection with the options of the hot path', () => {
     const plain = new Redis(server.url, { ...hotPathRedisOptions, username: 'plain', password: 'secret' });
     plain.on('error', () => undefined);
     try {
-      const other = new AdmissionClient(plain);
+      const other = new AdmissionClient(plain, undefined, TEST_REDIS_CALL_MS);
       await waitUntil(() => other.runId, { what: 'the run id' });
       const key = keyAt(Date.now() + STARTUP_TIMEOUT_MS + CLOCK_MARGIN_MS);
       const rebuildId = await other.beginRebuild(key.accountTag, uuid7());

@@ -8,6 +8,7 @@ import { setAccountPlan } from '@tensorloop/db/operator';
 import { WINDOW_MS } from '@tensorloop/kernel/budget-window';
 import { parseKeyText } from '@tensorloop/kernel/key-text';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
+import { TEST_REDIS_CALL_MS } from '@tensorloop/testing/servers';
 import {
   PEPPER,
   START_TIMEOUT_MS,
@@ -200,7 +201,7 @@ describe('what a project has spent', () => {
     const scope = projectScope(project.id, 0);
     const unknown = await browser.send<Project>('GET', `/api/projects/${project.id}`);
     expect(unknown.body).toMatchObject({ usageAvailable: false, spentUsd: null, leftUsd: null, budgetExhausted: false });
-    const admission = new AdmissionClient(plane.redis);
+    const admission = new AdmissionClient(plane.redis, undefined, TEST_REDIS_CALL_MS);
     const rebuildId = (await admission.beginRebuild(accountTag, uuid7())) as string;
     await admission.openEpoch({ accountTag, rebuildId, expectedGatewayIds: [] });
     await admission.seedTotals(accountTag, [{ scope, totalNanoUsd: '4000', version: 3 }]);
