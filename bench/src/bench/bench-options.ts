@@ -11,7 +11,7 @@ const SCENARIOS = ['json', 'latency', 'streams', 'prompts', 'memory', 'scale'] a
 export type Scenario = (typeof SCENARIOS)[number];
 
 /**
- * About a quarter of an hour with all peers; the quick run takes four to five minutes. TensorLoop's services have more code than
+ * About twenty minutes with all peers; the quick run takes five to six. TensorLoop's services have more code than
  * its peers, and after 3 seconds of load much of it was still to be compiled: rounds climbed by a third.
  */
 const FULL: Effort = {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import type { BenchReport, LatencyFigures, StreamFigures } from './bench.types.js';
+import type { BenchReport, LatencyFigures, SaturationFigures, StreamFigures } from './bench.types.js';
 import { BenchUnavailable, readBenchOptions } from './bench-options.js';
-import { slopeOf } from './measure.js';
+import { type Round, saturationOf, slopeOf } from './measure.js';
 import { percentileOf } from './percentile-of.js';
 import { formatBench } from './report.js';
 import { scaleOutFigures } from './scale-out.js';
@@ -89,6 +89,43 @@ describe('the bench', () => {
     const full = formatBench({ ...REPORT, effort: readBenchOptions([]).effort });
     expect(full).toContain('5 rounds of 5 s, begun at saturation after a warm-up of 12 s of each');
     expect(full).toContain('streams: 3 rounds after a warm-up of 20 streams of each; two gateways: 3 rounds');
+  });
+
+  it('takes the number of connections with which most calls are served, and the failures of all', () => {
+    const roundOf = (callsPerSecond: number, failures: number): Round => ({
+      load: { calls: 10, callsPerSecond, p50Ms: 1, p99Ms: 2, failures },
+      cpuMicrosPerCall: { gateway: 100 },
+    });
+    const few = { connections: 32, rounds: [roundOf(900, 0), roundOf(100, 1), roundOf(120, 0)] };
+    const more = { connections: 64, rounds: [roundOf(200, 0), roundOf(210, 0), roundOf(190, 2)] };
+    const many = { connections: 128, rounds: [roundOf(180, 0)] };
+    expect(saturationOf([few, more, many])).toEqual({
+      connections: 64,
+      callsPerSecond: 200,
+      p50Ms: 1,
+      p99Ms: 2,
+      failures: 3,
+      cpuMicrosPerCall: { gateway: 100 },
+      rounds: [200, 210, 190],
+      tried: [
+        { connections: 32, callsPerSecond: 120, p99Ms: 2 },
+        { connections: 64, callsPerSecond: 200, p99Ms: 2 },
+        { connections: 128, callsPerSecond: 180, p99Ms: 2 },
+      ],
+    });
+  });
+
+  it('shows every number of connections that was tried, with its ratios', () => {
+    const figures = (perSecond: number[]): SaturationFigures => ({
+      ...{ connections: 64, callsPerSecond: 0, p50Ms: 1, p99Ms: 2, failures: 0, cpuMicrosPerCall: {}, rounds: [] },
+      tried: [32, 64].map((connections, index) => ({ connections, callsPerSecond: perSecond[index] as number, p99Ms: 2 })),
+    });
+    const json = { passThrough: figures([1_000, 1_100]), tensorloop: figures([300, 550]), portkey: figures([100, 100]) };
+    const text = formatBench({ ...REPORT, json });
+    expect(text).toContain('| calls/s with | 32 connections | 64 connections |');
+    expect(text).toContain('| **TensorLoop**, everything on | 300 (p99 2.00 ms) | 550 (p99 2.00 ms) |');
+    expect(text).toContain('| TensorLoop, of the pass-through | 0.30 | 0.50 |');
+    expect(text).toContain('| TensorLoop, times Portkey | 3.00 | 5.50 |');
   });
 
   it('shows what failed at half load beside its latency', () => {

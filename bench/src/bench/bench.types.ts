@@ -56,6 +56,8 @@ export interface LoadResult {
 }
 
 export interface SaturationFigures {
+  /** With which the figures below were measured: those that served most. */
+  connections: number;
   callsPerSecond: number;
   p50Ms: number;
   p99Ms: number;
@@ -64,6 +66,8 @@ export interface SaturationFigures {
   cpuMicrosPerCall: Record<string, number>;
   /** Of all rounds, so that the spread is seen. */
   rounds: number[];
+  /** Every number of connections that was tried. */
+  tried: Pick<SaturationFigures, 'connections' | 'callsPerSecond' | 'p99Ms'>[];
 }
 
 export interface LatencyFigures {

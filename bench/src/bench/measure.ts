@@ -13,7 +13,13 @@ import { runLoad } from './load.js';
 import { percentileOf } from './percentile-of.js';
 import type { Rig } from './rig.js';
 
+/** Of everything but the search for saturation. */
 export const CONNECTIONS = 32;
+/**
+ * A target that waits for others in each call, as one with Redis and a disk behind it does, is not full with as many connections as
+ * one that only passes bytes on. So each is measured with each of these, and its saturation is where it serves most.
+ */
+export const SATURATION_CONNECTIONS = [32, 64, 128];
 const MEGABYTE = 1024 * 1024;
 
 /** What every scenario works with. */
@@ -46,24 +52,41 @@ export function longBody(): string {
   });
 }
 
-interface Round {
+export interface Round {
   load: LoadResult;
   cpuMicrosPerCall: Record<string, number>;
 }
 
 /** All targets in turn, again and again: what else the machine does then falls on all alike. */
-export async function measureSaturation(bench: Bench, body: string): Promise<PerTarget<SaturationFigures>> {
-  const rounds = new Map<Target, Round[]>(bench.targets.map((target) => [target, []]));
+export async function measureSaturation(
+  bench: Bench,
+  body: string,
+  connectionCounts: readonly number[],
+): Promise<PerTarget<SaturationFigures>> {
+  const trials = bench.targets.map((target) => ({ target, trials: connectionCounts.map(trialOf) }));
   for (const target of bench.targets) await warmUp(bench, target, body);
   for (let round = 0; round < bench.effort.rounds; round++) {
-    for (const target of bench.targets) {
-      const result = await saturate(bench, target, { body, seconds: bench.effort.roundSeconds });
-      rounds.get(target)?.push(result);
-      const { callsPerSecond, failures } = result.load;
-      bench.say(`  round ${round + 1}, ${target.name}: ${Math.round(callsPerSecond)} calls/s, ${failures} failures`);
+    for (const [index, connections] of connectionCounts.entries()) {
+      for (const { target, trials: own } of trials) {
+        const result = await saturate(bench, target, { body, seconds: bench.effort.roundSeconds, connections });
+        own[index]?.rounds.push(result);
+        const { callsPerSecond, failures } = result.load;
+        const what = `round ${round + 1}, ${connections} connections, ${target.name}`;
+        bench.say(`  ${what}: ${Math.round(callsPerSecond)} calls/s, ${failures} failures`);
+      }
     }
   }
-  return Object.fromEntries([...rounds].map(([target, results]) => [target.name, summarise(results)]));
+  return Object.fromEntries(trials.map(({ target, trials: own }) => [target.name, saturationOf(own)]));
+}
+
+/** Rounds of one target with one number of connections. */
+export interface Trial {
+  connections: number;
+  rounds: Round[];
+}
+
+function trialOf(connections: number): Trial {
+  return { connections, rounds: [] };
 }
 
 /** In pieces of a round's length: what waits to be booked is bounded, and a longer burst would be refused. */
@@ -79,12 +102,12 @@ export async function warmUp({ rig, effort, folder }: Bench, target: Target, bod
 export async function saturate(
   bench: Bench,
   target: Target,
-  { body, seconds }: { body: string; seconds: number },
+  { body, seconds, connections }: { body: string; seconds: number; connections: number },
 ): Promise<Round> {
   bench.rig.yieldMetering();
   const pids = processesOf(bench, target);
   const before = pids.map(([, pid]) => cpuMicros(pid));
-  const load = await runLoad({ target, body, seconds, connections: CONNECTIONS, pauseMs: 0, folder: bench.folder });
+  const load = await runLoad({ target, body, seconds, connections, pauseMs: 0, folder: bench.folder });
   // The gateway's share of acknowledging what it has just taken is part of what a call costs.
   if (target.name === 'tensorloop') await bench.rig.booked();
   const cpuMicrosPerCall = Object.fromEntries(
@@ -98,10 +121,24 @@ function processesOf(bench: Bench, target: Target): [string, number][] {
   return target.pid === null ? [] : [[target.name, target.pid]];
 }
 
-function summarise(rounds: Round[]): SaturationFigures {
+/** Where the median of the rounds is highest. Failures are those of all trials. */
+export function saturationOf(trials: readonly Trial[]): SaturationFigures {
+  const all = trials.map(summarise);
+  const [first, ...others] = all;
+  if (first === undefined) throw new Error('saturation wants at least one number of connections');
+  const best = others.reduce((most, one) => (one.callsPerSecond > most.callsPerSecond ? one : most), first);
+  return {
+    ...best,
+    failures: all.reduce((sum, { failures }) => sum + failures, 0),
+    tried: all.map(({ connections, callsPerSecond, p99Ms }) => ({ connections, callsPerSecond, p99Ms })),
+  };
+}
+
+function summarise({ connections, rounds }: Trial): Omit<SaturationFigures, 'tried'> {
   const median = (read: (round: Round) => number) => percentileOf(rounds.map(read), 0.5);
   const names = Object.keys(rounds[0]?.cpuMicrosPerCall ?? {});
   return {
+    connections,
     callsPerSecond: median(({ load }) => load.callsPerSecond),
     p50Ms: median(({ load }) => load.p50Ms),
     p99Ms: median(({ load }) => load.p99Ms),

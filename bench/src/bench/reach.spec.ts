@@ -35,7 +35,8 @@ describe('the check of the goals', () => {
     [0, true],
     [1, false],
   ])('%d failures at saturation are met: %s', (failures, isMet) => {
-    const tensorloop = { callsPerSecond: 1, p50Ms: 1, p99Ms: 1, failures, cpuMicrosPerCall: {}, rounds: [1] };
+    const measured = { callsPerSecond: 1, p50Ms: 1, p99Ms: 1, failures, cpuMicrosPerCall: {}, rounds: [1] };
+    const tensorloop = { connections: 32, ...measured, tried: [] };
     const [goal] = reachOf({ ...NOTHING, json: { tensorloop } });
     expect(goal).toEqual({ goal: 'failures at saturation', reach: '0', measured: String(failures), isMet });
   });

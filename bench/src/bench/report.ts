@@ -1,4 +1,5 @@
 import { type BenchReport, type Effort, type TargetName, WARM_UP_STREAMS } from './bench.types.js';
+import { CONNECTIONS } from './measure.js';
 
 const ORDER: TargetName[] = ['direct', 'passThrough', 'tensorloop', 'portkey', 'litellm', 'bifrost'];
 const LABELS: Record<TargetName, string> = {
@@ -73,6 +74,7 @@ were served (status below 400, in time); percentiles of latency are over all ans
 
 function saturation(report: BenchReport): string {
   const rows = rowsOf(report.json, (figures) => [
+    figures.connections,
     whole(figures.callsPerSecond),
     ms(figures.p50Ms),
     ms(figures.p99Ms),
@@ -83,9 +85,11 @@ function saturation(report: BenchReport): string {
   const ours = Object.entries(report.json.tensorloop?.cpuMicrosPerCall ?? {});
   return `## Short JSON calls at saturation
 
-32 connections, answers of about 600 bytes. Of the pass-through: **${times(report.ratioToPassThrough)}**. Of Portkey: **${times(report.ratioToPortkey)}**.
+Answers of about 600 bytes; each with the number of connections with which it serves most. Of the pass-through: **${times(report.ratioToPassThrough)}**. Of Portkey: **${times(report.ratioToPortkey)}**.
 
-${table(['', 'calls/s', 'p50 ms', 'p99 ms', 'failures', 'CPU µs per call'], rows)}
+${table(['', 'connections', 'calls/s', 'p50 ms', 'p99 ms', 'failures', 'CPU µs per call'], rows)}
+
+${byConnections(report)}
 
 CPU per call of TensorLoop and what stands behind it, counted until metering has booked the last call:
 
@@ -93,6 +97,21 @@ ${table(
   ['process', 'CPU µs per call'],
   ours.map(([name, micros]) => [name, whole(micros)]),
 )}`;
+}
+
+/** Everything that was tried, so that nobody has to believe the choice. */
+function byConnections({ json }: BenchReport): string {
+  const counts = (json.tensorloop ?? json.direct)?.tried.map(({ connections }) => connections) ?? [];
+  const rows = rowsOf(json, ({ tried }) => tried.map((each) => `${whole(each.callsPerSecond)} (p99 ${ms(each.p99Ms)} ms)`));
+  const heads = ['calls/s with', ...counts.map((count) => `${count} connections`)];
+  const ours = json.tensorloop?.tried ?? [];
+  const ratios = (['passThrough', 'portkey'] as const).flatMap((name) => {
+    const theirs = json[name]?.tried;
+    if (theirs === undefined || ours.length === 0) return [];
+    const label = name === 'portkey' ? 'TensorLoop, times Portkey' : 'TensorLoop, of the pass-through';
+    return [[label, ...ours.map((own, index) => times(own.callsPerSecond / (theirs[index]?.callsPerSecond ?? Number.NaN)))]];
+  });
+  return table(heads, [...rows, ...ratios]);
 }
 
 function ownCpu(cpuMicrosPerCall: Record<string, number>): number {
@@ -111,7 +130,7 @@ function latency({ latency: figures }: BenchReport): string {
   if (rows.length === 0) return '';
   return `## Added latency at half of saturation
 
-Everyone is offered half of what TensorLoop serves at saturation; peers that serve less, half of their own. Added = above the direct way in the same round.
+Everyone is offered half of what TensorLoop serves at saturation, over ${CONNECTIONS} connections; peers that serve less, half of their own. Added = above the direct way in the same round.
 
 ${table(['', 'calls/s', 'p50 ms', 'p99 ms', 'added p50', 'added p99', 'failures'], rows)}`;
 }
@@ -157,7 +176,7 @@ function longPrompts(report: BenchReport): string {
   ]);
   return rows.length === 0
     ? ''
-    : `## Prompts of 100 kB\n\n${table(['', 'calls/s', 'p50 ms', 'p99 ms', 'failures', 'CPU µs per call'], rows)}`;
+    : `## Prompts of 100 kB\n\n${CONNECTIONS} connections.\n\n${table(['', 'calls/s', 'p50 ms', 'p99 ms', 'failures', 'CPU µs per call'], rows)}`;
 }
 
 function memory({ memory: figures, scaleOut }: BenchReport): string {

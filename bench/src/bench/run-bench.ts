@@ -5,7 +5,16 @@ import type { BenchReport, PerTarget, SaturationFigures, Target } from './bench.
 import type { BenchOptions } from './bench-options.js';
 import { loadGenerator } from './load.js';
 import { describeMachine } from './machine.js';
-import { type Bench, longBody, measureLatency, measureMemory, measureSaturation, shortBody } from './measure.js';
+import {
+  type Bench,
+  CONNECTIONS,
+  longBody,
+  measureLatency,
+  measureMemory,
+  measureSaturation,
+  SATURATION_CONNECTIONS,
+  shortBody,
+} from './measure.js';
 import { pinBench, startPeers } from './peers.js';
 import { reachOf } from './reach.js';
 import { Rig } from './rig.js';
@@ -70,7 +79,10 @@ type Figures = Pick<
 async function measureAll(bench: Bench, ours: Target, { scenarios, effort }: BenchOptions): Promise<Figures> {
   const { say } = bench;
   if (scenarios.has('json') || scenarios.has('latency')) say('short JSON calls at saturation');
-  const json = scenarios.has('json') || scenarios.has('latency') ? await measureSaturation(bench, shortBody()) : {};
+  const json =
+    scenarios.has('json') || scenarios.has('latency')
+      ? await measureSaturation(bench, shortBody(), SATURATION_CONNECTIONS)
+      : {};
   if (scenarios.has('latency')) say('latency at half of saturation');
   const latency = scenarios.has('latency') ? await measureLatency(bench, json) : {};
   const streams: Figures['streams'] = [];
@@ -78,7 +90,7 @@ async function measureAll(bench: Bench, ours: Target, { scenarios, effort }: Ben
     streams.push({ concurrency, targets: await measureStreams(bench, concurrency) });
   }
   if (scenarios.has('prompts')) say('prompts of 100 kB');
-  const longPrompts = scenarios.has('prompts') ? await measureSaturation(bench, longBody()) : {};
+  const longPrompts = scenarios.has('prompts') ? await measureSaturation(bench, longBody(), [CONNECTIONS]) : {};
   if (scenarios.has('memory')) say(`memory over ${effort.memoryCalls} calls`);
   const memory = scenarios.has('memory') ? await measureMemory(bench, ours) : null;
   if (scenarios.has('scale')) say('two gateways on one Redis');

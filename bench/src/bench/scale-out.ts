@@ -34,7 +34,11 @@ export function scaleOutFigures(rounds: readonly ScaleOutFigures[]): ScaleOutFig
 }
 
 async function oneRound(bench: Bench, first: Target, second: Target): Promise<ScaleOutFigures> {
-  const one = await saturate(bench, first, { body: shortBody(), seconds: bench.effort.roundSeconds });
+  const one = await saturate(bench, first, {
+    body: shortBody(),
+    seconds: bench.effort.roundSeconds,
+    connections: CONNECTIONS,
+  });
   const pids = [first.pid as number, second.pid as number];
   const before = pids.map(cpuMicros);
   const both = await Promise.all([loadOne(bench, first), loadOne(bench, second)]);
