@@ -21,7 +21,6 @@ afterAll(() => installation?.stop(), SETUP_TIMEOUT_MS);
 async function servedMore(traffic: Traffic, calls: number): Promise<void> {
   const before = traffic.completed.length;
   await waitUntil(() => traffic.completed.length >= before + calls, {
-    timeoutMs: 20_000,
     what: `${calls} more calls to be served`,
   });
 }

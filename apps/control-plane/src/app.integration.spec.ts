@@ -3,7 +3,7 @@ import { Body, Controller, Module, Post } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { findUndeclared, walkRoutes } from '@tensorloop/nest-kit/routes';
 import { waitUntil } from '@tensorloop/testing/wait-until';
-import { START_TIMEOUT_MS, startControlPlane, type TestControlPlane } from './control-plane.fixture.js';
+import { startControlPlane, type TestControlPlane } from './control-plane.fixture.js';
 
 /** What the product has; a walk that finds fewer is blind. Who may call which is in isolation-roles.integration.spec.ts. */
 const ROUTES_MIN = 60;
@@ -11,7 +11,7 @@ const ROUTES_MIN = 60;
 let plane: TestControlPlane;
 beforeAll(async () => {
   plane = await startControlPlane();
-}, START_TIMEOUT_MS);
+});
 afterAll(() => plane.close());
 
 @Controller('planted')
@@ -52,7 +52,7 @@ describe('operators', () => {
         const answer = await browser.send<{ checks: Record<string, { ok: boolean }> }>('GET', '/health/ready');
         return answer.status === 200 ? answer.body : null;
       },
-      { timeoutMs: 10_000, what: 'readiness' },
+      { what: 'readiness' },
     );
     expect(Object.keys(ready.checks).sort()).toEqual([
       'model_catalogue',
@@ -91,17 +91,13 @@ describe('operators', () => {
 });
 
 describe('over https', () => {
-  it(
-    'the cookie is Secure and bound to the host',
-    async () => {
-      const secure = await startControlPlane({ PUBLIC_URL: 'https://dashboard.example.com' });
-      const { headers } = await secure.browser().send('POST', '/api/auth/sign-up', {
-        body: { email: 'a@example.com', password: 'long enough' },
-        headers: { origin: 'https://dashboard.example.com' },
-      });
-      expect(headers.getSetCookie()[0]).toMatch(/^__Host-tl_session=[\w-]{43}; .*Path=\/; .*HttpOnly; Secure; SameSite=Lax$/);
-      await secure.close();
-    },
-    START_TIMEOUT_MS,
-  );
+  it('the cookie is Secure and bound to the host', async () => {
+    const secure = await startControlPlane({ PUBLIC_URL: 'https://dashboard.example.com' });
+    const { headers } = await secure.browser().send('POST', '/api/auth/sign-up', {
+      body: { email: 'a@example.com', password: 'long enough' },
+      headers: { origin: 'https://dashboard.example.com' },
+    });
+    expect(headers.getSetCookie()[0]).toMatch(/^__Host-tl_session=[\w-]{43}; .*Path=\/; .*HttpOnly; Secure; SameSite=Lax$/);
+    await secure.close();
+  });
 });

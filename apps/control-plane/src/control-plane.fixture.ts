@@ -97,8 +97,6 @@ export interface TestControlPlane {
   close(): Promise<void>;
 }
 
-export const START_TIMEOUT_MS = 60_000;
-
 /** A control plane on servers of its own. `metering` is absent unless a spec plays it. */
 export async function startControlPlane(settings: Record<string, string> = {}): Promise<TestControlPlane> {
   const [database, redisServer, nats] = await Promise.all([

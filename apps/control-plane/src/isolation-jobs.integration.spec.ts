@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Me } from '@tensorloop/contracts/dashboard-api';
 import { waitUntil } from '@tensorloop/testing/wait-until';
 import { Queue } from 'bullmq';
-import { START_TIMEOUT_MS, startControlPlane, type TestControlPlane } from './control-plane.fixture.js';
+import { startControlPlane, type TestControlPlane } from './control-plane.fixture.js';
 import { inviteTokenHash, newInviteToken } from './invites/invites.rules.js';
 import { MailService } from './mail/mail.service.js';
 import { SmtpSink } from './mail/smtp-sink.fixture.js';
@@ -30,7 +30,7 @@ beforeAll(async () => {
   sink = await SmtpSink.start();
   plane = await startControlPlane({ SMTP_URL: sink.url, MAIL_FROM: 'TensorLoop <no-reply@example.com>' });
   [victim, stranger] = [await tenant('victim'), await tenant('stranger')];
-}, START_TIMEOUT_MS);
+});
 afterAll(async () => {
   await plane?.close();
   await sink?.stop();

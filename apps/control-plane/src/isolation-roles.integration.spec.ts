@@ -5,11 +5,11 @@ import { openApiPath } from '@tensorloop/nest-kit/openapi/document';
 import { type DeclaredRoute, walkRoutes } from '@tensorloop/nest-kit/routes';
 import { isPermitted, type Permission } from './access/permission.types.js';
 import { PERMISSION_METADATA } from './access/principal.types.js';
-import { START_TIMEOUT_MS, startControlPlane, type TestControlPlane } from './control-plane.fixture.js';
+import { startControlPlane, type TestControlPlane } from './control-plane.fixture.js';
 import { type Credentials, neverExisting, send } from './isolation.fixture.js';
 import { makeTenant } from './openapi/api-caller.fixture.js';
 
-const TIMEOUT_MS = 300_000;
+const TIMEOUT_MS = 900_000;
 const NOT_AUTHENTICATED = 401;
 const FORBIDDEN = 403;
 const NOT_FOUND = 404;
@@ -59,7 +59,7 @@ let cases = 0;
 beforeAll(async () => {
   plane = await startControlPlane();
   routes = walkRoutes(plane.app).filter(({ path }) => path.startsWith('/api/'));
-}, START_TIMEOUT_MS);
+});
 afterAll(async () => {
   console.log(`roles: ${routes?.length} routes, ${cases} cases`);
   await plane?.close();

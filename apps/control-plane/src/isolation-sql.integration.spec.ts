@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ControlClient, type Scope } from '@tensorloop/db/control-client';
-import { START_TIMEOUT_MS, startControlPlane, type TestControlPlane } from './control-plane.fixture.js';
+import { startControlPlane, type TestControlPlane } from './control-plane.fixture.js';
 import { tablesOf } from './isolation.fixture.js';
 import { makeTenant, type Tenant } from './openapi/api-caller.fixture.js';
 
@@ -34,7 +34,7 @@ beforeAll(async () => {
     { name: 'accounts', column: 'id', of: 'account' },
     { name: 'users', column: 'id', of: 'user' },
   ];
-}, START_TIMEOUT_MS);
+});
 afterAll(() => plane?.close());
 
 /** SQL as the application's role, in the application's own pool. Prisma says of errors little more than their text. */

@@ -6,7 +6,6 @@ import { GatewayFixture } from '../test/gateway-fixture.js';
 import type { TestKey } from '../test/test-keys.js';
 import { testModel } from '../test/test-models.js';
 
-const START_TIMEOUT_MS = 30_000;
 /** The fixture's prices: 0.15 and 0.60 USD per million are 150 and 600 nano-USD a token. */
 const INPUT_NANO_USD = 150n;
 const OUTPUT_NANO_USD = 600n;
@@ -28,7 +27,7 @@ beforeAll(async () => {
     rates: { judge: { input: '0' }, unpriced: {} },
   });
   key = await fixture.addKey({ models: ['*'], rpm: 100_000 });
-}, START_TIMEOUT_MS);
+});
 
 afterAll(async () => {
   await fixture?.stop();

@@ -10,7 +10,6 @@ import type { TestKey } from '../test/test-keys.js';
 import { testModel } from '../test/test-models.js';
 import { DRAIN_BYTES_MAX } from './proxy/answer.js';
 
-const START_TIMEOUT_MS = 30_000;
 /** In nano-USD, by the prices below: 40,000 USD for a million pictures, 15 for characters, 100 for seconds. */
 const PICTURE = 40_000_000n;
 const LARGE_PICTURE = 80_000_000n;
@@ -70,7 +69,7 @@ beforeAll(async () => {
     },
   });
   key = await fixture.addKey({ models: ['*'], rpm: 100_000 });
-}, START_TIMEOUT_MS);
+});
 
 afterAll(async () => {
   scripted?.stop();

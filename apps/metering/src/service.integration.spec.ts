@@ -35,7 +35,6 @@ import {
   type World,
 } from './testing/world.js';
 
-const SETUP_TIMEOUT_MS = 60_000;
 const activityList = defineRpc(RPC.meteringActivityList, activityListRequestSchema, activityListReplySchema);
 const usageSummaryGet = defineRpc(RPC.meteringUsageSummaryGet, usageSummaryGetRequestSchema, usageSummaryGetReplySchema);
 const totalsGet = defineRpc(RPC.meteringTotalsGet, totalsGetRequestSchema, totalsGetReplySchema);
@@ -54,13 +53,13 @@ beforeAll(async () => {
   client = new RpcClient({ url: world.nats.url, name: 'test' });
   metering = await startMetering(world);
   await waitUntil(async () => (await readiness()).status === 'ready');
-}, SETUP_TIMEOUT_MS);
+});
 
 afterAll(async () => {
   await client?.close();
   await metering?.app.close();
   await world?.stop();
-}, SETUP_TIMEOUT_MS);
+});
 
 async function book(...events: ReturnType<typeof newEvent>[]): Promise<void> {
   await publish(world, ...events);
@@ -314,86 +313,65 @@ describe('operation', () => {
     expect(routes.flatMap(findUndeclared)).toEqual([]);
   });
 
-  it(
-    'starts, books and stops without Redis',
-    async () => {
-      const lonely = await startMetering(world, { REDIS_URL: 'redis://127.0.0.1:1' });
-      const event = newEvent();
-      await book(event);
-      await lonely.app.close();
-      await expect(fetch(`${lonely.url}/health/live`)).rejects.toThrow();
-    },
-    SETUP_TIMEOUT_MS,
-  );
+  it('starts, books and stops without Redis', async () => {
+    const lonely = await startMetering(world, { REDIS_URL: 'redis://127.0.0.1:1' });
+    const event = newEvent();
+    await book(event);
+    await lonely.app.close();
+    await expect(fetch(`${lonely.url}/health/live`)).rejects.toThrow();
+  });
 
-  it(
-    'continues the trace of the call that it books',
-    async () => {
-      await metering.app.close();
-      const ended: string[] = [];
-      const tracing: Tracing = {
-        isEnabled: true,
-        startSpan: (name, { parent } = {}) => ({
-          traceparent: undefined,
-          set() {},
-          fail() {},
-          end: () => ended.push(`${name} ${parent}`),
-        }),
-        shutdown: () => Promise.resolve(),
-      };
-      metering = await startMetering(world, {}, tracing);
-      const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
-      const event = newEvent();
-      await world.js.publish(REQUEST_COMPLETED, toPayload(event), { headers: withTraceparent(traceparent) });
-      await waitUntil(() => ears.has(event.requestId) && ended.length > 0);
-      expect(ended).toEqual([`metering.book ${traceparent}`]);
-    },
-    SETUP_TIMEOUT_MS,
-  );
+  it('continues the trace of the call that it books', async () => {
+    await metering.app.close();
+    const ended: string[] = [];
+    const tracing: Tracing = {
+      isEnabled: true,
+      startSpan: (name, { parent } = {}) => ({
+        traceparent: undefined,
+        set() {},
+        fail() {},
+        end: () => ended.push(`${name} ${parent}`),
+      }),
+      shutdown: () => Promise.resolve(),
+    };
+    metering = await startMetering(world, {}, tracing);
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+    const event = newEvent();
+    await world.js.publish(REQUEST_COMPLETED, toPayload(event), { headers: withTraceparent(traceparent) });
+    await waitUntil(() => ears.has(event.requestId) && ended.length > 0);
+    expect(ended).toEqual([`metering.book ${traceparent}`]);
+  });
 
-  it(
-    'tells a gateway that starts again what it missed',
-    async () => {
-      const event = newEvent({ gatewayId: 'gateway-away' });
-      await publish(world, event);
-      await waitUntil(async () => {
-        const page = await list({ ...newTenant(), accountId: event.accountId });
-        return page.ok && page.rows.length === 1;
-      });
-      const late = new SettledEars(world, 'gateway-away');
-      const heartbeat = startHeartbeat({ connection: world.connection, gatewayId: 'gateway-away' });
-      await waitUntil(() => late.has(event.requestId), { timeoutMs: 15_000, what: 'the settle-ack' });
-      await heartbeat.leave();
-    },
-    SETUP_TIMEOUT_MS,
-  );
+  it('tells a gateway that starts again what it missed', async () => {
+    const event = newEvent({ gatewayId: 'gateway-away' });
+    await publish(world, event);
+    await waitUntil(async () => {
+      const page = await list({ ...newTenant(), accountId: event.accountId });
+      return page.ok && page.rows.length === 1;
+    });
+    const late = new SettledEars(world, 'gateway-away');
+    const heartbeat = startHeartbeat({ connection: world.connection, gatewayId: 'gateway-away' });
+    await waitUntil(() => late.has(event.requestId), { what: 'the settle-ack' });
+    await heartbeat.leave();
+  });
 
-  it(
-    'loses nothing that is published while it is down',
-    async () => {
-      await metering.app.close();
-      const events = Array.from({ length: 20 }, () => newEvent());
-      await publish(world, ...events);
-      metering = await startMetering(world);
-      await waitUntil(() => events.every((event) => ears.count(event.requestId) === 1), { what: 'every settle-ack' });
-    },
-    SETUP_TIMEOUT_MS,
-  );
+  it('loses nothing that is published while it is down', async () => {
+    await metering.app.close();
+    const events = Array.from({ length: 20 }, () => newEvent());
+    await publish(world, ...events);
+    metering = await startMetering(world);
+    await waitUntil(() => events.every((event) => ears.count(event.requestId) === 1), { what: 'every settle-ack' });
+  });
 
-  it(
-    'goes on after NATS was killed, and says again what nobody may have heard',
-    async () => {
-      const before = newEvent();
-      await publish(world, before);
-      await world.nats.server.kill();
-      await world.nats.server.restart();
-      const after = newEvent();
-      await waitUntil(() => publish(world, after).then(() => true), { timeoutMs: 20_000 });
-      await waitUntil(() => ears.has(before.requestId) && ears.has(after.requestId), {
-        timeoutMs: 20_000,
-        what: 'both settle-acks',
-      });
-    },
-    SETUP_TIMEOUT_MS,
-  );
+  it('goes on after NATS was killed, and says again what nobody may have heard', async () => {
+    const before = newEvent();
+    await publish(world, before);
+    await world.nats.server.kill();
+    await world.nats.server.restart();
+    const after = newEvent();
+    await waitUntil(() => publish(world, after).then(() => true));
+    await waitUntil(() => ears.has(before.requestId) && ears.has(after.requestId), {
+      what: 'both settle-acks',
+    });
+  });
 });

@@ -5,7 +5,6 @@ import pg from 'pg';
 import { countFilled, fillUsage } from './usage-filling.js';
 
 const ROWS = 5_000;
-const SETUP_MS_MAX = 60_000;
 const account = { accountId: uuid7(), keyIds: [uuid7(), uuid7(), uuid7(), uuid7(), uuid7()], projectIds: [uuid7(), uuid7()] };
 let database: TestDatabase;
 let client: pg.Client;
@@ -15,7 +14,7 @@ beforeAll(async () => {
   client = new pg.Client({ connectionString: database.superuserUrl });
   await client.connect();
   await fillUsage(client, account, ROWS);
-}, SETUP_MS_MAX);
+});
 afterAll(async () => {
   await client.end();
   await database.drop();

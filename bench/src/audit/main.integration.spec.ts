@@ -5,7 +5,6 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { AuditedInstallation, type AuditServers, startAuditServers } from './audited-installation.fixture.js';
 
 const ROOT = join(import.meta.dirname, '../../..');
-const SETUP_TIMEOUT_MS = 30_000;
 
 let servers: AuditServers;
 let installation: AuditedInstallation;
@@ -17,7 +16,7 @@ beforeAll(async () => {
   stackFile = join(installation.folder, 'stack.json');
   const { ownerDatabaseUrl, natsUrl, redisUrl, oracleFile, gatewayUrls } = installation.options();
   writeFileSync(stackFile, JSON.stringify({ ownerDatabaseUrl, natsUrl, redisUrl, oracleFile, gatewayUrls, pids: {} }));
-}, SETUP_TIMEOUT_MS);
+});
 afterAll(async () => {
   await installation.stop();
   await servers.stop();

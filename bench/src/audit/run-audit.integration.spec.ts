@@ -8,18 +8,16 @@ import { AuditedInstallation, type AuditServers, startAuditServers } from './aud
 import { type BookedCall, oracleLine } from './booked-calls.fixture.js';
 import { runAudit } from './run-audit.js';
 
-const SETUP_TIMEOUT_MS = 30_000;
-
 let servers: AuditServers;
 let installation: AuditedInstallation;
 
 beforeAll(async () => {
   servers = await startAuditServers();
-}, SETUP_TIMEOUT_MS);
+});
 afterAll(() => servers.stop());
 beforeEach(async () => {
   installation = await AuditedInstallation.build(servers);
-}, SETUP_TIMEOUT_MS);
+});
 afterEach(() => installation.stop());
 
 const call = (index: number) => installation.calls[index] as BookedCall;

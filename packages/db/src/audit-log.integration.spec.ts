@@ -6,7 +6,6 @@ import { type EmptyDatabase, startEmptyDatabase } from './database.fixture.js';
 import { migrate } from './migrate.js';
 import { seed } from './seed.js';
 
-const SERVER_START_MS = 60_000;
 const ENTRIES = 6;
 const WRITERS = 8;
 const ENTRIES_PER_WRITER = 12;
@@ -18,7 +17,7 @@ beforeAll(async () => {
   await migrate(database.urls.owner);
   await seed(database.urls.owner, { upstreamBaseUrl: 'http://127.0.0.1:4900/v1', credential: null });
   owner = await database.connect('owner');
-}, SERVER_START_MS);
+});
 afterAll(() => database.close());
 
 const APPEND = `SELECT control.append_audit($1, now(), $2, $3, '{"kind": "key", "id": "1"}', $4, '{"ipPrefix": "203.0.113.0/24"}')`;

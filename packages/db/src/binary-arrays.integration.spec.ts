@@ -16,7 +16,6 @@ import {
 } from './binary-arrays.js';
 import { type EmptyDatabase, startEmptyDatabase } from './database.fixture.js';
 
-const SERVER_START_MS = 60_000;
 const ID = uuid7();
 
 describe('arrays in binary', () => {
@@ -25,7 +24,7 @@ describe('arrays in binary', () => {
   beforeAll(async () => {
     database = await startEmptyDatabase();
     client = await database.connect('meteringIngest');
-  }, SERVER_START_MS);
+  });
   afterAll(() => database.close());
 
   it.each([

@@ -8,8 +8,6 @@ import { migrate } from './migrate.js';
 import * as operator from './operator.js';
 import { seed } from './seed.js';
 
-const SERVER_START_MS = 60_000;
-
 let database: EmptyDatabase;
 let owner: pg.Client;
 let url: string;
@@ -19,7 +17,7 @@ beforeAll(async () => {
   await migrate(url);
   await seed(url, { upstreamBaseUrl: 'http://127.0.0.1:4900/v1', credential: null });
   owner = await database.connect('owner');
-}, SERVER_START_MS);
+});
 afterAll(() => database.close());
 
 async function createAccount(email = `${uuid7()}@example.com`): Promise<{ id: string; email: string; userId: string }> {

@@ -5,7 +5,6 @@ import { type EmptyDatabase, startEmptyDatabase } from './database.fixture.js';
 import { createMeteringPool, withTransaction } from './metering-pool.js';
 import { migrate } from './migrate.js';
 
-const SERVER_START_MS = 60_000;
 const INSERT_PRICE =
   'INSERT INTO metering.price_versions (id, model, effective_from, effective_to, rates) VALUES ($1, $2, $3, $4, $5)';
 const RATES = { input: '0.15' };
@@ -16,7 +15,7 @@ beforeAll(async () => {
   database = await startEmptyDatabase();
   await migrate(database.urls.owner);
   owner = await database.connect('owner');
-}, SERVER_START_MS);
+});
 afterAll(async () => {
   await database.close();
 });

@@ -4,12 +4,10 @@ import { type EmptyDatabase, startEmptyDatabase } from './database.fixture.js';
 import { type Migration, migrate, readMigrations } from './migrate.js';
 import { seed } from './seed.js';
 
-const SERVER_START_MS = 60_000;
-
 let database: EmptyDatabase;
 beforeAll(async () => {
   database = await startEmptyDatabase();
-}, SERVER_START_MS);
+});
 afterAll(async () => {
   await database.close();
 });

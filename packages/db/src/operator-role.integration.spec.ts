@@ -7,8 +7,6 @@ import { type EmptyDatabase, startEmptyDatabase } from './database.fixture.js';
 import { migrate } from './migrate.js';
 import { seed } from './seed.js';
 
-const SERVER_START_MS = 60_000;
-
 let database: EmptyDatabase;
 let owner: pg.Client;
 const accounts = [uuid7(), uuid7()];
@@ -26,7 +24,7 @@ beforeAll(async () => {
       [accountId],
     );
   }
-}, SERVER_START_MS);
+});
 afterAll(() => database.close());
 
 describe('role control_operator (TL-1)', () => {

@@ -8,7 +8,6 @@ import { createMeteringPool, withAccount } from './metering-pool.js';
 import { migrate } from './migrate.js';
 import { seed } from './seed.js';
 
-const SERVER_START_MS = 60_000;
 const CONTROL_TABLES = ['accounts', 'memberships', 'keys', 'key_projection_outbox'];
 /** Of people, who may belong to several accounts: reached by who they are or what they present. */
 const PERSONAL_TABLES = ['users', 'sessions'];
@@ -39,7 +38,7 @@ beforeAll(async () => {
   await seed(database.urls.owner, { upstreamBaseUrl: 'http://127.0.0.1:4900/v1', credential: null });
   await insertAccount(accountA, userA);
   await insertAccount(accountB, uuid7());
-}, SERVER_START_MS);
+});
 afterAll(async () => {
   await database.close();
 });

@@ -4,13 +4,12 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { type EmptyDatabase, startEmptyDatabase } from './database.fixture.js';
 import { createMeteringPool, withTransaction } from './metering-pool.js';
 
-const SERVER_START_MS = 60_000;
 const SILENCE_MS = 300;
 
 let database: EmptyDatabase;
 beforeAll(async () => {
   database = await startEmptyDatabase();
-}, SERVER_START_MS);
+});
 afterAll(() => database.close());
 
 /** A way to the server that can be cut without either side being told, as a cable is. */

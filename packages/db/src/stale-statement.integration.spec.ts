@@ -3,7 +3,6 @@ import type pg from 'pg';
 import { type EmptyDatabase, startEmptyDatabase } from './database.fixture.js';
 import { createMeteringPool, withTransaction } from './metering-pool.js';
 
-const SERVER_START_MS = 60_000;
 const SELECT_ALL = { name: 'select_all', text: 'SELECT * FROM public.things' };
 
 let database: EmptyDatabase;
@@ -26,7 +25,7 @@ beforeAll(async () => {
   await owner.query('GRANT USAGE ON SCHEMA public TO PUBLIC');
   await owner.query('GRANT SELECT ON public.things TO PUBLIC');
   pool = createMeteringPool(database.urls.meteringIngest, { name: 'spec', connectionsMax: 1 });
-}, SERVER_START_MS);
+});
 afterAll(async () => {
   await pool.end();
   await database.close();

@@ -35,10 +35,10 @@ it('a server that turns us away for a while, as during a change of passwords, is
   };
   reload(`${open}\nauthorization { user: somebody, password: else }\n`);
   await poll(async () => errors.length >= 3 || link.current?.isClosed() === true, {
-    timeoutMs: 15_000,
+    timeoutMs: 20_000,
     failure: 'never refused',
   });
   reload(open);
-  await poll(async () => link.isConnected, { timeoutMs: 10_000, failure: 'not connected again' });
+  await poll(async () => link.isConnected, { timeoutMs: 20_000, failure: 'not connected again' });
   expect(link.current?.isClosed()).toBe(false);
 });

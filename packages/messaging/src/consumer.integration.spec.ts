@@ -85,7 +85,7 @@ describe('the batch consumer', () => {
       onEvent: (event) => events.push(event),
     });
     await poll(async () => events.filter((event) => event.type === 'started').length > begun, {
-      timeoutMs: 5_000,
+      timeoutMs: 20_000,
       failure: 'not started',
     });
   };
@@ -105,7 +105,7 @@ describe('the batch consumer', () => {
     return (await jsm.consumers.info(REQUESTS_STREAM, METERING_CONSUMER)).num_ack_pending;
   };
   const untilSettled = () =>
-    poll(async () => (await ackPending()) === 0, { timeoutMs: 5_000, failure: 'messages stay unacknowledged' });
+    poll(async () => (await ackPending()) === 0, { timeoutMs: 20_000, failure: 'messages stay unacknowledged' });
 
   it('hands over every message once, in order, in batches within the bound, and acknowledges them', async () => {
     const sizes: number[] = [];
@@ -133,7 +133,7 @@ describe('the batch consumer', () => {
       const acknowledged = publish(text);
       const sentAt = performance.now();
       await acknowledged;
-      await poll(async () => receivedAt > 0, { timeoutMs: 2_000, failure: 'not handed over' });
+      await poll(async () => receivedAt > 0, { timeoutMs: 20_000, failure: 'not handed over' });
       delaysMs.push(receivedAt - sentAt);
     }
     // The median: other work on the machine may hold up any single one.
@@ -147,7 +147,7 @@ describe('the batch consumer', () => {
     });
     const publishedAtMs = Date.now();
     await publish('stamped');
-    await poll(async () => stored.length === 1, { timeoutMs: 5_000, failure: 'not received' });
+    await poll(async () => stored.length === 1, { timeoutMs: 20_000, failure: 'not received' });
     expect(Math.abs((stored[0] as number) - publishedAtMs)).toBeLessThan(5_000);
   });
 
@@ -219,8 +219,8 @@ describe('the batch consumer', () => {
     await untilReceived(1);
     await nats.server.kill();
     await nats.server.restart();
-    await poll(async () => link.isConnected, { timeoutMs: 10_000, failure: 'not reconnected' });
-    await poll(async () => publish('after').then(() => true), { timeoutMs: 10_000, failure: 'not published' });
+    await poll(async () => link.isConnected, { timeoutMs: 20_000, failure: 'not reconnected' });
+    await poll(async () => publish('after').then(() => true), { timeoutMs: 20_000, failure: 'not published' });
     await untilReceived(2);
     // What was acknowledged just before the kill may come again: the server keeps acknowledgements in memory for a while.
     expect(received.at(-1)).toBe('after');
@@ -238,9 +238,9 @@ describe('the batch consumer', () => {
       await collect(batch);
     });
     await publish('first');
-    await poll(async () => isHandling, { timeoutMs: 5_000, failure: 'not delivered' });
+    await poll(async () => isHandling, { timeoutMs: 20_000, failure: 'not delivered' });
     await Promise.all(['second', 'third'].map(publish));
-    await poll(async () => (await ackPending()) === 3, { timeoutMs: 5_000, failure: 'not delivered' });
+    await poll(async () => (await ackPending()) === 3, { timeoutMs: 20_000, failure: 'not delivered' });
     const stopped = (consumer as BatchConsumer).stop();
     release();
     await stopped;
@@ -309,7 +309,7 @@ describe('the batch consumer', () => {
       held = await ackPending();
       return held > PREFETCH_MESSAGES_MAX && held === before;
     };
-    await poll(isFull, { timeoutMs: 5_000, failure: 'nothing is held' });
+    await poll(isFull, { timeoutMs: 20_000, failure: 'nothing is held' });
     const pending = async () =>
       (await (await jetstreamManager(connection)).consumers.info(REQUESTS_STREAM, METERING_CONSUMER)).num_pending;
     expect(await pending()).toBeGreaterThanOrEqual(count - heldMax);
@@ -329,7 +329,7 @@ describe('the batch consumer', () => {
       return failing;
     });
     await publish('first');
-    await poll(async () => isHandling, { timeoutMs: 5_000, failure: 'not delivered' });
+    await poll(async () => isHandling, { timeoutMs: 20_000, failure: 'not delivered' });
     const stopped = (consumer as BatchConsumer).stop();
     fail();
     await stopped;
@@ -348,7 +348,7 @@ describe('the batch consumer', () => {
       messageId: 'traced',
       traceparent: TRACEPARENT,
     });
-    await poll(async () => parents.length === 1, { timeoutMs: 5_000, failure: 'not received' });
+    await poll(async () => parents.length === 1, { timeoutMs: 20_000, failure: 'not received' });
     expect(parents).toEqual([TRACEPARENT]);
   });
 

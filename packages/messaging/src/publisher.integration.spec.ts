@@ -65,14 +65,14 @@ describe('the JetStream publisher', () => {
     const during = await Promise.all(
       ['a', 'b', 'c'].map((id) => codeOf(publisher.publish(REQUEST_COMPLETED, BODY, `outage-${id}`))),
     );
-    await poll(async () => !link.isConnected, { timeoutMs: 5_000, failure: 'the link did not notice' });
+    await poll(async () => !link.isConnected, { timeoutMs: 20_000, failure: 'the link did not notice' });
     const later = await codeOf(publisher.publish(REQUEST_COMPLETED, BODY, 'outage-d'));
     expect(during).not.toContain('acknowledged');
     expect(later).toBe('disconnected');
     expect(publisher.inFlight).toBe(0);
 
     await nats.server.restart();
-    await poll(async () => link.isConnected, { timeoutMs: 10_000, failure: 'the link did not reconnect' });
+    await poll(async () => link.isConnected, { timeoutMs: 20_000, failure: 'the link did not reconnect' });
     const retried = await Promise.all(
       ['a', 'b', 'c', 'd'].map((id) => codeOf(publisher.publish(REQUEST_COMPLETED, BODY, `outage-${id}`))),
     );
@@ -92,7 +92,7 @@ describe('the link to NATS', () => {
     await abandoned.close();
     await expect(abandoned.ready).rejects.toMatchObject({ code: 'link_closed' });
 
-    await poll(async () => problems.includes('error'), { timeoutMs: 5_000, failure: 'no attempt failed' });
+    await poll(async () => problems.includes('error'), { timeoutMs: 20_000, failure: 'no attempt failed' });
     await nats.server.restart();
     await link.ready;
     expect(link.isConnected).toBe(true);

@@ -42,7 +42,7 @@ describe('messages between metering and gateways', () => {
     await connection.flush();
     connection.publish(gatewaySettledSubject('one'), '{"v":2}');
     publishSettled(connection, 'one', settled);
-    await poll(async () => received.one?.length === 1, { timeoutMs: 5_000, failure: 'not received' });
+    await poll(async () => received.one?.length === 1, { timeoutMs: 20_000, failure: 'not received' });
     expect(received).toEqual({ one: [gatewaySettledSchema.parse(settled)], two: [] });
     expect(problems).toEqual([gatewaySettledSubject('one')]);
     for (const subscription of subscriptions) subscription.unsubscribe();
@@ -82,12 +82,12 @@ describe('messages between metering and gateways', () => {
 
   it('a gateway is live while it beats, fenced once silent for too long, and gone when it leaves', async () => {
     const heartbeat = startHeartbeat({ connection, gatewayId: 'beating', intervalMs: 20 });
-    await poll(async () => heartbeat.lastBeatAtMs > 0, { timeoutMs: 5_000, failure: 'no beat' });
+    await poll(async () => heartbeat.lastBeatAtMs > 0, { timeoutMs: 20_000, failure: 'no beat' });
     const live = await listLiveGateways(connection);
     expect(live.map((beat) => beat.gatewayId)).toEqual(['beating']);
     await heartbeat.stop();
     const liveOf = (fenceAfterMs: number) => listLiveGateways(connection, fenceAfterMs);
-    await poll(async () => (await liveOf(50)).length === 0, { timeoutMs: 5_000, failure: 'not fenced' });
+    await poll(async () => (await liveOf(50)).length === 0, { timeoutMs: 20_000, failure: 'not fenced' });
     expect(await liveOf(FENCE_AFTER_MS)).toHaveLength(1);
     await heartbeat.leave();
     expect(await listLiveGateways(connection)).toEqual([]);
@@ -95,7 +95,7 @@ describe('messages between metering and gateways', () => {
 
   it('neither a reader whose clock is ahead fences a gateway that beats, nor does one whose clock is behind keep one alive', async () => {
     const heartbeat = startHeartbeat({ connection, gatewayId: 'beating', intervalMs: 20 });
-    await poll(async () => heartbeat.lastBeatAtMs > 0, { timeoutMs: 5_000, failure: 'no beat' });
+    await poll(async () => heartbeat.lastBeatAtMs > 0, { timeoutMs: 20_000, failure: 'no beat' });
     await heartbeat.stop();
     const clock = jest.spyOn(Date, 'now');
     try {
@@ -103,7 +103,7 @@ describe('messages between metering and gateways', () => {
       expect(await listLiveGateways(connection)).toHaveLength(1);
       clock.mockReturnValue(performance.timeOrigin + performance.now() - 2 * FENCE_AFTER_MS);
       await poll(async () => (await listLiveGateways(connection, 50)).length === 0, {
-        timeoutMs: 5_000,
+        timeoutMs: 20_000,
         failure: 'not fenced',
       });
     } finally {
@@ -116,11 +116,11 @@ describe('messages between metering and gateways', () => {
     'a gateway whose clock is off by %i ms lives while it beats, and is fenced when it does not',
     async (skewMs) => {
       const heartbeat = startHeartbeat({ connection, gatewayId: 'skewed', intervalMs: 20, clock: () => Date.now() + skewMs });
-      await poll(async () => heartbeat.lastBeatAtMs > 0, { timeoutMs: 5_000, failure: 'no beat' });
+      await poll(async () => heartbeat.lastBeatAtMs > 0, { timeoutMs: 20_000, failure: 'no beat' });
       expect(await listLiveGateways(connection)).toHaveLength(1);
       await heartbeat.stop();
       const isFenced = async () => (await listLiveGateways(connection, 50)).length === 0;
-      await poll(isFenced, { timeoutMs: 5_000, failure: 'not fenced' });
+      await poll(isFenced, { timeoutMs: 20_000, failure: 'not fenced' });
       await heartbeat.leave();
     },
   );
@@ -145,8 +145,8 @@ describe('messages between metering and gateways', () => {
       return heartbeat;
     };
     const untilBeating = (heartbeat: Heartbeat) =>
-      poll(async () => heartbeat.lastBeatAtMs > 0, { timeoutMs: 5_000, failure: 'no beat' });
-    const untilTaken = () => poll(async () => taken.length > 0, { timeoutMs: 5_000, failure: 'nobody was refused' });
+      poll(async () => heartbeat.lastBeatAtMs > 0, { timeoutMs: 20_000, failure: 'no beat' });
+    const untilTaken = () => poll(async () => taken.length > 0, { timeoutMs: 20_000, failure: 'nobody was refused' });
 
     it('that a live gateway has is refused to another with another journal, which never beats', async () => {
       const first = beatAs('first', { journalId: 'one' });
@@ -156,7 +156,7 @@ describe('messages between metering and gateways', () => {
       expect(taken).toEqual(['second']);
       expect(second.lastBeatAtMs).toBe(0);
       const beatAtMs = first.lastBeatAtMs;
-      await poll(async () => first.lastBeatAtMs > beatAtMs, { timeoutMs: 5_000, failure: 'the first beats no more' });
+      await poll(async () => first.lastBeatAtMs > beatAtMs, { timeoutMs: 20_000, failure: 'the first beats no more' });
       await second.leave();
       expect(await listLiveGateways(connection)).toHaveLength(1);
     });
@@ -189,7 +189,7 @@ describe('messages between metering and gateways', () => {
         const survivor = taken[0] === 'original' ? copy : original;
         const beatAtMs = survivor.lastBeatAtMs;
         const isBeating = async () => survivor.lastBeatAtMs > beatAtMs;
-        await poll(isBeating, { timeoutMs: 5_000, failure: 'nobody beats any more' });
+        await poll(isBeating, { timeoutMs: 20_000, failure: 'nobody beats any more' });
         expect(taken).toHaveLength(1);
       },
     );
@@ -199,7 +199,7 @@ describe('messages between metering and gateways', () => {
       await untilBeating(only);
       const { gateways } = await ensureBuckets(connection);
       await gateways.purge('shared');
-      await poll(async () => (await listLiveGateways(connection)).length === 1, { timeoutMs: 5_000, failure: 'no beat' });
+      await poll(async () => (await listLiveGateways(connection)).length === 1, { timeoutMs: 20_000, failure: 'no beat' });
       expect(taken).toEqual([]);
     });
 

@@ -76,7 +76,7 @@ describe('a snapshot', () => {
     await untilSeen(1);
     await bucket.put('guarded', 'not json');
     await bucket.put('guarded', '{"revision":"two"}');
-    await poll(async () => problems.length === 2, { timeoutMs: 5_000, failure: 'no problem was reported' });
+    await poll(async () => problems.length === 2, { timeoutMs: 20_000, failure: 'no problem was reported' });
     expect(seen).toHaveLength(1);
     await write('guarded', 3);
     await untilSeen(3);
@@ -93,8 +93,8 @@ describe('a snapshot', () => {
     await untilSeen(1);
     await nats.server.kill();
     await nats.server.restart();
-    await poll(async () => link.isConnected, { timeoutMs: 10_000, failure: 'not reconnected' });
-    await poll(async () => write('restart', 2).then(() => true), { timeoutMs: 10_000, failure: 'not written' });
+    await poll(async () => link.isConnected, { timeoutMs: 20_000, failure: 'not reconnected' });
+    await poll(async () => write('restart', 2).then(() => true), { timeoutMs: 20_000, failure: 'not written' });
     await untilSeen(2);
   });
 

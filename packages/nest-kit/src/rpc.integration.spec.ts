@@ -151,17 +151,17 @@ describe('RPC between services', () => {
     const health = app.get(HealthRegistry);
     expect((await health.readiness()).status).toBe('ready');
     await nats.kill();
-    await poll(async () => (await health.readiness()).status === 'not_ready', { timeoutMs: 5_000, failure: 'still ready' });
+    await poll(async () => (await health.readiness()).status === 'not_ready', { timeoutMs: 20_000, failure: 'still ready' });
     expect(await client.call(sumRpc, { left: 1, right: 1 }, { timeoutMs: 500 })).toMatchObject({
       ok: false,
       code: expect.stringMatching(/^rpc_/),
     });
     await nats.restart();
     await poll(async () => (await client.call(sumRpc, { left: 1, right: 1 }, { timeoutMs: 500 })).ok, {
-      timeoutMs: 15_000,
+      timeoutMs: 20_000,
       failure: 'no answer',
     });
-    await poll(async () => (await health.readiness()).status === 'ready', { timeoutMs: 10_000, failure: 'not ready' });
+    await poll(async () => (await health.readiness()).status === 'ready', { timeoutMs: 20_000, failure: 'not ready' });
   });
 
   it('closes the NATS connection when the app has closed, and not before its hooks have run', async () => {

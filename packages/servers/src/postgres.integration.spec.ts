@@ -8,15 +8,13 @@ import { prepareCommand, unprivilegedUser } from './launcher.js';
 import type { ManagedServer } from './managed-server.js';
 import { startPostgres } from './postgres.js';
 
-const STARTS_TIMEOUT_MS = 60_000;
-
 describe('a private PostgreSQL', () => {
   const folder = mkdtempSync(join(tmpdir(), 'servers-postgres-'));
   let server: ManagedServer;
 
   beforeAll(async () => {
     server = await startPostgres({ folder, durability: 'process' });
-  }, STARTS_TIMEOUT_MS);
+  });
 
   afterAll(async () => {
     await server.stop();
@@ -38,40 +36,28 @@ describe('a private PostgreSQL', () => {
     await expect(stranger.connect()).rejects.toThrow('password authentication failed');
   });
 
-  it(
-    'keeps what was committed over kill -9, on the same port',
-    async () => {
-      const { port, pid } = server;
-      await query('CREATE TABLE survivor AS SELECT 42 AS answer');
-      await server.kill();
-      await expect(query('SELECT 1')).rejects.toThrow('ECONNREFUSED');
-      await server.restart();
-      expect(server.port).toBe(port);
-      expect(server.pid).not.toBe(pid);
-      expect(await query('SELECT answer FROM survivor')).toEqual([{ answer: 42 }]);
-    },
-    STARTS_TIMEOUT_MS,
-  );
+  it('keeps what was committed over kill -9, on the same port', async () => {
+    const { port, pid } = server;
+    await query('CREATE TABLE survivor AS SELECT 42 AS answer');
+    await server.kill();
+    await expect(query('SELECT 1')).rejects.toThrow('ECONNREFUSED');
+    await server.restart();
+    expect(server.port).toBe(port);
+    expect(server.pid).not.toBe(pid);
+    expect(await query('SELECT answer FROM survivor')).toEqual([{ answer: 42 }]);
+  });
 
-  it(
-    'keeps its data for a later start from the same folder',
-    async () => {
-      await query('CREATE TABLE later AS SELECT 7 AS answer');
-      await server.stop();
-      server = await startPostgres({ folder, durability: 'process' });
-      expect(await query('SELECT answer FROM later')).toEqual([{ answer: 7 }]);
-    },
-    STARTS_TIMEOUT_MS,
-  );
+  it('keeps its data for a later start from the same folder', async () => {
+    await query('CREATE TABLE later AS SELECT 7 AS answer');
+    await server.stop();
+    server = await startPostgres({ folder, durability: 'process' });
+    expect(await query('SELECT answer FROM later')).toEqual([{ answer: 7 }]);
+  });
 
-  it(
-    'says what to do about a port that is taken',
-    async () => {
-      const second = startPostgres({ folder: join(folder, 'second'), durability: 'process', port: server.port });
-      await expect(second).rejects.toThrow(`port ${server.port}: address already in use`);
-    },
-    STARTS_TIMEOUT_MS,
-  );
+  it('says what to do about a port that is taken', async () => {
+    const second = startPostgres({ folder: join(folder, 'second'), durability: 'process', port: server.port });
+    await expect(second).rejects.toThrow(`port ${server.port}: address already in use`);
+  });
 
   it('refuses data of another version in a sentence', async () => {
     const other = mkdtempSync(join(folder, 'other-'));

@@ -11,7 +11,6 @@ import { askPort } from './probe.js';
 import { startRedis } from './redis.js';
 import { type Stack, startStack } from './stack.js';
 
-const STARTS_TIMEOUT_MS = 60_000;
 const folder = mkdtempSync(join(tmpdir(), 'servers-stack-'));
 
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -21,7 +20,7 @@ describe('the stack', () => {
 
   beforeAll(async () => {
     stack = await startStack({ folder: join(folder, 'all'), purpose: 'test' });
-  }, STARTS_TIMEOUT_MS);
+  });
 
   afterAll(() => stack.stop());
 
@@ -43,32 +42,24 @@ describe('the stack', () => {
 });
 
 describe('a private Redis', () => {
-  it(
-    'with an append-only log keeps what it was told before kill -9',
-    async () => {
-      const server = await startRedis({ folder: join(folder, 'aof'), persistence: 'append-only' });
-      await askPort(server.port, 'SET answer 42\r\n', /\+OK/);
-      await server.kill();
-      await server.restart();
-      await askPort(server.port, 'GET answer\r\n', /42/);
-      await server.stop();
-    },
-    STARTS_TIMEOUT_MS,
-  );
+  it('with an append-only log keeps what it was told before kill -9', async () => {
+    const server = await startRedis({ folder: join(folder, 'aof'), persistence: 'append-only' });
+    await askPort(server.port, 'SET answer 42\r\n', /\+OK/);
+    await server.kill();
+    await server.restart();
+    await askPort(server.port, 'GET answer\r\n', /42/);
+    await server.stop();
+  });
 
-  it(
-    'without one forgets everything, which readers must notice by its run id',
-    async () => {
-      const server = await startRedis({ folder: join(folder, 'volatile'), persistence: 'none' });
-      await askPort(server.port, 'SET answer 42\r\n', /\+OK/);
-      await server.kill();
-      await server.restart();
-      await askPort(server.port, 'GET answer\r\n', /\$-1/);
-      expect(readdirSync(join(folder, 'volatile'))).toEqual(['server.log']);
-      await server.stop();
-    },
-    STARTS_TIMEOUT_MS,
-  );
+  it('without one forgets everything, which readers must notice by its run id', async () => {
+    const server = await startRedis({ folder: join(folder, 'volatile'), persistence: 'none' });
+    await askPort(server.port, 'SET answer 42\r\n', /\+OK/);
+    await server.kill();
+    await server.restart();
+    await askPort(server.port, 'GET answer\r\n', /\$-1/);
+    expect(readdirSync(join(folder, 'volatile'))).toEqual(['server.log']);
+    await server.stop();
+  });
 });
 
 describe('a machine without Redis', () => {
@@ -82,18 +73,14 @@ describe('a machine without Redis', () => {
     process.env['PATH'] = PATH;
   });
 
-  it(
-    'gets a stand-in, and is told loudly that nothing measured with it counts',
-    async () => {
-      const warnings: string[] = [];
-      const warn = (text: string) => void warnings.push(text);
-      const server = await startRedis({ folder: join(folder, 'stand-in'), persistence: 'none', warn });
-      await askPort(server.port, 'PING\r\n', /\+PONG/);
-      await server.stop();
-      expect(warnings).toEqual([expect.stringMatching(/^WARNING: no redis-server was found.*Install redis-server/)]);
-    },
-    STARTS_TIMEOUT_MS,
-  );
+  it('gets a stand-in, and is told loudly that nothing measured with it counts', async () => {
+    const warnings: string[] = [];
+    const warn = (text: string) => void warnings.push(text);
+    const server = await startRedis({ folder: join(folder, 'stand-in'), persistence: 'none', warn });
+    await askPort(server.port, 'PING\r\n', /\+PONG/);
+    await server.stop();
+    expect(warnings).toEqual([expect.stringMatching(/^WARNING: no redis-server was found.*Install redis-server/)]);
+  });
 });
 
 describe('a private NATS', () => {
@@ -101,18 +88,14 @@ describe('a private NATS', () => {
 
   afterAll(() => server.stop());
 
-  it(
-    'comes back on its port after kill -9',
-    async () => {
-      server = await startNats({ folder: join(folder, 'nats') });
-      const { port } = server;
-      await server.kill();
-      await expect(askPort(port, 'PING\r\n', /INFO/)).rejects.toThrow('ECONNREFUSED');
-      await server.restart();
-      await askPort(port, 'PING\r\n', /"jetstream":true/);
-    },
-    STARTS_TIMEOUT_MS,
-  );
+  it('comes back on its port after kill -9', async () => {
+    server = await startNats({ folder: join(folder, 'nats') });
+    const { port } = server;
+    await server.kill();
+    await expect(askPort(port, 'PING\r\n', /INFO/)).rejects.toThrow('ECONNREFUSED');
+    await server.restart();
+    await askPort(port, 'PING\r\n', /"jetstream":true/);
+  });
 });
 
 describe('a server whose starter is killed', () => {
@@ -125,10 +108,10 @@ describe('a server whose starter is killed', () => {
     const starter = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
     const pid = Number(await new Promise((resolve) => starter.stdout.once('data', (chunk) => resolve(String(chunk).trim()))));
     await poll(async () => readFileSync(`/proc/${pid}/comm`, 'utf8') === 'sleep\n', {
-      timeoutMs: 5_000,
+      timeoutMs: 20_000,
       failure: 'the child did not start',
     });
     starter.kill('SIGKILL');
-    await poll(async () => !existsSync(`/proc/${pid}`), { timeoutMs: 5_000, failure: 'the child outlived its starter' });
+    await poll(async () => !existsSync(`/proc/${pid}`), { timeoutMs: 20_000, failure: 'the child outlived its starter' });
   });
 });

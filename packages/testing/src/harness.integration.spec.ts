@@ -4,15 +4,13 @@ import { createTestDatabase, type TestDatabase } from './database.js';
 import { startTestNats, startTestRedis } from './servers.js';
 import { waitUntil } from './wait-until.js';
 
-const SETUP_TIMEOUT_MS = 30_000;
-
 describe('createTestDatabase', () => {
   let databases: TestDatabase[];
 
   beforeAll(async () => {
     const credential = { upstreamBaseUrl: 'http://127.0.0.1:4900/v1', credential: null };
     databases = await Promise.all([createTestDatabase({ seed: credential }), createTestDatabase()]);
-  }, SETUP_TIMEOUT_MS);
+  });
 
   afterAll(() => Promise.all(databases.map((database) => database.drop())));
 
@@ -37,15 +35,11 @@ describe('createTestDatabase', () => {
 });
 
 describe('servers of a spec file', () => {
-  it(
-    'differ for each caller',
-    async () => {
-      const servers = await Promise.all([startTestNats(), startTestNats(), startTestRedis(), startTestRedis()]);
-      expect(new Set(servers.map(({ url }) => url)).size).toBe(4);
-      await Promise.all(servers.map((server) => server.stop()));
-    },
-    SETUP_TIMEOUT_MS,
-  );
+  it('differ for each caller', async () => {
+    const servers = await Promise.all([startTestNats(), startTestNats(), startTestRedis(), startTestRedis()]);
+    expect(new Set(servers.map(({ url }) => url)).size).toBe(4);
+    await Promise.all(servers.map((server) => server.stop()));
+  });
 });
 
 describe('waitUntil', () => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { TokenCreated } from '@tensorloop/contracts/api/tokens';
-import { START_TIMEOUT_MS, startControlPlane, type TestControlPlane } from '../control-plane.fixture.js';
+import { startControlPlane, type TestControlPlane } from '../control-plane.fixture.js';
 import { addMember, auditedActions } from '../members/members.fixture.js';
 
 /** More than two pieces of a section. */
@@ -9,7 +9,7 @@ const MANY = 1_201;
 let plane: TestControlPlane;
 beforeAll(async () => {
   plane = await startControlPlane();
-}, START_TIMEOUT_MS);
+});
 afterAll(() => plane.close());
 
 type Exported = Record<string, { id?: string; name?: string; email?: string }[]> & {

@@ -6,13 +6,7 @@ import type { Page } from '@tensorloop/contracts/api/pages';
 import type { Me, Problem } from '@tensorloop/contracts/dashboard-api';
 import { parseKeyText } from '@tensorloop/kernel/key-text';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
-import {
-  PEPPER,
-  START_TIMEOUT_MS,
-  startControlPlane,
-  type TestBrowser,
-  type TestControlPlane,
-} from '../control-plane.fixture.js';
+import { PEPPER, startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
 import { addMember, auditedActions } from '../members/members.fixture.js';
 
 const DAY_MS = 86_400_000;
@@ -20,7 +14,7 @@ const DAY_MS = 86_400_000;
 let plane: TestControlPlane;
 beforeAll(async () => {
   plane = await startControlPlane();
-}, START_TIMEOUT_MS);
+});
 afterAll(() => plane.close());
 
 function create(browser: TestBrowser, name = 'Second') {

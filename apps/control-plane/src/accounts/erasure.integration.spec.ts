@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ControlClient } from '@tensorloop/db/control-client';
-import { START_TIMEOUT_MS, startControlPlane, type TestControlPlane } from '../control-plane.fixture.js';
+import { startControlPlane, type TestControlPlane } from '../control-plane.fixture.js';
 import { addMember, auditedActions } from '../members/members.fixture.js';
 import { ErasureService } from './erasure.service.js';
 
 let plane: TestControlPlane;
 beforeAll(async () => {
   plane = await startControlPlane();
-}, START_TIMEOUT_MS);
+});
 afterAll(() => plane.close());
 
 function eraseDue(): Promise<number> {

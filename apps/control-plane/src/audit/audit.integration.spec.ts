@@ -3,7 +3,7 @@ import type { AuditEntry, AuditPage, AuditVerification } from '@tensorloop/contr
 import { ROLES } from '@tensorloop/contracts/dashboard-api';
 import { ControlClient } from '@tensorloop/db/control-client';
 import fc from 'fast-check';
-import { START_TIMEOUT_MS, startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
+import { startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
 import { AuditTrail } from './audit.trail.js';
 import type { AuditAction, AuditActor } from './audit.types.js';
 import { ChainVerifier } from './audit-chain.rules.js';
@@ -12,7 +12,7 @@ import { readExport } from './audit-export.rules.js';
 let plane: TestControlPlane;
 beforeAll(async () => {
   plane = await startControlPlane();
-}, START_TIMEOUT_MS);
+});
 afterAll(() => plane.close());
 
 const SYSTEM: AuditActor = { kind: 'system', id: null, label: 'spec' };

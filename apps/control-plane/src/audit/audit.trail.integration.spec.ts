@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ControlClient } from '@tensorloop/db/control-client';
-import { START_TIMEOUT_MS, startControlPlane, type TestControlPlane } from '../control-plane.fixture.js';
+import { startControlPlane, type TestControlPlane } from '../control-plane.fixture.js';
 import { addMember } from '../members/members.fixture.js';
 import { AuditTrail, CHANGES_PER_ACTOR_MAX } from './audit.trail.js';
 import type { AuditAction } from './audit.types.js';
@@ -10,7 +10,7 @@ let plane: TestControlPlane;
 
 beforeAll(async () => {
   plane = await startControlPlane();
-}, START_TIMEOUT_MS);
+});
 afterAll(() => plane.close());
 
 describe('the audit trail (spec TL-1)', () => {

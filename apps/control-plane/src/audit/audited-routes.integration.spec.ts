@@ -2,13 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { KeyCreated, Me } from '@tensorloop/contracts/dashboard-api';
 import { type DeclaredRoute, walkRoutes } from '@tensorloop/nest-kit/routes';
-import {
-  type Answer,
-  START_TIMEOUT_MS,
-  startControlPlane,
-  type TestBrowser,
-  type TestControlPlane,
-} from '../control-plane.fixture.js';
+import { type Answer, startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
 import { codeIn, SmtpSink, tokenIn } from '../mail/smtp-sink.fixture.js';
 import { addMember } from '../members/members.fixture.js';
 
@@ -25,7 +19,7 @@ beforeAll(async () => {
   sink = await SmtpSink.start();
   const settings = { SMTP_URL: sink.url, MAIL_FROM: 'TensorLoop <no-reply@example.com>' };
   [plane, mailing] = await Promise.all([startControlPlane(), startControlPlane(settings)]);
-}, START_TIMEOUT_MS);
+});
 afterAll(async () => {
   await Promise.all([plane.close(), mailing.close()]);
   await sink.stop();

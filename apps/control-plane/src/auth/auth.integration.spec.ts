@@ -3,14 +3,14 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Me } from '@tensorloop/contracts/dashboard-api';
 import { newKeyText } from '@tensorloop/kernel/key-text';
 import { PERMISSIONS } from '../access/permission.types.js';
-import { GATEWAY_URL, START_TIMEOUT_MS, startControlPlane, type TestControlPlane } from '../control-plane.fixture.js';
+import { GATEWAY_URL, startControlPlane, type TestControlPlane } from '../control-plane.fixture.js';
 
 const DAY_MS = 86_400_000;
 
 let plane: TestControlPlane;
 beforeAll(async () => {
   plane = await startControlPlane();
-}, START_TIMEOUT_MS);
+});
 afterAll(() => plane.close());
 
 describe('sign-up (TL-1, TL-2)', () => {

@@ -3,21 +3,19 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import type { AuthMethods } from '@tensorloop/contracts/api/auth';
 import type { Me } from '@tensorloop/contracts/dashboard-api';
 import { waitUntil } from '@tensorloop/testing/wait-until';
-import { START_TIMEOUT_MS, startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
+import { startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
 import { codeIn, SmtpSink, tokenIn } from '../mail/smtp-sink.fixture.js';
 import { SIGN_UP_MS_MIN } from './auth.service.js';
 
 const PASSWORD = 'correct horse battery staple';
 const MINUTE_MS = 60_000;
-/** A mail that was refused is tried again after a second or two. */
-const SLOW_MS = 30_000;
 
 let sink: SmtpSink;
 let plane: TestControlPlane;
 beforeAll(async () => {
   sink = await SmtpSink.start();
   plane = await startControlPlane({ SMTP_URL: sink.url, MAIL_FROM: 'TensorLoop <no-reply@example.com>' });
-}, START_TIMEOUT_MS);
+});
 afterEach(() => {
   plane.clockOffsetMs = 0;
 });
@@ -74,9 +72,9 @@ describe('sign-up where mail is configured (TL-1)', () => {
         timesMs[kind].push(performance.now() - startedMs);
       }
     }
-    const median = (values: number[]) => values.sort((a, b) => a - b)[2] as number;
-    const [takenMs, freshMs] = [median(timesMs.taken), median(timesMs.fresh)];
-    // Wide enough for a busy machine; without the floor one would take a fifth of the other when nothing is hashed for it.
+    // The quickest of each: other tests on the same cores delay some. Without the floor one would take a fifth of the other
+    // when nothing is hashed for it.
+    const [takenMs, freshMs] = [Math.min(...timesMs.taken), Math.min(...timesMs.fresh)];
     expect(Math.min(takenMs, freshMs)).toBeGreaterThan(Math.max(takenMs, freshMs) * 0.6);
     expect(Math.min(takenMs, freshMs)).toBeGreaterThan(SIGN_UP_MS_MIN * 0.95);
   });
@@ -336,41 +334,33 @@ describe('mails', () => {
     }
   });
 
-  it(
-    'are tried again while the SMTP server refuses them',
-    async () => {
-      const { email } = await newUser();
-      sink.isRefusing = true;
-      const seen = sink.mails.length;
-      await post('password-reset', { email });
-      await waitUntil(() => sink.refusals > 0, { what: 'the refusal', timeoutMs: 10_000 });
-      sink.isRefusing = false;
-      const token = tokenIn(await sink.mailTo(email, /new password/, seen));
-      expect((await post('password-reset/confirm', { token, password: 'another horse, another battery' })).status).toBe(204);
-    },
-    SLOW_MS,
-  );
+  it('are tried again while the SMTP server refuses them', async () => {
+    const { email } = await newUser();
+    sink.isRefusing = true;
+    const seen = sink.mails.length;
+    await post('password-reset', { email });
+    await waitUntil(() => sink.refusals > 0, { what: 'the refusal' });
+    sink.isRefusing = false;
+    const token = tokenIn(await sink.mailTo(email, /new password/, seen));
+    expect((await post('password-reset/confirm', { token, password: 'another horse, another battery' })).status).toBe(204);
+  });
 
-  it(
-    'wait in Redis sealed, and are gone from it once they are sent',
-    async () => {
-      const { email } = await newUser();
-      sink.isRefusing = true;
-      const refused = sink.refusals;
-      await post('password-reset', { email });
-      await waitUntil(() => sink.refusals > refused, { what: 'the refusal' });
-      const jobs = async () => {
-        const keys = await plane.redis.keys('{bull}:mails:[0-9]*');
-        return Promise.all(keys.map(async (key) => JSON.stringify(await plane.redis.hgetall(key))));
-      };
-      const waiting = await jobs();
-      expect(waiting.length).toBeGreaterThan(0);
-      expect(waiting.join('')).not.toContain(email);
-      sink.isRefusing = false;
-      await waitUntil(async () => (await jobs()).length === 0, { what: 'an empty queue', timeoutMs: 15_000 });
-    },
-    SLOW_MS,
-  );
+  it('wait in Redis sealed, and are gone from it once they are sent', async () => {
+    const { email } = await newUser();
+    sink.isRefusing = true;
+    const refused = sink.refusals;
+    await post('password-reset', { email });
+    await waitUntil(() => sink.refusals > refused, { what: 'the refusal' });
+    const jobs = async () => {
+      const keys = await plane.redis.keys('{bull}:mails:[0-9]*');
+      return Promise.all(keys.map(async (key) => JSON.stringify(await plane.redis.hgetall(key))));
+    };
+    const waiting = await jobs();
+    expect(waiting.length).toBeGreaterThan(0);
+    expect(waiting.join('')).not.toContain(email);
+    sink.isRefusing = false;
+    await waitUntil(async () => (await jobs()).length === 0, { what: 'an empty queue' });
+  });
 
   it('are what the list of methods says there are', async () => {
     const { body } = await plane.browser().send<AuthMethods>('GET', '/api/auth/methods');

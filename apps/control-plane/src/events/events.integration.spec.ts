@@ -3,13 +3,9 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { accountChangedSubject } from '@tensorloop/contracts/subjects';
 import { connectNats } from '@tensorloop/messaging/connection';
 import { waitUntil } from '@tensorloop/testing/wait-until';
-import { START_TIMEOUT_MS, startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
+import { startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
 import { HEARTBEAT_MS } from './events.controller.js';
 import { LiveEvents, STREAMS_PER_ACCOUNT_MAX } from './live-events.service.js';
-
-const TEST_TIMEOUT_MS = 40_000;
-/** Far below the 75 s for which an idle connection is kept. */
-const CLOSE_TIMEOUT_MS = 20_000;
 
 let plane: TestControlPlane;
 /** Whoever else publishes: metering, or another replica. */
@@ -19,14 +15,14 @@ const open: Stream[] = [];
 beforeAll(async () => {
   plane = await startControlPlane();
   elsewhere = await connectNats({ url: plane.nats.url, name: 'elsewhere' });
-}, START_TIMEOUT_MS);
+});
 afterEach(() => {
   for (const stream of open.splice(0)) stream.close();
 });
 afterAll(async () => {
   await elsewhere?.close();
   await plane?.close();
-}, CLOSE_TIMEOUT_MS);
+});
 
 interface SentEvent {
   id: string;
@@ -134,23 +130,19 @@ describe('live updates (TL-10)', () => {
     expect(own.named('changed')).toEqual([]);
   });
 
-  it(
-    'tell of a change that is saved though Redis was not told in time',
-    async () => {
-      const { browser } = await plane.signUp();
-      const { body: key } = await browser.mint();
-      const stream = await Stream.open(browser);
-      await plane.redisServer.server.kill();
-      try {
-        expect((await browser.send('DELETE', `/api/keys/${key.id}`)).status).toBe(503);
-        await waitUntil(() => stream.named('changed').length > 0, { what: 'the revocation' });
-        expect(stream.named('changed')[0]?.data).toEqual({ kinds: ['keys'] });
-      } finally {
-        await plane.redisServer.server.restart();
-      }
-    },
-    TEST_TIMEOUT_MS,
-  );
+  it('tell of a change that is saved though Redis was not told in time', async () => {
+    const { browser } = await plane.signUp();
+    const { body: key } = await browser.mint();
+    const stream = await Stream.open(browser);
+    await plane.redisServer.server.kill();
+    try {
+      expect((await browser.send('DELETE', `/api/keys/${key.id}`)).status).toBe(503);
+      await waitUntil(() => stream.named('changed').length > 0, { what: 'the revocation' });
+      expect(stream.named('changed')[0]?.data).toEqual({ kinds: ['keys'] });
+    } finally {
+      await plane.redisServer.server.restart();
+    }
+  });
 
   it('go on where they broke off, and say so where they cannot', async () => {
     const { browser, me } = await plane.signUp();
@@ -191,18 +183,14 @@ describe('live updates (TL-10)', () => {
     expect((await plane.browser().send('GET', '/api/events')).status).toBe(401);
   });
 
-  it(
-    'end when the session does, and stay for those whose session lives',
-    async () => {
-      const [leaving, staying] = [await plane.signUp(), await plane.signUp()];
-      const [ended, kept] = [await Stream.open(leaving.browser), await Stream.open(staying.browser)];
-      await leaving.browser.send('POST', '/api/auth/sign-out');
-      await waitUntil(() => ended.isOver && kept.text.includes(': still here'), {
-        what: 'the end of the stream',
-        timeoutMs: 2 * HEARTBEAT_MS,
-      });
-      expect(kept.isOver).toBe(false);
-    },
-    TEST_TIMEOUT_MS,
-  );
+  it('end when the session does, and stay for those whose session lives', async () => {
+    const [leaving, staying] = [await plane.signUp(), await plane.signUp()];
+    const [ended, kept] = [await Stream.open(leaving.browser), await Stream.open(staying.browser)];
+    await leaving.browser.send('POST', '/api/auth/sign-out');
+    await waitUntil(() => ended.isOver && kept.text.includes(': still here'), {
+      what: 'the end of the stream',
+      timeoutMs: 2 * HEARTBEAT_MS,
+    });
+    expect(kept.isOver).toBe(false);
+  });
 });

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import type { AuthMethods } from '@tensorloop/contracts/api/auth';
 import type { Me } from '@tensorloop/contracts/dashboard-api';
 import { Events, OAuth2Server } from 'oauth2-mock-server';
-import { START_TIMEOUT_MS, startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
+import { startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
 import { SmtpSink } from '../mail/smtp-sink.fixture.js';
 
 /** Longer than a sign-in may be old to change how its user signs in. */
@@ -40,7 +40,7 @@ beforeAll(async () => {
     GOOGLE_TOKEN_URL: `${base}/token`,
     GOOGLE_USERINFO_URL: `${base}/userinfo`,
   });
-}, START_TIMEOUT_MS);
+});
 afterEach(() => {
   plane.clockOffsetMs = 0;
   tokenRequests = [];
@@ -419,32 +419,28 @@ describe('unlinking (TL-1)', () => {
 });
 
 describe('where Google is not configured', () => {
-  it(
-    'its routes are not there, and the list of methods says so',
-    async () => {
-      const plain = await startControlPlane();
-      const { body } = await plain.browser().send<AuthMethods>('GET', '/api/auth/methods');
-      expect(body.google).toEqual({ isAvailable: false });
-      for (const path of ['/api/auth/google', '/api/auth/google/callback?code=x&state=y']) {
-        expect((await plain.browser().send('GET', path, { redirect: 'manual' })).status).toBe(404);
-      }
-      // Nor are mails sent here: without a password nothing would be left.
-      const { browser, me: self } = await plain.signUp();
-      const query = (sql: string) => plain.database.query(sql, [self.user.id]);
-      await query(
-        "INSERT INTO control.identities (issuer, subject, user_id, email) VALUES ('https://accounts.google.com', $1::text, $1::uuid, '')",
-      );
-      const [row] = await plain.database.query<{ hash: string }>(
-        'SELECT password_hash AS hash FROM control.users WHERE id = $1',
-        [self.user.id],
-      );
-      await query('UPDATE control.users SET password_hash = NULL WHERE id = $1');
-      const refused = await browser.send('DELETE', '/api/auth/google/link');
-      expect([refused.status, refused.body.code]).toEqual([409, 'google_only_way_in']);
-      await plain.database.query('UPDATE control.users SET password_hash = $2 WHERE id = $1', [self.user.id, row?.hash]);
-      expect((await browser.send('DELETE', '/api/auth/google/link')).status).toBe(204);
-      await plain.close();
-    },
-    START_TIMEOUT_MS,
-  );
+  it('its routes are not there, and the list of methods says so', async () => {
+    const plain = await startControlPlane();
+    const { body } = await plain.browser().send<AuthMethods>('GET', '/api/auth/methods');
+    expect(body.google).toEqual({ isAvailable: false });
+    for (const path of ['/api/auth/google', '/api/auth/google/callback?code=x&state=y']) {
+      expect((await plain.browser().send('GET', path, { redirect: 'manual' })).status).toBe(404);
+    }
+    // Nor are mails sent here: without a password nothing would be left.
+    const { browser, me: self } = await plain.signUp();
+    const query = (sql: string) => plain.database.query(sql, [self.user.id]);
+    await query(
+      "INSERT INTO control.identities (issuer, subject, user_id, email) VALUES ('https://accounts.google.com', $1::text, $1::uuid, '')",
+    );
+    const [row] = await plain.database.query<{ hash: string }>(
+      'SELECT password_hash AS hash FROM control.users WHERE id = $1',
+      [self.user.id],
+    );
+    await query('UPDATE control.users SET password_hash = NULL WHERE id = $1');
+    const refused = await browser.send('DELETE', '/api/auth/google/link');
+    expect([refused.status, refused.body.code]).toEqual([409, 'google_only_way_in']);
+    await plain.database.query('UPDATE control.users SET password_hash = $2 WHERE id = $1', [self.user.id, row?.hash]);
+    expect((await browser.send('DELETE', '/api/auth/google/link')).status).toBe(204);
+    await plain.close();
+  });
 });

@@ -34,7 +34,6 @@ import { IdempotencyPurge } from './idempotency.purge.js';
 import { OPEN_ANSWER_MS_MAX, RESERVATION_MS_MAX } from './idempotency.rules.js';
 import { IdempotencyTrail } from './idempotency.trail.js';
 
-const START_MS = 60_000;
 const PARALLEL = 12;
 
 interface Gate {
@@ -109,7 +108,7 @@ beforeAll(async () => {
   app.use(keepRequestContext);
   await app.listen(0, '127.0.0.1');
   url = `http://127.0.0.1:${(app.getHttpServer().address() as AddressInfo).port}`;
-}, START_MS);
+});
 beforeEach(async () => {
   gate = { reached: 0, open: Promise.resolve(), undone: Promise.resolve(), isWithdrawn: null };
   [accountId, userId] = [await addAccount(), uuid7()];

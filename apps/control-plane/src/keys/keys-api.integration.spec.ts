@@ -7,13 +7,7 @@ import { setAccountPlan } from '@tensorloop/db/operator';
 import { KEY_PATTERN, parseKeyText } from '@tensorloop/kernel/key-text';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { waitUntil } from '@tensorloop/testing/wait-until';
-import {
-  PEPPER,
-  START_TIMEOUT_MS,
-  startControlPlane,
-  type TestBrowser,
-  type TestControlPlane,
-} from '../control-plane.fixture.js';
+import { PEPPER, startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
 import { MINTS_PER_HOUR_BEYOND_PLAN } from './keys.rules.js';
 
 type Minted = KeyMinted & { key: string; code?: string };
@@ -24,7 +18,7 @@ const FREE_KEYS_MAX = 2;
 let plane: TestControlPlane;
 beforeAll(async () => {
   plane = await startControlPlane();
-}, START_TIMEOUT_MS);
+});
 afterAll(() => plane.close());
 
 async function signUp(plan?: string) {

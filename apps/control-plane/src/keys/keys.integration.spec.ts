@@ -5,13 +5,7 @@ import { setAccountPlan } from '@tensorloop/db/operator';
 import { KEY_PATTERN, parseKeyText } from '@tensorloop/kernel/key-text';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { waitUntil } from '@tensorloop/testing/wait-until';
-import {
-  PEPPER,
-  START_TIMEOUT_MS,
-  startControlPlane,
-  type TestBrowser,
-  type TestControlPlane,
-} from '../control-plane.fixture.js';
+import { PEPPER, startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
 
 const DAY_MS = 86_400_000;
 const PARALLEL_MINTS = 20;
@@ -19,7 +13,7 @@ const PARALLEL_MINTS = 20;
 let plane: TestControlPlane;
 beforeAll(async () => {
   plane = await startControlPlane();
-}, START_TIMEOUT_MS);
+});
 afterAll(() => plane.close());
 
 interface KeyList {
@@ -246,7 +240,7 @@ describe('with Redis down', () => {
     const pending = () => plane.database.query<{ key_id: string }>('SELECT key_id FROM control.key_projection_outbox');
     expect((await pending()).length).toBeGreaterThanOrEqual(2);
     await plane.redisServer.server.restart();
-    await waitUntil(async () => (await pending()).length === 0, { timeoutMs: 20_000, what: 'the relay to empty the outbox' });
+    await waitUntil(async () => (await pending()).length === 0, { what: 'the relay to empty the outbox' });
     await waitUntil(async () => (await plane.redis.hget(redisKeyOf(kept.key), 'revoked')) === '1', {
       what: 'the revocation in Redis',
     });

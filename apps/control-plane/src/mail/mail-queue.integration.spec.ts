@@ -3,7 +3,7 @@ import { LOGGER } from '@tensorloop/nest-kit/logging';
 import type { Logger } from '@tensorloop/observability/logger';
 import { waitUntil } from '@tensorloop/testing/wait-until';
 import { Queue } from 'bullmq';
-import { START_TIMEOUT_MS, startControlPlane, type TestControlPlane } from '../control-plane.fixture.js';
+import { startControlPlane, type TestControlPlane } from '../control-plane.fixture.js';
 import { MailService } from './mail.service.js';
 import { type MailJob, MailQueue } from './mail-queue.js';
 import { SmtpSink } from './smtp-sink.fixture.js';
@@ -15,7 +15,7 @@ beforeAll(async () => {
   sink = await SmtpSink.start();
   plane = await startControlPlane({ SMTP_URL: sink.url, MAIL_FROM: 'TensorLoop <no-reply@example.com>' });
   queue = new Queue('mails', { connection: { url: plane.redisServer.url }, prefix: '{bull}' });
-}, START_TIMEOUT_MS);
+});
 afterAll(async () => {
   await queue?.close();
   await plane?.close();

@@ -3,13 +3,13 @@ import type { Member } from '@tensorloop/contracts/api/members';
 import type { Page } from '@tensorloop/contracts/api/pages';
 import type { Me, Problem, Role } from '@tensorloop/contracts/dashboard-api';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
-import { START_TIMEOUT_MS, startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
+import { startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
 import { addMember, auditedActions } from './members.fixture.js';
 
 let plane: TestControlPlane;
 beforeAll(async () => {
   plane = await startControlPlane();
-}, START_TIMEOUT_MS);
+});
 afterAll(() => plane.close());
 
 function setRole(browser: TestBrowser, userId: string, role: Role) {

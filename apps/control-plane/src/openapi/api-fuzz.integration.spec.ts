@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { START_TIMEOUT_MS, type TestControlPlane } from '../control-plane.fixture.js';
+import { type TestControlPlane } from '../control-plane.fixture.js';
 import { LIMITS } from '../throttle/throttle.rules.js';
 import { startWholePlane } from './api-caller.fixture.js';
 import { runApiFuzz } from './api-fuzz.fixture.js';
@@ -15,7 +15,7 @@ const TIMEOUT_MS = 240_000;
 let plane: TestControlPlane;
 beforeAll(async () => {
   plane = await startWholePlane();
-}, START_TIMEOUT_MS);
+});
 afterAll(() => plane?.close());
 
 describe('requests made from the description of the API', () => {

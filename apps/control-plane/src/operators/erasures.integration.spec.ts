@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { OperatorErasure, OperatorErasurePage } from '@tensorloop/contracts/api/operator';
 import { ControlClient } from '@tensorloop/db/control-client';
-import { START_TIMEOUT_MS, startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
+import { startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
 
 const MINUTE_MS = 60_000;
 const STEPS_MAX = 20;
@@ -25,7 +25,7 @@ beforeAll(async () => {
   let step = '';
   for (let steps = 0; step !== 'erased' && steps < STEPS_MAX; steps++) step = await erase(erased);
   ids = { waiting, due, under_way, failing, erased };
-}, START_TIMEOUT_MS);
+});
 afterAll(() => plane.close());
 
 async function deleted(): Promise<string> {

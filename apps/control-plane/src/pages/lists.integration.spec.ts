@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { PAGE_LIMIT_MAX } from '@tensorloop/contracts/api/pages';
 import type { OpenApiDocument } from '@tensorloop/nest-kit/openapi/openapi.types';
-import { START_TIMEOUT_MS, startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
+import { startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
 import { CURSORS } from './cursor.types.js';
 
 let plane: TestControlPlane;
@@ -21,7 +21,7 @@ beforeAll(async () => {
   const { browser, me } = await plane.signUp(`operator-${randomUUID()}@example.com`);
   await plane.database.query('INSERT INTO control.operators (user_id) VALUES ($1)', [me.user.id]);
   operator = browser;
-}, START_TIMEOUT_MS);
+});
 afterAll(() => plane.close());
 
 it('every list refuses a cursor that it did not write, whatever is wrong with it, with cursor_invalid', async () => {

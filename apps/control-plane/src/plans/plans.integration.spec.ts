@@ -6,20 +6,14 @@ import type { PlanChange, PlanOffer } from '@tensorloop/contracts/api/plans';
 import type { Problem } from '@tensorloop/contracts/dashboard-api';
 import { setAccountPlan } from '@tensorloop/db/operator';
 import { parseKeyText } from '@tensorloop/kernel/key-text';
-import {
-  PEPPER,
-  START_TIMEOUT_MS,
-  startControlPlane,
-  type TestBrowser,
-  type TestControlPlane,
-} from '../control-plane.fixture.js';
+import { PEPPER, startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
 
 const PARALLEL = 10;
 
 let plane: TestControlPlane;
 beforeAll(async () => {
   plane = await startControlPlane();
-}, START_TIMEOUT_MS);
+});
 afterAll(() => plane.close());
 
 function choose(browser: TestBrowser, planId: string) {

@@ -6,7 +6,7 @@ import { RPC } from '@tensorloop/contracts/subjects';
 import { newKeyText, parseKeyText } from '@tensorloop/kernel/key-text';
 import { defineRpc, RpcClient } from '@tensorloop/nest-kit/rpc';
 import { waitUntil } from '@tensorloop/testing/wait-until';
-import { PEPPER, START_TIMEOUT_MS, startControlPlane, type TestControlPlane } from '../control-plane.fixture.js';
+import { PEPPER, startControlPlane, type TestControlPlane } from '../control-plane.fixture.js';
 
 const keyProject = defineRpc(RPC.controlKeyProject, keyProjectRequestSchema, keyProjectReplySchema);
 
@@ -16,10 +16,9 @@ beforeAll(async () => {
   plane = await startControlPlane();
   gateway = new RpcClient({ url: plane.nats.url, name: 'spec gateway' });
   await waitUntil(async () => (await plane.browser().send('GET', '/health/ready')).status === 200, {
-    timeoutMs: 10_000,
     what: 'the control plane to be ready',
   });
-}, START_TIMEOUT_MS);
+});
 afterAll(async () => {
   await gateway.close();
   await plane.close();
@@ -111,7 +110,6 @@ describe("a gateway's question for a key that Redis does not know", () => {
     expect(await gateway.call(keyProject, key)).toMatchObject({ ok: false, code: 'unavailable' });
     await plane.redisServer.server.restart();
     await waitUntil(async () => (await gateway.call(keyProject, key)).ok, {
-      timeoutMs: 10_000,
       what: 'an answer after the outage',
     });
   }, 30_000);

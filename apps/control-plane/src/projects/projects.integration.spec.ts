@@ -9,19 +9,13 @@ import { WINDOW_MS } from '@tensorloop/kernel/budget-window';
 import { parseKeyText } from '@tensorloop/kernel/key-text';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { TEST_REDIS_CALL_MS } from '@tensorloop/testing/servers';
-import {
-  PEPPER,
-  START_TIMEOUT_MS,
-  startControlPlane,
-  type TestBrowser,
-  type TestControlPlane,
-} from '../control-plane.fixture.js';
+import { PEPPER, startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
 import { PROJECTS_ACTIVE_MAX } from './projects.rules.js';
 
 let plane: TestControlPlane;
 beforeAll(async () => {
   plane = await startControlPlane();
-}, START_TIMEOUT_MS);
+});
 afterAll(() => plane.close());
 
 type ProjectAnswer = Project & { code?: string; errors?: { pointer: string }[] };

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import type { SessionList } from '@tensorloop/contracts/api/sessions';
 import { ControlClient, type ControlTransaction } from '@tensorloop/db/control-client';
 import { waitUntil } from '@tensorloop/testing/wait-until';
-import { START_TIMEOUT_MS, startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
+import { startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
 import { UsersService } from '../users/users.service.js';
 import { sessionTokenHash } from './session.rules.js';
 import { SessionsService } from './sessions.service.js';
@@ -14,7 +14,7 @@ const MINUTE_MS = 60_000;
 let plane: TestControlPlane;
 beforeAll(async () => {
   plane = await startControlPlane();
-}, START_TIMEOUT_MS);
+});
 afterEach(() => {
   plane.clockOffsetMs = 0;
 });

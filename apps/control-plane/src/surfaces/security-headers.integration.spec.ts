@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { START_TIMEOUT_MS, startControlPlane, type TestControlPlane } from '../control-plane.fixture.js';
+import { startControlPlane, type TestControlPlane } from '../control-plane.fixture.js';
 
 const CLOSED = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 let plane: TestControlPlane;
 beforeAll(async () => {
   plane = await startControlPlane();
-}, START_TIMEOUT_MS);
+});
 afterAll(() => plane.close());
 
 describe('every answer', () => {

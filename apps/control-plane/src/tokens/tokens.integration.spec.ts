@@ -7,13 +7,7 @@ import { ControlClient } from '@tensorloop/db/control-client';
 import { newKeyText } from '@tensorloop/kernel/key-text';
 import { MANAGEMENT_TOKEN_PATTERN, newManagementToken } from '@tensorloop/kernel/management-token';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
-import {
-  GATEWAY_URL,
-  START_TIMEOUT_MS,
-  startControlPlane,
-  type TestBrowser,
-  type TestControlPlane,
-} from '../control-plane.fixture.js';
+import { GATEWAY_URL, startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
 import { addMember, auditedActions } from '../members/members.fixture.js';
 
 const DAY_MS = 86_400_000;
@@ -22,7 +16,7 @@ const MINUTE_MS = 60_000;
 let plane: TestControlPlane;
 beforeAll(async () => {
   plane = await startControlPlane();
-}, START_TIMEOUT_MS);
+});
 afterAll(() => plane.close());
 
 type Created = TokenCreated & Omit<Problem, 'status'>;

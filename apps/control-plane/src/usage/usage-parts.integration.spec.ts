@@ -17,7 +17,7 @@ import type {
 import { RPC } from '@tensorloop/contracts/subjects';
 import type { UsageSeriesGetReply, UsageSeriesGetRequest } from '@tensorloop/contracts/usage-series';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
-import { START_TIMEOUT_MS, startControlPlane, type TestControlPlane } from '../control-plane.fixture.js';
+import { startControlPlane, type TestControlPlane } from '../control-plane.fixture.js';
 import { startMeteringDouble } from './metering-double.fixture.js';
 
 const NOW_MS = Date.parse('2026-11-21T10:00:00.000Z');
@@ -123,7 +123,7 @@ let service: INestMicroservice;
 beforeAll(async () => {
   plane = await startControlPlane();
   service = await startMeteringDouble(plane, MeteringDouble);
-}, START_TIMEOUT_MS);
+});
 afterAll(async () => {
   await service?.close();
   await plane?.close();

@@ -15,7 +15,7 @@ import {
 import { RPC } from '@tensorloop/contracts/subjects';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { readTraceparent } from '@tensorloop/messaging/trace-context';
-import { START_TIMEOUT_MS, startControlPlane, type TestControlPlane } from '../control-plane.fixture.js';
+import { startControlPlane, type TestControlPlane } from '../control-plane.fixture.js';
 import { startMeteringDouble } from './metering-double.fixture.js';
 
 const KEY_ID = uuid7();
@@ -88,7 +88,7 @@ let metering: INestMicroservice;
 beforeAll(async () => {
   plane = await startControlPlane();
   metering = await startMeteringDouble(plane, MeteringDouble);
-}, START_TIMEOUT_MS);
+});
 afterAll(async () => {
   await metering?.close();
   await plane?.close();

@@ -8,8 +8,6 @@ import { testModel } from '../../test/test-models.js';
 import { countPlainTexts } from '../usage/plain-texts.js';
 import { countedShape } from './exact-quote.service.js';
 
-const START_TIMEOUT_MS = 30_000;
-const PROPERTY_TIMEOUT_MS = 60_000;
 const COUNTED = 'counted';
 /** 12,000 bytes are 12,000 tokens at worst and 3,000 by the count: 1,800,000 or some 470,000 nano-USD. */
 const PROMPT = 'hello world '.repeat(1_000);
@@ -23,7 +21,7 @@ beforeAll(async () => {
       testModel('uncounted', url),
     ],
   });
-}, START_TIMEOUT_MS);
+});
 afterAll(() => fixture?.stop());
 
 function ask(content: unknown, model = COUNTED, limits: object = { budgetNanoUsd: BETWEEN_NANO_USD }) {
@@ -75,43 +73,39 @@ describe('close to a limit', () => {
     expect(body.error?.code).toBe('insufficient_quota');
   });
 
-  it(
-    'the bound is never below what the provider counts, whatever the prompt says',
-    async () => {
-      const word = fc.oneof(
-        fc.string({ unit: 'grapheme', maxLength: 40 }),
-        fc.lorem({ maxCount: 20 }),
-        fc.constantFrom('<|endoftext|>', 'internationalization', '請問這個多少錢', '👩‍👩‍👧'),
-      );
-      const text = fc.array(word, { minLength: 1, maxLength: 6 }).map((words) => words.join(' '));
-      const parts = fc
-        .array(text, { minLength: 1, maxLength: 3 })
-        .map((texts) => texts.map((one) => ({ type: 'text', text: one })));
-      const messages = fc.array(fc.record({ role: fc.constantFrom('user', 'system'), content: fc.oneof(text, parts) }), {
-        minLength: 1,
-        maxLength: 4,
-      });
-      const tool = {
-        type: 'function',
-        function: { name: 'look', parameters: { type: 'object', properties: { q: { type: 'string' } } } },
-      };
-      const model = testModel(COUNTED, fixture.upstreamUrl);
-      await fc.assert(
-        fc.asyncProperty(messages, fc.boolean(), async (spoken, hasTools) => {
-          const sent = JSON.stringify({
-            model: 'gpt-4o-mini',
-            messages: spoken,
-            ...(hasTools ? { tools: [tool] } : {}),
-            x_sim: { completionTokens: 1 },
-          });
-          const answer = await fetch(`${fixture.upstreamUrl}/v1/chat/completions`, { method: 'POST', body: sent });
-          const { usage } = (await answer.json()) as { usage: { prompt_tokens: number } };
-          const shape = { promptBytes: Buffer.byteLength(sent), messages: spoken.length };
-          return usage.prompt_tokens <= (inputTokensMax(model, countedShape(shape, countPlainTexts(sent))) as number);
-        }),
-        { numRuns: 150 },
-      );
-    },
-    PROPERTY_TIMEOUT_MS,
-  );
+  it('the bound is never below what the provider counts, whatever the prompt says', async () => {
+    const word = fc.oneof(
+      fc.string({ unit: 'grapheme', maxLength: 40 }),
+      fc.lorem({ maxCount: 20 }),
+      fc.constantFrom('<|endoftext|>', 'internationalization', '請問這個多少錢', '👩‍👩‍👧'),
+    );
+    const text = fc.array(word, { minLength: 1, maxLength: 6 }).map((words) => words.join(' '));
+    const parts = fc
+      .array(text, { minLength: 1, maxLength: 3 })
+      .map((texts) => texts.map((one) => ({ type: 'text', text: one })));
+    const messages = fc.array(fc.record({ role: fc.constantFrom('user', 'system'), content: fc.oneof(text, parts) }), {
+      minLength: 1,
+      maxLength: 4,
+    });
+    const tool = {
+      type: 'function',
+      function: { name: 'look', parameters: { type: 'object', properties: { q: { type: 'string' } } } },
+    };
+    const model = testModel(COUNTED, fixture.upstreamUrl);
+    await fc.assert(
+      fc.asyncProperty(messages, fc.boolean(), async (spoken, hasTools) => {
+        const sent = JSON.stringify({
+          model: 'gpt-4o-mini',
+          messages: spoken,
+          ...(hasTools ? { tools: [tool] } : {}),
+          x_sim: { completionTokens: 1 },
+        });
+        const answer = await fetch(`${fixture.upstreamUrl}/v1/chat/completions`, { method: 'POST', body: sent });
+        const { usage } = (await answer.json()) as { usage: { prompt_tokens: number } };
+        const shape = { promptBytes: Buffer.byteLength(sent), messages: spoken.length };
+        return usage.prompt_tokens <= (inputTokensMax(model, countedShape(shape, countPlainTexts(sent))) as number);
+      }),
+      { numRuns: 150 },
+    );
+  });
 });

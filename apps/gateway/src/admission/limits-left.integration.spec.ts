@@ -8,13 +8,12 @@ import { waitUntil } from '@tensorloop/testing/wait-until';
 import { GatewayFixture } from '../../test/gateway-fixture.js';
 import type { TestKey } from '../../test/test-keys.js';
 
-const START_TIMEOUT_MS = 30_000;
 const MINTED_AT_MS = Date.now() + 120_000;
 const PROJECT = { id: uuid7(), name: 'Search', createdAtMs: MINTED_AT_MS };
 let fixture: GatewayFixture;
 beforeAll(async () => {
   fixture = await GatewayFixture.start();
-}, START_TIMEOUT_MS);
+});
 afterAll(() => fixture?.stop());
 
 async function addKey(changes: Partial<KeyProjection>): Promise<TestKey> {

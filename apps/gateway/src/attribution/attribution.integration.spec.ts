@@ -15,7 +15,6 @@ import { GatewayFixture } from '../../test/gateway-fixture.js';
 import type { TestKey } from '../../test/test-keys.js';
 import { testModel } from '../../test/test-models.js';
 
-const START_TIMEOUT_MS = 30_000;
 const LISTENING_MODEL = 'listening';
 
 let fixture: GatewayFixture;
@@ -41,7 +40,7 @@ beforeAll(async () => {
     },
   });
   await connection.flush();
-}, START_TIMEOUT_MS);
+});
 afterAll(async () => {
   await link?.close();
   await fixture?.stop();

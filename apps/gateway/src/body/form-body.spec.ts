@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { cpuMsOf } from '@tensorloop/testing/cpu-time';
 import fc from 'fast-check';
 import { BOUNDARY, FORM_TYPE, type FormPart, formBody } from '../../test/form.js';
 import { isApiError } from '../errors/api-error.types.js';
@@ -100,9 +101,10 @@ describe('a form', () => {
 
   it('with a head of tabs and NUL is refused in no time', () => {
     const head = `a:${'\t'.repeat(PART_HEAD_BYTES_MAX - 10)}\0`;
-    const startedAtMs = performance.now();
-    for (let times = 0; times < 100; times++) expect(fieldNameOf(head)).toBeNull();
-    expect(performance.now() - startedAtMs).toBeLessThan(100);
+    const readOften = () => {
+      for (let times = 0; times < 100; times++) expect(fieldNameOf(head)).toBeNull();
+    };
+    expect(cpuMsOf(readOften)).toBeLessThan(100);
   });
 
   it('has a name behind any blanks, and behind nothing else', () => {

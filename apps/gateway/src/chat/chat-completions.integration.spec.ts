@@ -10,7 +10,6 @@ import { UPSTREAM_SECRET } from '../../test/gateway-processes.js';
 import { PEPPER, type TestKey } from '../../test/test-keys.js';
 import { testModel } from '../../test/test-models.js';
 
-const START_TIMEOUT_MS = 30_000;
 /** The simulator's price: 0.15 and 0.60 USD per million are 150 and 600 nano-USD a token. */
 const INPUT_NANO_USD = 150n;
 const OUTPUT_NANO_USD = 600n;
@@ -52,7 +51,7 @@ beforeAll(async () => {
     ],
   });
   key = await fixture.addKey({ models: ['*'], rpm: 100_000 });
-}, START_TIMEOUT_MS);
+});
 
 afterAll(async () => {
   cannedServer?.close();

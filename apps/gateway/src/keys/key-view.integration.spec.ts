@@ -8,12 +8,11 @@ import { waitUntil } from '@tensorloop/testing/wait-until';
 import { GatewayFixture } from '../../test/gateway-fixture.js';
 import type { TestKey } from '../../test/test-keys.js';
 
-const START_TIMEOUT_MS = 30_000;
 const INSTANT = /^\d{4}-\d\d-\d\dT[\d:.]{12}Z$/;
 let fixture: GatewayFixture;
 beforeAll(async () => {
   fixture = await GatewayFixture.start();
-}, START_TIMEOUT_MS);
+});
 afterAll(() => fixture?.stop());
 
 async function get(path: string, key: TestKey | string) {

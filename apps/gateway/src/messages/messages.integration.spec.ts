@@ -9,7 +9,6 @@ import type { TestKey } from '../../test/test-keys.js';
 import { testModel } from '../../test/test-models.js';
 import { CONSECUTIVE_FAILURES_MAX } from '../routing/circuit-breaker.rules.js';
 
-const START_TIMEOUT_MS = 30_000;
 /** Prices of claude-haiku-4-5; nano-USD a token are a thousand times that. */
 const RATES = { input: '1.00', input_cache_read: '0.10', input_cache_write: '1.25', output: '5.00' };
 const MODEL = 'claude-test';
@@ -46,7 +45,7 @@ beforeAll(async () => {
     rates: { [MODEL]: RATES, canned: RATES },
   });
   key = await fixture.addKey({ models: ['*'], rpm: 100_000 });
-}, START_TIMEOUT_MS);
+});
 
 afterAll(async () => {
   cannedServer?.close();

@@ -3,7 +3,6 @@ import { GatewayFixture } from '../../test/gateway-fixture.js';
 import type { TestKey } from '../../test/test-keys.js';
 import { testModel } from '../../test/test-models.js';
 
-const START_TIMEOUT_MS = 30_000;
 const VERSION = { 'anthropic-version': '2023-06-01' };
 const YEAR_MS = 365 * 24 * 60 * 60 * 1_000;
 
@@ -19,7 +18,7 @@ beforeAll(async () => {
     ],
   });
   key = await fixture.addKey({ models: ['claude-old', 'claude-new', 'claude-gone', 'gpt-4o'] });
-}, START_TIMEOUT_MS);
+});
 afterAll(() => fixture?.stop());
 
 function get(path: string, headers: Record<string, string> = {}): Promise<Response> {

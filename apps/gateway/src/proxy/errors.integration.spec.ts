@@ -7,7 +7,6 @@ import { waitUntil } from '@tensorloop/testing/wait-until';
 import { GatewayFixture } from '../../test/gateway-fixture.js';
 import type { TestKey } from '../../test/test-keys.js';
 
-const START_TIMEOUT_MS = 30_000;
 const CHAT = JSON.stringify({ model: 'gpt-4o-mini', messages: [{ role: 'user', content: 'hello' }] });
 const DEPTH = 50_000;
 
@@ -17,7 +16,7 @@ let key: TestKey;
 beforeAll(async () => {
   fixture = await GatewayFixture.start();
   key = await fixture.addKey({ models: ['*'], rpm: 100_000 });
-}, START_TIMEOUT_MS);
+});
 
 afterAll(async () => {
   await fixture?.stop();

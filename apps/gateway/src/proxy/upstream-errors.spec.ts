@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { openAiErrorSchema } from '@tensorloop/contracts/openai-error';
+import { cpuMsOf } from '@tensorloop/testing/cpu-time';
 import fc from 'fast-check';
 import { scrubSecrets, upstreamError } from './upstream-errors.js';
 
@@ -137,9 +138,8 @@ describe('an upstream error', () => {
   });
 
   it.each(['://', 'token-', 'key=', 'AIza', 'a', '-', '@'])('of %s over and over is read in no time', (piece) => {
-    const startedAtMs = performance.now();
-    scrubSecrets(piece.repeat((64 * 1024) / piece.length));
-    expect(performance.now() - startedAtMs).toBeLessThan(200);
+    const text = piece.repeat((64 * 1024) / piece.length);
+    expect(cpuMsOf(() => scrubSecrets(text))).toBeLessThan(200);
   });
 
   it.each([

@@ -4,13 +4,11 @@ import { waitUntil } from '@tensorloop/testing/wait-until';
 import { GatewayFixture } from '../../test/gateway-fixture.js';
 import type { TestKey } from '../../test/test-keys.js';
 
-const TIMEOUT_MS = 30_000;
-
 let fixture: GatewayFixture;
 
 beforeAll(async () => {
   fixture = await GatewayFixture.start();
-}, TIMEOUT_MS);
+});
 afterAll(() => fixture?.stop());
 
 /** What other gateways do when Redis has lost everything and nobody waits for this one any more. */
@@ -26,30 +24,22 @@ const statesOf = async ({ projection }: TestKey) =>
   (await fixture.view.listOpen(projection.accountTag)).map((entry) => entry.state);
 
 describe('a gateway that others opened an account without', () => {
-  it(
-    'brings its unacknowledged calls back when NATS is there again',
-    async () => {
-      const key = await fixture.addKey();
-      expect((await fixture.chat(key, {})).status).toBe(200);
-      await waitUntil(async () => (await statesOf(key)).join() === 'settled');
-      await fixture.nats.server.kill();
-      await openWithoutGateway(key);
-      await fixture.nats.server.restart();
-      await waitUntil(async () => (await statesOf(key)).join() === 'settled', { timeoutMs: 20_000, what: 'the call' });
-    },
-    TIMEOUT_MS,
-  );
+  it('brings its unacknowledged calls back when NATS is there again', async () => {
+    const key = await fixture.addKey();
+    expect((await fixture.chat(key, {})).status).toBe(200);
+    await waitUntil(async () => (await statesOf(key)).join() === 'settled');
+    await fixture.nats.server.kill();
+    await openWithoutGateway(key);
+    await fixture.nats.server.restart();
+    await waitUntil(async () => (await statesOf(key)).join() === 'settled', { what: 'the call' });
+  });
 
-  it(
-    'brings a call back that ends without Redis knowing of it',
-    async () => {
-      const key = await fixture.addKey();
-      const response = await fixture.chat(key, { stream: true, x_sim: { completionTokens: 30, chunkMs: 20 } });
-      await waitUntil(async () => (await statesOf(key)).join() === 'held');
-      await openWithoutGateway(key);
-      expect(await response.text()).toMatch(/data: \[DONE\]\n\n$/);
-      await waitUntil(async () => (await statesOf(key)).join() === 'settled');
-    },
-    TIMEOUT_MS,
-  );
+  it('brings a call back that ends without Redis knowing of it', async () => {
+    const key = await fixture.addKey();
+    const response = await fixture.chat(key, { stream: true, x_sim: { completionTokens: 30, chunkMs: 20 } });
+    await waitUntil(async () => (await statesOf(key)).join() === 'held');
+    await openWithoutGateway(key);
+    expect(await response.text()).toMatch(/data: \[DONE\]\n\n$/);
+    await waitUntil(async () => (await statesOf(key)).join() === 'settled');
+  });
 });

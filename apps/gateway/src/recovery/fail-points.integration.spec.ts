@@ -6,8 +6,6 @@ import { GatewayFixture } from '../../test/gateway-fixture.js';
 import type { TestKey } from '../../test/test-keys.js';
 import { SECOND_LOOK_MS } from './ownerless-holds.service.js';
 
-const START_TIMEOUT_MS = 30_000;
-const TEST_TIMEOUT_MS = 40_000;
 const PIECES = 12;
 /** Slow enough that the first progress record is on the disk before the point is reached. */
 const STREAM = { stream: true, stream_options: { include_usage: true }, x_sim: { completionTokens: PIECES, chunkMs: 100 } };
@@ -15,7 +13,7 @@ const STREAM = { stream: true, stream_options: { include_usage: true }, x_sim: {
 let fixture: GatewayFixture;
 beforeAll(async () => {
   fixture = await GatewayFixture.start();
-}, START_TIMEOUT_MS);
+});
 afterAll(() => fixture?.stop());
 
 async function restart(failPoints?: string): Promise<void> {
@@ -31,7 +29,7 @@ async function arm(failPoints: string): Promise<void> {
 
 async function died(point: string): Promise<void> {
   const { child } = fixture.gateway;
-  await waitUntil(() => child.signalCode === 'SIGKILL', { timeoutMs: 15_000, what: `the death at ${point}` });
+  await waitUntil(() => child.signalCode === 'SIGKILL', { what: `the death at ${point}` });
   expect(fixture.output).toContain(`"failPoint":"${point}"`);
 }
 
@@ -116,36 +114,27 @@ describe('a gateway killed', () => {
       });
       await expectBookedOnce(key, event);
     },
-    TEST_TIMEOUT_MS,
   );
 
-  it.each(WITH_THE_ACK)(
-    'at %s still owes the call, and takes the acknowledgement once more',
-    async (point) => {
-      await arm(`${point}=kill`);
-      const key = await fixture.addKey();
-      const { requestId } = await call(key);
-      const event = await fixture.eventOf(requestId);
-      acknowledge(key, event);
-      await died(point);
-      await restart();
-      await expectBookedOnce(key, event);
-    },
-    TEST_TIMEOUT_MS,
-  );
+  it.each(WITH_THE_ACK)('at %s still owes the call, and takes the acknowledgement once more', async (point) => {
+    await arm(`${point}=kill`);
+    const key = await fixture.addKey();
+    const { requestId } = await call(key);
+    const event = await fixture.eventOf(requestId);
+    acknowledge(key, event);
+    await died(point);
+    await restart();
+    await expectBookedOnce(key, event);
+  });
 });
 
 describe('a gateway in which something fails', () => {
-  it.each([...WITH_THE_ACK, 'gateway.after_publish'])(
-    'at %s tries it again, and the call is booked once',
-    async (point) => {
-      await arm(`${point}=error`);
-      const key = await fixture.addKey();
-      const { requestId, text } = await call(key);
-      expect(text).toContain('[DONE]');
-      await expectBookedOnce(key, await fixture.eventOf(requestId));
-      expect(fixture.gateway.child.exitCode).toBeNull();
-    },
-    TEST_TIMEOUT_MS,
-  );
+  it.each([...WITH_THE_ACK, 'gateway.after_publish'])('at %s tries it again, and the call is booked once', async (point) => {
+    await arm(`${point}=error`);
+    const key = await fixture.addKey();
+    const { requestId, text } = await call(key);
+    expect(text).toContain('[DONE]');
+    await expectBookedOnce(key, await fixture.eventOf(requestId));
+    expect(fixture.gateway.child.exitCode).toBeNull();
+  });
 });

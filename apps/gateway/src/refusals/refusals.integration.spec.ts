@@ -8,7 +8,6 @@ import { waitUntil } from '@tensorloop/testing/wait-until';
 import { GatewayFixture } from '../../test/gateway-fixture.js';
 import type { TestKey } from '../../test/test-keys.js';
 
-const START_TIMEOUT_MS = 30_000;
 let fixture: GatewayFixture;
 let link: NatsLink;
 const heard: Refusal[] = [];
@@ -25,7 +24,7 @@ beforeAll(async () => {
     },
   });
   await connection.flush();
-}, START_TIMEOUT_MS);
+});
 afterAll(async () => {
   await link?.close();
   await fixture?.stop();

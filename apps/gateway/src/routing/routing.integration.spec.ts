@@ -17,7 +17,6 @@ import { testModel } from '../../test/test-models.js';
 import { CONSECUTIVE_FAILURES_MAX, OPEN_MS } from './circuit-breaker.rules.js';
 import { ATTEMPTS_MAX } from './retry.rules.js';
 
-const START_TIMEOUT_MS = 30_000;
 const HEAD_TIMEOUT_MS = 400;
 /** 7 input tokens at 150 and 2 output tokens at 600 nano-USD. */
 const CHARGE = '2250';
@@ -85,7 +84,7 @@ beforeAll(async () => {
     },
   });
   key = await fixture.addKey({ models: ['*'], rpm: 100_000 });
-}, START_TIMEOUT_MS);
+});
 
 afterAll(async () => {
   await fixture?.stop();
@@ -331,7 +330,7 @@ describe("the provider's credential", () => {
         await fixture.chat(key, { model: 'secret' });
         return provider.received('leak').at(-1)?.headers.authorization === 'Bearer the-next-secret-of-the-provider';
       },
-      { what: 'the new secret', timeoutMs: 10_000 },
+      { what: 'the new secret' },
     );
   });
 });

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { cpuMsOf } from '@tensorloop/testing/cpu-time';
 import { waitUntil } from '@tensorloop/testing/wait-until';
 import fc from 'fast-check';
 import { Credentials, FILE_CHECK_MS } from './credentials.service.js';
@@ -92,9 +93,7 @@ describe('a text that quotes a secret', () => {
 
   it('of backslashes alone is read in no time', () => {
     const text = '\\'.repeat(64 * 1024);
-    const startedAtMs = performance.now();
-    expect(credentials.scrub(text, 'env:KEY')).toBe(text);
-    expect(performance.now() - startedAtMs).toBeLessThan(200);
+    expect(cpuMsOf(() => expect(credentials.scrub(text, 'env:KEY')).toBe(text))).toBeLessThan(200);
   });
 
   it('is left alone where there is none', () => {

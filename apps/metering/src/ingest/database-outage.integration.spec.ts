@@ -18,9 +18,6 @@ import {
   type World,
 } from '../testing/world.js';
 
-const SETUP_TIMEOUT_MS = 60_000;
-const TEST_TIMEOUT_MS = 60_000;
-
 let world: World;
 let postgres: TestServer;
 let metering: RunningMetering;
@@ -45,42 +42,37 @@ beforeAll(async () => {
   const environment = { ...shared.environment, DATABASE_URL: urls.meteringApp, INGEST_DATABASE_URL: urls.meteringIngest };
   world = { ...shared, database: { ...shared.database, query }, environment };
   await insertPrice(world.database, PRICE);
-}, SETUP_TIMEOUT_MS);
+});
 
 afterAll(async () => {
   await metering?.app.close();
   await world?.stop();
   await postgres?.stop();
-}, SETUP_TIMEOUT_MS);
+});
 
 describe('PostgreSQL', () => {
-  it(
-    'killed with -9 while batches are booked loses and doubles nothing, quarantines nothing, and the service stays up',
-    async () => {
-      const ears = new SettledEars(world, 'gateway-1');
-      const tenant = newTenant();
-      const events = Array.from({ length: 3_000 }, (_, index) =>
-        newEvent({ tenant, usage: { input: 1 + index, output: index % 7 } }),
-      );
-      metering = await startMetering(world);
-      const publishing = publish(world, ...events);
-      await waitUntil(async () => (await readSums(world, [tenant.accountId])).calls > 0, {
-        timeoutMs: 20_000,
-        what: 'the first batch',
-      });
-      await postgres.server.kill();
-      await publishing;
-      const readiness = await fetch(`${metering.url}/health/ready`);
-      expect([readiness.status, (await fetch(`${metering.url}/health/live`)).status]).toEqual([503, 200]);
-      await postgres.server.restart();
-      await waitUntil(() => events.every((event) => ears.has(event.requestId)), {
-        timeoutMs: 40_000,
-        what: 'every settle-ack',
-      });
-      const charge = events.reduce((sum, event) => sum + BigInt(event.chargeNanoUsd), 0n);
-      expect(await readSums(world, [tenant.accountId])).toEqual(sumsOf(charge, events.length));
-      expect(await world.database.query('SELECT reason FROM metering.quarantine')).toEqual([]);
-    },
-    TEST_TIMEOUT_MS,
-  );
+  it('killed with -9 while batches are booked loses and doubles nothing, quarantines nothing, and the service stays up', async () => {
+    const ears = new SettledEars(world, 'gateway-1');
+    const tenant = newTenant();
+    const events = Array.from({ length: 3_000 }, (_, index) =>
+      newEvent({ tenant, usage: { input: 1 + index, output: index % 7 } }),
+    );
+    metering = await startMetering(world);
+    const publishing = publish(world, ...events);
+    await waitUntil(async () => (await readSums(world, [tenant.accountId])).calls > 0, {
+      what: 'the first batch',
+    });
+    await postgres.server.kill();
+    await publishing;
+    const readiness = await fetch(`${metering.url}/health/ready`);
+    expect([readiness.status, (await fetch(`${metering.url}/health/live`)).status]).toEqual([503, 200]);
+    await postgres.server.restart();
+    await waitUntil(() => events.every((event) => ears.has(event.requestId)), {
+      timeoutMs: 40_000,
+      what: 'every settle-ack',
+    });
+    const charge = events.reduce((sum, event) => sum + BigInt(event.chargeNanoUsd), 0n);
+    expect(await readSums(world, [tenant.accountId])).toEqual(sumsOf(charge, events.length));
+    expect(await world.database.query('SELECT reason FROM metering.quarantine')).toEqual([]);
+  });
 });

@@ -9,8 +9,6 @@ import { waitUntil } from '@tensorloop/testing/wait-until';
 import { newEvent, newTenant } from '../testing/events.js';
 import { publish, readSums, SettledEars, startWorld, sumsOf, type World } from '../testing/world.js';
 
-const SETUP_TIMEOUT_MS = 60_000;
-const TEST_TIMEOUT_MS = 60_000;
 const CALLS_PER_WAVE = 40;
 const MAIN = join(import.meta.dirname, '../main.ts');
 const REDELIVERY_NS = 1_000_000_000;
@@ -20,12 +18,12 @@ let stops: (() => Promise<unknown>)[] = [];
 
 beforeAll(async () => {
   world = await startWorld();
-}, SETUP_TIMEOUT_MS);
+});
 afterEach(async () => {
   await Promise.all(stops.map((stop) => stop()));
   stops = [];
-}, SETUP_TIMEOUT_MS);
-afterAll(() => world?.stop(), SETUP_TIMEOUT_MS);
+});
+afterAll(() => world?.stop());
 
 /** Resolves once it takes messages: until then it may still set the consumer's ack_wait to what it is in production. */
 async function spawnMetering(environment: Record<string, string> = {}) {
@@ -52,42 +50,36 @@ describe.each(listFailPoints('metering'))('metering at %s', (point) => {
       const [first, second] = [wave(), wave()];
       const victim = await spawnMetering({ FAIL_POINTS: `${point}=${action}@2` });
       await publish(world, ...first);
-      await waitUntil(() => first.every((event) => ears.has(event.requestId)), { timeoutMs: 10_000, what: 'the first batch' });
+      await waitUntil(() => first.every((event) => ears.has(event.requestId)), { what: 'the first batch' });
       await publish(world, ...second);
       if (action !== 'error') {
         const { child } = victim;
-        await waitUntil(() => child.signalCode ?? child.exitCode, { timeoutMs: 20_000, what: `the end at ${point}` });
+        await waitUntil(() => child.signalCode ?? child.exitCode, { what: `the end at ${point}` });
         const left = await readSums(world, [tenant.accountId]);
         expect(left).toEqual(sumsOf(left.usage, left.calls));
         await spawnMetering();
         await hastenRedelivery();
       }
       const all = [...first, ...second];
-      await waitUntil(() => all.every((event) => ears.has(event.requestId)), { timeoutMs: 20_000, what: 'every settle-ack' });
+      await waitUntil(() => all.every((event) => ears.has(event.requestId)), { what: 'every settle-ack' });
       expect(await readSums(world, [tenant.accountId])).toEqual(sumsOf(chargeOf(all), all.length));
     },
-    TEST_TIMEOUT_MS,
   );
 });
 
 describe('two replicas whose clocks are ten seconds apart', () => {
-  it(
-    'book what gateways of either time send, and quarantine nothing for its time',
-    async () => {
-      await Promise.all(['-5000', '5000'].map((CLOCK_SKEW_MS) => spawnMetering({ CLOCK_SKEW_MS })));
-      const tenant = newTenant();
-      const ears = new SettledEars(world, tenant.accountTag);
-      const nowMs = Date.now();
-      const events = Array.from({ length: CALLS_PER_WAVE }, (_, index) =>
-        newEvent({ tenant, gatewayId: tenant.accountTag, admittedAtMs: nowMs + (index % 2 === 0 ? -5_000 : 5_000) }),
-      );
-      await publish(world, ...events);
-      await waitUntil(() => events.every((event) => ears.has(event.requestId)), {
-        timeoutMs: 10_000,
-        what: 'every settle-ack',
-      });
-      expect(await readSums(world, [tenant.accountId])).toEqual(sumsOf(chargeOf(events), events.length));
-    },
-    TEST_TIMEOUT_MS,
-  );
+  it('book what gateways of either time send, and quarantine nothing for its time', async () => {
+    await Promise.all(['-5000', '5000'].map((CLOCK_SKEW_MS) => spawnMetering({ CLOCK_SKEW_MS })));
+    const tenant = newTenant();
+    const ears = new SettledEars(world, tenant.accountTag);
+    const nowMs = Date.now();
+    const events = Array.from({ length: CALLS_PER_WAVE }, (_, index) =>
+      newEvent({ tenant, gatewayId: tenant.accountTag, admittedAtMs: nowMs + (index % 2 === 0 ? -5_000 : 5_000) }),
+    );
+    await publish(world, ...events);
+    await waitUntil(() => events.every((event) => ears.has(event.requestId)), {
+      what: 'every settle-ack',
+    });
+    expect(await readSums(world, [tenant.accountId])).toEqual(sumsOf(chargeOf(events), events.length));
+  });
 });

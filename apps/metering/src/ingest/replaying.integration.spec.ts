@@ -8,8 +8,6 @@ import { waitUntil } from '@tensorloop/testing/wait-until';
 import { newEvent, newTenant } from '../testing/events.js';
 import { publish, readSums, SettledEars, startMetering, startWorld, type World } from '../testing/world.js';
 
-const SETUP_TIMEOUT_MS = 60_000;
-
 const totalsGet = defineRpc(RPC.meteringTotalsGet, totalsGetRequestSchema, totalsGetReplySchema);
 
 let world: World;
@@ -17,11 +15,11 @@ let client: RpcClient;
 beforeAll(async () => {
   world = await startWorld();
   client = new RpcClient({ url: world.nats.url, name: 'test' });
-}, SETUP_TIMEOUT_MS);
+});
 afterAll(async () => {
   await client?.close();
   await world?.stop();
-}, SETUP_TIMEOUT_MS);
+});
 
 /** Nothing is left to book. */
 async function isCaughtUp(): Promise<boolean> {
@@ -30,28 +28,24 @@ async function isCaughtUp(): Promise<boolean> {
 }
 
 describe('metering that replays after its database was restored', () => {
-  it(
-    'books, and tells gateways of no total; afterwards whoever asks again is told',
-    async () => {
-      const tenant = newTenant();
-      const ears = new SettledEars(world, tenant.accountTag);
-      const event = newEvent({ tenant, gatewayId: tenant.accountTag });
-      const askTotals = () => client.call(totalsGet, { accountId: tenant.accountId, scopes: [dayScope(event.day)] });
-      const replaying = await startMetering(world, { REPLAYING: 'true' });
-      await publish(world, event);
-      await waitUntil(isCaughtUp, { what: 'the event to be booked' });
-      expect((await readSums(world, [tenant.accountId])).calls).toBe(1);
-      expect(await askTotals()).toMatchObject({ ok: false, code: 'replaying' });
-      expect(ears.has(event.requestId)).toBe(false);
-      await replaying.app.close();
+  it('books, and tells gateways of no total; afterwards whoever asks again is told', async () => {
+    const tenant = newTenant();
+    const ears = new SettledEars(world, tenant.accountTag);
+    const event = newEvent({ tenant, gatewayId: tenant.accountTag });
+    const askTotals = () => client.call(totalsGet, { accountId: tenant.accountId, scopes: [dayScope(event.day)] });
+    const replaying = await startMetering(world, { REPLAYING: 'true' });
+    await publish(world, event);
+    await waitUntil(isCaughtUp, { what: 'the event to be booked' });
+    expect((await readSums(world, [tenant.accountId])).calls).toBe(1);
+    expect(await askTotals()).toMatchObject({ ok: false, code: 'replaying' });
+    expect(ears.has(event.requestId)).toBe(false);
+    await replaying.app.close();
 
-      const metering = await startMetering(world);
-      const told = await waitUntil(async () => (await askTotals()).ok && askTotals(), { what: 'an answer with totals' });
-      expect(told).toMatchObject({ ok: true, totals: [{ totalNanoUsd: event.chargeNanoUsd }] });
-      await publish(world, event);
-      await waitUntil(() => ears.has(event.requestId), { what: 'the settle-ack' });
-      await metering.app.close();
-    },
-    SETUP_TIMEOUT_MS,
-  );
+    const metering = await startMetering(world);
+    const told = await waitUntil(async () => (await askTotals()).ok && askTotals(), { what: 'an answer with totals' });
+    expect(told).toMatchObject({ ok: true, totals: [{ totalNanoUsd: event.chargeNanoUsd }] });
+    await publish(world, event);
+    await waitUntil(() => ears.has(event.requestId), { what: 'the settle-ack' });
+    await metering.app.close();
+  });
 });

@@ -20,7 +20,6 @@ import {
   type World,
 } from '../testing/world.js';
 
-const SETUP_TIMEOUT_MS = 60_000;
 const TEST_TIMEOUT_MS = 120_000;
 
 let world: World;
@@ -28,14 +27,14 @@ let stops: (() => Promise<unknown>)[] = [];
 
 beforeAll(async () => {
   world = await startWorld();
-}, SETUP_TIMEOUT_MS);
+});
 
 afterEach(async () => {
   await Promise.all(stops.map((stop) => stop()));
   stops = [];
-}, SETUP_TIMEOUT_MS);
+});
 
-afterAll(() => world?.stop(), SETUP_TIMEOUT_MS);
+afterAll(() => world?.stop());
 
 async function startReplica(): Promise<RunningMetering> {
   const replica = await startMetering(world);
@@ -192,7 +191,7 @@ describe('a metering process', () => {
       expect(child.exitCode).toBe(0);
       await startReplica();
       // Far less than the minute after which the server would take the messages back by itself.
-      await waitUntil(async () => (await backlog()) === 0, { timeoutMs: 20_000, what: 'an empty backlog' });
+      await waitUntil(async () => (await backlog()) === 0, { what: 'an empty backlog' });
       await expectExact(tenants, [...first, ...second]);
     },
     TEST_TIMEOUT_MS,

@@ -9,7 +9,6 @@ import { waitUntil } from '@tensorloop/testing/wait-until';
 import { type RunningMetering, startMetering, startWorld, type World } from '../testing/world.js';
 import { KEPT_DAYS, RefusalsService } from './refusals.service.js';
 
-const START_TIMEOUT_MS = 90_000;
 const refusalsList = defineRpc(RPC.meteringRefusalsList, refusalsListRequestSchema, refusalsListReplySchema);
 
 let world: World;
@@ -21,7 +20,7 @@ beforeAll(async () => {
   metering = await startMetering(world);
   rpc = new RpcClient({ url: world.nats.url, name: 'test' });
   await listening();
-}, START_TIMEOUT_MS);
+});
 afterAll(async () => {
   await rpc?.close();
   await metering?.app.close();
@@ -63,7 +62,7 @@ async function listening(): Promise<void> {
     say(probe);
     return (await list(probe.accountId)).rows.length > 0;
   };
-  await waitUntil(isHeard, { what: 'metering to listen', timeoutMs: 20_000 });
+  await waitUntil(isHeard, { what: 'metering to listen' });
 }
 
 async function listed(accountId: string, count: number) {

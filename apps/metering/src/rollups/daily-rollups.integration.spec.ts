@@ -14,7 +14,6 @@ import { type AskedWorld, startAskedWorld } from '../testing/asked-world.js';
 import { newEvent, newTenant } from '../testing/events.js';
 import { publish } from '../testing/world.js';
 
-const SETUP_TIMEOUT_MS = 60_000;
 const HOUR_MS = 3_600_000;
 /** Between two days whose partitions there are. */
 const MIDNIGHT_MS = Math.floor(Date.now() / DAY_MS) * DAY_MS - DAY_MS;
@@ -41,8 +40,8 @@ beforeAll(async () => {
   const before = ears.count(truth.requestId);
   await publish(world, truth);
   await waitUntil(() => ears.count(truth.requestId) > before, { what: 'a settle-ack of the correction' });
-}, SETUP_TIMEOUT_MS);
-afterAll(() => asked?.stop(), SETUP_TIMEOUT_MS);
+});
+afterAll(() => asked?.stop());
 
 /** Counted here again, from the events. */
 function sumOf(events: readonly RequestCompleted[]) {

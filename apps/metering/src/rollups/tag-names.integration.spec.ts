@@ -16,7 +16,6 @@ import { newEvent, newTenant, type Tenant } from '../testing/events.js';
 import { publish, type RunningMetering, startMetering } from '../testing/world.js';
 import { TagRetentionService } from './tag-retention.service.js';
 
-const SETUP_TIMEOUT_MS = 60_000;
 const BOOKED_TIMEOUT_MS = 20_000;
 
 const seriesGet = defineRpc(RPC.meteringUsageSeriesGet, usageSeriesGetRequestSchema, usageSeriesGetReplySchema);
@@ -27,11 +26,11 @@ let second: RunningMetering;
 beforeAll(async () => {
   asked = await startAskedWorld();
   second = await startMetering(asked.world);
-}, SETUP_TIMEOUT_MS);
+});
 afterAll(async () => {
   await second?.app.close();
   await asked?.stop();
-}, SETUP_TIMEOUT_MS);
+});
 
 const nameAt = (at: number) => `n${String(at).padStart(4, '0')}`;
 const tagged = (tenant: Tenant, tags: Record<string, string>): RequestCompleted => ({ ...newEvent({ tenant }), tags });

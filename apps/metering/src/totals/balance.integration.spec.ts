@@ -15,7 +15,6 @@ import { type AskedWorld, startAskedWorld } from '../testing/asked-world.js';
 import { newEvent, newTenant, type Tenant } from '../testing/events.js';
 import { publish, readSums } from '../testing/world.js';
 
-const SETUP_TIMEOUT_MS = 60_000;
 const totalsGet = defineRpc(RPC.meteringTotalsGet, totalsGetRequestSchema, totalsGetReplySchema);
 const PLAN = 'balance-spec';
 
@@ -28,7 +27,7 @@ beforeAll(async () => {
       [PLAN],
     ),
   );
-}, SETUP_TIMEOUT_MS);
+});
 afterAll(() => asked?.stop());
 
 async function newAccount(): Promise<Tenant> {

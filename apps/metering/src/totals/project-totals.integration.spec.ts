@@ -11,13 +11,12 @@ import { type AskedWorld, startAskedWorld } from '../testing/asked-world.js';
 import { newEvent, newTenant, type Tenant } from '../testing/events.js';
 import { publish } from '../testing/world.js';
 
-const SETUP_TIMEOUT_MS = 60_000;
 const totalsGet = defineRpc(RPC.meteringTotalsGet, totalsGetRequestSchema, totalsGetReplySchema);
 
 let asked: AskedWorld;
 beforeAll(async () => {
   asked = await startAskedWorld();
-}, SETUP_TIMEOUT_MS);
+});
 afterAll(() => asked?.stop());
 
 /** A call of a project that was created so long ago. */

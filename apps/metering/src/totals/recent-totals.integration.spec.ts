@@ -10,14 +10,13 @@ import { type AskedWorld, startAskedWorld } from '../testing/asked-world.js';
 import { newEvent, newTenant } from '../testing/events.js';
 import { publish, startMetering } from '../testing/world.js';
 
-const SETUP_TIMEOUT_MS = 60_000;
 const totalsGetOfAny = defineRpc(RPC.meteringTotalsGetOfAny, totalsGetRequestSchema, totalsGetReplySchema);
 const totalsGet = defineRpc(RPC.meteringTotalsGet, totalsGetRequestSchema, totalsGetReplySchema);
 
 let asked: AskedWorld;
 beforeAll(async () => {
   asked = await startAskedWorld();
-}, SETUP_TIMEOUT_MS);
+});
 afterAll(() => asked?.stop());
 
 describe('totals asked for with those of late', () => {

@@ -29,7 +29,6 @@ import { OTHER_VALUES, TAG_VALUES_MAX } from '../rollups/tag-values.rules.js';
 import { newEvent, newTenant, PRICE } from '../testing/events.js';
 import { publish, type RunningMetering, SettledEars, startMetering, startWorld, type World } from '../testing/world.js';
 
-const SETUP_TIMEOUT_MS = 60_000;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 /** Within a day of now, so that its partition exists and the call is not too late. */
@@ -82,12 +81,12 @@ beforeAll(async () => {
   client = new RpcClient({ url: world.nats.url, name: 'test' });
   await publish(world, ...calls, foreign);
   await waitUntil(() => [...calls, foreign].every((call) => ears.has(call.requestId)), { what: 'every settle-ack' });
-}, SETUP_TIMEOUT_MS);
+});
 afterAll(async () => {
   await client?.close();
   await metering?.app.close();
   await world?.stop();
-}, SETUP_TIMEOUT_MS);
+});
 
 async function list(filter: Partial<ActivityListRequest>, accountId = tenant.accountId): Promise<string[]> {
   const request = { accountId, before: null, limit: 50, keyId: null, model: null, ...filter };
@@ -161,7 +160,7 @@ describe('a tag with more values in an hour than are told apart', () => {
     const tagged = (user: string) => ({ ...newEvent({ tenant: busy, admittedAtMs }), tags: { user } });
     const first = Array.from({ length: TAG_VALUES_MAX }, (_, at) => tagged(`user-${at}`));
     await publish(world, ...first);
-    await waitUntil(() => first.every(({ requestId }) => ears.has(requestId)), { what: 'every settle-ack', timeoutMs: 15_000 });
+    await waitUntil(() => first.every(({ requestId }) => ears.has(requestId)), { what: 'every settle-ack' });
     const beyond = Array.from({ length: 20 }, (_, at) => tagged(`late-${at}`));
     const truth = tagged('corrected');
     const estimate: RequestCompleted = { ...truth, outcome: 'gateway_died', estimated: true, usage: {}, chargeNanoUsd: '0' };

@@ -5,8 +5,6 @@ import { waitUntil } from '@tensorloop/testing/wait-until';
 import { newEvent, newTenant, oracleNanoUsd, PRICE } from '../testing/events.js';
 import { publish, type RunningMetering, SettledEars, startMetering, startWorld, type World } from '../testing/world.js';
 
-const SETUP_TIMEOUT_MS = 60_000;
-
 let world: World;
 let metering: RunningMetering;
 let ears: SettledEars;
@@ -15,12 +13,12 @@ beforeAll(async () => {
   world = await startWorld();
   ears = new SettledEars(world, 'gateway-1');
   metering = await startMetering(world);
-}, SETUP_TIMEOUT_MS);
+});
 
 afterAll(async () => {
   await metering?.app.close();
   await world?.stop();
-}, SETUP_TIMEOUT_MS);
+});
 
 /** Every column that an event fills, as JSON has it. */
 const readRows = (accountId: string) =>
