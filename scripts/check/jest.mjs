@@ -4,6 +4,8 @@ import { run } from 'jest';
 /** From Jest's results to the end of what its tests opened. */
 const LEFT_OPEN_MS_MAX = 30_000;
 
+// As Jest's own command does; services that a test starts inherit it.
+process.env.NODE_ENV ??= 'test';
 await run(process.argv.slice(2));
 
 setTimeout(() => {

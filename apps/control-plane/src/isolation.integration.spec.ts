@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { OpenApiDocument } from '@tensorloop/nest-kit/openapi/openapi.types';
-import { type TestControlPlane } from './control-plane.fixture.js';
+import type { TestControlPlane } from './control-plane.fixture.js';
 import {
   type Credentials,
   comparable,

@@ -67,7 +67,7 @@ export interface SaturationFigures {
   /** Of all rounds, so that the spread is seen. */
   rounds: number[];
   /** Every number of connections that was tried. */
-  tried: Pick<SaturationFigures, 'connections' | 'callsPerSecond' | 'p99Ms'>[];
+  tried: Pick<SaturationFigures, 'connections' | 'callsPerSecond' | 'p99Ms' | 'failures'>[];
 }
 
 export interface LatencyFigures {

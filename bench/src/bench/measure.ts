@@ -121,7 +121,7 @@ function processesOf(bench: Bench, target: Target): [string, number][] {
   return target.pid === null ? [] : [[target.name, target.pid]];
 }
 
-/** Where the median of the rounds is highest. Failures are those of all trials. */
+/** Where the median of the rounds is highest. */
 export function saturationOf(trials: readonly Trial[]): SaturationFigures {
   const all = trials.map(summarise);
   const [first, ...others] = all;
@@ -129,8 +129,7 @@ export function saturationOf(trials: readonly Trial[]): SaturationFigures {
   const best = others.reduce((most, one) => (one.callsPerSecond > most.callsPerSecond ? one : most), first);
   return {
     ...best,
-    failures: all.reduce((sum, { failures }) => sum + failures, 0),
-    tried: all.map(({ connections, callsPerSecond, p99Ms }) => ({ connections, callsPerSecond, p99Ms })),
+    tried: all.map(({ connections, callsPerSecond, p99Ms, failures }) => ({ connections, callsPerSecond, p99Ms, failures })),
   };
 }
 

@@ -1,4 +1,4 @@
-import { type BenchReport, type Effort, type TargetName, WARM_UP_STREAMS } from './bench.types.js';
+import { type BenchReport, type Effort, type SaturationFigures, type TargetName, WARM_UP_STREAMS } from './bench.types.js';
 import { CONNECTIONS } from './measure.js';
 
 const ORDER: TargetName[] = ['direct', 'passThrough', 'tensorloop', 'portkey', 'litellm', 'bifrost'];
@@ -66,7 +66,7 @@ const roundsOf = (count: number) => (count === 1 ? '1 round' : `${count} rounds`
 
 /** The same for all targets. */
 function procedure({ rounds, roundSeconds, warmUpSeconds, streamRounds, scaleOutRounds }: Effort): string {
-  return `Short calls, latency and long prompts: ${roundsOf(rounds)} of ${roundSeconds} s, begun at saturation after a warm-up of ${warmUpSeconds} s of each
+  return `Short calls (with each number of connections), latency and long prompts: ${roundsOf(rounds)} of ${roundSeconds} s, begun at saturation after a warm-up of ${warmUpSeconds} s of each
 target; streams: ${roundsOf(streamRounds)} after a warm-up of ${WARM_UP_STREAMS} streams of each; two gateways: ${roundsOf(scaleOutRounds)} after a warm-up of ${warmUpSeconds} s of each; memory: one pass.
 Figures are medians of the rounds; failures, frames, stalls and broken streams are sums over them. Calls/s, ratios and CPU per call count only calls that
 were served (status below 400, in time); percentiles of latency are over all answers.`;
@@ -99,10 +99,14 @@ ${table(
 )}`;
 }
 
+function trialText({ callsPerSecond, p99Ms, failures }: SaturationFigures['tried'][number]): string {
+  return `${whole(callsPerSecond)} (p99 ${ms(p99Ms)} ms${failures === 0 ? '' : `, ${whole(failures)} failures`})`;
+}
+
 /** Everything that was tried, so that nobody has to believe the choice. */
 function byConnections({ json }: BenchReport): string {
   const counts = (json.tensorloop ?? json.direct)?.tried.map(({ connections }) => connections) ?? [];
-  const rows = rowsOf(json, ({ tried }) => tried.map((each) => `${whole(each.callsPerSecond)} (p99 ${ms(each.p99Ms)} ms)`));
+  const rows = rowsOf(json, ({ tried }) => tried.map(trialText));
   const heads = ['calls/s with', ...counts.map((count) => `${count} connections`)];
   const ours = json.tensorloop?.tried ?? [];
   const ratios = (['passThrough', 'portkey'] as const).flatMap((name) => {
@@ -130,7 +134,7 @@ function latency({ latency: figures }: BenchReport): string {
   if (rows.length === 0) return '';
   return `## Added latency at half of saturation
 
-Everyone is offered half of what TensorLoop serves at saturation, over ${CONNECTIONS} connections; peers that serve less, half of their own. Added = above the direct way in the same round.
+Everyone is offered about half of what TensorLoop serves at saturation, over ${CONNECTIONS} connections; peers that serve less, half of their own. Added = above the direct way in the same round.
 
 ${table(['', 'calls/s', 'p50 ms', 'p99 ms', 'added p50', 'added p99', 'failures'], rows)}`;
 }

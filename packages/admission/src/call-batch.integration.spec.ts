@@ -119,7 +119,7 @@ describe('calls that come in one turn', () => {
       ),
       { numRuns: 60 },
     );
-  }, 60_000);
+  });
 
   it('begin after those that end in the same turn have ended, and leave what they would one after the other (TL-4)', async () => {
     const round = fc.record({
@@ -189,7 +189,7 @@ describe('calls that come in one turn', () => {
       }),
       { numRuns: 60 },
     );
-  }, 60_000);
+  });
 
   it('settle once each, whatever comes twice, and more of them than fit into one run', async () => {
     const [key] = await accountWith([{ rpm: 1_000 }, {}]);

@@ -174,7 +174,7 @@ describe('the token limit', () => {
       }),
       { numRuns: 80 },
     );
-  }, 60_000);
+  });
 
   /** Ends a call of the past, perhaps long after the minute in which it counted. Only its first end changes anything. */
   async function end(key: KeyProjection, call: Counted | undefined, { ending, used }: { ending: string; used: number }) {

@@ -1,11 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { poll } from '@tensorloop/servers/poll';
 import { type NatsLink, openNatsLink } from './connection.js';
 import { type PrivateNats, startPrivateNats } from './testing/private-nats.js';
-
-jest.setTimeout(30_000);
 
 let nats: PrivateNats;
 let link: NatsLink;

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { type KV, Kvm } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/transport-node';
@@ -9,8 +9,6 @@ import { type NatsLink, openNatsLink } from './connection.js';
 import { readSnapshot, type Snapshot, type SnapshotWatch, watchSnapshot, writeSnapshot } from './snapshots.js';
 import { ensureBuckets } from './streams.js';
 import { type PrivateNats, startPrivateNats } from './testing/private-nats.js';
-
-jest.setTimeout(30_000);
 
 const schema = z.object({ revision: z.number() });
 

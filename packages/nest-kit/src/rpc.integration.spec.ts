@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Controller, type INestApplication, Inject, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { MessagePattern, Payload } from '@nestjs/microservices';
@@ -20,8 +20,6 @@ import { NATS_CONNECTION, NatsModule } from './nats.js';
 import { defineProblems } from './problem.js';
 import { defineRpc, RpcClient, rpcServerOptions } from './rpc.js';
 import { RpcResponder } from './rpc-responder.js';
-
-jest.setTimeout(30_000);
 
 const problems = defineProblems({ sum_too_large: { kind: 'limit_reached', text: 'The sum is too large.' } });
 const requestSchema = z.object({ left: z.number(), right: z.number() });

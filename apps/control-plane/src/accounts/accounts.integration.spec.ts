@@ -127,7 +127,7 @@ describe('accounts of a person (TL-1)', () => {
     expect(new Set(answers.filter(({ status }) => status !== 201).map(({ body }) => body.code))).toEqual(
       new Set(['accounts_owned_limit_reached']),
     );
-  }, 30_000);
+  });
 
   it('are not those of others', async () => {
     const [one, other] = [await plane.signUp(), await plane.signUp()];
@@ -229,5 +229,5 @@ describe('deleting an account', () => {
     await plane.redisServer.server.restart();
     expect((await browser.send('DELETE', '/api/account')).status).toBe(200);
     expect(await isRevokedInRedis(key)).toBe(true);
-  }, 30_000);
+  });
 });

@@ -7,6 +7,9 @@ import { startControlPlane, type TestBrowser, type TestControlPlane } from '../c
 import { HEARTBEAT_MS } from './events.controller.js';
 import { LiveEvents, STREAMS_PER_ACCOUNT_MAX } from './live-events.service.js';
 
+/** Well below the 75 s for which an idle connection is kept: a close that waits for those fails. */
+const CLOSE_TIMEOUT_MS = 45_000;
+
 let plane: TestControlPlane;
 /** Whoever else publishes: metering, or another replica. */
 let elsewhere: NatsConnection;
@@ -22,7 +25,7 @@ afterEach(() => {
 afterAll(async () => {
   await elsewhere?.close();
   await plane?.close();
-});
+}, CLOSE_TIMEOUT_MS);
 
 interface SentEvent {
   id: string;

@@ -159,7 +159,7 @@ describe('the last owner', () => {
       expect(answers.filter(({ status }) => status < 300)).toHaveLength(1);
       expect((await rolesOf(me.account.id)).filter((role) => role === 'owner')).toHaveLength(1);
     }
-  }, 30_000);
+  });
 });
 
 describe('members of another account (TL-1)', () => {

@@ -11,8 +11,6 @@ import { makeTestFolder, removeTestFolder } from '@tensorloop/testing/test-folde
 import { waitUntil } from '@tensorloop/testing/wait-until';
 import { startControlPlane, type TestControlPlane } from '../control-plane.fixture.js';
 
-const CHANGE_TIMEOUT_MS = 15_000;
-
 let folder: string;
 let file: string;
 let plane: TestControlPlane;
@@ -48,7 +46,7 @@ describe('the model catalogue', () => {
         const model = catalogue?.models.find(({ id }) => id === 'gpt-4o');
         return model?.isRetired === true && model.deployments[0]?.credential === 'env:OPENAI_API_KEY' ? catalogue : null;
       },
-      { timeoutMs: CHANGE_TIMEOUT_MS, what: 'the changed snapshot' },
+      { what: 'the changed snapshot' },
     );
     expect(changed?.revision).toBeGreaterThan(first.revision);
   });
@@ -60,7 +58,7 @@ describe('the model catalogue', () => {
           const catalogue = await read();
           return catalogue !== null && isTrue(catalogue) ? catalogue : null;
         },
-        { timeoutMs: CHANGE_TIMEOUT_MS, what },
+        { what },
       );
     writeFileSync(file, fileOf('http://one.test/v1'));
     const applied = await catalogueWhen('the catalogue of the file', ({ models }) =>
@@ -79,7 +77,6 @@ describe('the model catalogue', () => {
 
     writeFileSync(file, 'models: [{ id: gpt-4o-mini, credential: sk-planted-secret }]');
     await waitUntil(() => plane.logLines.some((line) => line.includes('models[0].ownedBy')), {
-      timeoutMs: CHANGE_TIMEOUT_MS,
       what: 'the mistake in the log',
     });
     expect(plane.logLines.join()).not.toContain('planted-secret');

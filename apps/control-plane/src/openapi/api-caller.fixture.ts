@@ -5,7 +5,7 @@ import { waitUntil } from '@tensorloop/testing/wait-until';
 import { type Answer, startControlPlane, type TestBrowser, type TestControlPlane } from '../control-plane.fixture.js';
 
 const METERING = new URL('../../../metering/src/main.ts', import.meta.url).pathname;
-const METERING_START_MS_MAX = 15_000;
+const METERING_START_MS_MAX = 30_000;
 
 /** A control plane with a real metering beside it, so that no answer is "usage is away". */
 export async function startWholePlane(): Promise<TestControlPlane> {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { type TestControlPlane } from '../control-plane.fixture.js';
+import type { TestControlPlane } from '../control-plane.fixture.js';
 import { LIMITS } from '../throttle/throttle.rules.js';
 import { startWholePlane } from './api-caller.fixture.js';
 import { runApiFuzz } from './api-fuzz.fixture.js';

@@ -123,7 +123,7 @@ describe('a call of a key in a project', () => {
     await fixture.redis.del(`tl:{${accountTag}}:account`);
     const after = await errorOf(await fixture.chat(keys[0] as TestKey, body));
     expect(after.status).toBe(503);
-  }, 30_000);
+  });
 });
 
 describe('the requests per minute of a whole account (TS-7)', () => {

@@ -166,7 +166,7 @@ describe('a message', () => {
   it('that keeps its client waiting is kept alive by pings (TL-16)', async () => {
     const response = await send({ stream: true, x_sim: { completionTokens: 3, latencyMs: 10_800 } });
     expect(await response.text()).toMatch(/^event: ping\ndata: \{"type": "ping"\}\n\nevent: message_start/);
-  }, 20_000);
+  });
 });
 
 describe('what reaches the provider', () => {

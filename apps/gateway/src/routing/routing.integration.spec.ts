@@ -247,7 +247,7 @@ describe('a circuit', () => {
       timeoutMs: 2 * OPEN_MS,
     });
     expect((await fixture.chat(key, { model: 'breaking' })).status).toBe(200);
-  }, 30_000);
+  });
 });
 
 describe('places', () => {

@@ -10,7 +10,7 @@ export const JOBS_MAX = 256;
 export const JOB_TIMEOUT_MS = 5_000;
 /**
  * Exact counts keep a refused call waiting, and others behind them: few, small and quick (some 150 ms at most), or there is none.
- * Only those asked for while the worker starts have as long as other jobs: else the first call near a limit were refused for it.
+ * Only those asked for while the worker starts may wait as long as other jobs do, or the first call near a limit would be refused.
  */
 export const EXACT_JOBS_MAX = 16;
 export const EXACT_BYTES_MAX = 48 * 1024;
@@ -88,7 +88,8 @@ export class TokenEstimator {
     const worker = new Worker(new URL(`./token-counter.worker.${extension}`, import.meta.url));
     worker.unref();
     worker.on('message', (result: CountResult) => {
-      this.isWarm = true;
+      // Not by the last words of the worker before it.
+      if (this.worker === worker) this.isWarm = true;
       this.settle(result.id, result);
     });
     worker.on('error', () => this.giveUp(worker));

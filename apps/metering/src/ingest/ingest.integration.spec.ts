@@ -301,7 +301,7 @@ describe('latency', () => {
       await settled(event);
       elapsedMs.push(performance.now() - startedAtMs);
     }
-    // The quickest: whatever waits on purpose delays all, and other tests on the same cores delay some.
-    expect(Math.min(...elapsedMs)).toBeLessThan(100);
+    // The second quickest: whatever waits on purpose delays all, and other tests on the same cores delay most.
+    expect(elapsedMs.sort((a, b) => a - b)[1]).toBeLessThan(100);
   });
 });
