@@ -36,7 +36,7 @@ describe('the batch consumer', () => {
   let events: BatchConsumerEvent[];
   let release: () => void;
 
-  // Each test has a server of its own: a stream that is deleted and made again under its name can hand out what the old one held.
+  // Each test has a server of its own: with one for all, a test was seen to get messages of the one before from a stream made anew.
   beforeEach(async () => {
     nats = await startPrivateNats();
     link = openNatsLink({ url: nats.url, name: 'consumer spec' });
