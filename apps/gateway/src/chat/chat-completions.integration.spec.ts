@@ -97,6 +97,19 @@ describe('a whole answer', () => {
     await expectNothingHeld();
   });
 
+  it.each([
+    { size: 'short', words: 1 },
+    { size: 'longer than what is sent as text', words: 2_000 },
+  ])('that is $size passes through byte for byte', async ({ words }) => {
+    const content = 'na\u00efve \u20ac \u{1f600} \u0000\u007f\u0080\u00ff '.repeat(words);
+    const usage = { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5 };
+    const text = `${JSON.stringify({ choices: [{ message: { content } }], usage })}\n`;
+    canned = { status: 200, headers: { 'content-type': 'application/json' }, pieces: [text] };
+    const response = await fixture.chat(key, { model: 'canned' });
+    expect(response.headers.get('content-length')).toBe(String(Buffer.byteLength(text)));
+    expect(Buffer.from(await response.arrayBuffer()).equals(Buffer.from(text))).toBe(true);
+  });
+
   it('carries limits and what is left of them', async () => {
     const limited = await fixture.addKey({ rpm: 30, budgetNanoUsd: '5000000000' });
     const response = await fixture.chat(limited, {});

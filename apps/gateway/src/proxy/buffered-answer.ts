@@ -10,6 +10,9 @@ import { failureError } from './upstream-errors.js';
 /** A whole answer is never longer; an upstream that sends more is treated as broken. */
 export const ANSWER_BYTES_MAX = 32 * 1024 * 1024;
 
+/** An answer up to this size is sent as text, one character a byte: only then does Node write head and body in one piece. */
+const TEXT_BYTES_MAX = 16 * 1024;
+
 const NO_BODY = Buffer.alloc(0);
 
 /** Collects a whole answer, so that the client gets it once its cost is durable. */
@@ -64,7 +67,8 @@ export class BufferedAnswer extends Answer {
     const head = [...headers, 'x-tensorloop-cost-usd', formatUsd(this.chargedNanoUsd)];
     head.push('content-type', this.contentType, 'content-length', String(this.body.length));
     res.writeHead(200, head);
-    res.end(this.body);
+    if (this.body.length <= TEXT_BYTES_MAX) res.end(this.body.toString('latin1'), 'latin1');
+    else res.end(this.body);
   }
 
   protected clientStatus(error: ApiError | null): number {
