@@ -11,8 +11,9 @@ import {
 import { GATEWAYS_BUCKET } from '@tensorloop/contracts/subjects';
 import { ensureBuckets } from './streams.js';
 
-/** A KV bucket is a stream of this name. */
+/** A KV bucket is a stream of this name, and a key in it a subject that begins so. */
 const GATEWAYS_STREAM = `KV_${GATEWAYS_BUCKET}`;
+const KEY_SUBJECT = `$KV.${GATEWAYS_BUCKET}.`;
 
 /** "Wrong last sequence", with and without the sequence (nats-server error list): somebody else wrote the key. */
 const WRONG_REVISION: ReadonlySet<number> = new Set([10_071, 10_164]);
@@ -163,11 +164,8 @@ export async function listLiveGateways(
   fenceAfterMs: number = FENCE_AFTER_MS,
 ): Promise<GatewayHeartbeat[]> {
   const bucket = await openGateways(connection);
-  const asOfMs = await readServerClock(connection);
+  const { clockMs: asOfMs, gatewayIds } = await readBucket(connection);
   const live: GatewayHeartbeat[] = [];
-  // A set, since a key that is written while they are listed comes twice.
-  const gatewayIds = new Set<string>();
-  for await (const key of await bucket.keys()) gatewayIds.add(key);
   for (const key of gatewayIds) {
     const entry = await bucket.get(key);
     if (entry === null || entry.operation !== 'PUT') continue;
@@ -202,12 +200,23 @@ async function readServerClock(connection: NatsConnection): Promise<number> {
   return (await readBucket(connection)).clockMs;
 }
 
-async function readBucket(connection: NatsConnection): Promise<{ created: string; clockMs: number }> {
+interface Bucket {
+  created: string;
+  clockMs: number;
+  gatewayIds: string[];
+}
+
+/**
+ * One answer of the server, made under its lock. Listing keys through a consumer, as `KV.keys` does, leaves out some or all of them when a
+ * beat is stored meanwhile: whoever is left out would count as dead, and what it holds as free.
+ */
+async function readBucket(connection: NatsConnection): Promise<Bucket> {
   const manager = await jetstreamManager(connection, { checkAPI: false });
-  const { created, ts } = await manager.streams.info(GATEWAYS_STREAM);
+  const { created, ts, state } = await manager.streams.info(GATEWAYS_STREAM, { subjects_filter: `${KEY_SUBJECT}>` });
   const clockMs = Date.parse(ts ?? '');
   if (Number.isNaN(clockMs)) throw new Error('the NATS server did not say what time it is (it is older than 2.10)');
-  return { created, clockMs };
+  const gatewayIds = Object.keys(state.subjects ?? {}).map((subject) => subject.slice(KEY_SUBJECT.length));
+  return { created, clockMs, gatewayIds };
 }
 
 function openGateways(connection: NatsConnection): Promise<KV> {

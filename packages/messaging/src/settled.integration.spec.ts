@@ -93,6 +93,30 @@ describe('messages between metering and gateways', () => {
     expect(await listLiveGateways(connection)).toEqual([]);
   });
 
+  it('nobody is left out of the list while others beat', async () => {
+    const quiet = startHeartbeat({ connection, gatewayId: 'quiet', intervalMs: 60_000 });
+    await poll(async () => quiet.lastBeatAtMs > 0, { timeoutMs: 20_000, failure: 'no beat' });
+    const { gateways } = await ensureBuckets(connection);
+    let isOver = false;
+    const beatOn = async (gatewayId: string) => {
+      while (!isOver) await gateways.put(gatewayId, JSON.stringify({ v: 1, gatewayId, startedAtMs: 0, beatAtMs: 0 }));
+    };
+    const busy = ['busy', 'busier'];
+    for (const gatewayId of busy) await gateways.put(gatewayId, '{}');
+    const beating = [...busy, ...busy].map(beatOn);
+    try {
+      for (let look = 0; look < 200; look++) {
+        const live = await listLiveGateways(connection);
+        expect(live.map((beat) => beat.gatewayId).sort()).toEqual(['busier', 'busy', 'quiet']);
+      }
+    } finally {
+      isOver = true;
+      await Promise.all(beating);
+      await quiet.leave();
+      for (const gatewayId of busy) await gateways.delete(gatewayId);
+    }
+  });
+
   it('neither a reader whose clock is ahead fences a gateway that beats, nor does one whose clock is behind keep one alive', async () => {
     const heartbeat = startHeartbeat({ connection, gatewayId: 'beating', intervalMs: 20 });
     await poll(async () => heartbeat.lastBeatAtMs > 0, { timeoutMs: 20_000, failure: 'no beat' });
