@@ -9,9 +9,9 @@ const STOP_TIMEOUT_MS = 40_000;
  * - Collecting on the main thread: V8's helper threads, of which Node starts four on any machine, otherwise take its core away for
  *   milliseconds at a time.
  * - A small young generation, and a heap that may grow by three fifths: without them V8 lets garbage stand to over 500 MB because the machine has
- *   room; with a smaller young generation it collects twice as often.
- * - No incremental marking: what became garbage while V8 marked in steps it keeps until the next time, here more than all that is alive. Its
- *   pause is as long with the steps as without.
+ *   room; with half the young generation, long prompts make it collect everything about once a second.
+ * - No incremental marking: what dies while V8 marks in steps it keeps until the next time, half as much as is alive or more, and the heap grows to a
+ *   multiple of that. The steps did not make its pauses shorter.
  * - No pretenuring: what a call makes lives until the call ends, which is long enough for V8 to place it in the old generation from the start.
  *   There it stays until a full collection, and everything it refers to with it.
  */

@@ -9,6 +9,7 @@ import { GatewayFixture } from '../../test/gateway-fixture.js';
 import { UPSTREAM_SECRET } from '../../test/gateway-processes.js';
 import { PEPPER, type TestKey } from '../../test/test-keys.js';
 import { testModel } from '../../test/test-models.js';
+import { TEXT_BYTES_MAX } from '../proxy/buffered-answer.js';
 
 /** The simulator's price: 0.15 and 0.60 USD per million are 150 and 600 nano-USD a token. */
 const INPUT_NANO_USD = 150n;
@@ -17,7 +18,7 @@ const OUTPUT_NANO_USD = 600n;
 let fixture: GatewayFixture;
 let key: TestKey;
 /** Answers with exactly the bytes of `canned`, in the pieces given, and remembers what it was sent. */
-let canned: { pieces: string[]; headers: Record<string, string>; status: number };
+let canned: { pieces: (string | Buffer)[]; headers: Record<string, string>; status: number };
 let received: { headers: NodeJS.Dict<string | string[]>; body: string };
 let cannedServer: Server;
 
@@ -97,18 +98,25 @@ describe('a whole answer', () => {
     await expectNothingHeld();
   });
 
-  it.each([
-    { size: 'short', words: 1 },
-    { size: 'longer than what is sent as text', words: 2_000 },
-  ])('that is $size passes through byte for byte', async ({ words }) => {
-    const content = 'na\u00efve \u20ac \u{1f600} \u0000\u007f\u0080\u00ff '.repeat(words);
-    const usage = { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5 };
-    const text = `${JSON.stringify({ choices: [{ message: { content } }], usage })}\n`;
-    canned = { status: 200, headers: { 'content-type': 'application/json' }, pieces: [text] };
-    const response = await fixture.chat(key, { model: 'canned' });
-    expect(response.headers.get('content-length')).toBe(String(Buffer.byteLength(text)));
-    expect(Buffer.from(await response.arrayBuffer()).equals(Buffer.from(text))).toBe(true);
-  });
+  it.each([{ bytes: 600 }, { bytes: TEXT_BYTES_MAX }, { bytes: TEXT_BYTES_MAX + 1 }])(
+    'of $bytes bytes, of all that a text of JSON can have and some that no UTF-8 has, passes as it is',
+    async ({ bytes }) => {
+      const usage = { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5 };
+      const [before, after] = JSON.stringify({ choices: [{ message: { content: '|' } }], usage }).split('|') as [
+        string,
+        string,
+      ];
+      const anyByte = Buffer.from(Array.from({ length: 224 }, (_, index) => index + 32)).filter(
+        (byte) => !'"\\'.includes(String.fromCharCode(byte)),
+      );
+      const padding = ' '.repeat(bytes - before.length - anyByte.length - after.length);
+      const body = Buffer.concat([Buffer.from(before), anyByte, Buffer.from(after + padding)]);
+      canned = { status: 200, headers: { 'content-type': 'application/json' }, pieces: [body] };
+      const response = await fixture.chat(key, { model: 'canned' });
+      expect(response.headers.get('content-length')).toBe(String(bytes));
+      expect(Buffer.from(await response.arrayBuffer()).equals(body)).toBe(true);
+    },
+  );
 
   it('carries limits and what is left of them', async () => {
     const limited = await fixture.addKey({ rpm: 30, budgetNanoUsd: '5000000000' });

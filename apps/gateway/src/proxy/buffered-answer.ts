@@ -10,8 +10,11 @@ import { failureError } from './upstream-errors.js';
 /** A whole answer is never longer; an upstream that sends more is treated as broken. */
 export const ANSWER_BYTES_MAX = 32 * 1024 * 1024;
 
-/** An answer up to this size is sent as text, one character a byte: only then does Node write head and body in one piece. */
-const TEXT_BYTES_MAX = 16 * 1024;
+/**
+ * An answer up to this size is sent as text, one character a byte: only then does Node write head and body in one piece. With its head it stays within
+ * the 16 kB into which Node encodes a text without allocating.
+ */
+export const TEXT_BYTES_MAX = 12 * 1024;
 
 const NO_BODY = Buffer.alloc(0);
 
