@@ -46,8 +46,9 @@ describe.each(listFailPoints('metering'))('metering at %s', (point) => {
     async (action) => {
       const tenant = newTenant();
       const ears = new SettledEars(world, tenant.accountTag);
-      const wave = () => Array.from({ length: CALLS_PER_WAVE }, () => newEvent({ tenant, gatewayId: tenant.accountTag }));
-      const [first, second] = [wave(), wave()];
+      const calls = (length: number) => Array.from({ length }, () => newEvent({ tenant, gatewayId: tenant.accountTag }));
+      // One call cannot be taken in two batches, the second of which would meet the fail point.
+      const [first, second] = [calls(1), calls(CALLS_PER_WAVE)];
       const victim = await spawnMetering({ FAIL_POINTS: `${point}=${action}@2` });
       await publish(world, ...first);
       await waitUntil(() => first.every((event) => ears.has(event.requestId)), { what: 'the first batch' });
