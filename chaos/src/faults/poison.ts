@@ -46,34 +46,38 @@ export const poisonStream: FaultKind = {
   inject: async ({ installation, facts }, plan) => {
     const { reason, make } = POISON[String(plan.detail.poison)] as Poison;
     await withNats(installation, async (connection) => {
-      const event = await findBooked(connection);
+      const event = await findBooked(connection, (data) => facts.poison.has(hashOf(data)));
       if (event === null) throw new FaultHadNoEffect('no call was booked of which poison could be made');
       const made = make(event);
       const payload = Buffer.from(typeof made === 'string' ? made : JSON.stringify(made));
       // Another message id: the server's own dedupe must not be what saves the books.
       await jetstream(connection).publish(REQUEST_COMPLETED, payload, { msgID: crypto.randomUUID() });
-      if (reason !== null) {
-        const hash = createHash('sha256').update(payload).digest('hex');
-        facts.poison.set(hash, { reason, publishedAtMs: Date.now() });
-      }
+      if (reason !== null) facts.poison.set(hashOf(payload), { reason, publishedAtMs: Date.now() });
     });
     return async () => undefined;
   },
 };
 
-/** The newest charged event that metering has acknowledged. */
-async function findBooked(connection: NatsConnection): Promise<RequestCompleted | null> {
+function hashOf(data: Uint8Array): string {
+  return createHash('sha256').update(data).digest('hex');
+}
+
+/** The newest charged event that metering has acknowledged, and booked: it acknowledges poison as well. */
+async function findBooked(
+  connection: NatsConnection,
+  isPoison: (data: Uint8Array) => boolean,
+): Promise<RequestCompleted | null> {
   const manager = await jetstreamManager(connection);
   const consumer = await manager.consumers.info(REQUESTS_STREAM, METERING_CONSUMER);
   for (let seq = consumer.ack_floor.stream_seq, tries = 0; seq > 0 && tries < 50; seq--, tries++) {
     const message = await manager.streams.getMessage(REQUESTS_STREAM, { seq }).catch(() => null);
-    const event = message === null ? null : parse(message.string());
+    const event = message === null || isPoison(message.data) ? null : parse(message.string());
     if (event?.outcome === 'completed' && BigInt(event.chargeNanoUsd) > 1n) return event;
   }
   return null;
 }
 
-/** Null for an earlier poison. */
+/** Null for what is no event. */
 function parse(text: string): RequestCompleted | null {
   try {
     const value = JSON.parse(text) as RequestCompleted;
