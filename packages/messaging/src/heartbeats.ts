@@ -207,7 +207,7 @@ interface Bucket {
 }
 
 /**
- * One answer of the server, made under its lock. Listing keys through a consumer, as `KV.keys` does, leaves out some or all of them when a
+ * The keys out of one answer of the server about the stream. Listing them through a consumer, as `KV.keys` does, leaves out some or all when a
  * beat is stored meanwhile: whoever is left out would count as dead, and what it holds as free.
  */
 async function readBucket(connection: NatsConnection): Promise<Bucket> {
