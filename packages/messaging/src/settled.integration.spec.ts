@@ -17,6 +17,7 @@ describe('messages between metering and gateways', () => {
   let nats: PrivateNats;
   let link: NatsLink;
   let connection: NatsConnection;
+  let heartbeats: Heartbeat[];
 
   beforeAll(async () => {
     nats = await startPrivateNats();
@@ -28,6 +29,26 @@ describe('messages between metering and gateways', () => {
     await link.close();
     await nats.dispose();
   });
+
+  beforeEach(() => {
+    heartbeats = [];
+  });
+
+  // A heartbeat that a failed test left running would be in the list of every test after it.
+  afterEach(async () => {
+    await Promise.all(heartbeats.map((heartbeat) => heartbeat.stop()));
+    const { gateways } = await ensureBuckets(connection);
+    const left = await listLiveGateways(connection, Number.POSITIVE_INFINITY);
+    await Promise.all(left.map((beat) => gateways.delete(beat.gatewayId)));
+  });
+
+  const beatAs = (gatewayId: string, options: Partial<HeartbeatOptions> = {}): Heartbeat => {
+    const heartbeat = startHeartbeat({ connection, gatewayId, intervalMs: 20, ...options });
+    heartbeats.push(heartbeat);
+    return heartbeat;
+  };
+  const untilBeating = (heartbeat: Heartbeat) =>
+    poll(async () => heartbeat.lastBeatAtMs > 0, { timeoutMs: 20_000, failure: 'no beat' });
 
   it('settle-acks reach the gateway they are for, and malformed ones are reported and dropped', async () => {
     const settled: GatewaySettled = { v: 1, accounts: [{ accountTag: 'abcdEFGH', requestIds: [uuid7()], totals: [] }] };
@@ -81,8 +102,8 @@ describe('messages between metering and gateways', () => {
   });
 
   it('a gateway is live while it beats, fenced once silent for too long, and gone when it leaves', async () => {
-    const heartbeat = startHeartbeat({ connection, gatewayId: 'beating', intervalMs: 20 });
-    await poll(async () => heartbeat.lastBeatAtMs > 0, { timeoutMs: 20_000, failure: 'no beat' });
+    const heartbeat = beatAs('beating');
+    await untilBeating(heartbeat);
     const live = await listLiveGateways(connection);
     expect(live.map((beat) => beat.gatewayId)).toEqual(['beating']);
     await heartbeat.stop();
@@ -94,8 +115,7 @@ describe('messages between metering and gateways', () => {
   });
 
   it('nobody is left out of the list while others beat', async () => {
-    const quiet = startHeartbeat({ connection, gatewayId: 'quiet', intervalMs: 60_000 });
-    await poll(async () => quiet.lastBeatAtMs > 0, { timeoutMs: 20_000, failure: 'no beat' });
+    await untilBeating(beatAs('quiet', { intervalMs: 60_000 }));
     const { gateways } = await ensureBuckets(connection);
     let isOver = false;
     const beatOn = async (gatewayId: string) => {
@@ -112,14 +132,12 @@ describe('messages between metering and gateways', () => {
     } finally {
       isOver = true;
       await Promise.all(beating);
-      await quiet.leave();
-      for (const gatewayId of busy) await gateways.delete(gatewayId);
     }
   });
 
   it('neither a reader whose clock is ahead fences a gateway that beats, nor does one whose clock is behind keep one alive', async () => {
-    const heartbeat = startHeartbeat({ connection, gatewayId: 'beating', intervalMs: 20 });
-    await poll(async () => heartbeat.lastBeatAtMs > 0, { timeoutMs: 20_000, failure: 'no beat' });
+    const heartbeat = beatAs('beating');
+    await untilBeating(heartbeat);
     await heartbeat.stop();
     const clock = jest.spyOn(Date, 'now');
     try {
@@ -133,49 +151,34 @@ describe('messages between metering and gateways', () => {
     } finally {
       clock.mockRestore();
     }
-    await heartbeat.leave();
   });
 
   it.each([-2 * FENCE_AFTER_MS, 2 * FENCE_AFTER_MS])(
     'a gateway whose clock is off by %i ms lives while it beats, and is fenced when it does not',
     async (skewMs) => {
-      const heartbeat = startHeartbeat({ connection, gatewayId: 'skewed', intervalMs: 20, clock: () => Date.now() + skewMs });
-      await poll(async () => heartbeat.lastBeatAtMs > 0, { timeoutMs: 20_000, failure: 'no beat' });
+      const heartbeat = beatAs('skewed', { clock: () => Date.now() + skewMs });
+      await untilBeating(heartbeat);
       expect(await listLiveGateways(connection)).toHaveLength(1);
       await heartbeat.stop();
       const isFenced = async () => (await listLiveGateways(connection, 50)).length === 0;
       await poll(isFenced, { timeoutMs: 20_000, failure: 'not fenced' });
-      await heartbeat.leave();
     },
   );
 
   describe('a gateway id', () => {
-    let heartbeats: Heartbeat[];
     let taken: string[];
     beforeEach(() => {
-      heartbeats = [];
       taken = [];
     });
-    afterEach(async () => {
-      await Promise.all(heartbeats.map((heartbeat) => heartbeat.stop()));
-      const { gateways } = await ensureBuckets(connection);
-      await gateways.delete('shared');
-    });
 
-    const beatAs = (name: string, options: Partial<HeartbeatOptions>): Heartbeat => {
-      const onTaken = () => taken.push(name);
-      const heartbeat = startHeartbeat({ connection, gatewayId: 'shared', intervalMs: 20, onTaken, ...options });
-      heartbeats.push(heartbeat);
-      return heartbeat;
-    };
-    const untilBeating = (heartbeat: Heartbeat) =>
-      poll(async () => heartbeat.lastBeatAtMs > 0, { timeoutMs: 20_000, failure: 'no beat' });
+    const claimAs = (name: string, options: Partial<HeartbeatOptions>): Heartbeat =>
+      beatAs('shared', { onTaken: () => taken.push(name), ...options });
     const untilTaken = () => poll(async () => taken.length > 0, { timeoutMs: 20_000, failure: 'nobody was refused' });
 
     it('that a live gateway has is refused to another with another journal, which never beats', async () => {
-      const first = beatAs('first', { journalId: 'one' });
+      const first = claimAs('first', { journalId: 'one' });
       await untilBeating(first);
-      const second = beatAs('second', { journalId: 'two' });
+      const second = claimAs('second', { journalId: 'two' });
       await untilTaken();
       expect(taken).toEqual(['second']);
       expect(second.lastBeatAtMs).toBe(0);
@@ -186,18 +189,18 @@ describe('messages between metering and gateways', () => {
     });
 
     it('goes over to the next process on the same journal at once, as after kill -9', async () => {
-      const first = beatAs('first', { journalId: 'one' });
+      const first = claimAs('first', { journalId: 'one' });
       await untilBeating(first);
       await first.stop();
-      await untilBeating(beatAs('second', { journalId: 'one' }));
+      await untilBeating(claimAs('second', { journalId: 'one' }));
       expect(taken).toEqual([]);
     });
 
     it('stays with the later process where a journal was copied', async () => {
-      await untilBeating(beatAs('original', { journalId: 'one', intervalMs: 60_000 }));
+      await untilBeating(claimAs('original', { journalId: 'one', intervalMs: 60_000 }));
       const startedAtMs = Date.now();
       await poll(async () => Date.now() > startedAtMs, { timeoutMs: 1_000, failure: 'the clock stands still' });
-      await untilBeating(beatAs('copy', { journalId: 'one' }));
+      await untilBeating(claimAs('copy', { journalId: 'one' }));
       heartbeats[0]?.beat();
       await untilTaken();
       expect(taken).toEqual(['original']);
@@ -206,9 +209,9 @@ describe('messages between metering and gateways', () => {
     it.each([-5_000, 5_000])(
       'stays with one of two where a journal was copied to a machine whose clock is off by %i ms',
       async (skewMs) => {
-        const original = beatAs('original', { journalId: 'one' });
+        const original = claimAs('original', { journalId: 'one' });
         await untilBeating(original);
-        const copy = beatAs('copy', { journalId: 'one', clock: () => Date.now() + skewMs });
+        const copy = claimAs('copy', { journalId: 'one', clock: () => Date.now() + skewMs });
         await untilTaken();
         const survivor = taken[0] === 'original' ? copy : original;
         const beatAtMs = survivor.lastBeatAtMs;
@@ -219,7 +222,7 @@ describe('messages between metering and gateways', () => {
     );
 
     it('is kept after its entry was lost', async () => {
-      const only = beatAs('only', { journalId: 'one' });
+      const only = claimAs('only', { journalId: 'one' });
       await untilBeating(only);
       const { gateways } = await ensureBuckets(connection);
       await gateways.purge('shared');
@@ -231,7 +234,7 @@ describe('messages between metering and gateways', () => {
       const { gateways } = await ensureBuckets(connection);
       const beat = { v: 1, gatewayId: 'shared', startedAtMs: Date.now() - 1_000, beatAtMs: Date.now() };
       await gateways.put('shared', JSON.stringify(beat));
-      await untilBeating(beatAs('newer', { journalId: 'one' }));
+      await untilBeating(claimAs('newer', { journalId: 'one' }));
       expect(taken).toEqual([]);
     });
   });
@@ -242,6 +245,5 @@ describe('messages between metering and gateways', () => {
     await gateways.put('strange', 'no JSON');
     const live = await listLiveGateways(connection);
     expect(live.map((beat) => beat.gatewayId).sort()).toEqual(['newer', 'strange']);
-    await Promise.all(live.map((beat) => gateways.delete(beat.gatewayId)));
   });
 });
