@@ -3,6 +3,11 @@ import { type ApiError, apiError } from '../errors/api-error.types.js';
 
 export type Fields = Record<string, unknown>;
 
+/** A value that is JSON already. */
+export class JsonText {
+  constructor(readonly json: string) {}
+}
+
 export function isRecord(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
@@ -20,6 +25,32 @@ export function missingField(param: string): ApiError {
   return apiError('missing_required_parameter', `Missing required parameter: "${param}".`, { param });
 }
 
+/** Fields that say what a call may cost, or whom it goes to. */
+const READ_FIELDS = new Set(
+  [
+    ['model', 'stream', 'stream_options', 'service_tier', 'n', 'best_of'],
+    ['max_tokens', 'max_completion_tokens', 'max_output_tokens', 'thinking', 'top_n'],
+    ['messages', 'system', 'prompt', 'input', 'query', 'documents', 'prediction', 'tools'],
+    ['modalities', 'audio', 'web_search_options', 'size', 'quality', 'speed', 'background'],
+  ].flat(),
+);
+
+const PLAIN_NAME = /^[a-z0-9_]*$/;
+
+/**
+ * Servers written in Go find a field whatever the case of its name, and take the last of several: a "Model" beside the "model"
+ * would be served at the price of another. Go folds two letters beyond ASCII as well, the long s and the Kelvin sign.
+ */
+function misspelt(fields: Fields): ApiError | null {
+  for (const name in fields) {
+    if (PLAIN_NAME.test(name)) continue;
+    const plain = name.toUpperCase().toLowerCase();
+    if (READ_FIELDS.has(plain))
+      return invalidField(name, `Unknown field "${name}": the names of fields are lower case. Did you mean "${plain}"?`);
+  }
+  return null;
+}
+
 /** The fields of a body that must be a JSON object. Wrapped, because a body may look like an error of ours. */
 export function parseFields(body: Buffer): { fields: Fields } | ApiError {
   // Read leniently, other bytes would be counted and forwarded than were checked.
@@ -33,7 +64,8 @@ export function parseFields(body: Buffer): { fields: Fields } | ApiError {
       'The request body is not valid JSON. Send a JSON object with the header "Content-Type: application/json".',
     );
   }
-  return isRecord(fields) ? { fields } : apiError('invalid_body', 'The request body must be a JSON object.');
+  if (!isRecord(fields)) return apiError('invalid_body', 'The request body must be a JSON object.');
+  return misspelt(fields) ?? { fields };
 }
 
 export function readModel({ model }: Fields): string | ApiError {

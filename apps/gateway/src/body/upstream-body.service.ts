@@ -1,10 +1,14 @@
 import { fieldSpans } from './field-spans.js';
-import type { Fields } from './json-body.types.js';
+import { type Fields, JsonText } from './json-body.types.js';
 
 const CLOSING_BRACE = 0x7d;
 
 /** A field of the client's body and the value it must have upstream. */
 export type FieldChange = [name: string, value: unknown];
+
+function jsonOf(value: unknown): string {
+  return value instanceof JsonText ? value.json : JSON.stringify(value);
+}
 
 /**
  * The body for the upstream. With nothing to change it is the client's own bytes; else only the values that must change are
@@ -20,7 +24,7 @@ export function upstreamBody(body: Buffer, fields: Fields, changes: FieldChange[
 }
 
 function added(body: Buffer, wanted: FieldChange[], closingAt: number): Buffer {
-  const text = wanted.map(([name, value]) => `,${JSON.stringify(name)}:${JSON.stringify(value)}`).join('');
+  const text = wanted.map(([name, value]) => `,${JSON.stringify(name)}:${jsonOf(value)}`).join('');
   return Buffer.concat([body.subarray(0, closingAt), Buffer.from(text), body.subarray(closingAt)]);
 }
 
@@ -32,7 +36,7 @@ function replaced(body: Buffer, wanted: FieldChange[]): Buffer {
   let from = 0;
   for (const span of spans) {
     if (!values.has(span.name)) continue;
-    parts.push(body.subarray(from, span.from), Buffer.from(JSON.stringify(values.get(span.name))));
+    parts.push(body.subarray(from, span.from), Buffer.from(jsonOf(values.get(span.name))));
     from = span.to;
   }
   const absent = wanted.filter(([name]) => !spans.some((span) => span.name === name));

@@ -43,6 +43,10 @@ describe('a request body', () => {
       { model: 'm', messages, stream: true, stream_options: { include_usage: 'x' } },
       'stream_options.include_usage',
     ],
+    ['a second model in another spelling', { model: 'm', messages, Model: 'dear' }, 'Model'],
+    ['choices in capitals', { model: 'm', messages, N: 128 }, 'N'],
+    ['a long s, which Go folds', { model: 'm', messages, 'me\u017fsages': [] }, 'me\u017fsages'],
+    ['a Kelvin sign, which Go folds', { model: 'm', messages, 'max_to\u212aens': 9 }, 'max_to\u212aens'],
     ['max_tokens 0', { model: 'm', messages, max_tokens: 0 }, 'max_tokens'],
     ['max_tokens with a fraction', { model: 'm', messages, max_tokens: 1.5 }, 'max_tokens'],
     ['max_completion_tokens as text', { model: 'm', messages, max_completion_tokens: '5' }, 'max_completion_tokens'],
@@ -95,8 +99,22 @@ describe('a request on its way upstream', () => {
   });
 
   it('carries the clamp in the field that the provider reads', () => {
-    const openai = { ...deployment, baseUrl: 'https://api.openai.com/v1' };
-    expect(JSON.parse(readCall({}).bodyFor(openai, 40).toString())).toMatchObject({ max_completion_tokens: 40 });
+    const newer: Partial<Deployment>[] = [
+      { baseUrl: 'https://api.openai.com/v1' },
+      { baseUrl: 'https://eu.api.openai.com/v1' },
+      { baseUrl: 'https://x.openai.azure.com/openai/v1' },
+      { provider: 'azure-openai', baseUrl: 'https://gateway.example/openai' },
+    ];
+    for (const change of newer) {
+      const sent = JSON.parse(
+        readCall({})
+          .bodyFor({ ...deployment, ...change }, 40)
+          .toString(),
+      );
+      expect([sent.max_completion_tokens, sent.max_tokens]).toEqual([40, undefined]);
+    }
+    const alike = { ...deployment, baseUrl: 'https://notopenai.com/v1' };
+    expect(JSON.parse(readCall({}).bodyFor(alike, 40).toString())).toMatchObject({ max_tokens: 40 });
     expect(JSON.parse(readCall({ max_tokens: null }).bodyFor(deployment, 40).toString())).toMatchObject({ max_tokens: 40 });
   });
 

@@ -1,16 +1,13 @@
 import { invalidField, isRecord, missingField, parseFields, readCount, readModel } from '../body/json-body.types.js';
-import { readStream } from '../body/stream-fields.types.js';
+import { readStream, type Streaming } from '../body/stream-fields.types.js';
 import { type ApiError, apiError } from '../errors/api-error.types.js';
 import { type ContentKinds, readContentKinds } from './chat-content.js';
 
 export const CHOICES_MAX = 128;
 
 /** What bears on the price of a chat completion request. */
-export interface ChatRequest {
+export interface ChatRequest extends Streaming {
   model: string;
-  stream: boolean;
-  /** The client asked for the usage event itself. */
-  wantsUsage: boolean;
   maxTokens: number | null;
   messages: number;
   choices: number;

@@ -8,7 +8,8 @@ import type { Endpoint, InferenceRequest } from '../proxy/endpoint.types.js';
 import { openAiTextReading } from '../usage/openai-text-reading.service.js';
 import { type ChatRequest, readChatRequest } from './chat-request.js';
 
-const OPENAI_HOST = 'api.openai.com';
+/** OpenAI's own, its regional ones among them, and Azure's. */
+const OPENAI_HOSTS = /(^|\.)openai\.(com|azure\.com)$/;
 const readingFor = openAiTextReading('chat');
 
 /** `POST /v1/chat/completions`. */
@@ -41,14 +42,14 @@ export const chatCompletions: Endpoint = {
   },
 };
 
-function changesFor({ stream, fields }: ChatRequest, deployment: Deployment, clamp: number | null): FieldChange[] {
-  const changes: FieldChange[] = [['model', deployment.upstreamModel]];
-  if (stream) changes.push(...usageOption(fields));
+function changesFor(request: ChatRequest, deployment: Deployment, clamp: number | null): FieldChange[] {
+  const changes: FieldChange[] = [['model', deployment.upstreamModel], ...usageOption(request)];
   if (clamp !== null) changes.push([limitField(deployment), clamp]);
   return changes;
 }
 
-/** OpenAI's newer models refuse `max_tokens`; other servers of its format know nothing else. */
-function limitField(deployment: Deployment): 'max_tokens' | 'max_completion_tokens' {
-  return new URL(deployment.baseUrl).hostname === OPENAI_HOST ? 'max_completion_tokens' : 'max_tokens';
+/** OpenAI's newer models refuse `max_tokens`, at Azure too; other servers of its format know nothing else. */
+function limitField({ provider, baseUrl }: Deployment): 'max_tokens' | 'max_completion_tokens' {
+  const isOpenAis = provider === 'azure-openai' || OPENAI_HOSTS.test(new URL(baseUrl).hostname);
+  return isOpenAis ? 'max_completion_tokens' : 'max_tokens';
 }

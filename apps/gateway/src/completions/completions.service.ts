@@ -34,8 +34,7 @@ export const completions: Endpoint = {
       },
       predictionBytes: 0,
       bodyFor({ upstreamModel }, clamp) {
-        const changes: FieldChange[] = [['model', upstreamModel]];
-        if (stream) changes.push(...usageOption(fields));
+        const changes: FieldChange[] = [['model', upstreamModel], ...usageOption(request)];
         if (clamp !== null) changes.push(['max_tokens', clamp]);
         return upstreamBody(body, fields, changes);
       },

@@ -71,6 +71,12 @@ describe('a body that cannot be read (TL-8)', () => {
       `{"model":"gpt-4o-mini","messages":[{}],"prediction":${'{"a":'.repeat(DEPTH)}1${'}'.repeat(DEPTH)}}`,
       400,
     ],
+    [
+      'whose stream options are nested too deeply',
+      { 'content-type': 'application/json' },
+      `{"model":"gpt-4o-mini","messages":[{"role":"user","content":"a"}],"stream":true,"stream_options":{"x":${'['.repeat(DEPTH)}${']'.repeat(DEPTH)}}}`,
+      400,
+    ],
   ])('%s is refused', async (...[, extra, body, status]) => {
     const headers = { authorization: `Bearer ${key.text}`, ...(extra as Record<string, string>) };
     const response = await fixture.post('/chat/completions', key, { headers, body });

@@ -5,6 +5,7 @@ import type { ApiError } from '../errors/api-error.types.js';
 import { Credentials } from '../upstreams/credentials.service.js';
 import type { AnswerHandler, UpstreamFailure } from '../upstreams/upstream.types.js';
 import { ERROR_BODY_BYTES_MAX } from './attempt.js';
+import { CONSECUTIVE_FAILURES_MAX } from './circuit-breaker.rules.js';
 import { DeploymentStates } from './deployment-states.service.js';
 import { Dispatcher } from './dispatcher.service.js';
 import { ATTEMPTS_MS_MAX } from './retry.rules.js';
@@ -140,6 +141,27 @@ describe('a call', () => {
     expect(one.heard).toEqual(['protocol']);
     expect(here.defects).toHaveLength(1);
     expect(here.states.list()[0]?.places.inFlight).toBe(0);
+  });
+
+  it('that cannot be put into words is nobody else’s fault: the circuit stays closed, no other is asked, and the place is given back', () => {
+    const here = world();
+    for (let round = 0; round < 2 * CONSECUTIVE_FAILURES_MAX; round++) {
+      const one = aCall();
+      here.dispatcher.dispatch({
+        ...one,
+        deployments: two,
+        requestFor: () => {
+          throw new RangeError('too deep');
+        },
+      });
+      expect(one.heard.map(code)).toEqual(['internal_error']);
+      expect(one.attempts).toEqual([['one', null, 'aborted']]);
+    }
+    expect([here.sent, here.defects.length]).toEqual([[], 2 * CONSECUTIVE_FAILURES_MAX]);
+    expect(here.states.list().map(({ circuit, places }) => [circuit.stateAt(0), places.inFlight])).toEqual([
+      ['closed', 0],
+      ['closed', 0],
+    ]);
   });
 
   it('does not read on what nobody will see', () => {

@@ -1,6 +1,6 @@
-import { type ApiError, unavailable } from '../errors/api-error.types.js';
+import { type ApiError, apiError, unavailable } from '../errors/api-error.types.js';
 import type { Credentials } from '../upstreams/credentials.service.js';
-import type { Upstream } from '../upstreams/upstream.types.js';
+import type { Upstream, UpstreamRequest } from '../upstreams/upstream.types.js';
 import { Attempt } from './attempt.js';
 import { chooseDeployment, chooseFirst } from './choice.rules.js';
 import type { DeploymentState, DeploymentStates } from './deployment-states.service.js';
@@ -77,13 +77,28 @@ export class Route {
   private send(state: DeploymentState): void {
     this.attempts += 1;
     const { parts, routing } = this;
+    let request: UpstreamRequest;
+    try {
+      request = routing.requestFor(state.deployment);
+    } catch (error) {
+      return this.giveUp(state, error);
+    }
     const attempt = new Attempt(this, state);
     try {
-      parts.upstream.send(routing.requestFor(state.deployment), attempt);
+      parts.upstream.send(request, attempt);
     } catch (error) {
       parts.onDefect(error);
       attempt.onFailure('protocol');
     }
+  }
+
+  /** What cannot be put into words for the provider is our defect: its circuit must not open for it, nor is another asked. */
+  private giveUp(state: DeploymentState, error: unknown): void {
+    const { call, answer } = this.routing;
+    this.parts.onDefect(error);
+    state.places.giveBack();
+    call.endAttempt(null, 'aborted');
+    answer.refuse(apiError('internal_error', 'Something went wrong on our side. Nothing was charged.'));
   }
 
   /** False = the place is not wanted. */
