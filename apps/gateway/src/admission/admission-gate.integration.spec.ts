@@ -10,7 +10,7 @@ import { startTestRedis, TEST_REDIS_CALL_MS, type TestServer } from '@tensorloop
 import { waitUntil } from '@tensorloop/testing/wait-until';
 import { Redis } from 'ioredis';
 import { testModel, testPrice } from '../../test/test-models.js';
-import { isApiError } from '../errors/api-error.types.js';
+import { type ApiError, isApiError } from '../errors/api-error.types.js';
 import { RedisWrites } from '../settlement/redis-writes.service.js';
 import { AdmissionGate } from './admission-gate.service.js';
 import { InFlight } from './in-flight.service.js';
@@ -127,9 +127,13 @@ function quote(change: { effectiveFromMs?: number; effectiveToMs?: number | null
   return { price, subject, holdNanoUsd: 100n, holdMinNanoUsd: 100n, predictionTokens: 0, tokens: { worst: 26, least: 26 } };
 }
 
+const ASKED = { model: 'gpt-4o-mini', askedModel: 'gpt-4o-mini', unquoted: async (problem: ApiError) => problem };
+
 function admit(quoteAt: (nowMs: number) => Quote = () => quote()) {
-  const ask = { key: { accountTag: projection.accountTag, keyHash: HASH }, requestId: uuid7(), model: 'gpt-4o-mini', quoteAt };
-  return gate.admit(ask, (result) => result);
+  return gate.admit(
+    { ...ASKED, key: { accountTag: projection.accountTag, keyHash: HASH }, requestId: uuid7(), quoteAt },
+    (result) => result,
+  );
 }
 
 async function codeOf(result: Promise<unknown>): Promise<string | null> {
@@ -242,9 +246,9 @@ describe('more calls than may ask at once', () => {
   it('are not refused for one whose own call fails', async () => {
     const failing = gate.admit(
       {
+        ...ASKED,
         key: { accountTag: projection.accountTag, keyHash: HASH },
         requestId: uuid7(),
-        model: 'gpt-4o-mini',
         quoteAt: () => quote(),
       },
       () => {

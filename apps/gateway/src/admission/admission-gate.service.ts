@@ -51,7 +51,11 @@ export interface AdmissionAsk {
   key: KeyIdentity;
   requestId: string;
   model: string;
+  /** The model as the client named it, by an alias perhaps. */
+  askedModel: string;
   quoteAt: QuoteAt;
+  /** Words the refusal of a call that has no price: whose key it is was not looked at yet. */
+  unquoted: (problem: ApiError) => Promise<ApiError>;
   /** Asked once when the worst case does not fit into what is left: a closer bound, or null when there is none. */
   quoteCloser?: (refusal: MoneyLeft) => Promise<QuoteAt | null>;
 }
@@ -166,7 +170,7 @@ export class AdmissionGate {
     let isBalanceFresh = false;
     let isClosest = false;
     for (let round = 0; round < ROUNDS_MAX; round++) {
-      if (isApiError(quote)) return quote;
+      if (isApiError(quote)) return ask.unquoted(quote);
       const waits = round === 0 ? this.line.enter() : this.line.enterAgain();
       const turn = waits === null ? 'ask' : await waits;
       if (turn !== 'ask') return turn === 'late' ? overloaded() : admissionDown();
@@ -181,7 +185,7 @@ export class AdmissionGate {
       } else if (isBalanceSpent(refusal) && !isBalanceFresh && (await this.hasNewBalance(ask, refusal))) isBalanceFresh = true;
       else {
         const closer = isClosest ? null : await closerQuote(ask, refusal);
-        if (closer === null) return refusalError(refusal satisfies FinalRefusal, quote, ask.model);
+        if (closer === null) return refusalError(refusal satisfies FinalRefusal, quote, ask);
         isClosest = true;
         quoteAt = closer;
         quote = quoteAt(refusal.nowMs);

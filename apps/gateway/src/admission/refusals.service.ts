@@ -228,22 +228,28 @@ function limitReached(refusal: MoneyRefusal, quote: Quote): ApiError {
   }
 }
 
+/** A model by its id, and as the client named it: what an alias stands for is not told to keys that may not use it. */
+interface AskedModel {
+  model: string;
+  askedModel: string;
+}
+
 /** The answer to a refused call (spec TL-3, TL-4, TL-5, TL-8, TS-4), with whose it was. */
-export function refusalError(refusal: FinalRefusal, quote: Quote, model: string): ApiError {
+export function refusalError(refusal: FinalRefusal, quote: Quote, { model, askedModel }: AskedModel): ApiError {
   const { accountId, keyId, attribution } = refusal;
-  const error = answerTo(refusal, quote, model);
+  const error = answerTo(refusal, quote, askedModel);
   const headers = 'left' in refusal ? { ...leftHeaders(refusal.left, refusal.nowMs), ...error.headers } : error.headers;
   return { ...error, headers, caller: { accountId, keyId, model, ...attribution } };
 }
 
-function answerTo(refusal: FinalRefusal, quote: Quote, model: string): ApiError {
+function answerTo(refusal: FinalRefusal, quote: Quote, askedModel: string): ApiError {
   switch (refusal.reason) {
     case 'key_revoked':
       return apiError('invalid_api_key', 'This API key has been revoked.');
     case 'key_expired':
       return apiError('invalid_api_key', 'This API key has expired. Mint a new one in the dashboard.');
     case 'model_not_allowed':
-      return modelNotAllowed(model);
+      return modelNotAllowed(askedModel);
     case 'pending_full':
       return unavailable(
         'account_busy',

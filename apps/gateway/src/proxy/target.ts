@@ -33,11 +33,11 @@ export class TargetFinder {
     const model = this.parts.models.findModel(asked);
     if (model === null) return this.afterKeyCheck(key, () => modelNotAllowed(asked), asked);
     const problem = unserved(model, endpoint);
-    if (problem !== null) return this.refuse(problem, model, key);
+    if (problem !== null) return this.refuse(problem, { model, asked }, key);
     const deployments = deploymentsFor(model, this.parts.credentials);
     if (deployments.length > 0) return { model, deployments };
     const message = `No provider for the model "${model.id}" is configured on this gateway.`;
-    return this.refuse(unavailable('no_upstream', message, RETRY_SECONDS), model, key);
+    return this.refuse(unavailable('no_upstream', message, RETRY_SECONDS), { model, asked }, key);
   }
 
   /** Who may not ask at all is told so before being told what is wrong with the question. */
@@ -48,9 +48,10 @@ export class TargetFinder {
     return { ...error(found.models), caller: { accountId, keyId, model } };
   }
 
-  private refuse(problem: ApiError, model: Model, key: KeyIdentity): Promise<ApiError> {
+  /** `problem` for a key that may use the model; `asked` is how the client named it. */
+  refuse(problem: ApiError, { model, asked }: { model: Model; asked: string }, key: KeyIdentity): Promise<ApiError> {
     const refusal = (models: string[]) =>
-      models.includes('*') || models.includes(model.id) ? problem : modelNotAllowed(model.id);
+      models.includes('*') || models.includes(model.id) ? problem : modelNotAllowed(asked);
     return this.afterKeyCheck(key, refusal, model.id);
   }
 }
