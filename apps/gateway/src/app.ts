@@ -22,6 +22,7 @@ import { InferenceCalls } from './proxy/inference-call.js';
 import { takeCalls } from './proxy/inference-intake.js';
 import { OpenCalls } from './proxy/open-calls.service.js';
 import { answerParserError, refuseExpectations } from './proxy/raw-errors.js';
+import { RequestBodies } from './proxy/request-bodies.js';
 import { RequestView } from './requests/request-view.service.js';
 import { RedisWrites } from './settlement/redis-writes.service.js';
 import { Shipper } from './settlement/shipper.service.js';
@@ -67,6 +68,7 @@ export async function createApp(platform: Platform): Promise<NestFastifyApplicat
   const routes: RouteParts = {
     calls: get(InferenceCalls),
     endpoints: ENDPOINTS,
+    bodies: new RequestBodies(),
     models: get(ModelsList),
     ownKey: get(KeyView),
     ownRequests: get(RequestView),

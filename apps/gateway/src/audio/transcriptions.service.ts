@@ -1,20 +1,22 @@
 import { normaliseTranscriptionUsage } from '@tensorloop/pricing/transcription-usage';
 import { readBearer } from '../auth/bearer.service.js';
 import { withText } from '../body/form-body.service.js';
+import { isRecord } from '../body/json-body.types.js';
 import { type ApiError, isApiError } from '../errors/api-error.types.js';
 import { OPENAI_SKIN } from '../errors/error-skin.types.js';
 import type { Endpoint, InferenceRequest } from '../proxy/endpoint.types.js';
-import type { AnswerReading, RawUsage } from '../usage/answer-reading.types.js';
-import { readJson } from '../usage/usage-reading.service.js';
+import type { AnswerReading, RawUsage, WholeAnswer } from '../usage/answer-reading.types.js';
+import { readJson, reportsError } from '../usage/usage-reading.service.js';
 import { UsageScanner } from '../usage/usage-scanner.service.js';
 import { heardSeconds, secondsMax } from './heard-seconds.rules.js';
 import { readTranscriptionRequest, type TranscriptionFormat, type TranscriptionRequest } from './transcriptions-request.js';
 
 /** The usage of an answer in JSON; a verbose one says how long the file was, even from servers that report no usage. */
-function readWhole(body: Buffer): { usage: RawUsage | null } | null {
+function readWhole(body: Buffer): WholeAnswer | null {
   const answer = readJson(body);
   if (answer === null) return null;
   const { usage, duration } = answer;
+  if (!isRecord(usage) && reportsError(answer)) return { usage: null, isFailure: true };
   const reported = typeof usage === 'object' && usage !== null ? (usage as RawUsage) : {};
   return { usage: { ...reported, duration } };
 }

@@ -4,8 +4,8 @@ import { upstreamBody } from '../body/upstream-body.service.js';
 import { type ApiError, isApiError } from '../errors/api-error.types.js';
 import { OPENAI_SKIN } from '../errors/error-skin.types.js';
 import type { Endpoint, InferenceRequest } from '../proxy/endpoint.types.js';
-import type { AnswerReading, RawUsage } from '../usage/answer-reading.types.js';
-import { readJson } from '../usage/usage-reading.service.js';
+import type { AnswerReading, RawUsage, WholeAnswer } from '../usage/answer-reading.types.js';
+import { readJson, reportsError } from '../usage/usage-reading.service.js';
 import { UsageScanner } from '../usage/usage-scanner.service.js';
 import { type ImagesRequest, readImagesRequest } from './images-request.js';
 
@@ -13,9 +13,10 @@ import { type ImagesRequest, readImagesRequest } from './images-request.js';
 export const IMAGES_ANSWER_BYTES_MAX = 96 * 1024 * 1024;
 
 /** What was delivered is counted in the answer, beside the tokens that it may report. One without pictures is broken. */
-function readWhole(body: Buffer): { usage: RawUsage } | null {
+function readWhole(body: Buffer): WholeAnswer | null {
   const answer = readJson(body);
-  if (answer === null || !Array.isArray(answer.data)) return null;
+  if (answer === null) return null;
+  if (!Array.isArray(answer.data)) return reportsError(answer) ? { usage: null, isFailure: true } : null;
   const { usage, data } = answer;
   const reported = typeof usage === 'object' && usage !== null ? (usage as RawUsage) : {};
   return { usage: { ...reported, pictures: data.length } };

@@ -207,6 +207,12 @@ describe('GET /v1/requests/{id}', () => {
       status: 404,
       body: { error: { code: 'request_not_found' } },
     });
+    const retryAfter = async (id: string | null) => {
+      const headers = { authorization: `Bearer ${stranger.text}` };
+      return (await fetch(`${fixture.url}/v1/requests/${id}`, { headers })).headers.get('retry-after');
+    };
+    // A recent call may be another gateway's, and not booked yet.
+    expect([await retryAfter(requestId), await retryAfter('no-id')]).toEqual(['2', null]);
     const open = await fixture.chat(key, { stream: true, max_tokens: 50, x_sim: { completionTokens: 5, chunkMs: 300 } });
     const openId = open.headers.get('x-request-id');
     expect((await get(`/requests/${openId}`, key)).body).toMatchObject({ status: 'in_progress', held_usd: expect.any(String) });

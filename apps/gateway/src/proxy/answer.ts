@@ -8,6 +8,7 @@ import { sendError } from '../errors/send-error.service.js';
 import type { Journal } from '../journal/journal.service.js';
 import type { RoutedAnswer } from '../routing/routing.types.js';
 import type { CallSettler } from '../settlement/call-settler.service.js';
+import type { Credentials } from '../upstreams/credentials.service.js';
 import type { UpstreamFailure, UpstreamFlow } from '../upstreams/upstream.types.js';
 import type { RawUsage } from '../usage/answer-reading.types.js';
 import type { TextPart, TokenEstimator } from '../usage/token-estimator.service.js';
@@ -22,6 +23,10 @@ import { ERROR_BODY_BYTES_MAX, failureError, upstreamError } from './upstream-er
 /** After its client left, an answer is read on for this long and this far at most. */
 export const DRAIN_MS_MAX = 120_000;
 export const DRAIN_BYTES_MAX = 16 * 1024 * 1024;
+/** A client that takes no byte for this long is treated as gone. */
+export const CLIENT_STALL_MS = 120_000;
+/** Last bytes of an ended answer that leave on their own: a shutdown gives them a moment (LAST_BYTES_MS) and no more. */
+const LAST_BYTES_MAX = 64 * 1024;
 const SHUTDOWN_RETRY_SECONDS = 1;
 const NO_HEADERS: IncomingHttpHeaders = {};
 
@@ -32,6 +37,7 @@ export interface AnswerContext {
   estimator: TokenEstimator;
   ticker: Ticker;
   openCalls: OpenCalls;
+  credentials: Pick<Credentials, 'scrub'>;
   /** For streams kept in case the upstream reports no usage. */
   keptBytes: ByteBudget;
   /** Told of an exception that should not exist. */
@@ -155,10 +161,18 @@ export abstract class Answer implements RoutedAnswer, CallServer, Ticking {
       this.context.onDefect(failure, this.call.requestId);
       this.call.options.res.destroy();
     } finally {
-      this.context.openCalls.delete(this.call);
+      this.leave();
       this.release();
       this.call.options.trace.span.end();
     }
+  }
+
+  /** What is left of a long answer takes a while to go, and a shutdown waits for it as for the call. */
+  private leave(): void {
+    const { res } = this.call.options;
+    const leave = () => this.context.openCalls.delete(this.call);
+    if (res.destroyed || res.writableLength <= LAST_BYTES_MAX) leave();
+    else res.once('close', leave);
   }
 
   private async settle(outcome: Outcome, exit: { signal: ExitSignal; httpStatus: number }): Promise<void> {

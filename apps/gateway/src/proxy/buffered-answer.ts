@@ -3,9 +3,9 @@ import { formatUsd } from '@tensorloop/kernel/money';
 import type { ApiError } from '../errors/api-error.types.js';
 import type { RawUsage } from '../usage/answer-reading.types.js';
 import { countedUsage } from '../usage/usage-reading.service.js';
-import { Answer, type CountedUsage } from './answer.js';
+import { Answer, CLIENT_STALL_MS, type CountedUsage } from './answer.js';
 import type { ExitSignal } from './call-exit.js';
-import { failureError } from './upstream-errors.js';
+import { failureError, reportedError } from './upstream-errors.js';
 
 /** A whole answer is never longer; an upstream that sends more is treated as broken. */
 export const ANSWER_BYTES_MAX = 32 * 1024 * 1024;
@@ -40,6 +40,7 @@ export class BufferedAnswer extends Answer {
     this.body = this.chunks.length === 1 ? (this.chunks[0] as Buffer) : Buffer.concat(this.chunks);
     const answer = this.call.options.reading.readWhole(this.body);
     if (answer === null) return this.breakOff();
+    if (answer.isFailure === true) return this.failAsReported();
     this.usage = answer.usage;
     if (!this.call.exit.isClientGone) this.call.noteFirstByte();
     void this.exitWith('answer_complete', null);
@@ -71,7 +72,11 @@ export class BufferedAnswer extends Answer {
     head.push('content-type', this.contentType, 'content-length', String(this.body.length));
     res.writeHead(200, head);
     if (this.body.length <= TEXT_BYTES_MAX) res.end(this.body.toString('latin1'), 'latin1');
-    else res.end(this.body);
+    else {
+      // The call has ended: nobody else looks after a client that takes none of it.
+      res.setTimeout(CLIENT_STALL_MS);
+      res.end(this.body);
+    }
   }
 
   protected clientStatus(error: ApiError | null): number {
@@ -85,6 +90,14 @@ export class BufferedAnswer extends Answer {
 
   private get bytesMax(): number {
     return this.call.options.reading.answerBytesMax ?? ANSWER_BYTES_MAX;
+  }
+
+  /** Under a status of 200 the provider said that it failed: to the client it is the error that it is. */
+  private failAsReported(): void {
+    const { credentials } = this.context;
+    const text = credentials.scrub(this.body.toString('utf8'), this.call.credential);
+    this.body = NO_BODY;
+    void this.exitWith('upstream_failed', reportedError(Buffer.from(text)));
   }
 
   private breakOff(): void {

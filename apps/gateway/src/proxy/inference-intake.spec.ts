@@ -4,24 +4,30 @@ import { type AddressInfo, connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { waitUntil } from '@tensorloop/testing/wait-until';
 import { chatCompletions } from '../chat/chat.service.js';
-import { BODY_BYTES_MAX, takeCalls } from './inference-intake.js';
+import { ByteBudget } from './byte-budget.js';
+import { takeCalls } from './inference-intake.js';
+import { BODY_BYTES_MAX, RequestBodies, UNCOUNTED_BYTES_MAX } from './request-bodies.js';
 
 const PATH = '/v1/chat/completions';
+const BUDGET_BYTES = BODY_BYTES_MAX + UNCOUNTED_BYTES_MAX;
 let server: Server;
 let port: number;
 let bodies: string[];
 let defects: unknown[];
 let handle: (body: Buffer) => Promise<void>;
 let isOverloaded: boolean;
+let budget: ByteBudget;
 
 beforeEach(async () => {
   bodies = [];
   defects = [];
   isOverloaded = false;
   handle = async (body) => void bodies.push(body.toString());
+  budget = new ByteBudget(BUDGET_BYTES);
   server = createServer((_req, res) => res.end('framework'));
   takeCalls(server, {
     endpoints: [chatCompletions],
+    bodies: new RequestBodies(budget),
     nowMs: () => Date.UTC(2026, 10, 21),
     onDefect: (error) => defects.push(error),
     calls: {
@@ -67,8 +73,39 @@ describe('calls to an endpoint', () => {
 
   it('are left to the framework when they are anything else', async () => {
     expect((await ask(PATH, (req) => req.end(), { method: 'GET' })).text).toBe('framework');
-    expect((await ask(`${PATH}?x=1`, (req) => req.end())).text).toBe('framework');
     expect((await ask('/v1/models', (req) => req.end())).text).toBe('framework');
+    expect(bodies).toEqual([]);
+  });
+
+  it('are taken with a query in their address, as clients of Azure and of betas send them', async () => {
+    expect((await ask(`${PATH}?api-version=2025-01-01`, (req) => req.end('{}'))).text).toBe('taken');
+    expect(bodies).toEqual(['{}']);
+  });
+
+  it('are refused for want of memory when the bodies of all together would take too much (spec TL-8)', async () => {
+    let answerFirst: () => void = () => undefined;
+    handle = () => new Promise((resolve) => (answerFirst = resolve));
+    const half = Buffer.alloc(BUDGET_BYTES / 2 + UNCOUNTED_BYTES_MAX);
+    const first = ask(PATH, (req) => req.end(half));
+    await waitUntil(async () => budget.bytesTaken === half.length);
+    const second = await ask(PATH, (req) => req.end(half));
+    expect(second).toMatchObject({ status: 503, headers: { connection: 'close', 'retry-after': '1' } });
+    expect(JSON.parse(second.text).error.code).toBe('overloaded');
+    handle = async (body) => void bodies.push(body.toString());
+    expect((await ask(PATH, (req) => req.end('small'))).text).toBe('taken');
+    answerFirst();
+    expect((await first).text).toBe('taken');
+    await waitUntil(async () => budget.bytesTaken === 0);
+    expect((await ask(PATH, (req) => req.end(half))).text).toBe('taken');
+  });
+
+  it('give their memory back when their client leaves before they have arrived', async () => {
+    const req = request({ port, host: '127.0.0.1', path: PATH, method: 'POST' });
+    req.on('error', () => undefined);
+    req.write(Buffer.alloc(1024 * 1024));
+    await waitUntil(async () => budget.bytesTaken === 1024 * 1024);
+    req.destroy();
+    await waitUntil(async () => budget.bytesTaken === 0);
     expect(bodies).toEqual([]);
   });
 

@@ -1,17 +1,18 @@
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
+import { overloaded } from '../admission/admission-gate.service.js';
 import { type ApiError, apiError } from '../errors/api-error.types.js';
 import { sendError } from '../errors/send-error.service.js';
 import type { Endpoint } from './endpoint.types.js';
 import { type InferenceCalls, requestIdHeaders } from './inference-call.js';
+import { BODY_BYTES_MAX, type BodyLease, type RequestBodies } from './request-bodies.js';
 
-/** Largest request body: a context of a million tokens, or a few images, with room. */
-export const BODY_BYTES_MAX = 32 * 1024 * 1024;
 const NO_BODY = Buffer.alloc(0);
 
 export interface IntakeParts {
   calls: Pick<InferenceCalls, 'handle' | 'shed'>;
   endpoints: readonly Endpoint[];
+  bodies: RequestBodies;
   /** Unix ms by Redis's clock: an id has to be of the day on which its call is admitted. */
   nowMs: () => number;
   onDefect: (error: unknown, requestId: string) => void;
@@ -36,8 +37,20 @@ export function unreadable(isTooLarge: boolean): ApiError {
   return { ...problem, headers: { connection: 'close' } };
 }
 
+/** All bodies together take what memory they may: nothing of this one is kept. */
+export function noRoom(): ApiError {
+  const error = overloaded();
+  return { ...error, headers: { ...error.headers, connection: 'close' } };
+}
+
+interface BodyReader {
+  lease: BodyLease;
+  onBody: (body: Buffer) => void;
+  onProblem: (problem: ApiError) => void;
+}
+
 /** Calls back once: with the whole body, or with what is wrong. */
-function readBody(req: IncomingMessage, onBody: (body: Buffer) => void, onProblem: (problem: ApiError) => void): void {
+function readBody(req: IncomingMessage, { lease, onBody, onProblem }: BodyReader): void {
   let chunks: Buffer[] = [];
   let bytes = 0;
   let isOver = false;
@@ -50,8 +63,10 @@ function readBody(req: IncomingMessage, onBody: (body: Buffer) => void, onProble
   if (Number(req.headers['content-length'] ?? 0) > BODY_BYTES_MAX) return fail(unreadable(true));
   req.on('data', (chunk: Buffer) => {
     bytes += chunk.length;
+    if (isOver) return;
     if (bytes > BODY_BYTES_MAX) fail(unreadable(true));
-    if (!isOver) chunks.push(chunk);
+    else if (!lease.grownTo(bytes)) fail(noRoom());
+    else chunks.push(chunk);
   });
   req.on('end', () => {
     if (isOver) return;
@@ -59,6 +74,12 @@ function readBody(req: IncomingMessage, onBody: (body: Buffer) => void, onProble
     onBody(chunks.length === 1 ? (chunks[0] as Buffer) : chunks.length === 0 ? NO_BODY : Buffer.concat(chunks, bytes));
   });
   req.on('error', () => fail(unreadable(false)));
+}
+
+/** Clients of Azure and Anthropic's betas send a query with their calls (`?api-version=…`, `?beta=true`): it says nothing to us. */
+function pathOf(url: string): string {
+  const end = url.indexOf('?');
+  return end === -1 ? url : url.slice(0, end);
 }
 
 /**
@@ -70,7 +91,7 @@ export function takeCalls(server: Server, parts: IntakeParts): void {
   const others = server.listeners('request') as RequestListener[];
   server.removeAllListeners('request');
   server.on('request', (req: IncomingMessage, res: ServerResponse) => {
-    const endpoint = req.method === 'POST' ? byUrl.get(req.url as string) : undefined;
+    const endpoint = req.method === 'POST' ? byUrl.get(pathOf(req.url as string)) : undefined;
     if (endpoint !== undefined) take(parts, endpoint, { req, res });
     else for (const listener of others) listener(req as never, res as never);
   });
@@ -79,9 +100,9 @@ export function takeCalls(server: Server, parts: IntakeParts): void {
 function take(parts: IntakeParts, endpoint: Endpoint, { req, res }: { req: IncomingMessage; res: ServerResponse }): void {
   // Node itself reads past the body of a request that was answered without it, so that the connection carries the next one.
   if (parts.calls.shed(endpoint, res, () => uuid7(parts.nowMs()))) return;
-  readBody(
-    req,
-    (body) => {
+  readBody(req, {
+    lease: parts.bodies.lease(res),
+    onBody: (body) => {
       const requestId = uuid7(parts.nowMs());
       parts.calls.handle(endpoint, { req, body }, { res, requestId }).catch((error: unknown) => {
         parts.onDefect(error, requestId);
@@ -89,6 +110,6 @@ function take(parts: IntakeParts, endpoint: Endpoint, { req, res }: { req: Incom
         refuse(res, problem, { surface: endpoint, requestId });
       });
     },
-    (problem) => refuse(res, problem, { surface: endpoint, requestId: uuid7() }),
-  );
+    onProblem: (problem) => refuse(res, problem, { surface: endpoint, requestId: uuid7() }),
+  });
 }

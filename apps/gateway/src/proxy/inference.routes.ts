@@ -8,7 +8,8 @@ import { messages } from '../messages/messages.service.js';
 import type { TokenCounting } from '../messages/token-counting.service.js';
 import type { ModelsList } from '../models/models-list.service.js';
 import type { RequestView } from '../requests/request-view.service.js';
-import { BODY_BYTES_MAX, type IntakeParts, refuse, type Surface, unreadable } from './inference-intake.js';
+import { type IntakeParts, noRoom, refuse, type Surface, unreadable } from './inference-intake.js';
+import { BODY_BYTES_MAX } from './request-bodies.js';
 
 const MODELS = '/v1/models';
 const COUNT_TOKENS = '/v1/messages/count_tokens';
@@ -99,6 +100,11 @@ export function registerInferenceRoutes(fastify: FastifyInstance, parts: RoutePa
   fastify.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: BODY_BYTES_MAX }, (_request, body, done) =>
     done(null, body),
   );
+  fastify.addHook('onRequest', (request, reply, next) => {
+    if (parts.bodies.reserve(request.raw, reply.raw)) return next();
+    reply.hijack();
+    refuse(reply.raw, noRoom(), { surface: OPENAI_SURFACE, requestId: uuid7() });
+  });
   const add: Add = (method, url, { handler, surface = OPENAI_SURFACE }) => {
     const errorHandler = bodyErrorOn(surface);
     fastify.route({ method, url, handler, errorHandler, bodyLimit: BODY_BYTES_MAX, exposeHeadRoute: false });

@@ -53,6 +53,8 @@ export class OpenCall implements RosterMember {
   servedBy: CallServer | null = null;
   private attemptStartedAtMs = 0;
   private deployment: Deployment | null = null;
+  /** Reference of the credential that the last attempt was made with. */
+  credential: string | null = null;
   private attemptSpan: TraceSpan | null = null;
 
   constructor(readonly options: OpenCallOptions) {
@@ -72,6 +74,7 @@ export class OpenCall implements RosterMember {
 
   beginAttempt(deployment: Deployment): void {
     this.deployment = deployment;
+    this.credential = deployment.credential;
     this.attemptStartedAtMs = performance.now();
     const { tracing, span } = this.options.trace;
     if (tracing.isEnabled)

@@ -44,7 +44,7 @@ import { upstreamError } from './upstream-errors.js';
 const ANSWERS = Symbol('ANSWERS');
 
 type CapacityTuple = [DiskGuard, ModelStore, RedisWrites, Shipper, OpenCalls, AdmissionGate, Lateness];
-type AnswersTuple = [CallSettler, Journal, TokenEstimator, Ticker, OpenCalls, Logger];
+type AnswersTuple = [CallSettler, Journal, TokenEstimator, Ticker, OpenCalls, Credentials, Logger];
 type CountingTuple = [KeyHasher, AdmissionGate, ModelStore, TargetFinder, Dispatcher];
 type CallsTuple = [
   JournalHome,
@@ -119,11 +119,12 @@ type CallsTuple = [
     },
     {
       provide: ANSWERS,
-      inject: [CallSettler, Journal, TokenEstimator, Ticker, OpenCalls, LOGGER],
-      useFactory: (...[settler, journal, estimator, ticker, openCalls, logger]: AnswersTuple): AnswerContext => {
+      inject: [CallSettler, Journal, TokenEstimator, Ticker, OpenCalls, Credentials, LOGGER],
+      useFactory: (...[settler, journal, estimator, ticker, openCalls, credentials, logger]: AnswersTuple): AnswerContext => {
         const onDefect = (err: unknown, requestId: string) =>
           logger.error({ err, requestId }, 'a call could not be settled as it ended');
-        return { settler, journal, estimator, ticker, openCalls, keptBytes: new ByteBudget(KEPT_BYTES_TOTAL_MAX), onDefect };
+        const keptBytes = new ByteBudget(KEPT_BYTES_TOTAL_MAX);
+        return { settler, journal, estimator, ticker, openCalls, credentials, keptBytes, onDefect };
       },
     },
     {

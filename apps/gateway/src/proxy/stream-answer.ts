@@ -4,14 +4,12 @@ import type { ApiError } from '../errors/api-error.types.js';
 import type { HeaderList } from '../errors/header-list.types.js';
 import type { ScannedChunk } from '../usage/answer-reading.types.js';
 import { countedUsage } from '../usage/usage-reading.service.js';
-import { Answer, type CountedUsage } from './answer.js';
+import { Answer, CLIENT_STALL_MS, type CountedUsage } from './answer.js';
 import type { ExitSignal } from './call-exit.js';
 import { failureError } from './upstream-errors.js';
 
 /** A comment line is sent after this long without a byte: proxies in between close idle connections (spec TL-16). */
 export const HEARTBEAT_MS = 10_000;
-/** A client that takes no byte for this long is treated as gone. */
-export const CLIENT_STALL_MS = 120_000;
 /** A progress record is written this often, or after this many tokens. */
 export const PROGRESS_MS = 2_000;
 export const PROGRESS_EVENTS = 512;
@@ -98,6 +96,7 @@ export class StreamAnswer extends Answer {
     if (error !== null && !this.isHeadSent) return this.sendError(error);
     const { res, skin } = this.call.options;
     this.sendHead();
+    if (this.stalledSinceMs !== null) res.setTimeout(CLIENT_STALL_MS);
     if (error !== null) res.end(skin.event(error, this.call.requestId));
     else if (this.ending !== null) res.end(this.ending);
     else res.end();

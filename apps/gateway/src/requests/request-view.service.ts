@@ -2,9 +2,10 @@ import type { IncomingMessage } from 'node:http';
 import { type RequestCompleted, requestCompletedSchema } from '@tensorloop/contracts/request-completed';
 import { requestGetReplySchema, requestGetRequestSchema } from '@tensorloop/contracts/rpc';
 import { RPC } from '@tensorloop/contracts/subjects';
-import { isUuid7 } from '@tensorloop/kernel/uuid7';
+import { isUuid7, uuid7Time } from '@tensorloop/kernel/uuid7';
 import { defineRpc, type RpcClient } from '@tensorloop/nest-kit/rpc';
 import type { AdmissionGate } from '../admission/admission-gate.service.js';
+import type { RedisClock } from '../admission/redis-clock.service.js';
 import type { KeyHasher } from '../auth/key-hasher.service.js';
 import { type ApiError, apiError, isApiError, unavailable } from '../errors/api-error.types.js';
 import { type Reply, sendJson } from '../errors/send-json.service.js';
@@ -15,17 +16,21 @@ import { openView, type RequestBody, viewOf } from './request-body.rules.js';
 
 const requestGet = defineRpc(RPC.meteringRequestGet, requestGetRequestSchema, requestGetReplySchema);
 const RETRY_SECONDS = 2;
+/** A call of another gateway is known here once it has ended and is booked: longer than this it rarely takes. */
+const BOOKED_MS_MAX = 15 * 60_000;
 
 export interface RequestViewParts {
   hasher: KeyHasher;
   gate: AdmissionGate;
   journal: Pick<Journal, 'entries' | 'readCompleted'>;
   rpc: Pick<RpcClient, 'call'>;
+  clock: Pick<RedisClock, 'nowMs'>;
 }
 
 /**
  * `GET /v1/requests/{id}`: what became of a call of one's own account, and what it cost. A call that this gateway's journal
- * still has is answered from there, one that is booked by metering. A call of another gateway is not found until it is booked.
+ * still has is answered from there, one that is booked by metering. A call of another gateway is not found until it is booked, and whoever
+ * asks for a recent one is told to come back.
  */
 export class RequestView {
   constructor(private readonly parts: RequestViewParts) {}
@@ -42,10 +47,10 @@ export class RequestView {
       keyHash: this.parts.hasher.hash(bearer.keyText),
     });
     if (isApiError(key)) return key;
-    if (!isUuid7(id)) return notFound(id);
+    if (!isUuid7(id)) return this.notFound(id);
     const entry = this.parts.journal.entries.get(id);
     if (entry === undefined) return this.booked(key.accountId, id);
-    if (entry.accepted.accountId !== key.accountId) return notFound(id);
+    if (entry.accepted.accountId !== key.accountId) return this.notFound(id);
     return (await this.journalled(id, entry)) ?? this.booked(key.accountId, id);
   }
 
@@ -68,10 +73,15 @@ export class RequestView {
         RETRY_SECONDS,
       );
     }
-    return reply.found ? viewOf(reply.request, { status: 'booked', lines: reply.request.lines }) : notFound(requestId);
+    return reply.found ? viewOf(reply.request, { status: 'booked', lines: reply.request.lines }) : this.notFound(requestId);
   }
-}
 
-function notFound(id: string): ApiError {
-  return apiError('request_not_found', `There is no request "${id.slice(0, 64)}" of this account.`);
+  private notFound(id: string): ApiError {
+    const message = `There is no request "${id.slice(0, 64)}" of this account.`;
+    const isRecent = isUuid7(id) && this.parts.clock.nowMs() - uuid7Time(id) <= BOOKED_MS_MAX;
+    if (!isRecent) return apiError('request_not_found', message);
+    return apiError('request_not_found', `${message} One of another gateway is known here once it has ended and is booked.`, {
+      headers: { 'retry-after': String(RETRY_SECONDS) },
+    });
+  }
 }

@@ -1,4 +1,5 @@
-import { invalidField, isRecord, missingField, parseFields, readCount, readModel } from '../body/json-body.types.js';
+import { invalidField, isGiven, isRecord, missingField, parseFields, readCount, readModel } from '../body/json-body.types.js';
+import { unsupportedField } from '../body/priced-fields.types.js';
 import { type ApiError, isApiError } from '../errors/api-error.types.js';
 
 /** As many as Cohere takes in one call. */
@@ -18,6 +19,13 @@ function isDocument(value: unknown): boolean {
   return typeof value === 'string' || isRecord(value);
 }
 
+/** Rerankers of pictures take them by these names. What a picture costs, no price here says. */
+const PICTURE_FIELDS = ['image', 'image_url'];
+
+function isPicture(document: unknown): boolean {
+  return isRecord(document) && !isGiven(document.text) && PICTURE_FIELDS.some((name) => isGiven(document[name]));
+}
+
 function readDocuments({ documents }: Record<string, unknown>): number | ApiError {
   if (documents === undefined) return missingField('documents');
   if (!Array.isArray(documents) || documents.length === 0)
@@ -25,8 +33,10 @@ function readDocuments({ documents }: Record<string, unknown>): number | ApiErro
   if (documents.length > DOCUMENTS_MAX)
     return invalidField('documents', `"documents" must hold at most ${DOCUMENTS_MAX} documents.`);
   const odd = documents.findIndex((document) => !isDocument(document));
-  if (odd === -1) return documents.length;
-  return invalidField(`documents[${odd}]`, `"documents[${odd}]" must be text, or an object with texts.`);
+  if (odd !== -1) return invalidField(`documents[${odd}]`, `"documents[${odd}]" must be text, or an object with texts.`);
+  const picture = documents.findIndex(isPicture);
+  if (picture === -1) return documents.length;
+  return unsupportedField(`documents[${picture}]`, `"documents[${picture}]" is a picture: only texts are reranked here.`);
 }
 
 export function readRerankRequest(body: Buffer): RerankRequest | ApiError {

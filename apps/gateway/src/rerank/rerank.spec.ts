@@ -29,6 +29,7 @@ describe('a rerank request', () => {
     ['an empty list', { ...valid, documents: [] }, 'documents'],
     ['too many documents', { ...valid, documents: Array(DOCUMENTS_MAX + 1).fill('') }, 'documents'],
     ['a document that is none', { ...valid, documents: ['a', 4] }, 'documents[1]'],
+    ['a picture', { ...valid, documents: ['a', { image: 'https://x.test/a.png' }] }, 'documents[1]'],
     ['top_n 0', { ...valid, top_n: 0 }, 'top_n'],
   ])('with %s is refused with 400 and the parameter named', (_name, body, param) => {
     const error = read(body);
@@ -37,7 +38,7 @@ describe('a rerank request', () => {
   });
 
   it('takes documents as texts and as objects', () => {
-    expect(readOk({ ...valid, documents: ['a', { text: 'b' }, { title: 'c', text: 'd' }] }).shape.inputs).toBe(3);
+    expect(readOk({ ...valid, documents: ['a', { text: 'b' }, { image: 'c', text: 'd' }] }).shape.inputs).toBe(3);
   });
 
   it('is never charged more than its hold although the query is read with every document', () => {

@@ -5,7 +5,7 @@ import { type FieldChange, upstreamBody } from '../body/upstream-body.service.js
 import { type ApiError, isApiError } from '../errors/api-error.types.js';
 import type { Endpoint, InferenceRequest } from '../proxy/endpoint.types.js';
 import type { AnswerReading, RawUsage } from '../usage/answer-reading.types.js';
-import { readJson } from '../usage/usage-reading.service.js';
+import { readJson, reportsError } from '../usage/usage-reading.service.js';
 import { readResponsesRequest } from './responses-request.js';
 import { ResponsesScanner } from './responses-scanner.js';
 import { RESPONSES_SKIN } from './responses-skin.js';
@@ -18,7 +18,8 @@ const READING: AnswerReading = {
     if (answer === null) return null;
     if (isRecord(answer.usage)) return { usage: answer.usage };
     // An answer that says of itself that it failed, without saying what it used, costs what a failure costs: nothing.
-    return { usage: answer.status === 'failed' ? FREE : null };
+    if (answer.status === 'failed') return { usage: FREE };
+    return answer.status === undefined && reportsError(answer) ? { usage: null, isFailure: true } : { usage: null };
   },
   newScanner: () => new ResponsesScanner(),
   normalise: normaliseResponsesUsage,

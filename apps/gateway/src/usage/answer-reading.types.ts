@@ -43,10 +43,17 @@ export interface ReadAnswer {
   usage: RawUsage | null;
 }
 
+/** What a whole answer says of itself. */
+export interface WholeAnswer {
+  usage: RawUsage | null;
+  /** It reports an error, whatever its status said, and no usage: the call failed, and costs nothing. */
+  isFailure?: boolean;
+}
+
 /** How an endpoint's answers are read. */
 export interface AnswerReading {
   /** Of a whole answer; null = it is broken. */
-  readWhole(body: Buffer): { usage: RawUsage | null } | null;
+  readWhole(body: Buffer): WholeAnswer | null;
   newScanner(): StreamScanner;
   /** Into disjoint dimensions; `priced` are those that the frozen price lists. */
   normalise(raw: RawUsage, priced: ReadonlySet<Dimension>): NormalisedUsage;

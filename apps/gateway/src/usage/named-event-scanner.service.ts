@@ -31,7 +31,8 @@ export abstract class NamedEventScanner implements StreamScanner {
   finish(): ScannedChunk {
     const rest = this.splitter.takeRest();
     const scanned = rest === null ? NOTHING : this.scan(rest);
-    return this.isWhole ? scanned : { ...scanned, isError: true };
+    // Behind half an event the client could not read the one that says so.
+    return this.isWhole ? scanned : BROKEN;
   }
 
   private scan(block: Buffer): ScannedChunk {

@@ -1,7 +1,7 @@
 import type { PriceVersion } from '@tensorloop/contracts/price-book';
 import type { Usage } from '@tensorloop/contracts/usage';
 import { pricedDimensions } from '@tensorloop/pricing/price-version';
-import type { AnswerReading, RawUsage } from './answer-reading.types.js';
+import type { AnswerReading, RawUsage, WholeAnswer } from './answer-reading.types.js';
 
 /** The upstream's usage in priced dimensions, or null when it sent none or numbers that contradict each other. */
 export function readUsage(reading: AnswerReading, raw: RawUsage | null, price: PriceVersion): Usage | null {
@@ -20,12 +20,18 @@ export function readJson(body: Buffer): Record<string, unknown> | null {
   }
 }
 
+/** Some providers answer with status 200 and say in the body that they failed. An `error` of null says that they did not. */
+export function reportsError({ error }: Record<string, unknown>): boolean {
+  return (typeof error === 'object' && error !== null) || (typeof error === 'string' && error !== '');
+}
+
 /** A whole JSON answer with `usage` at its top, as most of OpenAI's endpoints have it. */
-export function readJsonAnswer(body: Buffer): { usage: RawUsage | null } | null {
+export function readJsonAnswer(body: Buffer): WholeAnswer | null {
   const answer = readJson(body);
   if (answer === null) return null;
   const { usage } = answer;
-  return { usage: typeof usage === 'object' && usage !== null ? (usage as RawUsage) : null };
+  if (typeof usage === 'object' && usage !== null) return { usage: usage as RawUsage };
+  return reportsError(answer) ? { usage: null, isFailure: true } : { usage: null };
 }
 
 /** A count of ours in priced dimensions; zeros are left out. */

@@ -1,25 +1,30 @@
 import type { RawUsage, ScannedChunk, StreamScanner } from './answer-reading.types.js';
 import { SseSplitter } from './sse-splitter.service.js';
+import { reportsError } from './usage-reading.service.js';
 
 const USAGE_KEY = Buffer.from('"usage":');
-const DONE_LINE = Buffer.from('data: [DONE]');
+const ERROR_KEY = Buffer.from('"error":');
+const REASON_KEY = Buffer.from('"finish_reason":');
+const DONE_WORD = Buffer.from('[DONE]');
 const DONE = Buffer.from('data: [DONE]\n\n');
-const ERROR_LINE = Buffer.from('data: {"error"');
 const DATA_FIELD = /^data: ?/;
 const LINE_FEED = 0x0a;
 const OPEN_BRACE = 0x7b;
+const QUOTE = 0x22;
 const EMPTY = Buffer.alloc(0);
 
 /**
  * Reads the usage event out of a stream without parsing the rest. `"usage":` followed by `{` cannot be model output: inside
  * JSON text every quote is escaped. `data: [DONE]` is withheld (the caller sends it once the call is durable), and so is the
- * usage event when the client did not ask for it.
+ * usage event when the client did not ask for it. Not all providers send `[DONE]`: a stream is whole as well once it has said why
+ * the model stopped or what was used. One that ends with none of the three was cut, however cleanly it was closed.
  */
 export class UsageScanner implements StreamScanner {
   usage: RawUsage | null = null;
   /** Events passed so far: with OpenAI's streams about one per output token. */
   events = 0;
   private readonly splitter = new SseSplitter();
+  private isWhole = false;
 
   constructor(private readonly keepsUsageEvent: boolean) {}
 
@@ -31,13 +36,16 @@ export class UsageScanner implements StreamScanner {
   /** The stream ended: what is left is scanned as if it were a whole event. */
   finish(): ScannedChunk {
     const rest = this.splitter.takeRest();
-    return rest === null ? { bytes: EMPTY, ending: null, isError: false } : this.scan(rest);
+    const scanned = rest === null ? { bytes: EMPTY, ending: null, isError: false } : this.scan(rest);
+    // Behind half an event the client could not read the one that says so.
+    return this.isWhole ? scanned : { bytes: EMPTY, ending: null, isError: true };
   }
 
   private scan(block: Buffer): ScannedChunk {
-    const errorAt = findLine(block, ERROR_LINE);
+    const errorAt = findError(block);
     if (errorAt !== -1) return { bytes: this.withoutUsage(block.subarray(0, errorAt)), ending: null, isError: true };
-    const doneAt = findLine(block, DONE_LINE);
+    const doneAt = findDone(block);
+    if (doneAt !== -1 || findValue(block, REASON) !== -1) this.isWhole = true;
     const bytes = this.withoutUsage(doneAt === -1 ? block : block.subarray(0, doneAt));
     this.events += countEvents(bytes);
     return { bytes, ending: doneAt === -1 ? null : DONE, isError: false };
@@ -46,7 +54,7 @@ export class UsageScanner implements StreamScanner {
   private withoutUsage(block: Buffer): Buffer {
     const kept: Buffer[] = [];
     let from = 0;
-    for (let at = findUsage(block, 0); at !== -1; at = findUsage(block, at + 1)) {
+    for (let at = findValue(block, USAGE); at !== -1; at = findValue(block, USAGE, at + 1)) {
       const start = eventStart(block, at);
       const end = eventEnd(block, at);
       const isUsageOnly = this.readUsage(block.subarray(start, end));
@@ -66,24 +74,47 @@ export class UsageScanner implements StreamScanner {
     const parsed = parseEvent(event);
     if (parsed === null || typeof parsed.usage !== 'object' || parsed.usage === null) return false;
     this.usage = parsed.usage as RawUsage;
-    return !Array.isArray(parsed.choices) || parsed.choices.length === 0;
+    const isUsageOnly = !Array.isArray(parsed.choices) || parsed.choices.length === 0;
+    // With every chunk some providers say what was used so far: that ends nothing.
+    if (isUsageOnly) this.isWhole = true;
+    return isUsageOnly;
   }
 }
 
-/** Where a `"usage":` followed by an object begins, from `from` on, or -1. Blanks between the two are allowed. */
-function findUsage(block: Buffer, from: number): number {
-  for (let at = block.indexOf(USAGE_KEY, from); at !== -1; at = block.indexOf(USAGE_KEY, at + 1)) {
-    let next = at + USAGE_KEY.length;
+interface Sought {
+  key: Buffer;
+  /** What the value may begin with. */
+  opening: readonly number[];
+}
+const USAGE: Sought = { key: USAGE_KEY, opening: [OPEN_BRACE] };
+const ERROR: Sought = { key: ERROR_KEY, opening: [OPEN_BRACE, QUOTE] };
+const REASON: Sought = { key: REASON_KEY, opening: [QUOTE] };
+
+/** Where a key with such a value begins, from `from` on, or -1. Blanks between the two are allowed. */
+function findValue(block: Buffer, { key, opening }: Sought, from = 0): number {
+  for (let at = block.indexOf(key, from); at !== -1; at = block.indexOf(key, at + 1)) {
+    let next = at + key.length;
     while (block[next] === 0x20 || block[next] === 0x09) next++;
-    if (block[next] === OPEN_BRACE) return at;
+    if (opening.includes(block[next] as number)) return at;
   }
   return -1;
 }
 
-/** Start of the line `line` in the block. Text of the model cannot match: a raw line feed cannot stand inside JSON. */
-function findLine(block: Buffer, line: Buffer): number {
-  for (let at = block.indexOf(line); at !== -1; at = block.indexOf(line, at + 1)) {
-    if (at === 0 || block[at - 1] === LINE_FEED) return at;
+/** Start of the event that reports an error, wherever in the event it stands, or -1. Errors of choices and tools are none. */
+function findError(block: Buffer): number {
+  for (let at = findValue(block, ERROR); at !== -1; at = findValue(block, ERROR, at + 1)) {
+    const start = eventStart(block, at);
+    const event = parseEvent(block.subarray(start, eventEnd(block, at)));
+    if (event !== null && reportsError(event)) return start;
+  }
+  return -1;
+}
+
+/** Start of the line that ends the stream, with a blank or without, or -1. Text of the model cannot begin a line. */
+function findDone(block: Buffer): number {
+  for (let at = block.indexOf(DONE_WORD); at !== -1; at = block.indexOf(DONE_WORD, at + 1)) {
+    const start = block.lastIndexOf(LINE_FEED, at) + 1;
+    if (/^data: ?$/.test(block.toString('latin1', start, Math.min(at, start + 8)))) return start;
   }
   return -1;
 }

@@ -87,6 +87,45 @@ describe('the usage scanner', () => {
   });
 
   it.each([
+    [
+      'behind other fields',
+      `data: {"id":"c","error":{"message":"secret"},"choices":[{"index":0,"finish_reason":"error"}]}\n\n`,
+    ],
+    ['as text', `data: {"error": "secret"}\n\n`],
+    ['without a blank before it', `data:{"error":{"message":"secret"}}\n\n`],
+    ['under a name', `event: error\ndata: {"error":{"message":"secret"}}\n\n`],
+  ])('withholds an error inside the stream that stands %s', (_where, failure) => {
+    expect(scan([Buffer.from(chunk('a') + failure)])).toMatchObject({ passed: chunk('a'), isError: true });
+  });
+
+  it.each([
+    ['null', event({ error: null, choices: [{ index: 0, delta: { content: 'x' } }] })],
+    ['of a tool', event({ choices: [{ index: 0, delta: { annotations: [{ error: { message: 'x' } }] } }] })],
+  ])('passes an error on that is none of the call: %s', (_what, passed) => {
+    expect(scan([Buffer.from(`${passed}data: [DONE]\n\n`)])).toMatchObject({ passed, isDone: true, isError: false });
+  });
+
+  it('withholds [DONE] that has no blank before it', () => {
+    const text = `${chunk('a')}data:[DONE]\n\n`;
+    expect(scan([Buffer.from(text)])).toMatchObject({ passed: chunk('a'), isDone: true });
+  });
+
+  it('takes a stream for whole that says why the model stopped, without [DONE] and without usage', () => {
+    const stop = event({ choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] });
+    expect(scan([Buffer.from(chunk('a') + stop)])).toMatchObject({ passed: chunk('a') + stop, isError: false });
+  });
+
+  it.each([
+    ['after a whole event', ''],
+    ['inside an event', 'data: {"id":"c","choices":[{"index":0,"del'],
+    ['after usage so far', event({ choices: [{ index: 0, delta: { content: 'b' } }], usage: USAGE })],
+  ])('takes a stream for cut that is closed %s without any end', (_where, rest) => {
+    const scanned = scan([Buffer.from(chunk('a') + rest)]);
+    expect(scanned.isError).toBe(true);
+    expect(scanned.passed.endsWith('\n\n')).toBe(true);
+  });
+
+  it.each([
     '"usage":{"prompt_tokens":1000000}',
     'data: [DONE]\n\n',
     '\n\ndata: {"usage":{"prompt_tokens":5}}\n\n',

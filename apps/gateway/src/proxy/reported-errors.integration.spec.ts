@@ -1,0 +1,90 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { openAiErrorSchema } from '@tensorloop/contracts/openai-error';
+import { GatewayFixture } from '../../test/gateway-fixture.js';
+import { UPSTREAM_SECRET } from '../../test/gateway-processes.js';
+import { type Behaviour, ScriptedProvider } from '../../test/scripted-provider.js';
+import type { TestKey } from '../../test/test-keys.js';
+import { testModel } from '../../test/test-models.js';
+
+let provider: ScriptedProvider;
+let fixture: GatewayFixture;
+let key: TestKey;
+
+beforeAll(async () => {
+  provider = await ScriptedProvider.start();
+  fixture = await GatewayFixture.start({
+    models: () => [testModel('scripted', provider.url, { deployment: { baseUrl: provider.at('scripted') } })],
+  });
+  key = await fixture.addKey({ models: ['*'], rpm: 1_000 });
+});
+
+afterAll(async () => {
+  await fixture?.stop();
+  provider?.stop();
+});
+
+function answers(contentType: string, body: string): Behaviour {
+  return (res) => void res.writeHead(200, { 'content-type': contentType }).end(body);
+}
+
+async function call(body: object) {
+  const response = await fixture.chat(key, { model: 'scripted', ...body });
+  const text = await response.text();
+  return { status: response.status, text, event: await fixture.eventOf(response.headers.get('x-request-id')) };
+}
+
+function sse(data: object): string {
+  return `data: ${JSON.stringify(data)}\n\n`;
+}
+
+const WORD = sse({ id: 'c', object: 'chat.completion.chunk', choices: [{ index: 0, delta: { content: 'word' } }] });
+
+describe('a provider that reports its failure under status 200 (spec TL-9)', () => {
+  it.each([
+    ['with the status in its code', { message: `no quota for ${UPSTREAM_SECRET}`, code: 429 }, 429],
+    ['with a word for a code', { message: `no quota for ${UPSTREAM_SECRET}`, code: 'busy' }, 502],
+    ['about the credentials', { message: `bad key ${UPSTREAM_SECRET}`, code: 401 }, 502],
+  ])('%s is an error to the client, without secrets, and nothing is charged', async (_how, error, status) => {
+    provider.on('scripted', answers('application/json', JSON.stringify({ error, user_id: 'u' })));
+    const answer = await call({});
+    expect(answer.status).toBe(status);
+    openAiErrorSchema.parse(JSON.parse(answer.text));
+    expect(answer.text).not.toContain(UPSTREAM_SECRET);
+    expect(answer.event).toMatchObject({ outcome: 'upstream_error', chargeNanoUsd: '0', httpStatus: status });
+  });
+
+  it('in a stream ends it with an error event, and nothing is charged', async () => {
+    const failure = sse({
+      id: 'c',
+      choices: [{ index: 0, finish_reason: 'error' }],
+      error: { message: UPSTREAM_SECRET, code: 502 },
+    });
+    provider.on('scripted', answers('text/event-stream', WORD + failure));
+    const answer = await call({ stream: true });
+    expect(answer.text.startsWith(WORD)).toBe(true);
+    const last = answer.text.slice(WORD.length);
+    expect(openAiErrorSchema.parse(JSON.parse(last.replace('data: ', ''))).error.code).toBe('upstream_cut');
+    expect(answer.text).not.toContain(UPSTREAM_SECRET);
+    expect(answer.event).toMatchObject({ outcome: 'upstream_cut', chargeNanoUsd: '0' });
+  });
+});
+
+describe('a stream that its provider closes as if all were well', () => {
+  it.each([
+    ['after a whole event', ''],
+    ['inside an event', 'data: {"id":"c","choices":[{"ind'],
+  ])('%s, without saying that it is over, ends in an error event and is not charged', async (_where, rest) => {
+    provider.on('scripted', answers('text/event-stream', WORD + rest));
+    const answer = await call({ stream: true });
+    expect(answer.text.startsWith(`${WORD}data: {"error"`)).toBe(true);
+    expect(answer.event).toMatchObject({ outcome: 'upstream_cut', chargeNanoUsd: '0' });
+  });
+
+  it('with [DONE] written without a blank is whole, and says so as all others do', async () => {
+    const usage = sse({ id: 'c', choices: [], usage: { prompt_tokens: 7, completion_tokens: 2, total_tokens: 9 } });
+    provider.on('scripted', answers('text/event-stream', `${WORD}${usage}data:[DONE]\n\n`));
+    const answer = await call({ stream: true });
+    expect(answer.text).toBe(`${WORD}data: [DONE]\n\n`);
+    expect(answer.event).toMatchObject({ outcome: 'completed', usage: { input: 7, output: 2 }, estimated: false });
+  });
+});
