@@ -50,7 +50,7 @@ const readiness = async () =>
 beforeAll(async () => {
   world = await startWorld();
   ears = new SettledEars(world, 'gateway-1');
-  client = new RpcClient({ url: world.nats.url, name: 'test' });
+  client = new RpcClient({ url: world.nats.url, name: 'test', timeoutMs: 20_000 });
   metering = await startMetering(world);
   await waitUntil(async () => (await readiness()).status === 'ready');
 });

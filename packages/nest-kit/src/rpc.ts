@@ -41,9 +41,12 @@ export interface RpcCallOptions {
 /** Calls other services over Nest's NATS transport. Never throws for what can happen in operation: switch on `code`. */
 export class RpcClient {
   private readonly client: ClientNats;
+  private readonly timeoutMs: number;
 
-  constructor(options: { url: string; name: string }) {
+  /** `timeoutMs`: of calls that name none of their own. */
+  constructor({ timeoutMs = RPC_TIMEOUT_MS, ...options }: { url: string; name: string; timeoutMs?: number }) {
     this.client = new ClientNats(natsOptions(options));
+    this.timeoutMs = timeoutMs;
   }
 
   /** The callee's answer, or `{ ok: false, code, message }`. Throws only when `payload` breaks its own contract. */
@@ -57,7 +60,7 @@ export class RpcClient {
     let answer: unknown;
     try {
       answer = await firstValueFrom(
-        this.client.send(contract.pattern, record.build()).pipe(timeout(options.timeoutMs ?? RPC_TIMEOUT_MS)),
+        this.client.send(contract.pattern, record.build()).pipe(timeout(options.timeoutMs ?? this.timeoutMs)),
       );
     } catch (error) {
       return transportFailure(error);

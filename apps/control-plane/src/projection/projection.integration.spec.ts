@@ -14,7 +14,7 @@ let plane: TestControlPlane;
 let gateway: RpcClient;
 beforeAll(async () => {
   plane = await startControlPlane();
-  gateway = new RpcClient({ url: plane.nats.url, name: 'spec gateway' });
+  gateway = new RpcClient({ url: plane.nats.url, name: 'spec gateway', timeoutMs: 20_000 });
   await waitUntil(async () => (await plane.browser().send('GET', '/health/ready')).status === 200, {
     what: 'the control plane to be ready',
   });

@@ -14,7 +14,7 @@ let world: World;
 let client: RpcClient;
 beforeAll(async () => {
   world = await startWorld();
-  client = new RpcClient({ url: world.nats.url, name: 'test' });
+  client = new RpcClient({ url: world.nats.url, name: 'test', timeoutMs: 20_000 });
 });
 afterAll(async () => {
   await client?.close();

@@ -18,7 +18,7 @@ let rpc: RpcClient;
 beforeAll(async () => {
   world = await startWorld();
   metering = await startMetering(world);
-  rpc = new RpcClient({ url: world.nats.url, name: 'test' });
+  rpc = new RpcClient({ url: world.nats.url, name: 'test', timeoutMs: 20_000 });
   await listening();
 });
 afterAll(async () => {

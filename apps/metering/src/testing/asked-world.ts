@@ -15,7 +15,7 @@ export async function startAskedWorld(prepare: (world: World) => Promise<unknown
   const world = await startWorld();
   await prepare(world);
   const ears = new SettledEars(world, 'gateway-1');
-  const client = new RpcClient({ url: world.nats.url, name: 'test' });
+  const client = new RpcClient({ url: world.nats.url, name: 'test', timeoutMs: 20_000 });
   const metering = await startMetering(world);
   return {
     world,

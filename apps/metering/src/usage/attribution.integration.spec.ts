@@ -78,7 +78,7 @@ beforeAll(async () => {
   });
   const ears = new SettledEars(world, 'gateway-1');
   metering = await startMetering(world);
-  client = new RpcClient({ url: world.nats.url, name: 'test' });
+  client = new RpcClient({ url: world.nats.url, name: 'test', timeoutMs: 20_000 });
   await publish(world, ...calls, foreign);
   await waitUntil(() => [...calls, foreign].every((call) => ears.has(call.requestId)), { what: 'every settle-ack' });
 });
