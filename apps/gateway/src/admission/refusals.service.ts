@@ -238,8 +238,9 @@ interface AskedModel {
 export function refusalError(refusal: FinalRefusal, quote: Quote, { model, askedModel }: AskedModel): ApiError {
   const { accountId, keyId, attribution } = refusal;
   const error = answerTo(refusal, quote, askedModel);
+  const told = refusal.reason === 'model_not_allowed' ? askedModel : model;
   const headers = 'left' in refusal ? { ...leftHeaders(refusal.left, refusal.nowMs), ...error.headers } : error.headers;
-  return { ...error, headers, caller: { accountId, keyId, model, ...attribution } };
+  return { ...error, headers, caller: { accountId, keyId, model: told, ...attribution } };
 }
 
 function answerTo(refusal: FinalRefusal, quote: Quote, askedModel: string): ApiError {

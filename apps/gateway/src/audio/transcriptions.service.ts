@@ -1,12 +1,11 @@
 import { normaliseTranscriptionUsage } from '@tensorloop/pricing/transcription-usage';
 import { readBearer } from '../auth/bearer.service.js';
 import { withText } from '../body/form-body.service.js';
-import { isRecord } from '../body/json-body.types.js';
 import { type ApiError, isApiError } from '../errors/api-error.types.js';
 import { OPENAI_SKIN } from '../errors/error-skin.types.js';
 import type { Endpoint, InferenceRequest } from '../proxy/endpoint.types.js';
 import type { AnswerReading, RawUsage, WholeAnswer } from '../usage/answer-reading.types.js';
-import { readJson, reportsError } from '../usage/usage-reading.service.js';
+import { FAILURE, isFailure, readJson } from '../usage/usage-reading.service.js';
 import { UsageScanner } from '../usage/usage-scanner.service.js';
 import { heardSeconds, secondsMax } from './heard-seconds.rules.js';
 import { readTranscriptionRequest, type TranscriptionFormat, type TranscriptionRequest } from './transcriptions-request.js';
@@ -16,7 +15,7 @@ function readWhole(body: Buffer): WholeAnswer | null {
   const answer = readJson(body);
   if (answer === null) return null;
   const { usage, duration } = answer;
-  if (!isRecord(usage) && reportsError(answer)) return { usage: null, isFailure: true };
+  if (isFailure(answer)) return FAILURE;
   const reported = typeof usage === 'object' && usage !== null ? (usage as RawUsage) : {};
   return { usage: { ...reported, duration } };
 }

@@ -31,7 +31,10 @@ const READ_FIELDS = new Set(
     ['model', 'stream', 'stream_options', 'service_tier', 'n', 'best_of'],
     ['max_tokens', 'max_completion_tokens', 'max_output_tokens', 'thinking', 'top_n'],
     ['messages', 'system', 'prompt', 'input', 'query', 'documents', 'prediction', 'tools'],
-    ['modalities', 'audio', 'web_search_options', 'size', 'quality', 'speed', 'background'],
+    ['modalities', 'audio', 'web_search_options', 'background', 'previous_response_id', 'conversation', 'context_management'],
+    ['size', 'quality', 'output_format', 'complexity', 'width', 'height', 'resolution', 'image_size', 'image_config', 'steps'],
+    ['aspect_ratio', 'megapixels', 'num_images', 'num_outputs', 'batch_size', 'num_inference_steps', 'stream_format'],
+    ['speed', 'inference_geo', 'mcp_servers', 'container', 'fallbacks', 'fallback_credit_token', 'compaction', 'thread'],
   ].flat(),
 );
 

@@ -113,6 +113,18 @@ describe('a request on its way upstream', () => {
       );
       expect([sent.max_completion_tokens, sent.max_tokens]).toEqual([40, undefined]);
     }
+    const early: Partial<Deployment> = {
+      provider: 'azure-openai',
+      baseUrl: 'https://x.openai.azure.com/openai',
+      apiVersion: '2024-06-01',
+    };
+    expect(
+      JSON.parse(
+        readCall({})
+          .bodyFor({ ...deployment, ...early }, 40)
+          .toString(),
+      ),
+    ).toMatchObject({ max_tokens: 40 });
     const alike = { ...deployment, baseUrl: 'https://notopenai.com/v1' };
     expect(JSON.parse(readCall({}).bodyFor(alike, 40).toString())).toMatchObject({ max_tokens: 40 });
     expect(JSON.parse(readCall({ max_tokens: null }).bodyFor(deployment, 40).toString())).toMatchObject({ max_tokens: 40 });

@@ -9,7 +9,9 @@ import { openAiTextReading } from '../usage/openai-text-reading.service.js';
 import { type ChatRequest, readChatRequest } from './chat-request.js';
 
 /** OpenAI's own, its regional ones among them, and Azure's. */
-const OPENAI_HOSTS = /(^|\.)openai\.(com|azure\.com)$/;
+const OPENAI_HOSTS = /(^|\.)(openai\.com|openai\.azure\.com|cognitiveservices\.azure\.com)$/;
+/** Azure's earlier versions know `max_tokens` alone. */
+const AZURE_VERSION_MIN = '2024-09';
 const readingFor = openAiTextReading('chat');
 
 /** `POST /v1/chat/completions`. */
@@ -49,7 +51,8 @@ function changesFor(request: ChatRequest, deployment: Deployment, clamp: number 
 }
 
 /** OpenAI's newer models refuse `max_tokens`, at Azure too; other servers of its format know nothing else. */
-function limitField({ provider, baseUrl }: Deployment): 'max_tokens' | 'max_completion_tokens' {
+function limitField({ provider, baseUrl, apiVersion }: Deployment): 'max_tokens' | 'max_completion_tokens' {
+  if (apiVersion !== null && apiVersion < AZURE_VERSION_MIN) return 'max_tokens';
   const isOpenAis = provider === 'azure-openai' || OPENAI_HOSTS.test(new URL(baseUrl).hostname);
   return isOpenAis ? 'max_completion_tokens' : 'max_tokens';
 }

@@ -5,7 +5,7 @@ import { type ApiError, isApiError } from '../errors/api-error.types.js';
 import { OPENAI_SKIN } from '../errors/error-skin.types.js';
 import type { Endpoint, InferenceRequest } from '../proxy/endpoint.types.js';
 import type { AnswerReading, RawUsage, WholeAnswer } from '../usage/answer-reading.types.js';
-import { readJson, reportsError } from '../usage/usage-reading.service.js';
+import { FAILURE, isFailure, readJson } from '../usage/usage-reading.service.js';
 import { UsageScanner } from '../usage/usage-scanner.service.js';
 import { type ImagesRequest, readImagesRequest } from './images-request.js';
 
@@ -16,7 +16,8 @@ export const IMAGES_ANSWER_BYTES_MAX = 96 * 1024 * 1024;
 function readWhole(body: Buffer): WholeAnswer | null {
   const answer = readJson(body);
   if (answer === null) return null;
-  if (!Array.isArray(answer.data)) return reportsError(answer) ? { usage: null, isFailure: true } : null;
+  if (isFailure(answer)) return FAILURE;
+  if (!Array.isArray(answer.data)) return null;
   const { usage, data } = answer;
   const reported = typeof usage === 'object' && usage !== null ? (usage as RawUsage) : {};
   return { usage: { ...reported, pictures: data.length } };

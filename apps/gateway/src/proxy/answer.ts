@@ -18,7 +18,7 @@ import { type ExitSignal, isFree } from './call-exit.js';
 import type { CallServer, OpenCall } from './open-call.js';
 import type { OpenCalls } from './open-calls.service.js';
 import type { Ticker, Ticking } from './ticker.service.js';
-import { ERROR_BODY_BYTES_MAX, failureError, upstreamError } from './upstream-errors.js';
+import { ERROR_BODY_BYTES_MAX, failureError, reportedError, upstreamError } from './upstream-errors.js';
 
 /** After its client left, an answer is read on for this long and this far at most. */
 export const DRAIN_MS_MAX = 120_000;
@@ -97,12 +97,19 @@ export abstract class Answer implements RoutedAnswer, CallServer, Ticking {
 
   onEnd(): void {
     this.isUpstreamOver = true;
+    // Says itself how the attempt went where it did not go well.
+    if (this.call.exit.outcome === null && !this.isRefused) this.onAnswerEnd();
     this.call.endAttempt(this.status, null);
-    if (this.call.exit.outcome !== null) return;
-    if (this.isRefused) {
+    if (this.call.exit.outcome === null && this.isRefused) {
       const error = upstreamError(this.status as number, this.upstreamHeaders, Buffer.concat(this.errorBody ?? []));
       void this.exitWith('upstream_failed', error);
-    } else this.onAnswerEnd();
+    }
+  }
+
+  /** What came under a good status was no answer: the provider's circuit has to know. */
+  get isBroken(): boolean {
+    const { outcome } = this.call.exit;
+    return outcome === 'upstream_error' || outcome === 'upstream_cut';
   }
 
   onFailure(failure: UpstreamFailure): void {
@@ -170,9 +177,14 @@ export abstract class Answer implements RoutedAnswer, CallServer, Ticking {
   /** What is left of a long answer takes a while to go, and a shutdown waits for it as for the call. */
   private leave(): void {
     const { res } = this.call.options;
-    const leave = () => this.context.openCalls.delete(this.call);
-    if (res.destroyed || res.writableLength <= LAST_BYTES_MAX) leave();
-    else res.once('close', leave);
+    const leave = () => {
+      this.call.options.lease.letGo();
+      this.context.openCalls.delete(this.call);
+    };
+    if (res.destroyed || res.writableLength <= LAST_BYTES_MAX) return leave();
+    // The call has ended: nobody else looks after a client that takes none of it.
+    res.setTimeout(CLIENT_STALL_MS);
+    res.once('close', leave);
   }
 
   private async settle(outcome: Outcome, exit: { signal: ExitSignal; httpStatus: number }): Promise<void> {
@@ -211,6 +223,12 @@ export abstract class Answer implements RoutedAnswer, CallServer, Ticking {
     const { res, headers, skin } = this.call.options;
     const own = { ...headersOf(headers), 'x-tensorloop-cost-usd': formatUsd(this.chargedNanoUsd) };
     sendError(res, { ...error, body: skin.body(error, this.call.requestId) }, own);
+  }
+
+  /** The error that a provider reported under a good status, without its secrets. */
+  protected errorFrom(body: Buffer): ApiError {
+    const text = body.length > ERROR_BODY_BYTES_MAX ? '' : body.toString('utf8');
+    return reportedError(Buffer.from(this.context.credentials.scrub(text, this.call.credential)));
   }
 
   protected get drainBytesMax(): number {

@@ -3,9 +3,9 @@ import { formatUsd } from '@tensorloop/kernel/money';
 import type { ApiError } from '../errors/api-error.types.js';
 import type { RawUsage } from '../usage/answer-reading.types.js';
 import { countedUsage } from '../usage/usage-reading.service.js';
-import { Answer, CLIENT_STALL_MS, type CountedUsage } from './answer.js';
+import { Answer, type CountedUsage } from './answer.js';
 import type { ExitSignal } from './call-exit.js';
-import { failureError, reportedError } from './upstream-errors.js';
+import { failureError } from './upstream-errors.js';
 
 /** A whole answer is never longer; an upstream that sends more is treated as broken. */
 export const ANSWER_BYTES_MAX = 32 * 1024 * 1024;
@@ -72,11 +72,7 @@ export class BufferedAnswer extends Answer {
     head.push('content-type', this.contentType, 'content-length', String(this.body.length));
     res.writeHead(200, head);
     if (this.body.length <= TEXT_BYTES_MAX) res.end(this.body.toString('latin1'), 'latin1');
-    else {
-      // The call has ended: nobody else looks after a client that takes none of it.
-      res.setTimeout(CLIENT_STALL_MS);
-      res.end(this.body);
-    }
+    else res.end(this.body);
   }
 
   protected clientStatus(error: ApiError | null): number {
@@ -94,10 +90,10 @@ export class BufferedAnswer extends Answer {
 
   /** Under a status of 200 the provider said that it failed: to the client it is the error that it is. */
   private failAsReported(): void {
-    const { credentials } = this.context;
-    const text = credentials.scrub(this.body.toString('utf8'), this.call.credential);
+    const error = this.errorFrom(this.body);
     this.body = NO_BODY;
-    void this.exitWith('upstream_failed', reportedError(Buffer.from(text)));
+    this.call.endAttempt(this.status, 'protocol');
+    void this.exitWith('upstream_failed', error);
   }
 
   private breakOff(): void {

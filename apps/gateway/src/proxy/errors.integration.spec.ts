@@ -121,6 +121,22 @@ describe('a request that is hardly one', () => {
     expectError(await sendBytes(head('expect: miracles', length), CHAT), { status: 417, code: 'expectation_failed' });
   });
 
+  it('takes no memory by what it says it will send: large bodies of others find room', async () => {
+    const { hostname, port } = new URL(fixture.url);
+    const sockets = Array.from({ length: 80 }, (_, index) => {
+      const socket = connect(Number(port), hostname);
+      socket.on('error', () => undefined);
+      const size = index % 2 === 0 ? 'transfer-encoding: chunked' : 'content-length: 33554432';
+      const path = index % 4 < 2 ? '/v1/messages/count_tokens' : '/nowhere';
+      socket.write(`POST ${path} HTTP/1.1\r\nhost: gateway\r\ncontent-type: application/json\r\n${size}\r\n\r\n`);
+      return socket;
+    });
+    await Promise.all(sockets.map((socket) => (socket.connecting ? once(socket, 'connect') : undefined)));
+    const content = 'x'.repeat(200_000);
+    expect((await fixture.chat(key, { messages: [{ role: 'user', content }] })).status).toBe(200);
+    for (const socket of sockets) socket.destroy();
+  });
+
   it('leaves nothing held when it ends before its body does', async () => {
     const { hostname, port } = new URL(fixture.url);
     const socket = connect(Number(port), hostname);

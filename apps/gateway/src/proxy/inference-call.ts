@@ -25,6 +25,7 @@ import type { Capacity } from './capacity.service.js';
 import { dispatch } from './dispatch.js';
 import type { Endpoint, InferenceRequest } from './endpoint.types.js';
 import { type CallTrace, OpenCall } from './open-call.js';
+import type { BodyLease } from './request-bodies.js';
 import type { Target, TargetFinder } from './target.js';
 
 const MS_PER_SECOND = 1_000;
@@ -50,6 +51,7 @@ interface Arrival {
   endpoint: Endpoint;
   requestId: string;
   body: Buffer;
+  lease: BodyLease;
   res: ServerResponse;
   trace: CallTrace;
 }
@@ -93,7 +95,7 @@ export class InferenceCalls {
 
   async handle(
     endpoint: Endpoint,
-    { req, body }: { req: IncomingMessage; body: Buffer },
+    { req, body, lease }: { req: IncomingMessage; body: Buffer; lease: BodyLease },
     reply: { res: ServerResponse; requestId: string },
   ): Promise<void> {
     const trace = this.untraced ?? this.startTrace(endpoint, req);
@@ -102,7 +104,7 @@ export class InferenceCalls {
     let refused: ApiError | null;
     openCalls.arrive();
     try {
-      refused = await this.serve(req, { endpoint, requestId, body, res, trace });
+      refused = await this.serve(req, { endpoint, requestId, body, lease, res, trace });
     } finally {
       openCalls.arrived();
     }
@@ -170,6 +172,7 @@ export class InferenceCalls {
       accepted,
       clamp,
       body: arrival.body,
+      lease: arrival.lease,
       reading: asking.request.reading,
       skin: arrival.endpoint.skin,
       res: arrival.res,
@@ -177,6 +180,8 @@ export class InferenceCalls {
       durable,
       trace: arrival.trace,
     });
+    // The client may leave before the call ends, which keeps its body until then.
+    arrival.lease.hold();
     this.parts.answers.openCalls.add(call);
     return call;
   }

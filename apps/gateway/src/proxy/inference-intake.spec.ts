@@ -6,15 +6,16 @@ import { waitUntil } from '@tensorloop/testing/wait-until';
 import { chatCompletions } from '../chat/chat.service.js';
 import { ByteBudget } from './byte-budget.js';
 import { takeCalls } from './inference-intake.js';
-import { BODY_BYTES_MAX, RequestBodies, UNCOUNTED_BYTES_MAX } from './request-bodies.js';
+import { BODY_BYTES_MAX, type BodyLease, PIECE_BYTES, RequestBodies, UNCOUNTED_BYTES_MAX } from './request-bodies.js';
 
 const PATH = '/v1/chat/completions';
-const BUDGET_BYTES = BODY_BYTES_MAX + UNCOUNTED_BYTES_MAX;
+const MEBIBYTE = 1024 * 1024;
+const BUDGET_BYTES = BODY_BYTES_MAX + MEBIBYTE;
 let server: Server;
 let port: number;
 let bodies: string[];
 let defects: unknown[];
-let handle: (body: Buffer) => Promise<void>;
+let handle: (body: Buffer, lease: BodyLease) => Promise<void>;
 let isOverloaded: boolean;
 let budget: ByteBudget;
 
@@ -31,8 +32,8 @@ beforeEach(async () => {
     nowMs: () => Date.UTC(2026, 10, 21),
     onDefect: (error) => defects.push(error),
     calls: {
-      handle: async (_endpoint, { body }, { res }) => {
-        await handle(body);
+      handle: async (_endpoint, { body, lease }, { res }) => {
+        await handle(body, lease);
         res.end('taken');
       },
       shed: (_endpoint, res, requestId) => {
@@ -58,6 +59,10 @@ async function ask(path: string, send: (req: ClientRequest) => void, { headers =
   let text = '';
   for await (const chunk of res) text += chunk;
   return { status: res.statusCode, headers: res.headers, text };
+}
+
+function connections(): Promise<number> {
+  return new Promise((resolve) => server.getConnections((_error, count) => resolve(count)));
 }
 
 describe('calls to an endpoint', () => {
@@ -87,7 +92,7 @@ describe('calls to an endpoint', () => {
     handle = () => new Promise((resolve) => (answerFirst = resolve));
     const half = Buffer.alloc(BUDGET_BYTES / 2 + UNCOUNTED_BYTES_MAX);
     const first = ask(PATH, (req) => req.end(half));
-    await waitUntil(async () => budget.bytesTaken === half.length);
+    await waitUntil(async () => budget.bytesTaken > half.length);
     const second = await ask(PATH, (req) => req.end(half));
     expect(second).toMatchObject({ status: 503, headers: { connection: 'close', 'retry-after': '1' } });
     expect(JSON.parse(second.text).error.code).toBe('overloaded');
@@ -102,11 +107,46 @@ describe('calls to an endpoint', () => {
   it('give their memory back when their client leaves before they have arrived', async () => {
     const req = request({ port, host: '127.0.0.1', path: PATH, method: 'POST' });
     req.on('error', () => undefined);
-    req.write(Buffer.alloc(1024 * 1024));
-    await waitUntil(async () => budget.bytesTaken === 1024 * 1024);
+    req.write(Buffer.alloc(MEBIBYTE));
+    await waitUntil(async () => budget.bytesTaken > MEBIBYTE);
     req.destroy();
     await waitUntil(async () => budget.bytesTaken === 0);
     expect(bodies).toEqual([]);
+  });
+
+  it('keep their memory for as long as the call that they became, though their client has left', async () => {
+    let held: BodyLease | null = null;
+    handle = async (_body, lease) => {
+      lease.hold();
+      held = lease;
+      await new Promise(() => undefined);
+    };
+    const req = request({ port, host: '127.0.0.1', path: PATH, method: 'POST' });
+    req.on('error', () => undefined);
+    req.end(Buffer.alloc(MEBIBYTE));
+    await waitUntil(async () => held !== null);
+    let isGone = false;
+    req.destroy();
+    req.once('close', () => (isGone = true));
+    await waitUntil(async () => isGone && (await connections()) === 0);
+    expect(budget.bytesTaken).toBeGreaterThan(MEBIBYTE);
+    (held as BodyLease | null)?.letGo();
+    expect(budget.bytesTaken).toBe(0);
+  });
+
+  it('are counted with what their pieces take: a body of single bytes is small to its sender alone', async () => {
+    handle = () => new Promise(() => undefined);
+    const req = request({ port, host: '127.0.0.1', path: PATH, method: 'POST' });
+    req.on('error', () => undefined);
+    const pieces = 1_000;
+    for (let count = 0; count < pieces; count++) {
+      req.write('x');
+      if (count % 50 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    req.end();
+    await waitUntil(async () => budget.bytesTaken >= pieces * PIECE_BYTES * 0.9);
+    req.destroy();
+    await waitUntil(async () => budget.bytesTaken === 0);
   });
 
   it('are refused by their declared length before a byte is read (spec TL-8)', async () => {

@@ -38,7 +38,7 @@ export function unreadable(isTooLarge: boolean): ApiError {
 }
 
 /** All bodies together take what memory they may: nothing of this one is kept. */
-export function noRoom(): ApiError {
+function noRoom(): ApiError {
   const error = overloaded();
   return { ...error, headers: { ...error.headers, connection: 'close' } };
 }
@@ -50,7 +50,7 @@ interface BodyReader {
 }
 
 /** Calls back once: with the whole body, or with what is wrong. */
-function readBody(req: IncomingMessage, { lease, onBody, onProblem }: BodyReader): void {
+export function readBody(req: IncomingMessage, { lease, onBody, onProblem }: BodyReader): void {
   let chunks: Buffer[] = [];
   let bytes = 0;
   let isOver = false;
@@ -65,7 +65,7 @@ function readBody(req: IncomingMessage, { lease, onBody, onProblem }: BodyReader
     bytes += chunk.length;
     if (isOver) return;
     if (bytes > BODY_BYTES_MAX) fail(unreadable(true));
-    else if (!lease.grownTo(bytes)) fail(noRoom());
+    else if (!lease.grownTo(bytes, chunks.length + 1)) fail(noRoom());
     else chunks.push(chunk);
   });
   req.on('end', () => {
@@ -100,11 +100,12 @@ export function takeCalls(server: Server, parts: IntakeParts): void {
 function take(parts: IntakeParts, endpoint: Endpoint, { req, res }: { req: IncomingMessage; res: ServerResponse }): void {
   // Node itself reads past the body of a request that was answered without it, so that the connection carries the next one.
   if (parts.calls.shed(endpoint, res, () => uuid7(parts.nowMs()))) return;
+  const lease = parts.bodies.lease(res);
   readBody(req, {
-    lease: parts.bodies.lease(res),
+    lease,
     onBody: (body) => {
       const requestId = uuid7(parts.nowMs());
-      parts.calls.handle(endpoint, { req, body }, { res, requestId }).catch((error: unknown) => {
+      parts.calls.handle(endpoint, { req, body, lease }, { res, requestId }).catch((error: unknown) => {
         parts.onDefect(error, requestId);
         const problem = apiError('internal_error', 'Something went wrong on our side.');
         refuse(res, problem, { surface: endpoint, requestId });

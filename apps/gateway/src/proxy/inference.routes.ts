@@ -8,8 +8,8 @@ import { messages } from '../messages/messages.service.js';
 import type { TokenCounting } from '../messages/token-counting.service.js';
 import type { ModelsList } from '../models/models-list.service.js';
 import type { RequestView } from '../requests/request-view.service.js';
-import { type IntakeParts, noRoom, refuse, type Surface, unreadable } from './inference-intake.js';
-import { BODY_BYTES_MAX } from './request-bodies.js';
+import { type IntakeParts, readBody, refuse, type Surface, unreadable } from './inference-intake.js';
+import { BODY_BYTES_MAX, type BodyLease } from './request-bodies.js';
 
 const MODELS = '/v1/models';
 const COUNT_TOKENS = '/v1/messages/count_tokens';
@@ -78,11 +78,19 @@ function answerWith(error: (request: FastifyRequest) => ApiError, surface = OPEN
   };
 }
 
-/** Errors of Fastify's own before a handler runs: body too large, aborted or mis-declared. */
+/** Carries what is wrong with a body through Fastify to its handler of errors. */
+class UnreadBody extends Error {
+  constructor(readonly problem: ApiError) {
+    super(problem.body.error.message);
+  }
+}
+
+/** What goes wrong before a handler runs: a body that we could not read, or one that Fastify finds mis-declared. */
 function bodyErrorOn(surface: Surface) {
   return (error: { code?: string }, _request: unknown, reply: FastifyReply): void => {
     reply.hijack();
-    const problem = unreadable(error.code === 'FST_ERR_CTP_BODY_TOO_LARGE');
+    const isTooLarge = error.code === 'FST_ERR_CTP_BODY_TOO_LARGE';
+    const problem = error instanceof UnreadBody ? error.problem : unreadable(isTooLarge);
     refuse(reply.raw, problem, { surface, requestId: uuid7() });
   };
 }
@@ -97,13 +105,14 @@ type Add = (method: Method | Method[], url: string, route: { handler: RouteHandl
  */
 export function registerInferenceRoutes(fastify: FastifyInstance, parts: RouteParts): void {
   fastify.removeAllContentTypeParsers();
-  fastify.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: BODY_BYTES_MAX }, (_request, body, done) =>
-    done(null, body),
-  );
+  const leases = new WeakMap<IncomingMessage, BodyLease>();
   fastify.addHook('onRequest', (request, reply, next) => {
-    if (parts.bodies.reserve(request.raw, reply.raw)) return next();
-    reply.hijack();
-    refuse(reply.raw, noRoom(), { surface: OPENAI_SURFACE, requestId: uuid7() });
+    leases.set(request.raw, parts.bodies.lease(reply.raw));
+    next();
+  });
+  fastify.addContentTypeParser('*', ({ raw }, _payload, done) => {
+    const lease = leases.get(raw) as BodyLease;
+    readBody(raw, { lease, onBody: (body) => done(null, body), onProblem: (problem) => done(new UnreadBody(problem)) });
   });
   const add: Add = (method, url, { handler, surface = OPENAI_SURFACE }) => {
     const errorHandler = bodyErrorOn(surface);
@@ -118,7 +127,8 @@ export function registerInferenceRoutes(fastify: FastifyInstance, parts: RoutePa
   };
   for (const endpoint of parts.endpoints) {
     const url = `/v1${endpoint.path}`;
-    const handle: Handler = (req, body, reply) => parts.calls.handle(endpoint, { req, body }, reply);
+    const handle: Handler = (req, body, reply) =>
+      parts.calls.handle(endpoint, { req, body, lease: leases.get(req) as BodyLease }, reply);
     add('POST', url, { handler: hijacked(parts, handle, endpoint), surface: endpoint });
     only(['POST'], url, endpoint);
   }

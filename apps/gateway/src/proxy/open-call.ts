@@ -11,6 +11,7 @@ import type { AcceptedRecord } from '../journal/journal.types.js';
 import type { UpstreamFailure } from '../upstreams/upstream.types.js';
 import type { AnswerReading } from '../usage/answer-reading.types.js';
 import { CallExit } from './call-exit.js';
+import type { BodyLease } from './request-bodies.js';
 
 const ROUND_TO_MICROSECONDS = 1_000;
 
@@ -18,6 +19,8 @@ export interface OpenCallOptions {
   accepted: AcceptedRecord;
   /** The client's request. */
   body: Buffer;
+  /** Of the memory that the body takes. */
+  lease: BodyLease;
   /** Output tokens the hold pays for, when the model's maximum was not affordable; null = not clamped. */
   clamp: number | null;
   reading: AnswerReading;

@@ -4,6 +4,9 @@ import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { type ApiError, apiError } from '../errors/api-error.types.js';
 import { sendError } from '../errors/send-error.service.js';
 
+/** How long a peer may take to read why its request was refused. */
+export const LINGER_MS = 1_000;
+
 interface ParserError extends Error {
   code?: string;
 }
@@ -30,6 +33,8 @@ export function answerParserError(error: ParserError, socket: Duplex): void {
     'connection: close',
   ];
   socket.end(`${head.join('\r\n')}\r\n\r\n${text}`);
+  // A peer that never ends its side would keep the socket, and with it what its request had sent.
+  setTimeout(() => socket.destroy(), LINGER_MS).unref();
 }
 
 /** `Expect: 100-continue` is answered by Node itself; nobody can meet any other expectation (RFC 9110 §10.1.1). */

@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { openAiErrorSchema } from '@tensorloop/contracts/openai-error';
+import { waitUntil } from '@tensorloop/testing/wait-until';
 import { GatewayFixture } from '../../test/gateway-fixture.js';
 import { UPSTREAM_SECRET } from '../../test/gateway-processes.js';
-import { type Behaviour, ScriptedProvider } from '../../test/scripted-provider.js';
+import { answerWhole, type Behaviour, ScriptedProvider } from '../../test/scripted-provider.js';
 import type { TestKey } from '../../test/test-keys.js';
 import { testModel } from '../../test/test-models.js';
+import { CONSECUTIVE_FAILURES_MAX } from '../routing/circuit-breaker.rules.js';
 
 let provider: ScriptedProvider;
 let fixture: GatewayFixture;
@@ -51,6 +53,39 @@ describe('a provider that reports its failure under status 200 (spec TL-9)', () 
     openAiErrorSchema.parse(JSON.parse(answer.text));
     expect(answer.text).not.toContain(UPSTREAM_SECRET);
     expect(answer.event).toMatchObject({ outcome: 'upstream_error', chargeNanoUsd: '0', httpStatus: status });
+  });
+
+  it('is an error although it says what was used, and to who asked for a stream as well', async () => {
+    const body = JSON.stringify({ error: { message: 'busy', code: 503 }, usage: { prompt_tokens: 7, completion_tokens: 0 } });
+    provider.on('scripted', answers('application/json', body));
+    for (const stream of [false, true]) {
+      const answer = await call({ stream });
+      expect(answer.status).toBe(503);
+      expect(JSON.parse(answer.text)).toMatchObject({ error: { message: 'busy' } });
+      expect(answer.event).toMatchObject({ outcome: 'upstream_error', chargeNanoUsd: '0' });
+      expect(answer.event.attempts).toMatchObject([{ status: 200, failure: 'protocol' }]);
+    }
+  });
+
+  it('is no failure where nothing is said of an error: the answer is whole, and charged', async () => {
+    const choices = [{ index: 0, message: { role: 'assistant', content: 'hi' }, finish_reason: 'stop' }];
+    const usage = { prompt_tokens: 7, completion_tokens: 2, total_tokens: 9 };
+    provider.on('scripted', answers('application/json', JSON.stringify({ error: {}, choices, usage })));
+    expect(await call({})).toMatchObject({ status: 200, event: { outcome: 'completed', usage: { input: 7, output: 2 } } });
+  });
+
+  it('has its circuit opened by that, as by any other failure', async () => {
+    provider.on('scripted', answers('application/json', JSON.stringify({ error: { message: 'down' } })));
+    const codes: string[] = [];
+    for (let count = 0; count <= CONSECUTIVE_FAILURES_MAX; count++) {
+      const response = await fixture.chat(key, { model: 'scripted', stream: count % 2 === 0 });
+      codes.push(((await response.json()) as { error: { code: string } }).error.code);
+    }
+    expect(codes.at(-1)).toBe('upstream_unavailable');
+    provider.on('scripted', answerWhole);
+    await waitUntil(async () => (await fixture.chat(key, { model: 'scripted' })).status === 200, {
+      what: 'the circuit to close',
+    });
   });
 
   it('in a stream ends it with an error event, and nothing is charged', async () => {

@@ -1,16 +1,21 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { ByteBudget } from './byte-budget.js';
 
 /** Largest request body: a context of a million tokens, or a few images, with room. */
 export const BODY_BYTES_MAX = 32 * 1024 * 1024;
-/** Bodies up to this size are not counted: the bound on open calls bounds them too. */
+/** Bodies that take no more than this are not counted: connections are what they are bounded by. */
 export const UNCOUNTED_BYTES_MAX = 16 * 1024;
-/** Of all larger bodies together at most this much is kept in memory, and no more than half of what there is. */
+/** What a piece of a body takes in memory besides its bytes: who sends single bytes takes more by far than the bytes say. */
+export const PIECE_BYTES = 256;
+/** All larger bodies together take at most this much. */
 export const BODIES_BYTES_MAX = 1024 * 1024 * 1024;
-const SHARE_OF_MEMORY = 0.5;
+/** Of what memory there is: a body is there up to three times, as it came, as it was read and as it is sent. */
+const SHARE_OF_MEMORY = 1 / 6;
+/** A single one has to find room even where memory is short. */
+const BODIES_BYTES_MIN = 2 * BODY_BYTES_MAX;
 
 function bytesMax(): number {
-  return Math.min(BODIES_BYTES_MAX, process.availableMemory() * SHARE_OF_MEMORY);
+  return Math.max(BODIES_BYTES_MIN, Math.min(BODIES_BYTES_MAX, process.availableMemory() * SHARE_OF_MEMORY));
 }
 
 /**
@@ -20,41 +25,50 @@ function bytesMax(): number {
 export class RequestBodies {
   constructor(private readonly budget: ByteBudget = new ByteBudget(bytesMax())) {}
 
-  get bytesTaken(): number {
-    return this.budget.bytesTaken;
-  }
-
-  /** For one request; what it took is given back once its response is over. */
+  /** For one request. What it takes is given back when its response is over, and the call that it became as well. */
   lease(res: ServerResponse): BodyLease {
     return new BodyLease(this.budget, res);
   }
-
-  /** Takes all that a request may send, for a reader that cannot count what arrives; false = there is no room. */
-  reserve(req: IncomingMessage, res: ServerResponse): boolean {
-    return this.lease(res).grownTo(declaredBytes(req));
-  }
-}
-
-/** By its head; one that is sent in pieces may be as long as any. */
-function declaredBytes({ headers }: IncomingMessage): number {
-  if (headers['transfer-encoding'] !== undefined) return BODY_BYTES_MAX;
-  return Number(headers['content-length'] ?? 0);
 }
 
 export class BodyLease {
   private taken = 0;
+  private isAnswered = false;
+  private isHeld = false;
 
   constructor(
     private readonly budget: ByteBudget,
     private readonly res: ServerResponse,
   ) {}
 
-  /** The body has `bytes` now; false = there is no room for it. */
-  grownTo(bytes: number): boolean {
-    if (bytes <= UNCOUNTED_BYTES_MAX) return true;
-    if (this.res.closed || !this.budget.take(bytes - this.taken)) return false;
-    if (this.taken === 0) this.res.once('close', () => this.budget.give(this.taken));
-    this.taken = bytes;
+  /** The body has come so far; false = there is no room for it. */
+  grownTo(bytes: number, pieces: number): boolean {
+    const takes = bytes + pieces * PIECE_BYTES;
+    if (takes <= UNCOUNTED_BYTES_MAX) return true;
+    if (this.res.closed || !this.budget.take(takes - this.taken)) return false;
+    if (this.taken === 0) {
+      this.res.once('close', () => {
+        this.isAnswered = true;
+        this.giveBack();
+      });
+    }
+    this.taken = takes;
     return true;
+  }
+
+  /** A call keeps the body: a client that leaves does not end it. */
+  hold(): void {
+    this.isHeld = true;
+  }
+
+  letGo(): void {
+    this.isHeld = false;
+    this.giveBack();
+  }
+
+  private giveBack(): void {
+    if (this.isHeld || !this.isAnswered) return;
+    this.budget.give(this.taken);
+    this.taken = 0;
   }
 }

@@ -3,10 +3,10 @@ import { failPoint } from '@tensorloop/nest-kit/fail-points';
 import type { ApiError } from '../errors/api-error.types.js';
 import type { HeaderList } from '../errors/header-list.types.js';
 import type { ScannedChunk } from '../usage/answer-reading.types.js';
-import { countedUsage } from '../usage/usage-reading.service.js';
+import { countedUsage, readJson, reportsError } from '../usage/usage-reading.service.js';
 import { Answer, CLIENT_STALL_MS, type CountedUsage } from './answer.js';
 import type { ExitSignal } from './call-exit.js';
-import { failureError } from './upstream-errors.js';
+import { ERROR_BODY_BYTES_MAX, failureError } from './upstream-errors.js';
 
 /** A comment line is sent after this long without a byte: proxies in between close idle connections (spec TL-16). */
 export const HEARTBEAT_MS = 10_000;
@@ -18,6 +18,7 @@ export const KEPT_BYTES_MAX = 512 * 1024;
 /** And of all open streams together at most this much. */
 export const KEPT_BYTES_TOTAL_MAX = 64 * 1024 * 1024;
 
+const NO_BYTES = Buffer.alloc(0);
 const HEARTBEAT = Buffer.from(': keep-alive\n\n');
 const STREAM_HEADERS: Readonly<HeaderList> = [
   'content-type',
@@ -35,6 +36,9 @@ export class StreamAnswer extends Answer {
   private keptBytes = 0;
   private isKeeping = true;
   private isHeadSent = false;
+  /** JSON where a stream was asked for: an error, mostly, whatever the status says. */
+  private noStream: Buffer[] | null = null;
+  private noStreamBytes = 0;
   private ending: Buffer | null = null;
   private lastWriteAtMs = performance.now();
   private stalledSinceMs: number | null = null;
@@ -45,8 +49,7 @@ export class StreamAnswer extends Answer {
 
   protected onAnswerHead(headers: IncomingHttpHeaders): void {
     if (String(headers['content-type'] ?? '').includes('json')) {
-      this.call.endAttempt(this.status, 'protocol');
-      void this.exitWith('upstream_failed', failureError('protocol'));
+      this.noStream = [];
       return;
     }
     if (this.call.isDurable) return;
@@ -55,11 +58,13 @@ export class StreamAnswer extends Answer {
   }
 
   protected onAnswerData(chunk: Buffer): void {
+    if (this.noStream !== null) return this.keepNoStream(chunk, this.noStream);
     this.keep(chunk);
     this.pass(this.scanner.push(chunk));
   }
 
   protected onAnswerEnd(): void {
+    if (this.noStream !== null) return this.failWithoutStream(Buffer.concat(this.noStream));
     this.pass(this.scanner.finish());
     void this.exitWith('answer_complete', null);
   }
@@ -96,7 +101,6 @@ export class StreamAnswer extends Answer {
     if (error !== null && !this.isHeadSent) return this.sendError(error);
     const { res, skin } = this.call.options;
     this.sendHead();
-    if (this.stalledSinceMs !== null) res.setTimeout(CLIENT_STALL_MS);
     if (error !== null) res.end(skin.event(error, this.call.requestId));
     else if (this.ending !== null) res.end(this.ending);
     else res.end();
@@ -104,6 +108,19 @@ export class StreamAnswer extends Answer {
 
   protected clientStatus(error: ApiError | null): number {
     return error === null || this.isHeadSent ? 200 : error.status;
+  }
+
+  private keepNoStream(chunk: Buffer, kept: Buffer[]): void {
+    this.noStreamBytes += chunk.length;
+    if (this.noStreamBytes > ERROR_BODY_BYTES_MAX) this.failWithoutStream(NO_BYTES);
+    else kept.push(chunk);
+  }
+
+  private failWithoutStream(body: Buffer): void {
+    const answer = readJson(body);
+    this.call.endAttempt(this.status, 'protocol');
+    const error = answer !== null && reportsError(answer) ? this.errorFrom(body) : failureError('protocol');
+    void this.exitWith('upstream_failed', error);
   }
 
   private pass(scanned: ScannedChunk): void {

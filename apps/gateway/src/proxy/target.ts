@@ -1,7 +1,7 @@
 import type { Deployment, Model } from '@tensorloop/contracts/model-catalogue';
 import type { AdmissionGate, KeyIdentity } from '../admission/admission-gate.service.js';
 import { modelNotAllowed } from '../admission/refusals.service.js';
-import { type ApiError, apiError, isApiError, unavailable } from '../errors/api-error.types.js';
+import { type ApiError, apiError, isApiError, type RefusedCaller, unavailable } from '../errors/api-error.types.js';
 import type { ModelStore } from '../models/model-store.service.js';
 import { deploymentsFor } from '../routing/router.service.js';
 import type { Credentials } from '../upstreams/credentials.service.js';
@@ -43,17 +43,21 @@ export class TargetFinder {
   /** Who may not ask at all is told so before being told what is wrong with the question. */
   async afterKeyCheck(key: KeyIdentity, error: (models: string[]) => ApiError, model: string | null = null): Promise<ApiError> {
     const found = await this.parts.gate.findKey(key);
-    if (isApiError(found)) return found;
-    const { accountId, keyId } = found;
-    return { ...error(found.models), caller: { accountId, keyId, model } };
+    return isApiError(found) ? found : { ...error(found.models), caller: callerOf(found, model) };
   }
 
   /** `problem` for a key that may use the model; `asked` is how the client named it. */
-  refuse(problem: ApiError, { model, asked }: { model: Model; asked: string }, key: KeyIdentity): Promise<ApiError> {
-    const refusal = (models: string[]) =>
-      models.includes('*') || models.includes(model.id) ? problem : modelNotAllowed(asked);
-    return this.afterKeyCheck(key, refusal, model.id);
+  async refuse(problem: ApiError, { model, asked }: { model: Model; asked: string }, key: KeyIdentity): Promise<ApiError> {
+    const found = await this.parts.gate.findKey(key);
+    if (isApiError(found)) return found;
+    const isAllowed = found.models.includes('*') || found.models.includes(model.id);
+    if (!isAllowed) return { ...modelNotAllowed(asked), caller: callerOf(found, asked) };
+    return { ...problem, caller: callerOf(found, model.id) };
   }
+}
+
+function callerOf({ accountId, keyId }: Omit<RefusedCaller, 'model'>, model: string | null): RefusedCaller {
+  return { accountId, keyId, model };
 }
 
 function unserved(model: Model, endpoint: Endpoint): ApiError | null {

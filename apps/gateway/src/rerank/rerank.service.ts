@@ -6,7 +6,7 @@ import { type ApiError, isApiError } from '../errors/api-error.types.js';
 import { OPENAI_SKIN } from '../errors/error-skin.types.js';
 import type { Endpoint, InferenceRequest } from '../proxy/endpoint.types.js';
 import type { AnswerReading, RawUsage } from '../usage/answer-reading.types.js';
-import { readJson, reportsError } from '../usage/usage-reading.service.js';
+import { FAILURE, isFailure, readJson } from '../usage/usage-reading.service.js';
 import { UsageScanner } from '../usage/usage-scanner.service.js';
 import { readRerankRequest } from './rerank-request.js';
 
@@ -21,8 +21,7 @@ const READING: AnswerReading = {
   readWhole(body) {
     const answer = readJson(body);
     if (answer === null) return null;
-    const usage = usageOf(answer);
-    return usage === null && reportsError(answer) ? { usage, isFailure: true } : { usage };
+    return isFailure(answer) ? FAILURE : { usage: usageOf(answer) };
   },
   newScanner: () => new UsageScanner(true),
   normalise: normaliseInputUsage,

@@ -5,7 +5,7 @@ import { type FieldChange, upstreamBody } from '../body/upstream-body.service.js
 import { type ApiError, isApiError } from '../errors/api-error.types.js';
 import type { Endpoint, InferenceRequest } from '../proxy/endpoint.types.js';
 import type { AnswerReading, RawUsage } from '../usage/answer-reading.types.js';
-import { readJson, reportsError } from '../usage/usage-reading.service.js';
+import { FAILURE, isFailure, readJson } from '../usage/usage-reading.service.js';
 import { readResponsesRequest } from './responses-request.js';
 import { ResponsesScanner } from './responses-scanner.js';
 import { RESPONSES_SKIN } from './responses-skin.js';
@@ -19,7 +19,7 @@ const READING: AnswerReading = {
     if (isRecord(answer.usage)) return { usage: answer.usage };
     // An answer that says of itself that it failed, without saying what it used, costs what a failure costs: nothing.
     if (answer.status === 'failed') return { usage: FREE };
-    return answer.status === undefined && reportsError(answer) ? { usage: null, isFailure: true } : { usage: null };
+    return answer.status === undefined && isFailure(answer) ? FAILURE : { usage: null };
   },
   newScanner: () => new ResponsesScanner(),
   normalise: normaliseResponsesUsage,

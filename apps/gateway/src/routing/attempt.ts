@@ -68,18 +68,24 @@ export class Attempt implements AnswerHandler {
   }
 
   onEnd(): void {
-    this.end(isIll(this.status ?? 0) ? 'failed' : 'worked', this.mode === 'passing' ? 'answered' : 'refused');
-    if (this.mode === 'dropped') return;
     const { answer } = this.route.routing;
-    if (this.mode === 'refusing') answer.onData(this.scrubbedBody());
+    if (this.mode === 'passing') {
+      // Only the answer can tell whether it was one.
+      answer.onEnd();
+      if (answer.isBroken === true) this.end('failed', 'failed');
+      else this.end('worked', 'answered');
+      return;
+    }
+    this.end(isIll(this.status ?? 0) ? 'failed' : 'worked', 'refused');
+    if (this.mode === 'dropped') return;
+    answer.onData(this.scrubbedBody());
     answer.onEnd();
   }
 
   onFailure(failure: UpstreamFailure): void {
-    this.end(
-      failure === 'aborted' ? 'unknown' : 'failed',
-      this.status === null || this.mode === 'passing' ? 'failed' : 'refused',
-    );
+    // An answer that was found to be none is read no further.
+    const isOurs = failure === 'aborted' && this.route.routing.answer.isBroken !== true;
+    this.end(isOurs ? 'unknown' : 'failed', this.status === null || this.mode === 'passing' ? 'failed' : 'refused');
     if (this.mode === 'dropped') return;
     if (this.mode === 'waiting' && isWorthAnotherAfter(failure) && this.goOn(null, failure)) return;
     this.route.routing.answer.onFailure(failure);

@@ -12,6 +12,8 @@ export interface RoutedCall {
 
 /** Receives the one answer that the client gets, whichever deployment gave it. */
 export interface RoutedAnswer extends AnswerHandler {
+  /** What came under a good status was an error, or no whole answer. */
+  readonly isBroken?: boolean;
   /** No deployment can be asked. */
   refuse(error: ApiError): void;
 }

@@ -46,7 +46,7 @@ export interface ReadAnswer {
 /** What a whole answer says of itself. */
 export interface WholeAnswer {
   usage: RawUsage | null;
-  /** It reports an error, whatever its status said, and no usage: the call failed, and costs nothing. */
+  /** It reports an error, whatever its status said: the call failed, and costs nothing. */
   isFailure?: boolean;
 }
 

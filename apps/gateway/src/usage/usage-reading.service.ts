@@ -3,6 +3,8 @@ import type { Usage } from '@tensorloop/contracts/usage';
 import { pricedDimensions } from '@tensorloop/pricing/price-version';
 import type { AnswerReading, RawUsage, WholeAnswer } from './answer-reading.types.js';
 
+export const FAILURE: WholeAnswer = { usage: null, isFailure: true };
+
 /** The upstream's usage in priced dimensions, or null when it sent none or numbers that contradict each other. */
 export function readUsage(reading: AnswerReading, raw: RawUsage | null, price: PriceVersion): Usage | null {
   if (raw === null) return null;
@@ -20,9 +22,23 @@ export function readJson(body: Buffer): Record<string, unknown> | null {
   }
 }
 
-/** Some providers answer with status 200 and say in the body that they failed. An `error` of null says that they did not. */
+/** Where answers have what was asked for. */
+const OUTPUT_FIELDS = ['choices', 'data', 'results', 'output', 'content', 'text'];
+
+function isEmpty(value: unknown): boolean {
+  return value === undefined || value === null || value === '' || (Array.isArray(value) && value.length === 0);
+}
+
+/** Some providers answer with status 200 and say in the body that they failed. An `error` of which nothing is said is none. */
 export function reportsError({ error }: Record<string, unknown>): boolean {
-  return (typeof error === 'object' && error !== null) || (typeof error === 'string' && error !== '');
+  return typeof error === 'object' && error !== null
+    ? !Object.values(error).every(isEmpty)
+    : typeof error === 'string' && error !== '';
+}
+
+/** It reports an error and holds nothing of what was asked for: that is no answer, whatever it says was used. */
+export function isFailure(answer: Record<string, unknown>): boolean {
+  return reportsError(answer) && OUTPUT_FIELDS.every((name) => isEmpty(answer[name]));
 }
 
 /** A whole JSON answer with `usage` at its top, as most of OpenAI's endpoints have it. */
@@ -30,8 +46,8 @@ export function readJsonAnswer(body: Buffer): WholeAnswer | null {
   const answer = readJson(body);
   if (answer === null) return null;
   const { usage } = answer;
-  if (typeof usage === 'object' && usage !== null) return { usage: usage as RawUsage };
-  return reportsError(answer) ? { usage: null, isFailure: true } : { usage: null };
+  if (isFailure(answer)) return FAILURE;
+  return { usage: typeof usage === 'object' && usage !== null ? (usage as RawUsage) : null };
 }
 
 /** A count of ours in priced dimensions; zeros are left out. */

@@ -8,6 +8,7 @@ const REASON_KEY = Buffer.from('"finish_reason":');
 const DONE_WORD = Buffer.from('[DONE]');
 const DONE = Buffer.from('data: [DONE]\n\n');
 const DATA_FIELD = /^data: ?/;
+const DATA_FIELDS = [Buffer.from('data: '), Buffer.from('data:')];
 const LINE_FEED = 0x0a;
 const OPEN_BRACE = 0x7b;
 const QUOTE = 0x22;
@@ -95,7 +96,9 @@ function findValue(block: Buffer, { key, opening }: Sought, from = 0): number {
   for (let at = block.indexOf(key, from); at !== -1; at = block.indexOf(key, at + 1)) {
     let next = at + key.length;
     while (block[next] === 0x20 || block[next] === 0x09) next++;
-    if (opening.includes(block[next] as number)) return at;
+    // An empty text says nothing.
+    const isEmpty = block[next] === QUOTE && block[next + 1] === QUOTE;
+    if (!isEmpty && opening.includes(block[next] as number)) return at;
   }
   return -1;
 }
@@ -106,6 +109,7 @@ function findError(block: Buffer): number {
     const start = eventStart(block, at);
     const event = parseEvent(block.subarray(start, eventEnd(block, at)));
     if (event !== null && reportsError(event)) return start;
+    at = eventEnd(block, at) - 1;
   }
   return -1;
 }
@@ -113,8 +117,11 @@ function findError(block: Buffer): number {
 /** Start of the line that ends the stream, with a blank or without, or -1. Text of the model cannot begin a line. */
 function findDone(block: Buffer): number {
   for (let at = block.indexOf(DONE_WORD); at !== -1; at = block.indexOf(DONE_WORD, at + 1)) {
-    const start = block.lastIndexOf(LINE_FEED, at) + 1;
-    if (/^data: ?$/.test(block.toString('latin1', start, Math.min(at, start + 8)))) return start;
+    for (const field of DATA_FIELDS) {
+      const start = at - field.length;
+      const isLine = start === 0 || block[start - 1] === LINE_FEED;
+      if (start >= 0 && isLine && block.compare(field, 0, field.length, start, at) === 0) return start;
+    }
   }
   return -1;
 }

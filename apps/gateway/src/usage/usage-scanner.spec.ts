@@ -99,10 +99,21 @@ describe('the usage scanner', () => {
   });
 
   it.each([
+    [
+      'of which nothing is said',
+      event({ error: { message: '', code: null }, choices: [{ index: 0, delta: { content: 'x' } }] }),
+    ],
     ['null', event({ error: null, choices: [{ index: 0, delta: { content: 'x' } }] })],
     ['of a tool', event({ choices: [{ index: 0, delta: { annotations: [{ error: { message: 'x' } }] } }] })],
   ])('passes an error on that is none of the call: %s', (_what, passed) => {
     expect(scan([Buffer.from(`${passed}data: [DONE]\n\n`)])).toMatchObject({ passed, isDone: true, isError: false });
+  });
+
+  it('takes no longer for a text that is full of [DONE]', () => {
+    const text = chunk('[DONE]'.repeat(300_000));
+    const startedAt = process.cpuUsage();
+    expect(scan([Buffer.from(`${text}data: [DONE]\n\n`)])).toMatchObject({ passed: text, isDone: true });
+    expect(process.cpuUsage(startedAt).user).toBeLessThan(2_000_000);
   });
 
   it('withholds [DONE] that has no blank before it', () => {
@@ -118,6 +129,7 @@ describe('the usage scanner', () => {
   it.each([
     ['after a whole event', ''],
     ['inside an event', 'data: {"id":"c","choices":[{"index":0,"del'],
+    ['after reasons that are empty', event({ choices: [{ index: 0, delta: { content: 'b' }, finish_reason: '' }] })],
     ['after usage so far', event({ choices: [{ index: 0, delta: { content: 'b' } }], usage: USAGE })],
   ])('takes a stream for cut that is closed %s without any end', (_where, rest) => {
     const scanned = scan([Buffer.from(chunk('a') + rest)]);
