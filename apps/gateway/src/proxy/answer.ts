@@ -6,7 +6,8 @@ import { type ApiError, unavailable } from '../errors/api-error.types.js';
 import { headersOf } from '../errors/header-list.types.js';
 import { sendError } from '../errors/send-error.service.js';
 import type { Journal } from '../journal/journal.service.js';
-import type { RoutedAnswer } from '../routing/routing.types.js';
+import { isIll } from '../routing/retry.rules.js';
+import type { RoutedAnswer, Verdict } from '../routing/routing.types.js';
 import type { CallSettler } from '../settlement/call-settler.service.js';
 import type { Credentials } from '../upstreams/credentials.service.js';
 import type { UpstreamFailure, UpstreamFlow } from '../upstreams/upstream.types.js';
@@ -26,7 +27,7 @@ export const DRAIN_BYTES_MAX = 16 * 1024 * 1024;
 /** A client that takes no byte for this long is treated as gone. */
 export const CLIENT_STALL_MS = 120_000;
 /** Last bytes of an ended answer that leave on their own: a shutdown gives them a moment (LAST_BYTES_MS) and no more. */
-const LAST_BYTES_MAX = 64 * 1024;
+const LAST_BYTES_MAX = 16 * 1024;
 const SHUTDOWN_RETRY_SECONDS = 1;
 const NO_HEADERS: IncomingHttpHeaders = {};
 
@@ -62,6 +63,7 @@ export abstract class Answer implements RoutedAnswer, CallServer, Ticking {
   private clientLeftAtMs: number | null = null;
   private drainedBytes = 0;
   private isUpstreamOver = false;
+  verdict: Verdict = 'worked';
   /** The ticker's. */
   rosterIndex = -1;
 
@@ -104,12 +106,6 @@ export abstract class Answer implements RoutedAnswer, CallServer, Ticking {
       const error = upstreamError(this.status as number, this.upstreamHeaders, Buffer.concat(this.errorBody ?? []));
       void this.exitWith('upstream_failed', error);
     }
-  }
-
-  /** What came under a good status was no answer: the provider's circuit has to know. */
-  get isBroken(): boolean {
-    const { outcome } = this.call.exit;
-    return outcome === 'upstream_error' || outcome === 'upstream_cut';
   }
 
   onFailure(failure: UpstreamFailure): void {
@@ -177,10 +173,8 @@ export abstract class Answer implements RoutedAnswer, CallServer, Ticking {
   /** What is left of a long answer takes a while to go, and a shutdown waits for it as for the call. */
   private leave(): void {
     const { res } = this.call.options;
-    const leave = () => {
-      this.call.options.lease.letGo();
-      this.context.openCalls.delete(this.call);
-    };
+    this.call.options.lease.letGo();
+    const leave = () => this.context.openCalls.delete(this.call);
     if (res.destroyed || res.writableLength <= LAST_BYTES_MAX) return leave();
     // The call has ended: nobody else looks after a client that takes none of it.
     res.setTimeout(CLIENT_STALL_MS);
@@ -225,10 +219,14 @@ export abstract class Answer implements RoutedAnswer, CallServer, Ticking {
     sendError(res, { ...error, body: skin.body(error, this.call.requestId) }, own);
   }
 
-  /** The error that a provider reported under a good status, without its secrets. */
-  protected errorFrom(body: Buffer): ApiError {
+  /** Ends the call with the error that the provider reported under a good status, without its secrets. */
+  protected failAsReported(body: Buffer): void {
     const text = body.length > ERROR_BODY_BYTES_MAX ? '' : body.toString('utf8');
-    return reportedError(Buffer.from(this.context.credentials.scrub(text, this.call.credential)));
+    const { status, error } = reportedError(Buffer.from(this.context.credentials.scrub(text, this.call.credential)));
+    // One that names no status may be the client's own doing, for which nobody else's calls are to be refused.
+    this.verdict = status === null ? 'unknown' : isIll(status) ? 'failed' : 'worked';
+    this.call.endAttempt(this.status, 'protocol');
+    void this.exitWith('upstream_failed', error);
   }
 
   protected get drainBytesMax(): number {

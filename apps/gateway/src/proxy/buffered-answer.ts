@@ -39,8 +39,11 @@ export class BufferedAnswer extends Answer {
   protected onAnswerEnd(): void {
     this.body = this.chunks.length === 1 ? (this.chunks[0] as Buffer) : Buffer.concat(this.chunks);
     const answer = this.call.options.reading.readWhole(this.body);
-    if (answer === null) return this.breakOff();
-    if (answer.isFailure === true) return this.failAsReported();
+    if (answer === null) {
+      this.verdict = 'failed';
+      return this.breakOff();
+    }
+    if (answer.isFailure === true) return this.failAsReported(this.body);
     this.usage = answer.usage;
     if (!this.call.exit.isClientGone) this.call.noteFirstByte();
     void this.exitWith('answer_complete', null);
@@ -86,14 +89,6 @@ export class BufferedAnswer extends Answer {
 
   private get bytesMax(): number {
     return this.call.options.reading.answerBytesMax ?? ANSWER_BYTES_MAX;
-  }
-
-  /** Under a status of 200 the provider said that it failed: to the client it is the error that it is. */
-  private failAsReported(): void {
-    const error = this.errorFrom(this.body);
-    this.body = NO_BODY;
-    this.call.endAttempt(this.status, 'protocol');
-    void this.exitWith('upstream_failed', error);
   }
 
   private breakOff(): void {

@@ -103,12 +103,18 @@ export class InferenceCalls {
     const { res, requestId } = reply;
     let refused: ApiError | null;
     openCalls.arrive();
+    // Until it is refused, or its answer has ended: a client that leaves meanwhile leaves its body here.
+    lease.hold();
     try {
       refused = await this.serve(req, { endpoint, requestId, body, lease, res, trace });
+    } catch (error) {
+      lease.letGo();
+      throw error;
     } finally {
       openCalls.arrived();
     }
     if (refused === null) return;
+    lease.letGo();
     trace.span.set('error.type', refused.body.error.code ?? 'refused');
     trace.span.end();
     this.refuse(refused, { endpoint, res, requestId });
@@ -180,8 +186,6 @@ export class InferenceCalls {
       durable,
       trace: arrival.trace,
     });
-    // The client may leave before the call ends, which keeps its body until then.
-    arrival.lease.hold();
     this.parts.answers.openCalls.add(call);
     return call;
   }

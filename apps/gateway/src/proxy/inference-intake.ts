@@ -58,6 +58,7 @@ export function readBody(req: IncomingMessage, { lease, onBody, onProblem }: Bod
     if (isOver) return;
     isOver = true;
     chunks = [];
+    lease.letGo();
     onProblem(problem);
   };
   if (Number(req.headers['content-length'] ?? 0) > BODY_BYTES_MAX) return fail(unreadable(true));

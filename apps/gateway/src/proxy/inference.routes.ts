@@ -132,7 +132,11 @@ export function registerInferenceRoutes(fastify: FastifyInstance, parts: RoutePa
     add('POST', url, { handler: hijacked(parts, handle, endpoint), surface: endpoint });
     only(['POST'], url, endpoint);
   }
-  const count: Handler = (req, body, reply) => parts.counting.handle({ headers: req.headers, body, ...reply });
+  const count: Handler = (req, body, reply) => {
+    const lease = leases.get(req) as BodyLease;
+    lease.hold();
+    return parts.counting.handle({ headers: req.headers, body, ...reply }).finally(() => lease.letGo());
+  };
   add('POST', COUNT_TOKENS, { handler: hijacked(parts, count, messages), surface: messages });
   only(['POST'], COUNT_TOKENS, messages);
   add('GET', MODELS, { handler: hijacked(parts, (req, _body, reply) => parts.models.list(req, reply)) });

@@ -74,8 +74,18 @@ describe('a provider that reports its failure under status 200 (spec TL-9)', () 
     expect(await call({})).toMatchObject({ status: 200, event: { outcome: 'completed', usage: { input: 7, output: 2 } } });
   });
 
-  it('has its circuit opened by that, as by any other failure', async () => {
-    provider.on('scripted', answers('application/json', JSON.stringify({ error: { message: 'down' } })));
+  it.each([
+    ['the client has made', { message: 'too long', code: 400 }],
+    ['that may be the client’s', { message: 'too long', code: 'context_length_exceeded' }],
+  ])('leaves the circuit closed by an error %s: nobody else is refused for it', async (_whose, error) => {
+    provider.on('scripted', answers('application/json', JSON.stringify({ error })));
+    for (let count = 0; count < 2 * CONSECUTIVE_FAILURES_MAX; count++) await call({ stream: count % 2 === 0 });
+    provider.on('scripted', answerWhole);
+    expect((await call({})).status).toBe(200);
+  });
+
+  it('has its circuit opened by an error of its own, as by any other failure', async () => {
+    provider.on('scripted', answers('application/json', JSON.stringify({ error: { message: 'down', code: 503 } })));
     const codes: string[] = [];
     for (let count = 0; count <= CONSECUTIVE_FAILURES_MAX; count++) {
       const response = await fixture.chat(key, { model: 'scripted', stream: count % 2 === 0 });

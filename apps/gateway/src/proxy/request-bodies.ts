@@ -25,7 +25,7 @@ function bytesMax(): number {
 export class RequestBodies {
   constructor(private readonly budget: ByteBudget = new ByteBudget(bytesMax())) {}
 
-  /** For one request. What it takes is given back when its response is over, and the call that it became as well. */
+  /** For one request. What it takes is given back when whoever holds it lets go, or when its response is over and nobody does. */
   lease(res: ServerResponse): BodyLease {
     return new BodyLease(this.budget, res);
   }
@@ -33,7 +33,6 @@ export class RequestBodies {
 
 export class BodyLease {
   private taken = 0;
-  private isAnswered = false;
   private isHeld = false;
 
   constructor(
@@ -48,26 +47,25 @@ export class BodyLease {
     if (this.res.closed || !this.budget.take(takes - this.taken)) return false;
     if (this.taken === 0) {
       this.res.once('close', () => {
-        this.isAnswered = true;
-        this.giveBack();
+        if (!this.isHeld) this.giveBack();
       });
     }
     this.taken = takes;
     return true;
   }
 
-  /** A call keeps the body: a client that leaves does not end it. */
+  /** Somebody works on the body, whether its client is there or not. */
   hold(): void {
     this.isHeld = true;
   }
 
+  /** Nobody refers to the body any more, whether its client takes the answer or not. */
   letGo(): void {
     this.isHeld = false;
     this.giveBack();
   }
 
   private giveBack(): void {
-    if (this.isHeld || !this.isAnswered) return;
     this.budget.give(this.taken);
     this.taken = 0;
   }

@@ -65,7 +65,9 @@ export class StreamAnswer extends Answer {
 
   protected onAnswerEnd(): void {
     if (this.noStream !== null) return this.failWithoutStream(Buffer.concat(this.noStream));
-    this.pass(this.scanner.finish());
+    const rest = this.scanner.finish();
+    if (rest.isError) this.verdict = 'failed';
+    this.pass(rest);
     void this.exitWith('answer_complete', null);
   }
 
@@ -118,9 +120,9 @@ export class StreamAnswer extends Answer {
 
   private failWithoutStream(body: Buffer): void {
     const answer = readJson(body);
+    if (answer !== null && reportsError(answer)) return this.failAsReported(body);
     this.call.endAttempt(this.status, 'protocol');
-    const error = answer !== null && reportsError(answer) ? this.errorFrom(body) : failureError('protocol');
-    void this.exitWith('upstream_failed', error);
+    void this.exitWith('upstream_failed', failureError('protocol'));
   }
 
   private pass(scanned: ScannedChunk): void {

@@ -108,10 +108,10 @@ export function upstreamError(status: number, headers: IncomingHttpHeaders, body
 }
 
 /** An error that came under a status of 200: some providers repeat the status that they mean in the error's `code`. */
-export function reportedError(body: Buffer): ApiError {
+export function reportedError(body: Buffer): { status: number | null; error: ApiError } {
   const { code, status } = fieldsOf(parsed(body).error);
   const meant = [status, code].map(Number).find((number) => Number.isInteger(number) && number >= 400 && number <= 599);
-  return upstreamError(meant ?? 502, {}, body);
+  return { status: meant ?? null, error: upstreamError(meant ?? 502, {}, body) };
 }
 
 function passedHeaders(headers: IncomingHttpHeaders): Record<string, string> {

@@ -16,10 +16,10 @@ const READING: AnswerReading = {
   readWhole(body) {
     const answer = readJson(body);
     if (answer === null) return null;
+    if (answer.status === undefined && isFailure(answer)) return FAILURE;
     if (isRecord(answer.usage)) return { usage: answer.usage };
     // An answer that says of itself that it failed, without saying what it used, costs what a failure costs: nothing.
-    if (answer.status === 'failed') return { usage: FREE };
-    return answer.status === undefined && isFailure(answer) ? FAILURE : { usage: null };
+    return { usage: answer.status === 'failed' ? FREE : null };
   },
   newScanner: () => new ResponsesScanner(),
   normalise: normaliseResponsesUsage,

@@ -72,8 +72,8 @@ export class Attempt implements AnswerHandler {
     if (this.mode === 'passing') {
       // Only the answer can tell whether it was one.
       answer.onEnd();
-      if (answer.isBroken === true) this.end('failed', 'failed');
-      else this.end('worked', 'answered');
+      const verdict = answer.verdict ?? 'worked';
+      this.end(verdict, verdict === 'worked' ? 'answered' : 'failed');
       return;
     }
     this.end(isIll(this.status ?? 0) ? 'failed' : 'worked', 'refused');
@@ -83,9 +83,10 @@ export class Attempt implements AnswerHandler {
   }
 
   onFailure(failure: UpstreamFailure): void {
-    // An answer that was found to be none is read no further.
-    const isOurs = failure === 'aborted' && this.route.routing.answer.isBroken !== true;
-    this.end(isOurs ? 'unknown' : 'failed', this.status === null || this.mode === 'passing' ? 'failed' : 'refused');
+    this.end(
+      failure === 'aborted' ? 'unknown' : 'failed',
+      this.status === null || this.mode === 'passing' ? 'failed' : 'refused',
+    );
     if (this.mode === 'dropped') return;
     if (this.mode === 'waiting' && isWorthAnotherAfter(failure) && this.goOn(null, failure)) return;
     this.route.routing.answer.onFailure(failure);

@@ -1,6 +1,7 @@
 import type { Deployment } from '@tensorloop/contracts/model-catalogue';
 import type { ApiError } from '../errors/api-error.types.js';
 import type { AnswerHandler, UpstreamFailure, UpstreamRequest } from '../upstreams/upstream.types.js';
+import type { CircuitResult } from './circuit-breaker.rules.js';
 
 /** An admitted call, as far as routing is concerned. */
 export interface RoutedCall {
@@ -10,10 +11,13 @@ export interface RoutedCall {
   endAttempt(status: number | null, failure: UpstreamFailure | null): void;
 }
 
+/** What an answer says of its provider. */
+export type Verdict = CircuitResult;
+
 /** Receives the one answer that the client gets, whichever deployment gave it. */
 export interface RoutedAnswer extends AnswerHandler {
-  /** What came under a good status was an error, or no whole answer. */
-  readonly isBroken?: boolean;
+  /** What became of an answer under a good status: it may be an error all the same, or not whole. */
+  readonly verdict?: Verdict;
   /** No deployment can be asked. */
   refuse(error: ApiError): void;
 }
