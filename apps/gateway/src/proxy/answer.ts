@@ -6,8 +6,7 @@ import { type ApiError, unavailable } from '../errors/api-error.types.js';
 import { headersOf } from '../errors/header-list.types.js';
 import { sendError } from '../errors/send-error.service.js';
 import type { Journal } from '../journal/journal.service.js';
-import { isIll } from '../routing/retry.rules.js';
-import type { RoutedAnswer, Verdict } from '../routing/routing.types.js';
+import type { Flaw, RoutedAnswer } from '../routing/routing.types.js';
 import type { CallSettler } from '../settlement/call-settler.service.js';
 import type { Credentials } from '../upstreams/credentials.service.js';
 import type { UpstreamFailure, UpstreamFlow } from '../upstreams/upstream.types.js';
@@ -63,7 +62,7 @@ export abstract class Answer implements RoutedAnswer, CallServer, Ticking {
   private clientLeftAtMs: number | null = null;
   private drainedBytes = 0;
   private isUpstreamOver = false;
-  verdict: Verdict = 'worked';
+  flaw: Flaw | null = null;
   /** The ticker's. */
   rosterIndex = -1;
 
@@ -223,8 +222,7 @@ export abstract class Answer implements RoutedAnswer, CallServer, Ticking {
   protected failAsReported(body: Buffer): void {
     const text = body.length > ERROR_BODY_BYTES_MAX ? '' : body.toString('utf8');
     const { status, error } = reportedError(Buffer.from(this.context.credentials.scrub(text, this.call.credential)));
-    // One that names no status may be the client's own doing, for which nobody else's calls are to be refused.
-    this.verdict = status === null ? 'unknown' : isIll(status) ? 'failed' : 'worked';
+    this.flaw = status ?? 'unclear';
     this.call.endAttempt(this.status, 'protocol');
     void this.exitWith('upstream_failed', error);
   }

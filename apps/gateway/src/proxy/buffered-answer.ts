@@ -40,7 +40,7 @@ export class BufferedAnswer extends Answer {
     this.body = this.chunks.length === 1 ? (this.chunks[0] as Buffer) : Buffer.concat(this.chunks);
     const answer = this.call.options.reading.readWhole(this.body);
     if (answer === null) {
-      this.verdict = 'failed';
+      this.flaw = 'broken';
       return this.breakOff();
     }
     if (answer.isFailure === true) return this.failAsReported(this.body);

@@ -66,7 +66,7 @@ export class StreamAnswer extends Answer {
   protected onAnswerEnd(): void {
     if (this.noStream !== null) return this.failWithoutStream(Buffer.concat(this.noStream));
     const rest = this.scanner.finish();
-    if (rest.isError) this.verdict = 'failed';
+    if (rest.isError) this.flaw = 'broken';
     this.pass(rest);
     void this.exitWith('answer_complete', null);
   }

@@ -4,7 +4,7 @@ import type { CircuitResult } from './circuit-breaker.rules.js';
 import type { DeploymentState } from './deployment-states.service.js';
 import { cooldownMs, isIll, isWorthAnother, isWorthAnotherAfter } from './retry.rules.js';
 import type { Route } from './route.js';
-import type { AttemptResult } from './routing.types.js';
+import type { AttemptResult, Flaw } from './routing.types.js';
 
 /** Of an error body more is not read; one that nobody will see is given up beyond it. */
 export const ERROR_BODY_BYTES_MAX = 64 * 1024;
@@ -18,6 +18,13 @@ type Mode =
   | 'refusing'
   /** A refusal that nobody will see, because another deployment is being asked. */
   | 'dropped';
+
+/** An error that names no status may be the client's own doing, for which nobody else's calls are to be refused. */
+function resultOf(flaw: Flaw | null): CircuitResult {
+  if (flaw === null) return 'worked';
+  if (flaw === 'unclear') return 'unknown';
+  return flaw === 'broken' || isIll(flaw) ? 'failed' : 'worked';
+}
 
 /**
  * One deployment's answer. It reaches the client's answer whole or not at all: from the moment on in which its head was passed
@@ -72,8 +79,8 @@ export class Attempt implements AnswerHandler {
     if (this.mode === 'passing') {
       // Only the answer can tell whether it was one.
       answer.onEnd();
-      const verdict = answer.verdict ?? 'worked';
-      this.end(verdict, verdict === 'worked' ? 'answered' : 'failed');
+      const flaw = answer.flaw ?? null;
+      this.end(resultOf(flaw), flaw === null ? 'answered' : 'failed');
       return;
     }
     this.end(isIll(this.status ?? 0) ? 'failed' : 'worked', 'refused');

@@ -1,7 +1,6 @@
 import type { Deployment } from '@tensorloop/contracts/model-catalogue';
 import type { ApiError } from '../errors/api-error.types.js';
 import type { AnswerHandler, UpstreamFailure, UpstreamRequest } from '../upstreams/upstream.types.js';
-import type { CircuitResult } from './circuit-breaker.rules.js';
 
 /** An admitted call, as far as routing is concerned. */
 export interface RoutedCall {
@@ -11,13 +10,13 @@ export interface RoutedCall {
   endAttempt(status: number | null, failure: UpstreamFailure | null): void;
 }
 
-/** What an answer says of its provider. */
-export type Verdict = CircuitResult;
+/** Why an answer under a good status was none: the status that its error means, an error that names none, or no whole answer. */
+export type Flaw = number | 'unclear' | 'broken';
 
 /** Receives the one answer that the client gets, whichever deployment gave it. */
 export interface RoutedAnswer extends AnswerHandler {
-  /** What became of an answer under a good status: it may be an error all the same, or not whole. */
-  readonly verdict?: Verdict;
+  /** Known once the answer has ended; null = it was one. */
+  readonly flaw?: Flaw | null;
   /** No deployment can be asked. */
   refuse(error: ApiError): void;
 }
