@@ -9,11 +9,12 @@ import type { AdmissionClient } from '@tensorloop/admission/admission-client';
 import { ScriptTimeoutError } from '@tensorloop/admission/deadline';
 import type { RecentAdmissions } from '@tensorloop/admission/recent-admissions';
 import type { NanoUsd } from '@tensorloop/kernel/money';
-import { type ApiError, apiError, isApiError, unavailable } from '../errors/api-error.types.js';
+import { type ApiError, apiError, isApiError } from '../errors/api-error.types.js';
 import { passedMs, RUNNING_CLOCKS, type RunningClocks, readClocks } from '../lifetime/running-clocks.types.js';
 import type { EpochRecovery } from '../recovery/epoch-recovery.service.js';
 import type { RedisWrites } from '../settlement/redis-writes.service.js';
 import type { AccountRestoring } from './account-restoring.service.js';
+import { admissionDown, lookupDown, overloaded, stateUnknown, unknownKey } from './admission-problems.service.js';
 import type { InFlight } from './in-flight.service.js';
 import type { KeyLookup } from './key-lookup.js';
 import type { KnownKeys } from './known-keys.js';
@@ -28,7 +29,6 @@ import { WaitingLine } from './waiting-line.js';
  * and a spare.
  */
 export const ROUNDS_MAX = 7;
-const RETRY_SECONDS = 1;
 /** Far above any deadline for Redis, and below what fences a gateway. */
 const ADMISSION_MS_MAX = 20_000;
 
@@ -80,39 +80,6 @@ export interface GateParts {
 /** Called with the admission in the same turn of the event loop in which it arrived; what it does is part of admitting. */
 export type OnAdmitted<Call> = (admission: Admission, quote: Quote) => Call;
 
-function admissionDown(): ApiError {
-  return unavailable(
-    'admission_unavailable',
-    'Admission is not possible at the moment. The call was not made and nothing was charged.',
-    RETRY_SECONDS,
-  );
-}
-
-export function overloaded(): ApiError {
-  return unavailable(
-    'overloaded',
-    'This gateway has more calls than it can serve in time. The call was not made and nothing was charged.',
-    RETRY_SECONDS,
-  );
-}
-
-/** Redis answers, but what this account has spent or holds is not known there yet: unknown is not zero. */
-function stateUnknown(): ApiError {
-  return unavailable(
-    'admission_state_unknown',
-    'What this account has spent is being restored. Try again shortly.',
-    RETRY_SECONDS,
-  );
-}
-
-function lookupDown(): ApiError {
-  return unavailable(
-    'key_lookup_unavailable',
-    'The key could not be looked up at the moment. Try again shortly.',
-    RETRY_SECONDS,
-  );
-}
-
 /** Redis did not answer or was not reached; an answer that is an error is the call's own matter, and so is what came after it. */
 function isSilent(error: unknown): boolean {
   return error instanceof AdmissionUnavailableError || error instanceof ScriptTimeoutError;
@@ -128,10 +95,6 @@ function isBalanceSpent(refusal: Refusal): refusal is BalanceRefusal {
 async function closerQuote({ quoteCloser }: AdmissionAsk, refusal: FinalRefusal): Promise<QuoteAt | null> {
   if (quoteCloser === undefined || !isMoneyRefusal(refusal)) return null;
   return quoteCloser({ accountId: refusal.accountId, leftNanoUsd: left(refusal.limit), nowMs: refusal.nowMs });
-}
-
-function unknownKey(): ApiError {
-  return apiError('invalid_api_key', 'This API key does not exist.');
 }
 
 /**

@@ -29,6 +29,7 @@ export function readStream({ stream, stream_options: options }: Fields): Streami
   return { stream: true, wantsUsage: false, upstreamOptions };
 }
 
+/** What has to change for the upstream to tell the usage of a stream; whether the client sees that event is its own choice. */
 export function usageOption({ upstreamOptions }: Streaming): FieldChange[] {
   return upstreamOptions === null ? [] : [['stream_options', upstreamOptions]];
 }

@@ -1,10 +1,10 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { GatewayFixture } from '../../test/gateway-fixture.js';
-import { ScriptedProvider } from '../../test/scripted-provider.js';
+import type { GatewayFixture } from '../../test/gateway-fixture.js';
+import { type ScriptedGateway, startScriptedGateway } from '../../test/scripted-gateway.js';
+import type { ScriptedProvider } from '../../test/scripted-provider.js';
 import type { TestKey } from '../../test/test-keys.js';
-import { testModel } from '../../test/test-models.js';
 import { LAST_BYTES_MS } from '../app.js';
 import { ACKS_WAIT_MS } from './gateway-lifetime.js';
 
@@ -14,23 +14,18 @@ const ANSWER = JSON.stringify({
   usage: { prompt_tokens: 7, completion_tokens: 2, total_tokens: 9 },
 });
 
+let gateway: ScriptedGateway;
 let provider: ScriptedProvider;
 let fixture: GatewayFixture;
 let key: TestKey;
 
 beforeAll(async () => {
-  provider = await ScriptedProvider.start();
+  gateway = await startScriptedGateway('long');
+  ({ provider, fixture, key } = gateway);
   provider.on('long', (res) => void res.writeHead(200, { 'content-type': 'application/json' }).end(ANSWER));
-  fixture = await GatewayFixture.start({
-    models: () => [testModel('long', provider.url, { deployment: { baseUrl: provider.at('long') } })],
-  });
-  key = await fixture.addKey({ models: ['*'] });
 });
 
-afterAll(async () => {
-  await fixture?.stop();
-  provider?.stop();
-});
+afterAll(() => gateway?.stop());
 
 function open(): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {

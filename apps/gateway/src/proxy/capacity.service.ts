@@ -1,4 +1,5 @@
-import { type AdmissionGate, overloaded } from '../admission/admission-gate.service.js';
+import type { AdmissionGate } from '../admission/admission-gate.service.js';
+import { overloaded } from '../admission/admission-problems.service.js';
 import { type ApiError, unavailable } from '../errors/api-error.types.js';
 import type { DiskGuard } from '../journal/disk-guard.service.js';
 import type { ModelStore } from '../models/model-store.service.js';

@@ -1,6 +1,6 @@
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
-import { overloaded } from '../admission/admission-gate.service.js';
+import { overloaded } from '../admission/admission-problems.service.js';
 import { type ApiError, apiError } from '../errors/api-error.types.js';
 import { sendError } from '../errors/send-error.service.js';
 import type { Endpoint } from './endpoint.types.js';

@@ -127,8 +127,11 @@ export function registerInferenceRoutes(fastify: FastifyInstance, parts: RoutePa
   };
   for (const endpoint of parts.endpoints) {
     const url = `/v1${endpoint.path}`;
-    const handle: Handler = (req, body, reply) =>
-      parts.calls.handle(endpoint, { req, body, lease: leases.get(req) as BodyLease }, reply);
+    // Of addresses in another spelling, which only Fastify's routing understands.
+    const handle: Handler = async (req, body, reply) => {
+      if (parts.calls.shed(endpoint, reply.res, () => reply.requestId)) return;
+      await parts.calls.handle(endpoint, { req, body, lease: leases.get(req) as BodyLease }, reply);
+    };
     add('POST', url, { handler: hijacked(parts, handle, endpoint), surface: endpoint });
     only(['POST'], url, endpoint);
   }

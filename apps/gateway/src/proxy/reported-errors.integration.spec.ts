@@ -1,29 +1,24 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { openAiErrorSchema } from '@tensorloop/contracts/openai-error';
 import { waitUntil } from '@tensorloop/testing/wait-until';
-import { GatewayFixture } from '../../test/gateway-fixture.js';
+import type { GatewayFixture } from '../../test/gateway-fixture.js';
 import { UPSTREAM_SECRET } from '../../test/gateway-processes.js';
-import { answerWhole, type Behaviour, ScriptedProvider } from '../../test/scripted-provider.js';
+import { type ScriptedGateway, startScriptedGateway } from '../../test/scripted-gateway.js';
+import { answerWhole, type Behaviour, type ScriptedProvider } from '../../test/scripted-provider.js';
 import type { TestKey } from '../../test/test-keys.js';
-import { testModel } from '../../test/test-models.js';
 import { CONSECUTIVE_FAILURES_MAX } from '../routing/circuit-breaker.rules.js';
 
+let gateway: ScriptedGateway;
 let provider: ScriptedProvider;
 let fixture: GatewayFixture;
 let key: TestKey;
 
 beforeAll(async () => {
-  provider = await ScriptedProvider.start();
-  fixture = await GatewayFixture.start({
-    models: () => [testModel('scripted', provider.url, { deployment: { baseUrl: provider.at('scripted') } })],
-  });
-  key = await fixture.addKey({ models: ['*'], rpm: 1_000 });
+  gateway = await startScriptedGateway('scripted');
+  ({ provider, fixture, key } = gateway);
 });
 
-afterAll(async () => {
-  await fixture?.stop();
-  provider?.stop();
-});
+afterAll(() => gateway?.stop());
 
 function answers(contentType: string, body: string): Behaviour {
   return (res) => void res.writeHead(200, { 'content-type': contentType }).end(body);

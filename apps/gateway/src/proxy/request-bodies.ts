@@ -31,6 +31,7 @@ export class RequestBodies {
   }
 }
 
+/** What one body takes of the memory of all. */
 export class BodyLease {
   private taken = 0;
   private isHeld = false;

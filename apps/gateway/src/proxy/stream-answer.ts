@@ -121,6 +121,7 @@ export class StreamAnswer extends Answer {
   private failWithoutStream(body: Buffer): void {
     const answer = readJson(body);
     if (answer !== null && reportsError(answer)) return this.failAsReported(body);
+    this.flaw = 'unclear';
     this.call.endAttempt(this.status, 'protocol');
     void this.exitWith('upstream_failed', failureError('protocol'));
   }

@@ -2,10 +2,10 @@ import { once } from 'node:events';
 import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { waitUntil } from '@tensorloop/testing/wait-until';
-import { GatewayFixture } from '../../test/gateway-fixture.js';
-import { type Behaviour, refuseWith, reset, ScriptedProvider } from '../../test/scripted-provider.js';
+import type { GatewayFixture } from '../../test/gateway-fixture.js';
+import { type ScriptedGateway, startScriptedGateway } from '../../test/scripted-gateway.js';
+import { type Behaviour, refuseWith, reset, type ScriptedProvider } from '../../test/scripted-provider.js';
 import type { TestKey } from '../../test/test-keys.js';
-import { testModel } from '../../test/test-models.js';
 
 const MEBIBYTE = 1024 * 1024;
 /** Far more than what the sockets of both legs hold, some 20 MiB at most by the kernel's usual limits. */
@@ -16,25 +16,17 @@ const STANDSTILL_MS = 1_500;
 const PIECE_BYTES = 32 * 1024;
 const BUSY_RETRIES_MAX = 5;
 
+let gateway: ScriptedGateway;
 let provider: ScriptedProvider;
 let fixture: GatewayFixture;
 let key: TestKey;
 
 beforeAll(async () => {
-  provider = await ScriptedProvider.start();
-  fixture = await GatewayFixture.start({
-    models: () =>
-      ['plenty', 'refusing', 'ill', 'breaking'].map((place) =>
-        testModel(place, provider.url, { deployment: { baseUrl: provider.at(place) } }),
-      ),
-  });
-  key = await fixture.addKey({ models: ['*'], rpm: 1_000 });
+  gateway = await startScriptedGateway('plenty', 'refusing', 'ill', 'breaking');
+  ({ provider, fixture, key } = gateway);
 });
 
-afterAll(async () => {
-  provider?.stop();
-  await fixture?.stop();
-});
+afterAll(() => gateway?.stop());
 
 function chunkOf(fields: object): string {
   return `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', choices: [], ...fields })}\n\n`;

@@ -3,6 +3,7 @@ import type { Usage } from '@tensorloop/contracts/usage';
 import { pricedDimensions } from '@tensorloop/pricing/price-version';
 import type { AnswerReading, RawUsage, WholeAnswer } from './answer-reading.types.js';
 
+/** An answer that is an error: whatever it says was used, nothing is charged. */
 export const FAILURE: WholeAnswer = { usage: null, isFailure: true };
 
 /** The upstream's usage in priced dimensions, or null when it sent none or numbers that contradict each other. */
