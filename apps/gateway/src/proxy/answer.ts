@@ -13,8 +13,8 @@ import type { UpstreamFailure, UpstreamFlow } from '../upstreams/upstream.types.
 import type { RawUsage } from '../usage/answer-reading.types.js';
 import type { TextPart, TokenEstimator } from '../usage/token-estimator.service.js';
 import { readUsage } from '../usage/usage-reading.service.js';
-import type { ByteBudget } from './byte-budget.js';
 import { type ExitSignal, isFree } from './call-exit.js';
+import type { KeptBlocks } from './kept-blocks.js';
 import type { CallServer, OpenCall } from './open-call.js';
 import type { OpenCalls } from './open-calls.service.js';
 import type { Ticker, Ticking } from './ticker.service.js';
@@ -39,7 +39,7 @@ export interface AnswerContext {
   openCalls: OpenCalls;
   credentials: Pick<Credentials, 'scrub'>;
   /** For streams kept in case the upstream reports no usage. */
-  keptBytes: ByteBudget;
+  keptBlocks: KeptBlocks;
   /** Told of an exception that should not exist. */
   onDefect: (error: unknown, requestId: string) => void;
 }

@@ -29,17 +29,18 @@ import { Shipper } from '../settlement/shipper.service.js';
 import { Credentials } from '../upstreams/credentials.service.js';
 import { TokenEstimator } from '../usage/token-estimator.service.js';
 import type { AnswerContext } from './answer.js';
-import { ByteBudget } from './byte-budget.js';
 import { CallDrain } from './call-drain.service.js';
 import { Capacity } from './capacity.service.js';
 import { InferenceCalls } from './inference-call.js';
+import { KEPT_BLOCK_BYTES, KeptBlocks } from './kept-blocks.js';
 import { Lateness } from './lateness.service.js';
 import { OpenCalls } from './open-calls.service.js';
-import { KEPT_BYTES_TOTAL_MAX } from './stream-answer.js';
 import { TargetFinder } from './target.js';
 import { Ticker } from './ticker.service.js';
 import { upstreamError } from './upstream-errors.js';
 
+/** What all open streams together keep, in case their upstream reports no usage. */
+const KEPT_BYTES_TOTAL_MAX = 64 * 1024 * 1024;
 /** Injection token of what serving an answer needs. */
 const ANSWERS = Symbol('ANSWERS');
 
@@ -123,8 +124,8 @@ type CallsTuple = [
       useFactory: (...[settler, journal, estimator, ticker, openCalls, credentials, logger]: AnswersTuple): AnswerContext => {
         const onDefect = (err: unknown, requestId: string) =>
           logger.error({ err, requestId }, 'a call could not be settled as it ended');
-        const keptBytes = new ByteBudget(KEPT_BYTES_TOTAL_MAX);
-        return { settler, journal, estimator, ticker, openCalls, credentials, keptBytes, onDefect };
+        const keptBlocks = new KeptBlocks(KEPT_BYTES_TOTAL_MAX / KEPT_BLOCK_BYTES);
+        return { settler, journal, estimator, ticker, openCalls, credentials, keptBlocks, onDefect };
       },
     },
     {

@@ -6,6 +6,7 @@ import type { ScannedChunk } from '../usage/answer-reading.types.js';
 import { countedUsage, readJson, reportsError } from '../usage/usage-reading.service.js';
 import { Answer, CLIENT_STALL_MS, type CountedUsage } from './answer.js';
 import type { ExitSignal } from './call-exit.js';
+import { KeptStream } from './kept-stream.js';
 import { ERROR_BODY_BYTES_MAX, failureError } from './upstream-errors.js';
 
 /** A comment line is sent after this long without a byte: proxies in between close idle connections (spec TL-16). */
@@ -13,10 +14,6 @@ export const HEARTBEAT_MS = 10_000;
 /** A progress record is written this often, or after this many tokens. */
 export const PROGRESS_MS = 2_000;
 export const PROGRESS_EVENTS = 512;
-/** Of a stream at most this much is kept, to count it should the upstream report no usage. */
-export const KEPT_BYTES_MAX = 512 * 1024;
-/** And of all open streams together at most this much. */
-export const KEPT_BYTES_TOTAL_MAX = 64 * 1024 * 1024;
 
 const NO_BYTES = Buffer.alloc(0);
 const HEARTBEAT = Buffer.from(': keep-alive\n\n');
@@ -32,9 +29,7 @@ const STREAM_HEADERS: Readonly<HeaderList> = [
 /** Passes a stream of events through as it comes, and reads the usage off it on the way. */
 export class StreamAnswer extends Answer {
   private readonly scanner = this.call.options.reading.newScanner();
-  private kept: Buffer[] = [];
-  private keptBytes = 0;
-  private isKeeping = true;
+  private readonly kept = new KeptStream(this.context.keptBlocks);
   private isHeadSent = false;
   /** JSON where a stream was asked for: an error, mostly, whatever the status says. */
   private noStream: Buffer[] | null = null;
@@ -59,7 +54,7 @@ export class StreamAnswer extends Answer {
 
   protected onAnswerData(chunk: Buffer): void {
     if (this.noStream !== null) return this.keepNoStream(chunk, this.noStream);
-    this.keep(chunk);
+    this.kept.push(chunk);
     this.pass(this.scanner.push(chunk));
   }
 
@@ -85,18 +80,16 @@ export class StreamAnswer extends Answer {
     if (reported !== null && signal === 'answer_complete') return { usage: reported, estimated: false };
     if (this.status === null) return { usage: {}, estimated: true };
     if (signal === 'gateway_ending') return { usage: this.counted(), estimated: true };
+    const streamed = this.kept.bytes();
     const [input, output] = await Promise.all([
       this.countTexts('prompt', this.call.options.body),
-      this.isKeeping ? this.countTexts('stream', Buffer.concat(this.kept), this.scanner.events) : this.scanner.events,
+      streamed === null ? this.scanner.events : this.countTexts('stream', streamed, this.scanner.events),
     ]);
     return { usage: countedUsage(input, output), estimated: true };
   }
 
   protected release(): void {
-    this.isKeeping = false;
-    this.context.keptBytes.give(this.keptBytes);
-    this.keptBytes = 0;
-    this.kept = [];
+    this.kept.release();
   }
 
   protected sendEnd(error: ApiError | null): void {
@@ -188,13 +181,5 @@ export class StreamAnswer extends Answer {
   /** A prompt that was not counted yet costs nothing: a body's bytes bound no text from below, with pictures and metadata in it. */
   private counted() {
     return countedUsage(this.promptTokens ?? 0, this.scanner.events);
-  }
-
-  private keep(chunk: Buffer): void {
-    if (!this.isKeeping) return;
-    if (this.keptBytes + chunk.length <= KEPT_BYTES_MAX && this.context.keptBytes.take(chunk.length)) {
-      this.keptBytes += chunk.length;
-      this.kept.push(chunk);
-    } else this.release();
   }
 }
