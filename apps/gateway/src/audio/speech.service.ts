@@ -4,13 +4,17 @@ import { type ApiError, isApiError } from '../errors/api-error.types.js';
 import { OPENAI_SKIN } from '../errors/error-skin.types.js';
 import type { Endpoint, InferenceRequest } from '../proxy/endpoint.types.js';
 import type { AnswerReading } from '../usage/answer-reading.types.js';
+import { FAILURE, isJsonFailure } from '../usage/usage-reading.service.js';
 import { UsageScanner } from '../usage/usage-scanner.service.js';
 import { readSpeechRequest } from './speech-request.js';
 
 /** An answer of bytes has no place for usage, and needs none: what is spoken is what was asked. */
 function readingOf(characters: number): AnswerReading {
   return {
-    readWhole: (body) => (body.length > 0 ? { usage: {} } : null),
+    readWhole(body, contentType) {
+      if (isJsonFailure(body, contentType)) return FAILURE;
+      return body.length > 0 ? { usage: {} } : null;
+    },
     newScanner: () => new UsageScanner(true),
     normalise: () => ({ usage: { character: characters } }),
     textFormat: 'speech',

@@ -50,9 +50,16 @@ describe('a speech request', () => {
     );
   });
 
+  it('takes no error for sound, which would be charged in full', () => {
+    const { reading } = readOk(valid);
+    const error = Buffer.from('{"error":{"message":"busy","code":503}}');
+    expect(reading.readWhole(error, 'application/json; charset=utf-8')).toEqual({ usage: null, isFailure: true });
+    expect(reading.readWhole(error, 'audio/mpeg')).toEqual({ usage: {} });
+  });
+
   it('takes an answer without a byte as broken', () => {
     const { reading } = readOk(valid);
-    expect(reading.readWhole(Buffer.alloc(0))).toBeNull();
-    expect(reading.readWhole(Buffer.alloc(1))).toEqual({ usage: {} });
+    expect(reading.readWhole(Buffer.alloc(0), 'audio/mpeg')).toBeNull();
+    expect(reading.readWhole(Buffer.alloc(1), 'audio/mpeg')).toEqual({ usage: {} });
   });
 });

@@ -5,7 +5,7 @@ import { type ApiError, isApiError } from '../errors/api-error.types.js';
 import { OPENAI_SKIN } from '../errors/error-skin.types.js';
 import type { Endpoint, InferenceRequest } from '../proxy/endpoint.types.js';
 import type { AnswerReading, RawUsage, WholeAnswer } from '../usage/answer-reading.types.js';
-import { FAILURE, isFailure, readJson } from '../usage/usage-reading.service.js';
+import { FAILURE, isFailure, isJsonFailure, readJson } from '../usage/usage-reading.service.js';
 import { UsageScanner } from '../usage/usage-scanner.service.js';
 import { heardSeconds, secondsMax } from './heard-seconds.rules.js';
 import { readTranscriptionRequest, type TranscriptionFormat, type TranscriptionRequest } from './transcriptions-request.js';
@@ -20,6 +20,11 @@ function readWhole(body: Buffer): WholeAnswer | null {
   return { usage: { ...reported, duration } };
 }
 
+/** Plain text and subtitles have no place for usage. */
+function readText(body: Buffer, contentType: string): WholeAnswer {
+  return isJsonFailure(body, contentType) ? FAILURE : { usage: null };
+}
+
 function transcriptOf(body: Buffer, format: TranscriptionFormat): string {
   if (!format.endsWith('json')) return body.toString('utf8');
   const text = readJson(body)?.text;
@@ -28,8 +33,7 @@ function transcriptOf(body: Buffer, format: TranscriptionFormat): string {
 
 function readingOf({ format, fileBytes }: TranscriptionRequest): AnswerReading {
   return {
-    // Plain text and subtitles have no place for usage.
-    readWhole: format.endsWith('json') ? readWhole : () => ({ usage: null }),
+    readWhole: format.endsWith('json') ? readWhole : readText,
     newScanner: () => new UsageScanner(true),
     normalise: normaliseTranscriptionUsage,
     countUnits: ({ body }) => {

@@ -62,7 +62,7 @@ describe('a transcription request', () => {
     ['srt', '1\n00:00:00,000 --> 00:00:01,500\na\n', null],
   ])('in %s is answered with usage as in %j', (format, answer, usage) => {
     const { reading } = readOk([MODEL, FILE, { name: 'response_format', value: format }]);
-    const whole = reading.readWhole(Buffer.from(answer));
+    const whole = reading.readWhole(Buffer.from(answer), 'application/json');
     const normalised = whole?.usage ? reading.normalise(whole.usage, new Set(['audio_second'])) : { nonsense: '' };
     expect('usage' in normalised ? normalised.usage : null).toEqual(usage);
   });
@@ -76,8 +76,15 @@ describe('a transcription request', () => {
     expect(reading.countUnits?.({ body: Buffer.from(answer), usage: null })).toEqual(units);
   });
 
+  it.each(['text', 'srt', 'vtt'])('takes no error in JSON for a transcript in %s', (format) => {
+    const { reading } = readOk([MODEL, FILE, { name: 'response_format', value: format }]);
+    const error = Buffer.from('{"error":{"message":"busy","code":503}}');
+    expect(reading.readWhole(error, 'application/json')).toEqual({ usage: null, isFailure: true });
+    expect(reading.readWhole(Buffer.from('a'), 'text/plain')).toEqual({ usage: null });
+  });
+
   it('takes an answer that is no JSON as broken where JSON was asked for', () => {
-    expect(readOk([MODEL, FILE]).reading.readWhole(Buffer.from('hello'))).toBeNull();
+    expect(readOk([MODEL, FILE]).reading.readWhole(Buffer.from('hello'), 'application/json')).toBeNull();
   });
 
   it('is never charged more than its hold for sound of 4 kbit/s and above', () => {

@@ -68,18 +68,18 @@ describe('a request for images', () => {
 
   it('is charged for what was delivered, as what was asked for', () => {
     const { reading } = readOk({ ...valid, n: 4, quality: 'hd' });
-    const read = reading.readWhole(Buffer.from('{"created":1,"data":[{"url":"a"},{"url":"b"}]}'));
+    const read = reading.readWhole(Buffer.from('{"created":1,"data":[{"url":"a"},{"url":"b"}]}'), 'application/json');
     expect(reading.normalise(read?.usage ?? {}, new Set(['image', 'image_hd']))).toEqual({ usage: { image_hd: 2 } });
   });
 
   it('is not told how many there are by what calls itself usage', () => {
     const { reading } = readOk({ ...valid, n: 4 });
-    const read = reading.readWhole(Buffer.from('{"data":[{}],"usage":{"pictures":0}}'));
+    const read = reading.readWhole(Buffer.from('{"data":[{}],"usage":{"pictures":0}}'), 'application/json');
     expect(reading.normalise(read?.usage ?? {}, new Set(['image']))).toEqual({ usage: { image: 1 } });
   });
 
   it.each(['<html>', '{}', '{"data":{}}', 'null'])('takes the answer %s as broken', (answer) => {
-    expect(readOk(valid).reading.readWhole(Buffer.from(answer))).toBeNull();
+    expect(readOk(valid).reading.readWhole(Buffer.from(answer), 'application/json')).toBeNull();
   });
 
   it('is never charged more than its hold, by the piece or by tokens', () => {

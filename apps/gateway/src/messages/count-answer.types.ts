@@ -35,10 +35,13 @@ export class SmallAnswerReader implements RoutedAnswer {
     this.flow?.abort();
   }
 
-  onHead(status: number, headers: IncomingHttpHeaders, flow: UpstreamFlow): void {
-    this.head = { status, headers };
+  onStart(flow: UpstreamFlow): void {
     this.flow = flow;
     if (this.isGivenUp) flow.abort();
+  }
+
+  onHead(status: number, headers: IncomingHttpHeaders): void {
+    this.head = { status, headers };
   }
 
   onData(chunk: Buffer): void {

@@ -82,6 +82,14 @@ describe('a stream of the Messages API', () => {
     });
   });
 
+  it('says which event reports the error', () => {
+    const broken = event('error', { error: { type: 'overloaded_error', message: 'Overloaded' } });
+    expect(new MessagesScanner().push(Buffer.from(delta('a') + broken)).error?.toString()).toBe(broken);
+    const scanner = new MessagesScanner();
+    scanner.push(Buffer.from(broken.trimEnd()));
+    expect(scanner.finish()).toMatchObject({ isError: true, error: Buffer.from(broken.trimEnd()) });
+  });
+
   it('that ends without message_stop was cut', () => {
     expect(scan([Buffer.from(WHOLE.join(''))])).toMatchObject({ passed: WHOLE.join(''), ending: null, isError: true });
     expect(scan([])).toMatchObject({ isError: true });

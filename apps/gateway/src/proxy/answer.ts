@@ -81,8 +81,13 @@ export abstract class Answer implements RoutedAnswer, CallServer, Ticking {
     if (res.closed) this.clientLeft();
   }
 
-  onHead(status: number, headers: IncomingHttpHeaders, flow: UpstreamFlow): void {
-    this.flow = flow;
+  onStart(flow: UpstreamFlow): void {
+    // The call ended while this request waited for a connection: it is not to be answered, nor paid for.
+    if (this.call.exit.outcome === null) this.flow = flow;
+    else flow.abort();
+  }
+
+  onHead(status: number, headers: IncomingHttpHeaders): void {
     this.status = status;
     this.upstreamHeaders = headers;
     if (this.isRefused || this.call.exit.outcome !== null) return;
@@ -172,12 +177,15 @@ export abstract class Answer implements RoutedAnswer, CallServer, Ticking {
   /** What is left of a long answer takes a while to go, and a shutdown waits for it as for the call. */
   private leave(): void {
     const { res } = this.call.options;
-    this.call.options.lease.letGo();
+    this.call.dropBody();
+    // Leads back to what was asked.
+    this.flow = null;
     const leave = () => this.context.openCalls.delete(this.call);
-    if (res.destroyed || res.writableLength <= LAST_BYTES_MAX) return leave();
+    if (res.destroyed || res.writableLength === 0) return leave();
     // The call has ended: nobody else looks after a client that takes none of it.
     res.setTimeout(CLIENT_STALL_MS);
-    res.once('close', leave);
+    if (res.writableLength <= LAST_BYTES_MAX) leave();
+    else res.once('close', leave);
   }
 
   private async settle(outcome: Outcome, exit: { signal: ExitSignal; httpStatus: number }): Promise<void> {
@@ -221,8 +229,8 @@ export abstract class Answer implements RoutedAnswer, CallServer, Ticking {
   /** Ends the call with the error that the provider reported under a good status, without its secrets. */
   protected failAsReported(body: Buffer): void {
     const text = body.length > ERROR_BODY_BYTES_MAX ? '' : body.toString('utf8');
-    const { status, error } = reportedError(Buffer.from(this.context.credentials.scrub(text, this.call.credential)));
-    this.flaw = status ?? 'unclear';
+    const { flaw, error } = reportedError(Buffer.from(this.context.credentials.scrub(text, this.call.credential)));
+    this.flaw = flaw;
     this.call.endAttempt(this.status, 'protocol');
     void this.exitWith('upstream_failed', error);
   }

@@ -38,7 +38,7 @@ export class BufferedAnswer extends Answer {
 
   protected onAnswerEnd(): void {
     this.body = this.chunks.length === 1 ? (this.chunks[0] as Buffer) : Buffer.concat(this.chunks);
-    const answer = this.call.options.reading.readWhole(this.body);
+    const answer = this.call.options.reading.readWhole(this.body, this.contentType);
     if (answer === null) {
       this.flaw = 'broken';
       return this.breakOff();

@@ -138,7 +138,7 @@ describe('calls to an endpoint', () => {
     handle = () => new Promise(() => undefined);
     const req = request({ port, host: '127.0.0.1', path: PATH, method: 'POST' });
     req.on('error', () => undefined);
-    const pieces = 1_000;
+    const pieces = 400;
     for (let count = 0; count < pieces; count++) {
       req.write('x');
       if (count % 50 === 0) await new Promise((resolve) => setImmediate(resolve));
@@ -147,6 +147,24 @@ describe('calls to an endpoint', () => {
     await waitUntil(async () => budget.bytesTaken >= pieces * PIECE_BYTES * 0.9);
     req.destroy();
     await waitUntil(async () => budget.bytesTaken === 0);
+  });
+
+  it('cannot take more than some hundred kilobytes beyond their length, however small their pieces are', async () => {
+    const socket = connect(port, '127.0.0.1');
+    socket.write(`POST ${PATH} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n`);
+    const sent = 50_000;
+    let most = 0;
+    for (let count = 0; count < sent; count += 100) {
+      socket.write('1\r\nx\r\n'.repeat(100));
+      await new Promise((resolve) => setImmediate(resolve));
+      most = Math.max(most, budget.bytesTaken);
+    }
+    socket.write('0\r\n\r\n');
+    await waitUntil(() => bodies.length === 1);
+    expect(bodies[0]).toHaveLength(sent);
+    expect(most).toBeGreaterThan(sent);
+    expect(most).toBeLessThan(sent + 700 * PIECE_BYTES);
+    socket.destroy();
   });
 
   it('are refused by their declared length before a byte is read (spec TL-8)', async () => {

@@ -3,11 +3,10 @@ import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { overloaded } from '../admission/admission-problems.service.js';
 import { type ApiError, apiError } from '../errors/api-error.types.js';
 import { sendError } from '../errors/send-error.service.js';
+import { BodyPieces } from './body-pieces.js';
 import type { Endpoint } from './endpoint.types.js';
 import { type InferenceCalls, requestIdHeaders } from './inference-call.js';
 import { BODY_BYTES_MAX, type BodyLease, type RequestBodies } from './request-bodies.js';
-
-const NO_BODY = Buffer.alloc(0);
 
 export interface IntakeParts {
   calls: Pick<InferenceCalls, 'handle' | 'shed'>;
@@ -51,28 +50,26 @@ interface BodyReader {
 
 /** Calls back once: with the whole body, or with what is wrong. */
 export function readBody(req: IncomingMessage, { lease, onBody, onProblem }: BodyReader): void {
-  let chunks: Buffer[] = [];
-  let bytes = 0;
+  const pieces = new BodyPieces();
   let isOver = false;
   const fail = (problem: ApiError) => {
     if (isOver) return;
     isOver = true;
-    chunks = [];
+    pieces.clear();
     lease.letGo();
     onProblem(problem);
   };
   if (Number(req.headers['content-length'] ?? 0) > BODY_BYTES_MAX) return fail(unreadable(true));
   req.on('data', (chunk: Buffer) => {
-    bytes += chunk.length;
     if (isOver) return;
-    if (bytes > BODY_BYTES_MAX) fail(unreadable(true));
-    else if (!lease.grownTo(bytes, chunks.length + 1)) fail(noRoom());
-    else chunks.push(chunk);
+    pieces.push(chunk);
+    if (pieces.bytes > BODY_BYTES_MAX) fail(unreadable(true));
+    else if (!lease.grownTo(pieces.bytes, pieces.count)) fail(noRoom());
   });
   req.on('end', () => {
     if (isOver) return;
     isOver = true;
-    onBody(chunks.length === 1 ? (chunks[0] as Buffer) : chunks.length === 0 ? NO_BODY : Buffer.concat(chunks, bytes));
+    onBody(pieces.take());
   });
   req.on('error', () => fail(unreadable(false)));
 }

@@ -62,12 +62,13 @@ function hijacked(parts: RouteParts, handler: Handler, surface = OPENAI_SURFACE)
   return (request: FastifyRequest, reply: FastifyReply): void => {
     reply.hijack();
     const requestId = uuid7(parts.nowMs());
-    handler(request.raw, Buffer.isBuffer(request.body) ? request.body : NO_BODY, { res: reply.raw, requestId }).catch(
-      (error: unknown) => {
-        parts.onDefect(error, requestId);
-        refuse(reply.raw, apiError('internal_error', 'Something went wrong on our side.'), { surface, requestId });
-      },
-    );
+    const body = Buffer.isBuffer(request.body) ? request.body : NO_BODY;
+    // Fastify keeps its request until the answer has left; the body is the handler's.
+    request.body = undefined;
+    handler(request.raw, body, { res: reply.raw, requestId }).catch((error: unknown) => {
+      parts.onDefect(error, requestId);
+      refuse(reply.raw, apiError('internal_error', 'Something went wrong on our side.'), { surface, requestId });
+    });
   };
 }
 
@@ -97,7 +98,14 @@ function bodyErrorOn(surface: Surface) {
 export const bodyError = bodyErrorOn(OPENAI_SURFACE);
 
 type RouteHandler = (request: FastifyRequest, reply: FastifyReply) => void;
-type Add = (method: Method | Method[], url: string, route: { handler: RouteHandler; surface?: Surface }) => void;
+type BeforeBody = (request: FastifyRequest, reply: FastifyReply, next: () => void) => void;
+interface Route {
+  handler: RouteHandler;
+  surface?: Surface;
+  /** Runs before the body is read. */
+  onRequest?: BeforeBody;
+}
+type Add = (method: Method | Method[], url: string, route: Route) => void;
 
 /**
  * The inference surface, registered on the Fastify instance itself: Nest's pipeline per call (guards, pipes, interceptors)
@@ -114,9 +122,9 @@ export function registerInferenceRoutes(fastify: FastifyInstance, parts: RoutePa
     const lease = leases.get(raw) as BodyLease;
     readBody(raw, { lease, onBody: (body) => done(null, body), onProblem: (problem) => done(new UnreadBody(problem)) });
   });
-  const add: Add = (method, url, { handler, surface = OPENAI_SURFACE }) => {
+  const add: Add = (method, url, { surface = OPENAI_SURFACE, ...route }) => {
     const errorHandler = bodyErrorOn(surface);
-    fastify.route({ method, url, handler, errorHandler, bodyLimit: BODY_BYTES_MAX, exposeHeadRoute: false });
+    fastify.route({ ...route, method, url, errorHandler, bodyLimit: BODY_BYTES_MAX, exposeHeadRoute: false });
   };
   const only = (allowed: Method[], url: string, surface = OPENAI_SURFACE) => {
     const hint = apiError('method_not_allowed', `${url} takes ${allowed.join(' and ')} only.`, {
@@ -128,11 +136,13 @@ export function registerInferenceRoutes(fastify: FastifyInstance, parts: RoutePa
   for (const endpoint of parts.endpoints) {
     const url = `/v1${endpoint.path}`;
     // Of addresses in another spelling, which only Fastify's routing understands.
-    const handle: Handler = async (req, body, reply) => {
-      if (parts.calls.shed(endpoint, reply.res, () => reply.requestId)) return;
-      await parts.calls.handle(endpoint, { req, body, lease: leases.get(req) as BodyLease }, reply);
+    const onRequest: BeforeBody = (_request, reply, next) => {
+      if (parts.calls.shed(endpoint, reply.raw, () => uuid7(parts.nowMs()))) reply.hijack();
+      else next();
     };
-    add('POST', url, { handler: hijacked(parts, handle, endpoint), surface: endpoint });
+    const handle: Handler = (req, body, reply) =>
+      parts.calls.handle(endpoint, { req, body, lease: leases.get(req) as BodyLease }, reply);
+    add('POST', url, { handler: hijacked(parts, handle, endpoint), surface: endpoint, onRequest });
     only(['POST'], url, endpoint);
   }
   const count: Handler = (req, body, reply) => {

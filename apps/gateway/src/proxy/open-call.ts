@@ -14,10 +14,11 @@ import { CallExit } from './call-exit.js';
 import type { BodyLease } from './request-bodies.js';
 
 const ROUND_TO_MICROSECONDS = 1_000;
+const NO_BODY = Buffer.alloc(0);
 
 export interface OpenCallOptions {
   accepted: AcceptedRecord;
-  /** The client's request. */
+  /** The client's request, until the call has ended. */
   body: Buffer;
   /** Of the memory that the body takes. */
   lease: BodyLease;
@@ -100,6 +101,12 @@ export class OpenCall implements RosterMember {
     if (status !== null) this.attemptSpan?.set('http.response.status_code', status);
     if (failure !== null) this.attemptSpan?.fail(failure);
     this.attemptSpan?.end();
+  }
+
+  /** The call has ended, and its connection may last: neither the client's request nor the memory it took is kept until it closes. */
+  dropBody(): void {
+    this.options.body = NO_BODY;
+    this.options.lease.letGo();
   }
 
   noteFirstByte(): void {

@@ -93,6 +93,20 @@ describe('a provider that reports its failure under status 200 (spec TL-9)', () 
     });
   });
 
+  it('has it opened by errors within streams as well, unless they may be the client’s own doing', async () => {
+    const stream = (error: object) => answers('text/event-stream', sse({ error }));
+    const ask = async () => (await fixture.chat(key, { model: 'scripted', stream: true })).text();
+    provider.on('scripted', stream({ message: 'too long', code: 400 }));
+    for (let count = 0; count <= CONSECUTIVE_FAILURES_MAX; count++) expect(await ask()).toContain('upstream_cut');
+    provider.on('scripted', stream({ message: 'busy', type: 'overloaded_error' }));
+    for (let count = 0; count < CONSECUTIVE_FAILURES_MAX; count++) expect(await ask()).toContain('upstream_cut');
+    await waitUntil(async () => (await ask()).includes('upstream_unavailable'), { what: 'the circuit to open' });
+    provider.on('scripted', answerWhole);
+    await waitUntil(async () => (await fixture.chat(key, { model: 'scripted' })).status === 200, {
+      what: 'the circuit to close',
+    });
+  });
+
   it('in a stream ends it with an error event, and nothing is charged', async () => {
     const failure = sse({
       id: 'c',

@@ -5,7 +5,7 @@ import { ByteBudget } from './byte-budget.js';
 export const BODY_BYTES_MAX = 32 * 1024 * 1024;
 /** Bodies that take no more than this are not counted: connections are what they are bounded by. */
 export const UNCOUNTED_BYTES_MAX = 16 * 1024;
-/** What a piece of a body takes in memory besides its bytes: who sends single bytes takes more by far than the bytes say. */
+/** What a piece of a body takes in memory besides its bytes. */
 export const PIECE_BYTES = 256;
 /** All larger bodies together take at most this much. */
 export const BODIES_BYTES_MAX = 1024 * 1024 * 1024;
@@ -44,7 +44,7 @@ export class BodyLease {
   /** The body has come so far; false = there is no room for it. */
   grownTo(bytes: number, pieces: number): boolean {
     const takes = bytes + pieces * PIECE_BYTES;
-    if (takes <= UNCOUNTED_BYTES_MAX) return true;
+    if (takes <= UNCOUNTED_BYTES_MAX && this.taken === 0) return true;
     if (this.res.closed || !this.budget.take(takes - this.taken)) return false;
     if (this.taken === 0) {
       this.res.once('close', () => {

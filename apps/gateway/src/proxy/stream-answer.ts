@@ -7,7 +7,7 @@ import { countedUsage, readJson, reportsError } from '../usage/usage-reading.ser
 import { Answer, CLIENT_STALL_MS, type CountedUsage } from './answer.js';
 import type { ExitSignal } from './call-exit.js';
 import { KeptStream } from './kept-stream.js';
-import { ERROR_BODY_BYTES_MAX, failureError } from './upstream-errors.js';
+import { ERROR_BODY_BYTES_MAX, failureError, reportedFlaw } from './upstream-errors.js';
 
 /** A comment line is sent after this long without a byte: proxies in between close idle connections (spec TL-16). */
 export const HEARTBEAT_MS = 10_000;
@@ -126,6 +126,7 @@ export class StreamAnswer extends Answer {
       failPoint('gateway.mid_stream');
     }
     if (scanned.isError) {
+      if (scanned.error !== undefined) this.flaw = reportedFlaw(scanned.error);
       this.call.endAttempt(this.status, 'cut');
       void this.exitWith('upstream_cut', failureError('cut'));
     } else if (scanned.ending !== null) {

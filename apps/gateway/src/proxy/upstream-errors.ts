@@ -1,11 +1,15 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { type ApiError, apiError } from '../errors/api-error.types.js';
+import type { Flaw } from '../routing/routing.types.js';
 import type { UpstreamFailure } from '../upstreams/upstream.types.js';
+import { parseEvent } from '../usage/usage-scanner.service.js';
 import { extraFields, type Fields, fieldsOf } from './provider-fields.js';
 
 /** Of an error body more is not read. */
 export const ERROR_BODY_BYTES_MAX = 64 * 1024;
 const MESSAGE_LENGTH_MAX = 2_000;
+/** Errors of providers that name no number: Anthropic's by their type, OpenAI's by type or code. */
+const STATUS_OF_WORD: Readonly<Record<string, number>> = { overloaded_error: 529, api_error: 500, server_error: 500 };
 /** Provider keys and bearer values, as providers like to quote them back, and whatever is as long as a key. */
 const SECRETS = new RegExp(
   [
@@ -107,11 +111,27 @@ export function upstreamError(status: number, headers: IncomingHttpHeaders, body
   };
 }
 
-/** An error that came under a status of 200: some providers repeat the status that they mean in the error's `code`. */
-export function reportedError(body: Buffer): { status: number | null; error: ApiError } {
-  const { code, status } = fieldsOf(parsed(body).error);
-  const meant = [status, code].map(Number).find((number) => Number.isInteger(number) && number >= 400 && number <= 599);
-  return { status: meant ?? null, error: upstreamError(meant ?? 502, {}, body) };
+/** Some providers repeat the status that they mean in the error. */
+function meantStatus({ status, code }: Fields): number | null {
+  return [status, code].map(Number).find((number) => Number.isInteger(number) && number >= 400 && number <= 599) ?? null;
+}
+
+/** What an error that came under a status of 200 says of its provider. `said` is the answer, or the event within a stream. */
+function flawOf(said: Fields): Flaw {
+  const error = fieldsOf(said.error ?? fieldsOf(said.response).error);
+  const word = [error.type, error.code].map(String).find((name) => STATUS_OF_WORD[name] !== undefined);
+  return meantStatus(error) ?? STATUS_OF_WORD[word ?? ''] ?? 'unclear';
+}
+
+/** An error as the whole answer, under a status of 200. */
+export function reportedError(body: Buffer): { flaw: Flaw; error: ApiError } {
+  const said = parsed(body);
+  return { flaw: flawOf(said), error: upstreamError(meantStatus(fieldsOf(said.error)) ?? 502, {}, body) };
+}
+
+/** The same for an event within a stream. */
+export function reportedFlaw(event: Buffer): Flaw {
+  return flawOf(parseEvent(event) ?? {});
 }
 
 function passedHeaders(headers: IncomingHttpHeaders): Record<string, string> {

@@ -62,10 +62,10 @@ describe('a rerank request', () => {
     [{ results: [], meta: { billed_units: { search_units: 1 } } }, null],
     [{ results: [] }, null],
   ])('reads the usage of %j', (answer, usage) => {
-    expect(readOk(valid).reading.readWhole(Buffer.from(JSON.stringify(answer)))).toEqual({ usage });
+    expect(readOk(valid).reading.readWhole(Buffer.from(JSON.stringify(answer)), 'application/json')).toEqual({ usage });
   });
 
   it('takes an answer that is no JSON as broken', () => {
-    expect(readOk(valid).reading.readWhole(Buffer.from('<html>'))).toBeNull();
+    expect(readOk(valid).reading.readWhole(Buffer.from('<html>'), 'application/json')).toBeNull();
   });
 });

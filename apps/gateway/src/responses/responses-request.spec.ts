@@ -140,7 +140,19 @@ describe('a Responses request', () => {
     [{ status: 'completed', usage: { input_tokens: 1 } }, { usage: { input_tokens: 1 } }],
     [{ status: 'completed', usage: null }, { usage: null }],
     [{ status: 'failed', usage: null }, { usage: { input_tokens: 0, output_tokens: 0 } }],
+    [
+      { status: 'failed', error: { message: 'x' }, usage: { input_tokens: 9_000 } },
+      { usage: { input_tokens: 0, output_tokens: 0 } },
+    ],
+    [
+      { status: 503, error: { message: 'busy' } },
+      { usage: null, isFailure: true },
+    ],
+    [
+      { status: 'error', error: 'busy' },
+      { usage: null, isFailure: true },
+    ],
   ])('reads the usage of %j', (answer, whole) => {
-    expect(readOk({}).reading.readWhole(Buffer.from(JSON.stringify(answer)))).toEqual(whole);
+    expect(readOk({}).reading.readWhole(Buffer.from(JSON.stringify(answer)), 'application/json')).toEqual(whole);
   });
 });

@@ -11,15 +11,17 @@ import { ResponsesScanner } from './responses-scanner.js';
 import { RESPONSES_SKIN } from './responses-skin.js';
 
 const FREE: RawUsage = { input_tokens: 0, output_tokens: 0 };
+/** What an answer of the Responses API says of itself. */
+const STATUSES: ReadonlySet<unknown> = new Set(['completed', 'failed', 'in_progress', 'cancelled', 'queued', 'incomplete']);
 
 const READING: AnswerReading = {
   readWhole(body) {
     const answer = readJson(body);
     if (answer === null) return null;
-    if (answer.status === undefined && isFailure(answer)) return FAILURE;
-    if (isRecord(answer.usage)) return { usage: answer.usage };
-    // An answer that says of itself that it failed, without saying what it used, costs what a failure costs: nothing.
-    return { usage: answer.status === 'failed' ? FREE : null };
+    if (!STATUSES.has(answer.status) && isFailure(answer)) return FAILURE;
+    // What says of itself that it failed is passed on as it is, and costs what a failed stream costs: nothing.
+    if (answer.status === 'failed') return { usage: FREE };
+    return { usage: isRecord(answer.usage) ? answer.usage : null };
   },
   newScanner: () => new ResponsesScanner(),
   normalise: normaliseResponsesUsage,

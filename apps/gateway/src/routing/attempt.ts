@@ -19,6 +19,9 @@ type Mode =
   /** A refusal that nobody will see, because another deployment is being asked. */
   | 'dropped';
 
+/** Outcomes of a call whose answer came whole. */
+const WHOLE: ReadonlySet<string> = new Set(['completed', 'client_aborted']);
+
 /** An error that names no status may be the client's own doing, for which nobody else's calls are to be refused. */
 function resultOf(flaw: Flaw | null): CircuitResult {
   if (flaw === null) return 'worked';
@@ -37,6 +40,8 @@ export class Attempt implements AnswerHandler {
   private flow: UpstreamFlow | null = null;
   private errorBody: Buffer[] | null = null;
   private errorBytes = 0;
+  /** A probe whose answer is a stream: its end may be minutes away. */
+  private isStreamingProbe = false;
   private hasCircuitEnded = false;
   private hasEnded = false;
 
@@ -47,24 +52,28 @@ export class Attempt implements AnswerHandler {
     this.circuitPass = state.circuit.begin(route.parts.nowMs());
   }
 
-  onHead(status: number, headers: IncomingHttpHeaders, flow: UpstreamFlow): void {
-    this.status = status;
+  onStart(flow: UpstreamFlow): void {
     this.flow = flow;
+    this.route.routing.answer.onStart(flow);
+  }
+
+  onHead(status: number, headers: IncomingHttpHeaders): void {
+    this.status = status;
     const nowMs = this.route.parts.nowMs();
     const cooldown = cooldownMs(status, headers);
     if (cooldown > 0) this.state.coolDown(cooldown, nowMs);
-    // A probe has told what it was sent to find out; its stream may last for minutes.
-    if (!isIll(status) && this.state.circuit.stateAt(nowMs) === 'half_open') this.endCircuit('worked');
     if (isWorthAnother(status) && this.goOn(status, null)) {
       this.mode = 'dropped';
       return;
     }
     this.mode = status >= 200 && status <= 299 ? 'passing' : 'refusing';
-    this.route.routing.answer.onHead(status, headers, flow);
+    const isStream = String(headers['content-type'] ?? '').includes('event-stream');
+    this.isStreamingProbe = isStream && this.state.circuit.stateAt(nowMs) === 'half_open';
+    this.route.routing.answer.onHead(status, headers);
   }
 
   onData(chunk: Buffer): void {
-    if (this.mode === 'passing') return this.route.routing.answer.onData(chunk);
+    if (this.mode === 'passing') return this.pass(chunk);
     this.errorBytes += chunk.length;
     if (this.errorBytes > ERROR_BODY_BYTES_MAX) {
       if (this.mode === 'dropped') this.flow?.abort();
@@ -90,13 +99,29 @@ export class Attempt implements AnswerHandler {
   }
 
   onFailure(failure: UpstreamFailure): void {
-    this.end(
-      failure === 'aborted' ? 'unknown' : 'failed',
-      this.status === null || this.mode === 'passing' ? 'failed' : 'refused',
-    );
+    const isDone = this.mode === 'passing' && WHOLE.has(this.route.routing.call.exit.outcome ?? '');
+    const isRefusal = this.status !== null && this.mode !== 'passing';
+    // What a provider does with its connection behind a whole answer says nothing.
+    this.end(isDone ? 'worked' : this.resultOfFailure(failure), isDone ? 'answered' : isRefusal ? 'refused' : 'failed');
     if (this.mode === 'dropped') return;
     if (this.mode === 'waiting' && isWorthAnotherAfter(failure) && this.goOn(null, failure)) return;
     this.route.routing.answer.onFailure(failure);
+  }
+
+  private pass(chunk: Buffer): void {
+    const { answer } = this.route.routing;
+    answer.onData(chunk);
+    if (!this.isStreamingProbe) return;
+    this.isStreamingProbe = false;
+    // A stream that begins without an error has told what its probe was sent to find out.
+    if ((answer.flaw ?? null) === null) this.endCircuit('worked');
+  }
+
+  /** What was given up for what it said counts as that; for any other reason it tells nothing. */
+  private resultOfFailure(failure: UpstreamFailure): CircuitResult {
+    if (failure !== 'aborted') return 'failed';
+    const flaw = this.mode === 'passing' ? (this.route.routing.answer.flaw ?? null) : null;
+    return flaw === null ? 'unknown' : resultOf(flaw);
   }
 
   /** Asks another deployment instead; false = there is none to ask. */

@@ -5,11 +5,11 @@ import type { ApiError } from '../errors/api-error.types.js';
 import { Credentials } from '../upstreams/credentials.service.js';
 import type { AnswerHandler, UpstreamFailure } from '../upstreams/upstream.types.js';
 import { ERROR_BODY_BYTES_MAX } from './attempt.js';
-import { CONSECUTIVE_FAILURES_MAX } from './circuit-breaker.rules.js';
+import { CONSECUTIVE_FAILURES_MAX, OPEN_MS } from './circuit-breaker.rules.js';
 import { DeploymentStates } from './deployment-states.service.js';
 import { Dispatcher } from './dispatcher.service.js';
 import { ATTEMPTS_MS_MAX } from './retry.rules.js';
-import type { RoutedAnswer, RoutedCall } from './routing.types.js';
+import type { Flaw, RoutedAnswer, RoutedCall } from './routing.types.js';
 
 function deployment(id: string, change: Partial<Deployment> = {}): Deployment {
   return deploymentSchema.parse({
@@ -64,7 +64,9 @@ function aCall() {
       current = null;
     },
   };
-  const answer: RoutedAnswer = {
+  const answer: RoutedAnswer & { flaw: Flaw | null } = {
+    flaw: null,
+    onStart: () => undefined,
     onHead: (status) => heard.push(status),
     onData: (chunk) => heard.push(chunk.toString()),
     onEnd: () => heard.push('end'),
@@ -91,8 +93,8 @@ describe('a call', () => {
     const here = world();
     const one = aCall();
     dispatch(here, one, two);
-    here.sent[0]?.handler.onHead(500, {}, FLOW);
-    here.sent[1]?.handler.onHead(200, {}, FLOW);
+    here.sent[0]?.handler.onHead(500, {});
+    here.sent[1]?.handler.onHead(200, {});
     here.sent[0]?.handler.onData(Buffer.from('late'));
     here.sent[1]?.handler.onData(Buffer.from('answer'));
     here.sent[0]?.handler.onFailure('cut');
@@ -171,11 +173,96 @@ describe('a call', () => {
       aborts += 1;
     };
     dispatch(here, aCall(), two);
-    here.sent[0]?.handler.onHead(500, {}, { ...FLOW, abort });
+    here.sent[0]?.handler.onStart({ ...FLOW, abort });
+    here.sent[0]?.handler.onHead(500, {});
     here.sent[0]?.handler.onData(Buffer.alloc(ERROR_BODY_BYTES_MAX));
     expect(aborts).toBe(0);
     here.sent[0]?.handler.onData(Buffer.alloc(1));
     expect(aborts).toBe(1);
+  });
+});
+
+const JSON_HEAD = { 'content-type': 'application/json' };
+const STREAM_HEAD = { 'content-type': 'text/event-stream; charset=utf-8' };
+const alone = [deployment('alone')];
+
+describe('a circuit', () => {
+  const circuitAt = (here: ReturnType<typeof world>) => here.states.list()[0]?.circuit.stateAt(here.clock.nowMs);
+  const handler = (here: ReturnType<typeof world>) => here.sent.at(-1)?.handler as AnswerHandler;
+
+  /** As many calls as open it, if each speaks against the deployment. */
+  function many(here: ReturnType<typeof world>, play: (one: ReturnType<typeof aCall>, at: AnswerHandler) => void): void {
+    for (let count = 0; count < CONSECUTIVE_FAILURES_MAX; count++) {
+      const one = aCall();
+      dispatch(here, one, alone);
+      play(one, handler(here));
+    }
+  }
+
+  function opened() {
+    const here = world();
+    many(here, (_one, at) => at.onFailure('cut'));
+    expect(circuitAt(here)).toBe('open');
+    here.clock.nowMs += OPEN_MS;
+    const one = aCall();
+    dispatch(here, one, alone);
+    return { here, one, at: handler(here) };
+  }
+
+  it.each(['cut', 'idle_timeout'] as const)(
+    'stays closed when connections end with %s behind answers that were whole',
+    (failure) => {
+      const here = world();
+      many(here, (one, at) => {
+        at.onHead(200, STREAM_HEAD);
+        one.exit.outcome = 'completed';
+        at.onFailure(failure);
+      });
+      expect(circuitAt(here)).toBe('closed');
+    },
+  );
+
+  it.each([
+    ['that says it is the provider’s', 503, 'open'],
+    ['that may be the client’s', 'unclear', 'closed'],
+    ['that is the client’s', 400, 'closed'],
+    ['of none: the gateway had other reasons', null, 'closed'],
+  ] as const)('hears of an error %s although the rest of the stream was given up for it', (_whose, flaw, state) => {
+    const here = world();
+    many(here, (one, at) => {
+      at.onHead(200, STREAM_HEAD);
+      one.answer.flaw = flaw;
+      one.exit.outcome = 'upstream_cut';
+      at.onFailure('aborted');
+    });
+    expect(circuitAt(here)).toBe(state);
+  });
+
+  it('opens again for a probe whose answer under a status of 200 is an error', () => {
+    const { here, one, at } = opened();
+    at.onHead(200, JSON_HEAD);
+    expect(circuitAt(here)).toBe('half_open');
+    one.answer.flaw = 503;
+    at.onEnd();
+    expect(circuitAt(here)).toBe('open');
+  });
+
+  it('opens again for a probe whose stream begins with an error', () => {
+    const { here, one, at } = opened();
+    at.onHead(200, STREAM_HEAD);
+    one.answer.flaw = 503;
+    at.onData(Buffer.from('an error'));
+    expect(circuitAt(here)).toBe('half_open');
+    at.onFailure('aborted');
+    expect(circuitAt(here)).toBe('open');
+  });
+
+  it('closes as soon as the stream of its probe has begun', () => {
+    const { here, at } = opened();
+    at.onHead(200, STREAM_HEAD);
+    expect(circuitAt(here)).toBe('half_open');
+    at.onData(Buffer.from('a word'));
+    expect(circuitAt(here)).toBe('closed');
   });
 });
 

@@ -80,18 +80,21 @@ export class HttpTransport {
 }
 
 class AnswerAdapter implements Dispatcher.DispatchHandler, UpstreamFlow {
-  /** Set by the head of the answer. */
   private controller: Dispatcher.DispatchController | null = null;
+  private isHeadIn = false;
 
   constructor(private readonly handler: AnswerHandler) {}
 
-  onRequestStart(): void {}
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.controller = controller;
+    this.handler.onStart(this);
+  }
 
-  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
     // 1xx heads announce the real one.
     if (status < 200) return;
-    this.controller = controller;
-    this.handler.onHead(status, headers, this);
+    this.isHeadIn = true;
+    this.handler.onHead(status, headers);
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -103,7 +106,7 @@ class AnswerAdapter implements Dispatcher.DispatchHandler, UpstreamFlow {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error & { code?: string }): void {
-    this.handler.onFailure(FAILURES[error.code ?? ''] ?? (this.controller === null ? 'protocol' : 'cut'));
+    this.handler.onFailure(FAILURES[error.code ?? ''] ?? (this.isHeadIn ? 'cut' : 'protocol'));
   }
 
   pause(): void {

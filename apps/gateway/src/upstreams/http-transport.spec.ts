@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { waitUntil } from '@tensorloop/testing/wait-until';
 import { CONNECTIONS_MAX, HttpTransport, IDLE_MS, IDLE_MS_MAX } from './http-transport.service.js';
-import type { AnswerHandler, UpstreamRequest } from './upstream.types.js';
+import type { AnswerHandler, UpstreamFailure, UpstreamFlow, UpstreamRequest } from './upstream.types.js';
 
 const PEAK = CONNECTIONS_MAX + 200;
 const IDLE = { ms: 400, maxMs: 800 };
@@ -43,6 +43,7 @@ const REQUEST = {
 function call(): Promise<void> {
   return new Promise((resolve, reject) => {
     const handler: AnswerHandler = {
+      onStart: () => undefined,
       onHead: () => undefined,
       onData: () => undefined,
       onEnd: resolve,
@@ -68,6 +69,30 @@ async function peak(): Promise<number> {
   await Promise.all(calls);
   return most;
 }
+
+describe('a call that its provider has not answered yet', () => {
+  it('can be given up: the provider is not left at work for nobody', async () => {
+    const held: ServerResponse[] = [];
+    waiting = held;
+    let flow: UpstreamFlow | null = null;
+    const failed = new Promise<UpstreamFailure>((resolve, reject) => {
+      const handler: AnswerHandler = {
+        onStart: (started) => {
+          flow = started;
+        },
+        onHead: () => reject(new Error('it was answered')),
+        onData: () => undefined,
+        onEnd: () => reject(new Error('it was answered')),
+        onFailure: resolve,
+      };
+      transport.send(REQUEST, { origin, path: '/', headers: {} }, handler);
+    });
+    await waitUntil(() => held.length === 1, { what: 'the request to arrive' });
+    (flow as UpstreamFlow | null)?.abort();
+    expect(await failed).toBe('aborted');
+    await waitUntil(() => held[0]?.destroyed === true, { what: 'the provider to see it' });
+  });
+});
 
 describe('connections to a provider', () => {
   it('are never more than the pool’s bound, and the calls beyond it wait for one', async () => {

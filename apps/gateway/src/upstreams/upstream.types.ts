@@ -21,9 +21,11 @@ export interface UpstreamFlow {
   abort(): void;
 }
 
-/** Receives one answer: a head, data, then either an end or a failure; or a failure alone. */
+/** Receives one answer: a start, a head, data, then either an end or a failure; or a failure alone. */
 export interface AnswerHandler {
-  onHead(status: number, headers: IncomingHttpHeaders, flow: UpstreamFlow): void;
+  /** The request leaves: from here on it can be given up. */
+  onStart(flow: UpstreamFlow): void;
+  onHead(status: number, headers: IncomingHttpHeaders): void;
   onData(chunk: Buffer): void;
   onEnd(): void;
   onFailure(failure: UpstreamFailure): void;

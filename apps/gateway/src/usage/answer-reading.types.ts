@@ -12,6 +12,8 @@ export interface ScannedChunk {
   ending: Buffer | null;
   /** True when the upstream reported an error inside the stream, or ended it too early; the event itself is withheld. */
   isError: boolean;
+  /** The event that reports the error; absent where the stream ended too early. */
+  error?: Buffer;
 }
 
 /** Reads usage and end out of a stream of events as it passes. */
@@ -53,7 +55,7 @@ export interface WholeAnswer {
 /** How an endpoint's answers are read. */
 export interface AnswerReading {
   /** Of a whole answer; null = it is broken. */
-  readWhole(body: Buffer): WholeAnswer | null;
+  readWhole(body: Buffer, contentType: string): WholeAnswer | null;
   newScanner(): StreamScanner;
   /** Into disjoint dimensions; `priced` are those that the frozen price lists. */
   normalise(raw: RawUsage, priced: ReadonlySet<Dimension>): NormalisedUsage;

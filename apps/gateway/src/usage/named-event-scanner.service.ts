@@ -32,6 +32,7 @@ export abstract class NamedEventScanner implements StreamScanner {
     const rest = this.splitter.takeRest();
     const scanned = rest === null ? NOTHING : this.scan(rest);
     // Behind half an event the client could not read the one that says so.
+    if (scanned.error !== undefined) return { ...BROKEN, error: scanned.error };
     return this.isWhole ? scanned : BROKEN;
   }
 
@@ -41,7 +42,7 @@ export abstract class NamedEventScanner implements StreamScanner {
       const event = block.subarray(start, end);
       const role = this.read(event);
       const bytes = block.subarray(0, start);
-      if (role === 'failure') return { bytes, ending: null, isError: true };
+      if (role === 'failure') return { bytes, ending: null, isError: true, error: event };
       if (role === 'last') {
         this.isWhole = true;
         return { bytes, ending: event, isError: false };

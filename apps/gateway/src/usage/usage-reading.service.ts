@@ -42,6 +42,12 @@ export function isFailure(answer: Record<string, unknown>): boolean {
   return reportsError(answer) && OUTPUT_FIELDS.every((name) => isEmpty(answer[name]));
 }
 
+/** The same of a body that is no JSON when all is well: sound, plain text. */
+export function isJsonFailure(body: Buffer, contentType: string): boolean {
+  const answer = contentType.includes('json') ? readJson(body) : null;
+  return answer !== null && isFailure(answer);
+}
+
 /** A whole JSON answer with `usage` at its top, as most of OpenAI's endpoints have it. */
 export function readJsonAnswer(body: Buffer): WholeAnswer | null {
   const answer = readJson(body);

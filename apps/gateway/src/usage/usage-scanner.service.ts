@@ -13,6 +13,7 @@ const LINE_FEED = 0x0a;
 const OPEN_BRACE = 0x7b;
 const QUOTE = 0x22;
 const EMPTY = Buffer.alloc(0);
+const BROKEN: ScannedChunk = { bytes: EMPTY, ending: null, isError: true };
 
 /**
  * Reads the usage event out of a stream without parsing the rest. `"usage":` followed by `{` cannot be model output: inside
@@ -39,12 +40,16 @@ export class UsageScanner implements StreamScanner {
     const rest = this.splitter.takeRest();
     const scanned = rest === null ? { bytes: EMPTY, ending: null, isError: false } : this.scan(rest);
     // Behind half an event the client could not read the one that says so.
-    return this.isWhole ? scanned : { bytes: EMPTY, ending: null, isError: true };
+    if (scanned.error !== undefined) return { ...BROKEN, error: scanned.error };
+    return this.isWhole ? scanned : BROKEN;
   }
 
   private scan(block: Buffer): ScannedChunk {
     const errorAt = findError(block);
-    if (errorAt !== -1) return { bytes: this.withoutUsage(block.subarray(0, errorAt)), ending: null, isError: true };
+    if (errorAt !== -1) {
+      const error = block.subarray(errorAt, eventEnd(block, errorAt));
+      return { bytes: this.withoutUsage(block.subarray(0, errorAt)), ending: null, isError: true, error };
+    }
     const doneAt = findDone(block);
     if (doneAt !== -1 || findValue(block, REASON) !== -1) this.isWhole = true;
     const bytes = this.withoutUsage(doneAt === -1 ? block : block.subarray(0, doneAt));

@@ -98,6 +98,14 @@ describe('the usage scanner', () => {
     expect(scan([Buffer.from(chunk('a') + failure)])).toMatchObject({ passed: chunk('a'), isError: true });
   });
 
+  it('says which event reports the error, also where the stream ends without the empty line behind it', () => {
+    const error = 'data: {"error":{"message":"too long","code":400}}\n';
+    const scanner = new UsageScanner(true);
+    scanner.push(Buffer.from(chunk('a') + error));
+    expect(scanner.finish()).toMatchObject({ isError: true, error: Buffer.from(error) });
+    expect(new UsageScanner(true).push(Buffer.from(`${chunk('a')}${error}\n`)).error?.toString()).toBe(`${error}\n`);
+  });
+
   it.each([
     [
       'of which nothing is said',
