@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { KeptShape } from '@tensorloop/kernel/kept-shape';
 import { Command, type Redis } from 'ioredis';
 import { withDeadline } from './deadline.js';
 import { readLua } from './lua-files.js';
@@ -85,6 +86,7 @@ class Functions {
   /** Set where the server has no functions. */
   private scripts: Map<FunctionName, Script> | null = null;
   private readonly loadedOn = new WeakSet<object>();
+  private readonly commandShape = new KeptShape<Command>();
 
   constructor(
     private readonly redis: Redis,
@@ -103,8 +105,10 @@ class Functions {
   }
 
   private call(name: FunctionName, args: ScriptValue[]): Promise<unknown> {
-    const command = new Command('fcall', [this.library.functionName(name), FUNCTION_KEYS, ...args], { replyEncoding: 'utf8' });
-    return this.redis.sendCommand(command) as Promise<unknown>;
+    const words = [this.library.functionName(name), FUNCTION_KEYS, ...args];
+    return this.redis.sendCommand(
+      this.commandShape.keep(new Command('fcall', words, { replyEncoding: 'utf8' })),
+    ) as Promise<unknown>;
   }
 
   private runOtherwise(error: Error, name: FunctionName, args: ScriptValue[]): Promise<unknown> {

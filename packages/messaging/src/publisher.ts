@@ -1,4 +1,5 @@
-import { createInbox, headers, type Msg, type NatsConnection, type Subscription } from '@nats-io/transport-node';
+import { createInbox, headers, type Msg, type MsgHdrs, type NatsConnection, type Subscription } from '@nats-io/transport-node';
+import { KeptShape } from '@tensorloop/kernel/kept-shape';
 import { SlotMap } from '@tensorloop/kernel/slot-map';
 import { TRACEPARENT_HEADER } from './trace-context.js';
 
@@ -72,6 +73,7 @@ export class JetStreamPublisher {
   private readonly replyPrefix: string;
   private readonly replies: Subscription;
   private readonly waiting = new SlotMap<Waiting>();
+  private readonly headersShape = new KeptShape<MsgHdrs>();
   private readonly sweepTimer: NodeJS.Timeout;
   private outbox: { token: string; message: OutgoingMessage }[] = [];
   private flushTimer: NodeJS.Timeout | null = null;
@@ -136,7 +138,7 @@ export class JetStreamPublisher {
     const waiting = this.waiting.get(token);
     // Rejected meanwhile: the caller publishes it again, and one copy is enough.
     if (waiting === undefined) return;
-    const messageHeaders = headers();
+    const messageHeaders = this.headersShape.keep(headers());
     messageHeaders.append(MESSAGE_ID_HEADER, message.messageId);
     if (message.traceparent !== undefined) messageHeaders.append(TRACEPARENT_HEADER, message.traceparent);
     try {

@@ -12,6 +12,7 @@ import type { JournalHome } from '../journal/journal-home.service.js';
 import type { NatsWiring } from '../messaging/nats-wiring.service.js';
 import type { CallDrain } from '../proxy/call-drain.service.js';
 import type { Capacity } from '../proxy/capacity.service.js';
+import type { Specimens } from '../proxy/specimens.service.js';
 import type { Ticker } from '../proxy/ticker.service.js';
 import type { BootRecovery } from '../recovery/boot-recovery.service.js';
 import type { OwnerlessHolds } from '../recovery/ownerless-holds.service.js';
@@ -61,6 +62,7 @@ export interface GatewayLifetimeParts {
   drain: CallDrain;
   standstill: Standstill;
   ticker: Ticker;
+  specimens: Specimens;
   upstream: Upstream;
   estimator: TokenEstimator;
 }
@@ -151,8 +153,9 @@ export class GatewayLifetime implements OnApplicationBootstrap, BeforeApplicatio
   }
 
   async onApplicationShutdown(): Promise<void> {
-    const { home, journal, disk, nats, link, rpc, redis, shipper, ticker, upstream, estimator } = this.parts;
+    const { home, journal, disk, nats, link, rpc, redis, shipper, ticker, specimens, upstream, estimator } = this.parts;
     ticker.stop();
+    specimens.close();
     if (this.housekeeping !== null) clearInterval(this.housekeeping);
     disk.stop();
     shipper.close();

@@ -23,6 +23,7 @@ import { CallDrain } from '../proxy/call-drain.service.js';
 import { Capacity } from '../proxy/capacity.service.js';
 import { OpenCalls } from '../proxy/open-calls.service.js';
 import { ProxyModule } from '../proxy/proxy.module.js';
+import { Specimens } from '../proxy/specimens.service.js';
 import { Ticker } from '../proxy/ticker.service.js';
 import { BootRecovery } from '../recovery/boot-recovery.service.js';
 import { EpochRecovery } from '../recovery/epoch-recovery.service.js';
@@ -65,6 +66,7 @@ type ServingTuple = [
   CallDrain,
   Standstill,
   Ticker,
+  Specimens,
   ProviderUpstream,
   TokenEstimator,
 ];
@@ -145,12 +147,13 @@ type LifetimeTuple = [...StateTuple, ...RecoveryTuple, ...ServingTuple];
         CallDrain,
         Standstill,
         Ticker,
+        Specimens,
         ProviderUpstream,
         TokenEstimator,
       ],
       useFactory: (...[home, journal, disk, capacity, boot, nats, link, rpc, ...rest]: LifetimeTuple) => {
         const [reassertions, restoring, ownerless, admission, takenId, ...serving] = rest;
-        const [redis, recent, clock, writes, shipper, drain, standstill, ticker, upstream, estimator] = serving;
+        const [redis, recent, clock, writes, shipper, drain, standstill, ticker, specimens, upstream, estimator] = serving;
         return new GatewayLifetime({
           home,
           journal,
@@ -174,6 +177,7 @@ type LifetimeTuple = [...StateTuple, ...RecoveryTuple, ...ServingTuple];
           drain,
           standstill,
           ticker,
+          specimens,
           upstream,
           estimator,
         });

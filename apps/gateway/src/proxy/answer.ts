@@ -177,9 +177,9 @@ export abstract class Answer implements RoutedAnswer, CallServer, Ticking {
   /** What is left of a long answer takes a while to go, and a shutdown waits for it as for the call. */
   private leave(): void {
     const { res } = this.call.options;
-    this.call.dropBody();
     // Leads back to what was asked.
-    this.flow = null;
+    if (this.call.isLarge) this.flow = null;
+    this.call.dropBody();
     const leave = () => this.context.openCalls.delete(this.call);
     if (res.destroyed || res.writableLength === 0) return leave();
     // The call has ended: nobody else looks after a client that takes none of it.

@@ -11,7 +11,7 @@ import type { AcceptedRecord } from '../journal/journal.types.js';
 import type { UpstreamFailure } from '../upstreams/upstream.types.js';
 import type { AnswerReading } from '../usage/answer-reading.types.js';
 import { CallExit } from './call-exit.js';
-import type { BodyLease } from './request-bodies.js';
+import { type BodyLease, UNCOUNTED_BYTES_MAX } from './request-bodies.js';
 
 const ROUND_TO_MICROSECONDS = 1_000;
 const NO_BODY = Buffer.alloc(0);
@@ -103,10 +103,15 @@ export class OpenCall implements RosterMember {
     this.attemptSpan?.end();
   }
 
-  /** The call has ended, and its connection may last: neither the client's request nor the memory it took is kept until it closes. */
+  /** The call has ended, and its connection may last: a large request is not kept until it closes. */
   dropBody(): void {
-    this.options.body = NO_BODY;
+    if (this.isLarge) this.options.body = NO_BODY;
     this.options.lease.letGo();
+  }
+
+  /** What asks for more memory than connections are bounded by anyway. */
+  get isLarge(): boolean {
+    return this.options.body.length > UNCOUNTED_BYTES_MAX;
   }
 
   noteFirstByte(): void {

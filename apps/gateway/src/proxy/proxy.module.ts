@@ -35,6 +35,7 @@ import { InferenceCalls } from './inference-call.js';
 import { KEPT_BLOCK_BYTES, KeptBlocks } from './kept-blocks.js';
 import { Lateness } from './lateness.service.js';
 import { OpenCalls } from './open-calls.service.js';
+import { Specimens } from './specimens.service.js';
 import { TargetFinder } from './target.js';
 import { Ticker } from './ticker.service.js';
 import { upstreamError } from './upstream-errors.js';
@@ -67,6 +68,7 @@ type CallsTuple = [
     OpenCalls,
     TokenEstimator,
     { provide: Ticker, useFactory: () => new Ticker() },
+    { provide: Specimens, useFactory: () => new Specimens() },
     {
       provide: Lateness,
       inject: [CONFIG, AdmissionGate],
@@ -176,6 +178,7 @@ type CallsTuple = [
     DiskGuard,
     Capacity,
     CallDrain,
+    Specimens,
     ModelsList,
     InferenceCalls,
     TokenCounting,
