@@ -177,9 +177,8 @@ export abstract class Answer implements RoutedAnswer, CallServer, Ticking {
   /** What is left of a long answer takes a while to go, and a shutdown waits for it as for the call. */
   private leave(): void {
     const { res } = this.call.options;
-    // Leads back to what was asked.
-    if (this.call.isLarge) this.flow = null;
-    this.call.dropBody();
+    this.call.dropRequest();
+    this.upstreamHeaders = NO_HEADERS;
     const leave = () => this.context.openCalls.delete(this.call);
     if (res.destroyed || res.writableLength === 0) return leave();
     // The call has ended: nobody else looks after a client that takes none of it.
@@ -190,7 +189,7 @@ export abstract class Answer implements RoutedAnswer, CallServer, Ticking {
 
   private async settle(outcome: Outcome, exit: { signal: ExitSignal; httpStatus: number }): Promise<void> {
     const counted = isFree(outcome) ? { usage: {}, estimated: false } : await this.countUsage(exit.signal);
-    if (exit.signal !== 'answer_complete' && !this.isUpstreamOver) this.flow?.abort();
+    if (!this.isUpstreamOver) this.leaveUpstream(exit.signal);
     this.call.endAttempt(this.status, null);
     const { accepted, trace } = this.call.options;
     trace.span.set('tensorloop.outcome', outcome);
@@ -207,6 +206,12 @@ export abstract class Answer implements RoutedAnswer, CallServer, Ticking {
     };
     const event = await this.context.settler.finish(accepted, ending, trace.span.traceparent);
     this.chargedNanoUsd = BigInt(event.chargeNanoUsd);
+  }
+
+  /** Behind a whole answer the connection is read to its end, also where a slow client had it paused: else it would never be free. */
+  private leaveUpstream(signal: ExitSignal): void {
+    if (signal === 'answer_complete') this.flow?.resume();
+    else this.flow?.abort();
   }
 
   /** The upstream's usage in priced dimensions, or null when it sent none that makes sense. */

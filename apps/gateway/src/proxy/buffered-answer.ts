@@ -53,6 +53,7 @@ export class BufferedAnswer extends Answer {
 
   protected release(): void {
     this.chunks = [];
+    this.body = NO_BODY;
   }
 
   protected async countUsage(signal: ExitSignal): Promise<CountedUsage> {

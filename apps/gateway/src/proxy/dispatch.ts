@@ -27,8 +27,11 @@ export function dispatch(parts: DispatchParts, call: OpenCall, { endpoint, reque
     answer: new Kind(call, parts.answers),
     deployments: target.deployments,
     requestFor: (deployment) => {
-      const body = request.bodyFor(deployment, call.options.clamp);
-      return { deployment, path: endpoint.path, requestId, body, headers: request.upstreamHeaders ?? {} };
+      // From the call, which lets go of it as it ends.
+      const asked = call.options.request;
+      if (asked === null) throw new Error('a call that has ended was to be sent to a provider');
+      const body = asked.bodyFor(deployment, call.options.clamp);
+      return { deployment, path: endpoint.path, requestId, body, headers: asked.upstreamHeaders ?? {} };
     },
   });
 }

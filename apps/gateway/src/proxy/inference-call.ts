@@ -178,6 +178,7 @@ export class InferenceCalls {
       accepted,
       clamp,
       body: arrival.body,
+      request: asking.request,
       lease: arrival.lease,
       reading: asking.request.reading,
       skin: arrival.endpoint.skin,

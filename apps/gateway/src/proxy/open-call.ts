@@ -11,7 +11,8 @@ import type { AcceptedRecord } from '../journal/journal.types.js';
 import type { UpstreamFailure } from '../upstreams/upstream.types.js';
 import type { AnswerReading } from '../usage/answer-reading.types.js';
 import { CallExit } from './call-exit.js';
-import { type BodyLease, UNCOUNTED_BYTES_MAX } from './request-bodies.js';
+import type { InferenceRequest } from './endpoint.types.js';
+import type { BodyLease } from './request-bodies.js';
 
 const ROUND_TO_MICROSECONDS = 1_000;
 const NO_BODY = Buffer.alloc(0);
@@ -20,6 +21,8 @@ export interface OpenCallOptions {
   accepted: AcceptedRecord;
   /** The client's request, until the call has ended. */
   body: Buffer;
+  /** The same, as it goes to a provider. */
+  request: Pick<InferenceRequest, 'bodyFor' | 'upstreamHeaders'> | null;
   /** Of the memory that the body takes. */
   lease: BodyLease;
   /** Output tokens the hold pays for, when the model's maximum was not affordable; null = not clamped. */
@@ -103,15 +106,11 @@ export class OpenCall implements RosterMember {
     this.attemptSpan?.end();
   }
 
-  /** The call has ended, and its connection may last: a large request is not kept until it closes. */
-  dropBody(): void {
-    if (this.isLarge) this.options.body = NO_BODY;
+  /** The call has ended, and its connection may last: neither the client's request nor the memory it takes is kept until it closes. */
+  dropRequest(): void {
+    this.options.body = NO_BODY;
+    this.options.request = null;
     this.options.lease.letGo();
-  }
-
-  /** What asks for more memory than connections are bounded by anyway. */
-  get isLarge(): boolean {
-    return this.options.body.length > UNCOUNTED_BYTES_MAX;
   }
 
   noteFirstByte(): void {

@@ -60,8 +60,9 @@ export class Specimens {
   }
 }
 
-/** What is held is nobody's any more: the names stay, the values do not. */
+/** What is held is nobody's any more: the names stay, the values do not. What was asked and answered the call has let go of itself. */
 function forgetWhoAsked(request: IncomingMessage): void {
+  request.url = '';
   request.rawHeaders.fill('');
   for (const name of Object.keys(request.headers)) request.headers[name] = '';
 }

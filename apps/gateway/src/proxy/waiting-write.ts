@@ -28,10 +28,16 @@ function write(port: number, onWrite: (write: object) => void): void {
     writer.cork();
     writer.write(chunk);
     writer.write(chunk, (error) => {
-      if (!error) onWrite(executionAsyncResource());
+      if (!error) onWrite(withoutChunks(executionAsyncResource()));
       writer.destroy();
     });
     writer.uncork();
   });
   writer.unref().on('error', () => undefined);
+}
+
+/** The field stays, what was written goes. */
+function withoutChunks(write: { _chunks?: unknown }): object {
+  if (write._chunks !== undefined) write._chunks = [];
+  return write;
 }

@@ -40,7 +40,7 @@ export class Attempt implements AnswerHandler {
   private flow: UpstreamFlow | null = null;
   private errorBody: Buffer[] | null = null;
   private errorBytes = 0;
-  /** A probe whose answer is a stream: its end may be minutes away. */
+  /** A probe whose answer is a stream, of events or of sound: its end may be minutes away. */
   private isStreamingProbe = false;
   private hasCircuitEnded = false;
   private hasEnded = false;
@@ -67,8 +67,8 @@ export class Attempt implements AnswerHandler {
       return;
     }
     this.mode = status >= 200 && status <= 299 ? 'passing' : 'refusing';
-    const isStream = String(headers['content-type'] ?? '').includes('event-stream');
-    this.isStreamingProbe = isStream && this.state.circuit.stateAt(nowMs) === 'half_open';
+    const isJson = String(headers['content-type'] ?? '').includes('json');
+    this.isStreamingProbe = !isJson && this.state.circuit.stateAt(nowMs) === 'half_open';
     this.route.routing.answer.onHead(status, headers);
   }
 

@@ -69,6 +69,7 @@ export class HttpTransport {
       pool = new Pool(origin, {
         connections: CONNECTIONS_MAX,
         pipelining: 1,
+        allowH2: false,
         connect: { timeout: CONNECT_TIMEOUT_MS },
         keepAliveTimeout: this.idle.ms,
         keepAliveMaxTimeout: this.idle.maxMs,
@@ -102,10 +103,13 @@ class AnswerAdapter implements Dispatcher.DispatchHandler, UpstreamFlow {
   }
 
   onResponseEnd(): void {
+    // It leads to the request, which is not kept with what remains of the answer.
+    this.controller = null;
     this.handler.onEnd();
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error & { code?: string }): void {
+    this.controller = null;
     this.handler.onFailure(FAILURES[error.code ?? ''] ?? (this.isHeadIn ? 'cut' : 'protocol'));
   }
 

@@ -1,0 +1,92 @@
+import { EventEmitter } from 'node:events';
+import type { ServerResponse } from 'node:http';
+import { describe, expect, it } from '@jest/globals';
+import { NO_TRACING } from '@tensorloop/observability/tracing';
+import { testPrice } from '../../test/test-models.js';
+import { OPENAI_SKIN } from '../errors/error-skin.types.js';
+import type { UpstreamFlow } from '../upstreams/upstream.types.js';
+import { openAiTextReading } from '../usage/openai-text-reading.service.js';
+import type { AnswerContext } from './answer.js';
+import { KeptBlocks } from './kept-blocks.js';
+import { OpenCall, type OpenCallOptions } from './open-call.js';
+import { StreamAnswer } from './stream-answer.js';
+
+const STREAM_HEAD = { 'content-type': 'text/event-stream' };
+const WORD = 'data: {"choices":[{"index":0,"delta":{"content":"word"}}]}\n\n';
+const USAGE = 'data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}\n\n';
+const DONE = 'data: [DONE]\n\n';
+
+/** A streamed call whose client takes bytes or does not, and what became of it. */
+function world({ isClientSlow }: { isClientSlow: boolean }) {
+  const seen: string[] = [];
+  const flow: UpstreamFlow = {
+    pause: () => seen.push('pause'),
+    resume: () => seen.push('resume'),
+    abort: () => seen.push('abort'),
+  };
+  const res = Object.assign(new EventEmitter(), {
+    closed: false,
+    destroyed: false,
+    writableLength: 0,
+    writeHead: () => undefined,
+    write: () => !isClientSlow,
+    end: () => seen.push('end'),
+    setTimeout: () => undefined,
+  });
+  const stock = new KeptBlocks(10);
+  const call = new OpenCall({
+    accepted: { requestId: 'r', admittedAtMs: 0, price: testPrice('m') },
+    body: Buffer.alloc(0),
+    request: null,
+    lease: { letGo: () => undefined },
+    clamp: null,
+    reading: openAiTextReading('chat')(false),
+    skin: OPENAI_SKIN,
+    res: res as unknown as ServerResponse,
+    headers: [],
+    durable: Promise.resolve(),
+    trace: { tracing: NO_TRACING, span: NO_TRACING.startSpan('test', { role: 'server', parent: null }) },
+  } as unknown as OpenCallOptions);
+  const answer = new StreamAnswer(call, {
+    settler: { finish: async () => ({ chargeNanoUsd: '0' }) },
+    journal: { progress: () => undefined },
+    ticker: { add: () => undefined, delete: () => undefined },
+    openCalls: { delete: () => undefined },
+    keptBlocks: stock,
+    onDefect: (error: unknown) => seen.push(String(error)),
+  } as unknown as AnswerContext);
+  return { seen, flow, stock, answer };
+}
+
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+describe('a streamed answer', () => {
+  it('that ends while its client is behind leaves its provider’s connection flowing, so that it becomes free', async () => {
+    const { seen, flow, stock, answer } = world({ isClientSlow: true });
+    answer.onStart(flow);
+    await settled();
+    answer.onHead(200, STREAM_HEAD);
+    answer.onData(Buffer.from(WORD + USAGE + DONE));
+    await settled();
+    expect(seen).toEqual(['pause', 'resume', 'end']);
+    expect(stock.blocksTaken).toBe(0);
+  });
+
+  it('that reports an error is given up, and says whose it is', async () => {
+    const { seen, flow, answer } = world({ isClientSlow: false });
+    answer.onStart(flow);
+    await settled();
+    answer.onHead(200, STREAM_HEAD);
+    answer.onData(Buffer.from(`${WORD}data: {"error":{"code":"server_error"}}\n\n`));
+    await settled();
+    expect(seen).toEqual(['abort', 'end']);
+    expect(answer.flaw).toBe(500);
+  });
+
+  it('that nobody waits for any more when its request leaves is given up at once', async () => {
+    const { seen, flow, answer } = world({ isClientSlow: false });
+    await answer.endNow();
+    answer.onStart(flow);
+    expect(seen).toEqual(['end', 'abort']);
+  });
+});
