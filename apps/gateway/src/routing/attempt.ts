@@ -62,13 +62,17 @@ export class Attempt implements AnswerHandler {
     const nowMs = this.route.parts.nowMs();
     const cooldown = cooldownMs(status, headers);
     if (cooldown > 0) this.state.coolDown(cooldown, nowMs);
+    const isGood = status >= 200 && status <= 299;
+    const isProbe = this.state.circuit.stateAt(nowMs) === 'half_open';
+    // A refusal says all there is to say by its status; its body may never end.
+    if (isProbe && !isGood && !isIll(status)) this.endCircuit('worked');
     if (isWorthAnother(status) && this.goOn(status, null)) {
       this.mode = 'dropped';
       return;
     }
-    this.mode = status >= 200 && status <= 299 ? 'passing' : 'refusing';
+    this.mode = isGood ? 'passing' : 'refusing';
     const isJson = String(headers['content-type'] ?? '').includes('json');
-    this.isStreamingProbe = !isJson && this.state.circuit.stateAt(nowMs) === 'half_open';
+    this.isStreamingProbe = isProbe && !isJson;
     this.route.routing.answer.onHead(status, headers);
   }
 

@@ -257,6 +257,20 @@ describe('a circuit', () => {
     expect(circuitAt(here)).toBe('open');
   });
 
+  it('closes for a probe that is refused with a status of the client’s, before the body of that ends', () => {
+    const { here, at } = opened();
+    at.onHead(404, JSON_HEAD);
+    expect(circuitAt(here)).toBe('closed');
+  });
+
+  it('does not close by the head of a probe that the provider fails', () => {
+    const { here, at } = opened();
+    at.onHead(503, JSON_HEAD);
+    expect(circuitAt(here)).toBe('half_open');
+    at.onEnd();
+    expect(circuitAt(here)).toBe('open');
+  });
+
   it('closes as soon as the stream of its probe has begun', () => {
     const { here, at } = opened();
     at.onHead(200, STREAM_HEAD);

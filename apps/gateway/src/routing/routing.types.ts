@@ -15,7 +15,7 @@ export type Flaw = number | 'unclear' | 'broken';
 
 /** Receives the one answer that the client gets, whichever deployment gave it. */
 export interface RoutedAnswer extends AnswerHandler {
-  /** Known once the answer has ended; null = it was one. */
+  /** Known once the answer has ended or was given up; null = nothing speaks against it. */
   readonly flaw?: Flaw | null;
   /** No deployment can be asked. */
   refuse(error: ApiError): void;
