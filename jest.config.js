@@ -43,9 +43,10 @@ const ignored = ['/node_modules/', '/dist/'];
 
 export default {
   // Of a test and of a hook that name no bound of their own: real servers start and stop in them, beside other files' on
-  // the same cores. Several times what the slowest takes on a busy machine; waits inside have a shorter one (wait-until.ts).
+  // the same cores. Many times what the slowest takes: it ends what hangs, and says nothing of speed. Waits inside have a
+  // shorter one (wait-until.ts).
   // Jest takes it here only; inside a project it does nothing.
-  testTimeout: 90_000,
+  testTimeout: 300_000,
   projects: [
     {
       ...shared,

@@ -7,7 +7,7 @@ import { startTraffic } from './harness/traffic.js';
 const ROUNDS = 2;
 const CALLS_PER_ROUND = 60;
 const LONG_STREAMS = 6;
-const TEST_TIMEOUT_MS = 120_000;
+const TEST_TIMEOUT_MS = 300_000;
 /** Slow enough that every lane has a call under way at any instant, streams in the middle of their answer. */
 const SIM = { latencyMs: 20, firstTokenMs: 10, chunkMs: 10, completionTokens: 20 };
 /** Long enough to pass a progress record (every 2 s, or 512 tokens) before the gateway dies. */
@@ -41,7 +41,6 @@ async function killInMidTraffic(): Promise<Death> {
   );
   const tokensReceived = () => Math.min(...received.map((text) => text.trim().split(' ').length));
   await waitUntil(() => traffic.completed.length >= CALLS_PER_ROUND && tokensReceived() > 600, {
-    timeoutMs: 30_000,
     what: 'streams in the middle and calls completed',
   });
   await installation.service('gateway').kill();

@@ -4,7 +4,7 @@ import { chat } from './harness/chat.js';
 import { Installation, type KeyHolder, SETUP_TIMEOUT_MS } from './harness/installation.js';
 import { startTraffic, type Traffic } from './harness/traffic.js';
 
-const TEST_TIMEOUT_MS = 120_000;
+const TEST_TIMEOUT_MS = 300_000;
 const SIM = { latencyMs: 10, completionTokens: 15 };
 const SERVED_DURING_OUTAGE = 60;
 

@@ -54,7 +54,7 @@ class BothTraffic {
   }
 
   /** Until every gateway has seen so many more calls through. */
-  async serves(calls: number, timeoutMs = 20_000): Promise<void> {
+  async serves(calls: number, timeoutMs = 60_000): Promise<void> {
     const goals = this.each.map(({ completed }) => completed.length + calls);
     const isReached = () => this.each.every(({ completed }, index) => completed.length >= (goals[index] as number));
     await waitUntil(isReached, { timeoutMs, what: 'both gateways to serve' });
@@ -144,12 +144,12 @@ describe('Redis', () => {
       await flushRedis();
     }
     const refusals = () => traffic.failures.filter((failure) => failure.startsWith('429 budget_exceeded')).length;
-    await waitUntil(() => refusals() > 0, { timeoutMs: 30_000, what: 'the budget to be spent' });
+    await waitUntil(() => refusals() > 0, { what: 'the budget to be spent' });
     // What was spent is still spent after yet another loss: nothing is served any more.
     await flushRedis();
     const served = traffic.completed;
     const refused = refusals();
-    await waitUntil(() => refusals() >= refused + 20, { timeoutMs: 30_000 });
+    await waitUntil(() => refusals() >= refused + 20);
     expect(traffic.completed - served).toBeLessThanOrEqual(CONCURRENCY);
     await traffic.stop();
     await installation.auditExactly(1);

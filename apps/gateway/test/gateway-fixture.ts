@@ -209,7 +209,6 @@ export class GatewayFixture {
   private async waitUntilReady(): Promise<void> {
     await waitUntil(async () => (await fetch(`${this.url}/health/ready`)).status === 200, {
       what: 'the gateway to be ready',
-      timeoutMs: 10_000,
     });
   }
 }

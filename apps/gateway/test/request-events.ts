@@ -17,7 +17,7 @@ export class RequestEvents {
       await this.collect();
       return this.events.get(requestId ?? '');
     };
-    return waitUntil(find, { what: `the event of ${requestId}`, timeoutMs: 15_000 }) as Promise<RequestCompleted>;
+    return waitUntil(find, { what: `the event of ${requestId}` }) as Promise<RequestCompleted>;
   }
 
   /** Reads what has been added to the stream of requests since the last time. */

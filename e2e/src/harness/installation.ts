@@ -24,7 +24,7 @@ const KEY_PEPPER = 'a pepper for end-to-end tests only';
 const AUDIT_QUIESCENCE_TIMEOUT_MS = 60_000;
 const REDELIVERY_MS = 2_000;
 const NANOS_PER_MS = 1_000_000;
-export const SETUP_TIMEOUT_MS = 90_000;
+export const SETUP_TIMEOUT_MS = 300_000;
 
 const SERVICES = ['upstream-sim', 'metering', 'control-plane', 'gateway', 'gateway-2'] as const;
 export type ServiceName = (typeof SERVICES)[number];

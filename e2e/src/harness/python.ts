@@ -7,8 +7,8 @@ import { promisify } from 'node:util';
 const OPENAI_VERSION = '2.8.1';
 const FOLDER = join(import.meta.dirname, '../../../.cache', `python-openai-${OPENAI_VERSION}`);
 const PYTHON = join(FOLDER, 'bin/python');
-const INSTALL_TIMEOUT_MS = 60_000;
-const RUN_TIMEOUT_MS = 30_000;
+const INSTALL_TIMEOUT_MS = 180_000;
+const RUN_TIMEOUT_MS = 120_000;
 
 const run = promisify(execFile);
 

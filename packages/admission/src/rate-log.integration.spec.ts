@@ -70,7 +70,7 @@ describe('the log of a busy key', () => {
       // To look for a shorter sequence takes longer than the test may, and hides what failed behind its timeout.
       { numRuns: 15, endOnFailure: true },
     );
-  }, 90_000);
+  });
 
   it('expires when nobody calls any more, and not while an entry counts', async () => {
     const key = await keyWith(5);

@@ -21,7 +21,7 @@ export function startTestNats(): Promise<TestServer> {
 }
 
 /** How long a call may wait for such a Redis, in ms: longer than in production, since it may have to wait for a core while other tests run. */
-export const TEST_REDIS_CALL_MS = 1_000;
+export const TEST_REDIS_CALL_MS = 5_000;
 
 export function startTestRedis(persistence: 'append-only' | 'none' = 'none'): Promise<TestServer> {
   return inTestFolder('redis', (folder) => startRedis({ folder, persistence }));

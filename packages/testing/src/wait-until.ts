@@ -1,7 +1,7 @@
 import { poll } from '@tensorloop/servers/poll';
 
 /** Far longer than anything takes: what is waited for may have to wait for a core itself while other tests run. */
-const DEFAULT_TIMEOUT_MS = 20_000;
+const DEFAULT_TIMEOUT_MS = 60_000;
 
 export interface WaitOptions {
   timeoutMs?: number;
