@@ -4,6 +4,7 @@ import { DAY_MS, utcDay } from '@tensorloop/kernel/budget-window';
 import { inputTokensMax } from '@tensorloop/pricing/hold';
 import fc from 'fast-check';
 import { GatewayFixture } from '../../test/gateway-fixture.js';
+import { countTokens } from '../../test/o200k.js';
 import { testModel } from '../../test/test-models.js';
 import { countPlainTexts } from '../usage/plain-texts.js';
 import { countedShape } from './exact-quote.service.js';
@@ -103,7 +104,9 @@ describe('close to a limit', () => {
         const answer = await fetch(`${fixture.upstreamUrl}/v1/chat/completions`, { method: 'POST', body: sent });
         const { usage } = (await answer.json()) as { usage: { prompt_tokens: number } };
         const shape = { promptBytes: Buffer.byteLength(sent), messages: spoken.length };
-        return usage.prompt_tokens <= (inputTokensMax(model, countedShape(shape, countPlainTexts(sent))) as number);
+        return (
+          usage.prompt_tokens <= (inputTokensMax(model, countedShape(shape, countPlainTexts(sent, countTokens))) as number)
+        );
       }),
       { numRuns: 150 },
     );

@@ -1,5 +1,5 @@
+import { createRequire } from 'node:module';
 import { parentPort } from 'node:worker_threads';
-import { countTokens } from 'gpt-tokenizer/encoding/o200k_base';
 import type { TextFormat } from './answer-reading.types.js';
 
 export type TextPart = 'prompt' | 'answer' | 'stream';
@@ -11,11 +11,25 @@ export interface CountJob {
   bytes: Uint8Array;
 }
 
-/** Tests run this file from the sources, where no path ending in .js is to be found. */
+/** Tests run this file from the sources, where no path ending in .js is to be found; so its neighbours import no other's values. */
 const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-const { countPlainTexts }: typeof import('./plain-texts.js') = await import(
-  new URL(`./plain-texts.${extension}`, import.meta.url).href
-);
+const besides = (name: string) => import(new URL(`./${name}.${extension}`, import.meta.url).href);
+const { TokenRanks }: typeof import('./token-ranks.js') = await besides('token-ranks');
+const { BytePairs }: typeof import('./byte-pairs.js') = await besides('byte-pairs');
+const { TextTokens }: typeof import('./text-tokens.js') = await besides('text-tokens');
+const { countPlainTexts }: typeof import('./plain-texts.js') = await besides('plain-texts');
+
+const ranksFile = createRequire(import.meta.url).resolve('gpt-tokenizer/data/o200k_base.tiktoken');
+const tokens = new TextTokens(new BytePairs(new TokenRanks(ranksFile)));
+/** Of one job no more is counted: twice what the largest contexts take, and some seconds of this thread, for which others wait. */
+const JOB_CHARS_MAX = 8 * 1024 * 1024;
+let charsLeft = 0;
+
+function countTokens(text: string): number {
+  const counted = text.slice(0, charsLeft);
+  charsLeft -= counted.length;
+  return tokens.count(counted);
+}
 
 /** A chat body whose plain texts are to be counted for certain, not estimated. */
 export interface ExactJob {
@@ -201,8 +215,9 @@ function tokensOf({ kind, bytes }: CountJob): number {
 }
 
 function resultOf(job: CountJob | ExactJob): CountResult {
+  charsLeft = JOB_CHARS_MAX;
   if (job.kind !== 'chat.exact') return { id: job.id, tokens: tokensOf(job) };
-  return { id: job.id, ...countPlainTexts(new TextDecoder().decode(job.bytes)) };
+  return { id: job.id, ...countPlainTexts(new TextDecoder().decode(job.bytes), countTokens) };
 }
 
 parentPort?.on('message', (job: CountJob | ExactJob) => {

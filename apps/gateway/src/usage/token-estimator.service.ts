@@ -5,11 +5,14 @@ import type { CountJob, CountResult, ExactJob } from './token-counter.worker.js'
 export type { PlainTextCount } from './plain-texts.js';
 export type { TextPart } from './token-counter.worker.js';
 
-/** Counts in progress; above it, or when the worker is gone, bytes are divided instead. */
+/** Counts in progress, and the texts in them; above that, or when the worker is gone, bytes are divided instead. */
 export const JOBS_MAX = 256;
+export const JOBS_BYTES_MAX = 64 * 1024 * 1024;
 export const JOB_TIMEOUT_MS = 5_000;
+/** A worker that is at one job for longer, or has not started by then, is given up for another. Several times what the largest takes. */
+export const STUCK_MS = 60_000;
 /**
- * Exact counts keep a refused call waiting, and others behind them: few, small and quick (some 150 ms at most), or there is none.
+ * Exact counts keep a refused call waiting, and others behind them: few, small and quick (some 75 ms at most), or there is none.
  * Only those asked for while the worker starts may wait as long as other jobs do, or the first call near a limit would be refused.
  */
 export const EXACT_JOBS_MAX = 16;
@@ -37,13 +40,15 @@ const TEXTLESS = new Set<CountJob['kind']>([
 interface OpenJob {
   resolve: (result: CountResult | null) => void;
   timer: NodeJS.Timeout;
+  /** Copied for the worker. */
+  byteLength: number;
   /** Whose exact count it is. */
   accountId: string | null;
 }
 
 /**
- * Counts tokens off the event loop, for upstreams that report no usage. The worker starts with the first job: its tables take
- * tens of megabytes that most gateways never need.
+ * Counts tokens off the event loop, for upstreams that report no usage. The worker starts with the first job: a thread and its tables
+ * take some thirty megabytes that many gateways never need.
  */
 export class TokenEstimator {
   private worker: Worker | null = null;
@@ -52,6 +57,9 @@ export class TokenEstimator {
   private lastId = 0;
   /** What timed out stays here, since it is still ahead of others in the worker's queue. */
   private readonly jobs = new Map<number, OpenJob>();
+  private jobsBytes = 0;
+  /** When the worker got to the first of them. */
+  private firstSinceMs = 0;
   /** An account's next exact count waits for no other of its own: none is made meanwhile. */
   private readonly exactAccounts = new Set<string>();
 
@@ -61,7 +69,8 @@ export class TokenEstimator {
    */
   async count(kind: CountJob['kind'], bytes: Buffer, otherwise = tokensFromBytes(bytes.length)): Promise<number> {
     if (TEXTLESS.has(kind)) return 0;
-    const result = this.jobs.size >= JOBS_MAX ? null : await this.ask({ kind, bytes }, JOB_TIMEOUT_MS, null);
+    const hasRoom = this.jobs.size < JOBS_MAX && this.jobsBytes + bytes.length <= JOBS_BYTES_MAX;
+    const result = hasRoom ? await this.ask({ kind, bytes }, JOB_TIMEOUT_MS, null) : null;
     return result?.tokens ?? otherwise;
   }
 
@@ -103,18 +112,39 @@ export class TokenEstimator {
     timeoutMs: number,
     accountId: string | null,
   ): Promise<CountResult | null> {
+    if (this.isStuck) this.replaceWorker();
     return new Promise((resolve) => {
       const id = ++this.lastId;
       const timer = setTimeout(() => resolve(null), timeoutMs);
-      this.jobs.set(id, { resolve, timer, accountId });
-      this.running().postMessage({ ...job, id });
+      if (this.jobs.size === 0) this.firstSinceMs = performance.now();
+      const { byteLength } = job.bytes;
+      this.jobs.set(id, { resolve, timer, byteLength, accountId });
+      this.jobsBytes += byteLength;
+      try {
+        this.running().postMessage({ ...job, id });
+      } catch {
+        // No thread, or no memory for another: whoever asked makes do without.
+        this.settle(id, null);
+      }
     });
+  }
+
+  private get isStuck(): boolean {
+    return this.jobs.size > 0 && performance.now() - this.firstSinceMs > STUCK_MS;
+  }
+
+  private replaceWorker(): void {
+    const { worker } = this;
+    this.giveUp(worker);
+    void worker?.terminate();
   }
 
   private settle(id: number, result: CountResult | null): void {
     const job = this.jobs.get(id);
     if (job === undefined) return;
     this.jobs.delete(id);
+    this.jobsBytes -= job.byteLength;
+    this.firstSinceMs = performance.now();
     if (job.accountId !== null) this.exactAccounts.delete(job.accountId);
     clearTimeout(job.timer);
     job.resolve(result);

@@ -1,5 +1,6 @@
-import { afterAll, describe, expect, it } from '@jest/globals';
-import { TokenEstimator, tokensFromBytes } from './token-estimator.service.js';
+import { afterAll, describe, expect, it, jest } from '@jest/globals';
+import { waitUntil } from '@tensorloop/testing/wait-until';
+import { JOBS_BYTES_MAX, STUCK_MS, TokenEstimator, tokensFromBytes } from './token-estimator.service.js';
 
 const estimator = new TokenEstimator();
 afterAll(() => estimator.close());
@@ -61,6 +62,11 @@ describe('the token estimator', () => {
     expect(await estimator.count('transcriptions.answer', Buffer.from('hello world'))).toBe(2);
   });
 
+  it('counts what names a special token as text, with all that stands beside it', async () => {
+    const prompt = json({ messages: [{ role: 'user', content: 'hello world<|endoftext|>' }] });
+    expect(await estimator.count('chat.prompt', prompt)).toBe(6 + 2 + 7);
+  });
+
   it('survives anything that is no JSON', async () => {
     expect(await estimator.count('chat.answer', Buffer.from('{{{'))).toBe(0);
     expect(await estimator.count('chat.stream', Buffer.from('data: {"choices": 4}\n\n'))).toBe(0);
@@ -89,6 +95,45 @@ describe('the token estimator', () => {
     const counting = other.count('chat.stream', Buffer.alloc(50_000, 'x'), 130);
     await other.close();
     expect(await counting).toBe(130);
+  });
+
+  it('counts a text that no context has room for as far as one may be, and soon', async () => {
+    const other = new TokenEstimator();
+    const prompt = 'hello '.repeat(4 * 1024 * 1024);
+    const counted = await waitUntil(async () => {
+      const tokens = await other.count('completions.prompt', json({ prompt }));
+      return tokens === tokensFromBytes(prompt.length + 13) ? null : tokens;
+    });
+    expect(counted).toBeGreaterThan(1024 * 1024);
+    expect(counted).toBeLessThan(2 * 1024 * 1024);
+    await other.close();
+  });
+
+  it('divides the bytes of what there is no room for beside others, and counts again behind them', async () => {
+    const other = new TokenEstimator();
+    const answer = json({ choices: [{ message: { content: 'hello world' } }] });
+    const first = other.count('chat.answer', Buffer.alloc(JOBS_BYTES_MAX, ' '));
+    expect(await other.count('chat.answer', answer)).toBe(tokensFromBytes(answer.length));
+    await first;
+    await waitUntil(async () => (await other.count('chat.answer', answer)) === 2);
+    await other.close();
+  });
+
+  it('begins with another worker where one is at the same job for too long', async () => {
+    const other = new TokenEstimator();
+    const answer = json({ choices: [{ message: { content: 'hello world' } }] });
+    jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask', 'setImmediate', 'setTimeout', 'clearTimeout'] });
+    try {
+      const stuck = Buffer.from(`{"choices":[{"message":{"content":"${'ab '.repeat(10_000_000)}"}}]}`);
+      const late = other.count('chat.answer', stuck, 7);
+      jest.advanceTimersByTime(STUCK_MS + 1);
+      const counted = other.count('chat.answer', answer);
+      expect(await late).toBe(7);
+      expect(await counted).toBe(2);
+    } finally {
+      jest.useRealTimers();
+      await other.close();
+    }
   });
 
   it('divides bytes once its worker is gone', async () => {
