@@ -65,6 +65,10 @@ function connections(): Promise<number> {
   return new Promise((resolve) => server.getConnections((_error, count) => resolve(count)));
 }
 
+function head(length: number): string {
+  return `POST ${PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: ${length}\r\n\r\n`;
+}
+
 describe('calls to an endpoint', () => {
   it('are taken with their whole body, in however many pieces it comes', async () => {
     const answer = await ask(PATH, (req) => {
@@ -102,6 +106,60 @@ describe('calls to an endpoint', () => {
     expect((await first).text).toBe('taken');
     await waitUntil(async () => budget.bytesTaken === 0);
     expect((await ask(PATH, (req) => req.end(half))).text).toBe('taken');
+  });
+
+  it('on one connection are taken one after the other, each when its answer can go out', async () => {
+    const answers: (() => void)[] = [];
+    handle = (body) => {
+      bodies.push(body.toString());
+      return new Promise((resolve) => answers.push(resolve));
+    };
+    const socket = connect(port, '127.0.0.1');
+    let text = '';
+    socket.on('data', (chunk) => (text += chunk));
+    socket.write(`${head(1)}a${head(1)}bGET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n${head(1)}c`);
+    for (const count of [1, 2, 3]) {
+      await waitUntil(() => answers.length === count);
+      expect(bodies).toEqual(['a', 'b', 'c'].slice(0, count));
+      answers[count - 1]?.();
+    }
+    await waitUntil(() => text.match(/taken|framework/g)?.length === 4);
+    expect(text.match(/taken|framework/g)).toEqual(['taken', 'taken', 'framework', 'taken']);
+    socket.destroy();
+  });
+
+  it('behind another are not begun where their client has left meanwhile, and take no memory', async () => {
+    let answer: () => void = () => undefined;
+    handle = (body) => {
+      bodies.push(body.toString());
+      return new Promise((resolve) => (answer = resolve));
+    };
+    const socket = connect(port, '127.0.0.1');
+    // Small: what is too long to be read meanwhile also keeps the server from seeing the end of the connection.
+    socket.write(`${head(1)}a${head(1_000)}${'b'.repeat(1_000)}`);
+    await waitUntil(() => bodies.length === 1);
+    socket.destroy();
+    await waitUntil(async () => (await connections()) === 0);
+    answer();
+    expect((await ask('/v1/models', (req) => req.end())).text).toBe('framework');
+    expect([bodies, budget.bytesTaken]).toEqual([['a'], 0]);
+  });
+
+  it('behind one whose client was given little time to take the rest of its answer have as much as others', async () => {
+    const timeouts: number[] = [];
+    server.on('request', ({ socket }) => {
+      handle = async () => {
+        timeouts.push(socket.timeout ?? 0);
+        socket.setTimeout(60_000);
+      };
+    });
+    const socket = connect(port, '127.0.0.1');
+    let text = '';
+    socket.on('data', (chunk) => (text += chunk));
+    socket.write(`${head(1)}a${head(1)}b`);
+    await waitUntil(() => text.match(/taken/g)?.length === 2);
+    expect(timeouts).toEqual([0, 0]);
+    socket.destroy();
   });
 
   it('give their memory back when their client leaves before they have arrived', async () => {

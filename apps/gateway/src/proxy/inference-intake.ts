@@ -88,11 +88,25 @@ export function takeCalls(server: Server, parts: IntakeParts): void {
   const byUrl = new Map(parts.endpoints.map((endpoint) => [`/v1${endpoint.path}`, endpoint]));
   const others = server.listeners('request') as RequestListener[];
   server.removeAllListeners('request');
-  server.on('request', (req: IncomingMessage, res: ServerResponse) => {
+  const handle: RequestListener = (req, res) => {
     const endpoint = req.method === 'POST' ? byUrl.get(pathOf(req.url as string)) : undefined;
     if (endpoint !== undefined) take(parts, endpoint, { req, res });
     else for (const listener of others) listener(req as never, res as never);
+  };
+  server.on('request', (req: IncomingMessage, res: ServerResponse) => {
+    if (res.socket !== null) handle(req as never, res as never);
+    else res.once('socket', () => queueMicrotask(() => handleNext(req, res)));
   });
+  /**
+   * A request that came before the one ahead of it on its connection was answered. Until then its response has no socket, and would
+   * never hear that the client has left; what nobody has begun is not to be ended, charged or given back.
+   */
+  function handleNext(req: IncomingMessage, res: ServerResponse): void {
+    if (req.socket.destroyed) return;
+    // What the answer before it set is not reset by Node where the next request is there already.
+    req.socket.setTimeout(server.timeout);
+    handle(req as never, res as never);
+  }
 }
 
 function take(parts: IntakeParts, endpoint: Endpoint, { req, res }: { req: IncomingMessage; res: ServerResponse }): void {
