@@ -23,6 +23,9 @@ import { ERROR_BODY_BYTES_MAX, failureError, reportedError, upstreamError } from
 /** After its client left, an answer is read on for this long and this far at most. */
 export const DRAIN_MS_MAX = 120_000;
 export const DRAIN_BYTES_MAX = 16 * 1024 * 1024;
+/** What a provider sends behind the end of its answer is read so far, and for so long, that its connection may be used again. */
+export const REST_BYTES_MAX = 64 * 1024;
+export const REST_MS_MAX = 10_000;
 /** A client that takes no byte for this long is treated as gone. */
 export const CLIENT_STALL_MS = 120_000;
 /** Last bytes of an ended answer that leave on their own: a shutdown gives them a moment (LAST_BYTES_MS) and no more. */
@@ -62,6 +65,8 @@ export abstract class Answer implements RoutedAnswer, CallServer, Ticking {
   private clientLeftAtMs: number | null = null;
   private drainedBytes = 0;
   private isUpstreamOver = false;
+  private endedAtMs = 0;
+  private restBytes = 0;
   flaw: Flaw | null = null;
   /** The ticker's. */
   rosterIndex = -1;
@@ -95,7 +100,7 @@ export abstract class Answer implements RoutedAnswer, CallServer, Ticking {
   }
 
   onData(chunk: Buffer): void {
-    if (this.call.exit.outcome !== null) return;
+    if (this.call.exit.outcome !== null) return this.passOver(chunk);
     if (this.isRefused) return this.keepErrorBody(chunk);
     if (this.clientLeftAtMs !== null && this.isDrainedOver(chunk)) return;
     this.onAnswerData(chunk);
@@ -159,6 +164,7 @@ export abstract class Answer implements RoutedAnswer, CallServer, Ticking {
     const outcome = this.call.exit.signal(signal);
     if (outcome === null) return;
     const httpStatus = this.clientStatus(error);
+    this.endedAtMs = performance.now();
     this.context.ticker.delete(this);
     try {
       await this.settle(outcome, { signal, httpStatus });
@@ -166,6 +172,7 @@ export abstract class Answer implements RoutedAnswer, CallServer, Ticking {
     } catch (failure) {
       // A defect of ours. The journal still holds the call as accepted, so the next start settles it; the client must not hang.
       this.context.onDefect(failure, this.call.requestId);
+      this.flow?.abort();
       this.call.options.res.destroy();
     } finally {
       this.leave();
@@ -262,8 +269,15 @@ export abstract class Answer implements RoutedAnswer, CallServer, Ticking {
     return true;
   }
 
+  /** A refusal is one, whether its body came whole or not: it costs nothing. */
   private capDrain(): void {
-    void this.exitWith('drain_capped', null);
+    if (!this.isRefused) void this.exitWith('drain_capped', null);
+    else void this.exitWith('upstream_failed', upstreamError(this.status as number, this.upstreamHeaders, Buffer.alloc(0)));
+  }
+
+  private passOver(chunk: Buffer): void {
+    this.restBytes += chunk.length;
+    if (this.restBytes > REST_BYTES_MAX || performance.now() - this.endedAtMs > REST_MS_MAX) this.flow?.abort();
   }
 
   private keepErrorBody(chunk: Buffer): void {

@@ -6,7 +6,7 @@ import { testPrice } from '../../test/test-models.js';
 import { OPENAI_SKIN } from '../errors/error-skin.types.js';
 import type { UpstreamFlow } from '../upstreams/upstream.types.js';
 import { openAiTextReading } from '../usage/openai-text-reading.service.js';
-import type { AnswerContext } from './answer.js';
+import { type AnswerContext, DRAIN_MS_MAX, REST_BYTES_MAX } from './answer.js';
 import { KeptBlocks } from './kept-blocks.js';
 import { OpenCall, type OpenCallOptions } from './open-call.js';
 import { StreamAnswer } from './stream-answer.js';
@@ -19,6 +19,7 @@ const DONE = 'data: [DONE]\n\n';
 /** A streamed call whose client takes bytes or does not, and what became of it. */
 function world({ isClientSlow }: { isClientSlow: boolean }) {
   const seen: string[] = [];
+  let ending: { outcome: string; usage: object } | null = null;
   const flow: UpstreamFlow = {
     pause: () => seen.push('pause'),
     resume: () => seen.push('resume'),
@@ -48,14 +49,20 @@ function world({ isClientSlow }: { isClientSlow: boolean }) {
     trace: { tracing: NO_TRACING, span: NO_TRACING.startSpan('test', { role: 'server', parent: null }) },
   } as unknown as OpenCallOptions);
   const answer = new StreamAnswer(call, {
-    settler: { finish: async () => ({ chargeNanoUsd: '0' }) },
+    settler: {
+      finish: async (_accepted: unknown, { outcome, usage }: { outcome: string; usage: object }) => {
+        ending = { outcome, usage };
+        return { chargeNanoUsd: '0' };
+      },
+    },
     journal: { progress: () => undefined },
     ticker: { add: () => undefined, delete: () => undefined },
     openCalls: { delete: () => undefined },
+    estimator: { count: async () => 1_000 },
     keptBlocks: stock,
     onDefect: (error: unknown) => seen.push(String(error)),
   } as unknown as AnswerContext);
-  return { seen, flow, stock, answer };
+  return { seen, flow, stock, answer, res, ending: () => ending };
 }
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
@@ -81,6 +88,33 @@ describe('a streamed answer', () => {
     await settled();
     expect(seen).toEqual(['abort', 'end']);
     expect(answer.flaw).toBe(500);
+  });
+
+  it('whose provider goes on behind its end is given up, so that the connection becomes free', async () => {
+    const { seen, flow, answer } = world({ isClientSlow: false });
+    answer.onStart(flow);
+    await settled();
+    answer.onHead(200, STREAM_HEAD);
+    answer.onData(Buffer.from(WORD + USAGE + DONE));
+    await settled();
+    answer.onData(Buffer.alloc(REST_BYTES_MAX, ':\n'));
+    expect(seen).toEqual(['resume', 'end']);
+    answer.onData(Buffer.from(':\n'));
+    expect(seen).toEqual(['resume', 'end', 'abort']);
+  });
+
+  it.each([
+    ['a refusal', { status: 400, head: STREAM_HEAD, outcome: 'upstream_error' }],
+    ['JSON under a good status', { status: 200, head: { 'content-type': 'application/json' }, outcome: 'drain_capped' }],
+  ])('that is %s, does not end and has lost its client costs nothing (TL-9)', async (_, { status, head, outcome }) => {
+    const { flow, answer, res, ending } = world({ isClientSlow: false });
+    answer.onStart(flow);
+    await settled();
+    answer.onHead(status, head);
+    res.emit('close');
+    answer.tick(performance.now() + DRAIN_MS_MAX + 1);
+    await settled();
+    expect(ending()).toEqual({ outcome, usage: {} });
   });
 
   it('that nobody waits for any more when its request leaves is given up at once', async () => {

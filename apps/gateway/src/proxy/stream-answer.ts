@@ -78,7 +78,7 @@ export class StreamAnswer extends Answer {
   protected async countUsage(signal: ExitSignal): Promise<CountedUsage> {
     const reported = this.readUsage(this.scanner.usage);
     if (reported !== null && signal === 'answer_complete') return { usage: reported, estimated: false };
-    if (this.status === null) return { usage: {}, estimated: true };
+    if (this.status === null || this.noStream !== null) return { usage: {}, estimated: true };
     if (signal === 'gateway_ending') return { usage: this.counted(), estimated: true };
     const streamed = this.kept.bytes();
     const [input, output] = await Promise.all([

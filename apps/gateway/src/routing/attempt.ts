@@ -6,8 +6,11 @@ import { cooldownMs, isIll, isWorthAnother, isWorthAnotherAfter } from './retry.
 import type { Route } from './route.js';
 import type { AttemptResult, Flaw } from './routing.types.js';
 
-/** Of an error body more is not read; one that nobody will see is given up beyond it. */
+/** An error body is read so far, and for so long: what comes later is given up. */
 export const ERROR_BODY_BYTES_MAX = 64 * 1024;
+export const ERROR_BODY_MS_MAX = 10_000;
+/** Answers that take as long as their model speaks. */
+const STREAM_TYPES = /^(text\/event-stream|audio\/|application\/octet-stream)/;
 
 type Mode =
   /** No head yet. */
@@ -16,7 +19,7 @@ type Mode =
   | 'passing'
   /** A refusal that is the client's: collected, so that secrets can be taken out of it. */
   | 'refusing'
-  /** A refusal that nobody will see, because another deployment is being asked. */
+  /** A refusal that nobody will see, because another deployment is being asked, or that was passed on as far as it goes. */
   | 'dropped';
 
 /** Outcomes of a call whose answer came whole. */
@@ -40,6 +43,7 @@ export class Attempt implements AnswerHandler {
   private flow: UpstreamFlow | null = null;
   private errorBody: Buffer[] | null = null;
   private errorBytes = 0;
+  private headAtMs = 0;
   /** A probe whose answer is a stream, of events or of sound: its end may be minutes away. */
   private isStreamingProbe = false;
   private hasCircuitEnded = false;
@@ -62,25 +66,27 @@ export class Attempt implements AnswerHandler {
     const nowMs = this.route.parts.nowMs();
     const cooldown = cooldownMs(status, headers);
     if (cooldown > 0) this.state.coolDown(cooldown, nowMs);
+    this.headAtMs = nowMs;
     const isGood = status >= 200 && status <= 299;
     const isProbe = this.state.circuit.stateAt(nowMs) === 'half_open';
-    // A refusal says all there is to say by its status; its body may never end.
-    if (isProbe && !isGood && !isIll(status)) this.endCircuit('worked');
+    // A refusal says all there is to say by its status; its body may never end, or be given up.
+    if (!isGood) this.endCircuit(isIll(status) ? 'failed' : 'worked');
     if (isWorthAnother(status) && this.goOn(status, null)) {
       this.mode = 'dropped';
       return;
     }
     this.mode = isGood ? 'passing' : 'refusing';
-    const isJson = String(headers['content-type'] ?? '').includes('json');
-    this.isStreamingProbe = isProbe && !isJson;
+    this.isStreamingProbe = isProbe && STREAM_TYPES.test(String(headers['content-type'] ?? ''));
     this.route.routing.answer.onHead(status, headers);
   }
 
   onData(chunk: Buffer): void {
     if (this.mode === 'passing') return this.pass(chunk);
     this.errorBytes += chunk.length;
-    if (this.errorBytes > ERROR_BODY_BYTES_MAX) {
-      if (this.mode === 'dropped') this.flow?.abort();
+    const isOver = this.errorBytes > ERROR_BODY_BYTES_MAX || this.route.parts.nowMs() - this.headAtMs > ERROR_BODY_MS_MAX;
+    if (isOver) {
+      if (this.mode === 'refusing') this.passRefusal();
+      this.flow?.abort();
     } else if (this.mode === 'refusing') {
       this.errorBody ??= [];
       this.errorBody.push(chunk);
@@ -96,10 +102,8 @@ export class Attempt implements AnswerHandler {
       this.end(resultOf(flaw), flaw === null ? 'answered' : 'failed');
       return;
     }
-    this.end(isIll(this.status ?? 0) ? 'failed' : 'worked', 'refused');
-    if (this.mode === 'dropped') return;
-    answer.onData(this.scrubbedBody());
-    answer.onEnd();
+    this.end('unknown', 'refused');
+    if (this.mode === 'refusing') this.passRefusal();
   }
 
   onFailure(failure: UpstreamFailure): void {
@@ -137,9 +141,12 @@ export class Attempt implements AnswerHandler {
     return true;
   }
 
-  private scrubbedBody(): Buffer {
+  private passRefusal(): void {
+    const { answer } = this.route.routing;
+    this.mode = 'dropped';
     const text = Buffer.concat(this.errorBody ?? []).toString('utf8');
-    return Buffer.from(this.route.parts.credentials.scrub(text, this.state.deployment.credential));
+    answer.onData(Buffer.from(this.route.parts.credentials.scrub(text, this.state.deployment.credential)));
+    answer.onEnd();
   }
 
   private end(result: CircuitResult, seen: AttemptResult): void {

@@ -4,7 +4,7 @@ import { waitUntil } from '@tensorloop/testing/wait-until';
 import type { ApiError } from '../errors/api-error.types.js';
 import { Credentials } from '../upstreams/credentials.service.js';
 import type { AnswerHandler, UpstreamFailure } from '../upstreams/upstream.types.js';
-import { ERROR_BODY_BYTES_MAX } from './attempt.js';
+import { ERROR_BODY_BYTES_MAX, ERROR_BODY_MS_MAX } from './attempt.js';
 import { CONSECUTIVE_FAILURES_MAX, OPEN_MS } from './circuit-breaker.rules.js';
 import { DeploymentStates } from './deployment-states.service.js';
 import { Dispatcher } from './dispatcher.service.js';
@@ -180,6 +180,27 @@ describe('a call', () => {
     here.sent[0]?.handler.onData(Buffer.alloc(1));
     expect(aborts).toBe(1);
   });
+
+  it.each([
+    ['too long', Buffer.alloc(ERROR_BODY_BYTES_MAX), 0],
+    ['too slow', Buffer.from('.'), ERROR_BODY_MS_MAX + 1],
+  ])(
+    'is refused with what has come of a body that is %s, the rest is given up and the place given back',
+    (_, rest, afterMs) => {
+      const here = world();
+      const one = aCall();
+      dispatch(here, one, [deployment('alone')]);
+      const at = here.sent[0]?.handler as AnswerHandler;
+      at.onStart({ ...FLOW, abort: () => at.onFailure('aborted') });
+      at.onHead(400, {});
+      at.onData(Buffer.from('no'));
+      expect(one.heard).toEqual([400]);
+      here.clock.nowMs += afterMs;
+      at.onData(rest);
+      expect(one.heard).toEqual([400, 'no', 'end']);
+      expect(here.states.list()[0]?.places.inFlight).toBe(0);
+    },
+  );
 });
 
 const JSON_HEAD = { 'content-type': 'application/json' };
@@ -263,10 +284,30 @@ describe('a circuit', () => {
     expect(circuitAt(here)).toBe('closed');
   });
 
-  it('does not close by the head of a probe that the provider fails', () => {
+  it('opens again by the head of a probe that the provider fails, whatever becomes of its body', () => {
     const { here, at } = opened();
     at.onHead(503, JSON_HEAD);
+    expect(circuitAt(here)).toBe('open');
+    at.onFailure('aborted');
+    expect(circuitAt(here)).toBe('open');
+  });
+
+  it('opens where a provider fails with pages that are too long to be read', () => {
+    const here = world();
+    many(here, (_one, at) => {
+      at.onStart({ ...FLOW, abort: () => at.onFailure('aborted') });
+      at.onHead(500, { 'content-type': 'text/html' });
+      at.onData(Buffer.alloc(ERROR_BODY_BYTES_MAX + 1));
+    });
+    expect(circuitAt(here)).toBe('open');
+  });
+
+  it('does not close for a probe that is answered with a page', () => {
+    const { here, one, at } = opened();
+    at.onHead(200, { 'content-type': 'text/html' });
+    at.onData(Buffer.from('<html>'));
     expect(circuitAt(here)).toBe('half_open');
+    one.answer.flaw = 'broken';
     at.onEnd();
     expect(circuitAt(here)).toBe('open');
   });
