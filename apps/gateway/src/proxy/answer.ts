@@ -166,6 +166,8 @@ export abstract class Answer implements RoutedAnswer, CallServer, Ticking {
     const httpStatus = this.clientStatus(error);
     this.endedAtMs = performance.now();
     this.context.ticker.delete(this);
+    // Before anything is waited for: what the provider does behind its answer is no part of it.
+    if (signal === 'answer_complete') this.call.endAttempt(this.status, null);
     try {
       await this.settle(outcome, { signal, httpStatus });
       if (!this.call.options.res.destroyed) this.sendEnd(error);

@@ -7,6 +7,7 @@ import { chatCompletions } from '../chat/chat.service.js';
 import { ByteBudget } from './byte-budget.js';
 import { takeCalls } from './inference-intake.js';
 import { BODY_BYTES_MAX, type BodyLease, PIECE_BYTES, RequestBodies, UNCOUNTED_BYTES_MAX } from './request-bodies.js';
+import { WAITING_MAX } from './waiting-requests.js';
 
 const PATH = '/v1/chat/completions';
 const MEBIBYTE = 1024 * 1024;
@@ -143,6 +144,51 @@ describe('calls to an endpoint', () => {
     answer();
     expect((await ask('/v1/models', (req) => req.end())).text).toBe('framework');
     expect([bodies, budget.bytesTaken]).toEqual([['a'], 0]);
+  });
+
+  it('behind another with a body that is too long to wait are refused, and the one ahead is not harmed', async () => {
+    let answer: () => void = () => undefined;
+    let behind: IncomingMessage | null = null as IncomingMessage | null;
+    server.on('request', (req) => (behind = req.headers['content-length'] === String(MEBIBYTE) ? req : behind));
+    handle = (body) => {
+      bodies.push(body.toString());
+      return new Promise((resolve) => (answer = resolve));
+    };
+    const socket = connect(port, '127.0.0.1');
+    let text = '';
+    socket.on('data', (chunk) => (text += chunk));
+    socket.write(`${head(1)}a${head(MEBIBYTE)}${'b'.repeat(MEBIBYTE)}GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n`);
+    await waitUntil(() => bodies.length === 1);
+    await waitUntil(() => behind?.complete);
+    answer();
+    await once(socket, 'close');
+    expect(text.match(/HTTP\/1.1 \d+|taken|framework|cannot wait behind another/g)).toEqual([
+      'HTTP/1.1 200',
+      'taken',
+      'HTTP/1.1 400',
+      'cannot wait behind another',
+    ]);
+    expect([bodies, budget.bytesTaken]).toEqual([['a'], 0]);
+  });
+
+  it('of which too many wait on one connection end it', async () => {
+    let requests = 0;
+    server.on('request', () => (requests += 1));
+    handle = (body) => {
+      bodies.push(body.toString());
+      return new Promise(() => undefined);
+    };
+    const socket = connect(port, '127.0.0.1');
+    socket.on('error', () => undefined);
+    socket.write(`${head(1)}a`);
+    await waitUntil(() => bodies.length === 1);
+    socket.write(head(0).repeat(WAITING_MAX));
+    await waitUntil(() => requests === 1 + WAITING_MAX);
+    expect(await connections()).toBe(1);
+    socket.write(head(0).repeat(100_000));
+    await waitUntil(async () => (await connections()) === 0);
+    expect(requests).toBeLessThan(10_000);
+    expect(bodies).toEqual(['a']);
   });
 
   it('behind one whose client was given little time to take the rest of its answer have as much as others', async () => {

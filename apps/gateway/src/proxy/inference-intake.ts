@@ -2,11 +2,13 @@ import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'n
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { overloaded } from '../admission/admission-problems.service.js';
 import { type ApiError, apiError } from '../errors/api-error.types.js';
+import { OPENAI_SKIN } from '../errors/error-skin.types.js';
 import { sendError } from '../errors/send-error.service.js';
 import { BodyPieces } from './body-pieces.js';
 import type { Endpoint } from './endpoint.types.js';
 import { type InferenceCalls, requestIdHeaders } from './inference-call.js';
 import { BODY_BYTES_MAX, type BodyLease, type RequestBodies } from './request-bodies.js';
+import { WaitingRequests } from './waiting-requests.js';
 
 export interface IntakeParts {
   calls: Pick<InferenceCalls, 'handle' | 'shed'>;
@@ -19,6 +21,7 @@ export interface IntakeParts {
 
 /** How errors that no handler saw are worded: as the clients of that address read them. */
 export type Surface = Pick<Endpoint, 'skin' | 'requestIdHeader'>;
+export const OPENAI_SURFACE: Surface = { skin: OPENAI_SKIN };
 
 export function refuse(
   res: ServerResponse,
@@ -40,6 +43,13 @@ export function unreadable(isTooLarge: boolean): ApiError {
 function noRoom(): ApiError {
   const error = overloaded();
   return { ...error, headers: { ...error.headers, connection: 'close' } };
+}
+
+/** Its body was passed over while the request ahead of it was being answered. */
+function unreadBehindAnother(): ApiError {
+  const message =
+    'A request with a long body cannot wait behind another one on its connection. Send it when that is answered, or on another.';
+  return { ...apiError('invalid_body', message), headers: { connection: 'close' } };
 }
 
 interface BodyReader {
@@ -88,25 +98,22 @@ export function takeCalls(server: Server, parts: IntakeParts): void {
   const byUrl = new Map(parts.endpoints.map((endpoint) => [`/v1${endpoint.path}`, endpoint]));
   const others = server.listeners('request') as RequestListener[];
   server.removeAllListeners('request');
-  const handle: RequestListener = (req, res) => {
-    const endpoint = req.method === 'POST' ? byUrl.get(pathOf(req.url as string)) : undefined;
+  const waiting = new WaitingRequests();
+  const endpointOf = (req: IncomingMessage) => (req.method === 'POST' ? byUrl.get(pathOf(req.url as string)) : undefined);
+  const handle = (req: IncomingMessage, res: ServerResponse) => {
+    const endpoint = endpointOf(req);
     if (endpoint !== undefined) take(parts, endpoint, { req, res });
     else for (const listener of others) listener(req as never, res as never);
   };
   server.on('request', (req: IncomingMessage, res: ServerResponse) => {
-    if (res.socket !== null) handle(req as never, res as never);
-    else res.once('socket', () => queueMicrotask(() => handleNext(req, res)));
+    if (res.socket !== null) return handle(req, res);
+    waiting.add({ req, res }, (isReadable) => {
+      // What the answer ahead set is reset by Node only on a connection that was idle in between.
+      req.socket.setTimeout(server.timeout);
+      if (isReadable) handle(req, res);
+      else refuse(res, unreadBehindAnother(), { surface: endpointOf(req) ?? OPENAI_SURFACE, requestId: uuid7() });
+    });
   });
-  /**
-   * A request that came before the one ahead of it on its connection was answered. Until then its response has no socket, and would
-   * never hear that the client has left; what nobody has begun is not to be ended, charged or given back.
-   */
-  function handleNext(req: IncomingMessage, res: ServerResponse): void {
-    if (req.socket.destroyed) return;
-    // What the answer before it set is not reset by Node where the next request is there already.
-    req.socket.setTimeout(server.timeout);
-    handle(req as never, res as never);
-  }
 }
 
 function take(parts: IntakeParts, endpoint: Endpoint, { req, res }: { req: IncomingMessage; res: ServerResponse }): void {

@@ -2,13 +2,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type ApiError, apiError } from '../errors/api-error.types.js';
-import { OPENAI_SKIN } from '../errors/error-skin.types.js';
 import type { KeyView } from '../keys/key-view.service.js';
 import { messages } from '../messages/messages.service.js';
 import type { TokenCounting } from '../messages/token-counting.service.js';
 import type { ModelsList } from '../models/models-list.service.js';
 import type { RequestView } from '../requests/request-view.service.js';
-import { type IntakeParts, readBody, refuse, type Surface, unreadable } from './inference-intake.js';
+import { type IntakeParts, OPENAI_SURFACE, readBody, refuse, type Surface, unreadable } from './inference-intake.js';
 import { BODY_BYTES_MAX, type BodyLease } from './request-bodies.js';
 
 const MODELS = '/v1/models';
@@ -54,8 +53,6 @@ function unknownUrl(parts: RouteParts, method: string, url: string): ApiError {
   }
   return apiError('unknown_url', `Unknown URL: ${method} ${path}. The base URL of this API is ${parts.publicUrl}/v1`);
 }
-
-const OPENAI_SURFACE: Surface = { skin: OPENAI_SKIN };
 
 /** Takes the reply out of Fastify's hands: from here on only the handler writes to it. */
 function hijacked(parts: RouteParts, handler: Handler, surface = OPENAI_SURFACE) {

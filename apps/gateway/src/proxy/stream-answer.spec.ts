@@ -1,8 +1,9 @@
 import { EventEmitter } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
+import type { Deployment } from '@tensorloop/contracts/model-catalogue';
 import { NO_TRACING } from '@tensorloop/observability/tracing';
-import { testPrice } from '../../test/test-models.js';
+import { testModel, testPrice } from '../../test/test-models.js';
 import { OPENAI_SKIN } from '../errors/error-skin.types.js';
 import type { UpstreamFlow } from '../upstreams/upstream.types.js';
 import { openAiTextReading } from '../usage/openai-text-reading.service.js';
@@ -62,7 +63,7 @@ function world({ isClientSlow }: { isClientSlow: boolean }) {
     keptBlocks: stock,
     onDefect: (error: unknown) => seen.push(String(error)),
   } as unknown as AnswerContext);
-  return { seen, flow, stock, answer, res, ending: () => ending };
+  return { seen, flow, stock, answer, call, res, ending: () => ending };
 }
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
@@ -101,6 +102,18 @@ describe('a streamed answer', () => {
     expect(seen).toEqual(['resume', 'end']);
     answer.onData(Buffer.from(':\n'));
     expect(seen).toEqual(['resume', 'end', 'abort']);
+  });
+
+  it('that was whole is no failure of its provider, whatever comes behind it while its tokens are counted', async () => {
+    const { flow, answer, call } = world({ isClientSlow: false });
+    call.beginAttempt(testModel('m', 'http://localhost').deployments[0] as Deployment);
+    answer.onStart({ ...flow, abort: () => answer.onFailure('aborted') });
+    await settled();
+    answer.onHead(200, STREAM_HEAD);
+    answer.onData(Buffer.from(WORD + DONE));
+    answer.onData(Buffer.alloc(REST_BYTES_MAX + 1, ':\n'));
+    await settled();
+    expect(call.attempts).toMatchObject([{ status: 200, failure: null }]);
   });
 
   it.each([

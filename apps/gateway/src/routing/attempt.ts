@@ -9,8 +9,8 @@ import type { AttemptResult, Flaw } from './routing.types.js';
 /** An error body is read so far, and for so long: what comes later is given up. */
 export const ERROR_BODY_BYTES_MAX = 64 * 1024;
 export const ERROR_BODY_MS_MAX = 10_000;
-/** Answers that take as long as their model speaks. */
-const STREAM_TYPES = /^(text\/event-stream|audio\/|application\/octet-stream)/;
+/** Answers that do not take as long as their model speaks: they come whole, or are a proxy's page. */
+const WHOLE_TYPES = /json|html/i;
 
 type Mode =
   /** No head yet. */
@@ -76,21 +76,21 @@ export class Attempt implements AnswerHandler {
       return;
     }
     this.mode = isGood ? 'passing' : 'refusing';
-    this.isStreamingProbe = isProbe && STREAM_TYPES.test(String(headers['content-type'] ?? ''));
+    this.isStreamingProbe = isProbe && !WHOLE_TYPES.test(String(headers['content-type'] ?? ''));
     this.route.routing.answer.onHead(status, headers);
   }
 
   onData(chunk: Buffer): void {
     if (this.mode === 'passing') return this.pass(chunk);
     this.errorBytes += chunk.length;
-    const isOver = this.errorBytes > ERROR_BODY_BYTES_MAX || this.route.parts.nowMs() - this.headAtMs > ERROR_BODY_MS_MAX;
-    if (isOver) {
-      if (this.mode === 'refusing') this.passRefusal();
-      this.flow?.abort();
-    } else if (this.mode === 'refusing') {
+    const isTooLong = this.errorBytes > ERROR_BODY_BYTES_MAX;
+    if (this.mode === 'refusing' && !isTooLong) {
       this.errorBody ??= [];
       this.errorBody.push(chunk);
     }
+    if (!isTooLong && this.route.parts.nowMs() - this.headAtMs <= ERROR_BODY_MS_MAX) return;
+    if (this.mode === 'refusing') this.passRefusal();
+    this.flow?.abort();
   }
 
   onEnd(): void {

@@ -197,7 +197,7 @@ describe('a call', () => {
       expect(one.heard).toEqual([400]);
       here.clock.nowMs += afterMs;
       at.onData(rest);
-      expect(one.heard).toEqual([400, 'no', 'end']);
+      expect(one.heard).toEqual([400, afterMs > 0 ? 'no.' : 'no', 'end']);
       expect(here.states.list()[0]?.places.inFlight).toBe(0);
     },
   );
@@ -312,9 +312,15 @@ describe('a circuit', () => {
     expect(circuitAt(here)).toBe('open');
   });
 
-  it('closes as soon as the stream of its probe has begun', () => {
+  it.each([
+    STREAM_HEAD,
+    { 'content-type': 'Text/Event-Stream' },
+    { 'content-type': 'audio/mpeg' },
+    { 'content-type': 'text/plain' },
+    {},
+  ])('closes as soon as the stream of its probe has begun, its head being %j', (head) => {
     const { here, at } = opened();
-    at.onHead(200, STREAM_HEAD);
+    at.onHead(200, head);
     expect(circuitAt(here)).toBe('half_open');
     at.onData(Buffer.from('a word'));
     expect(circuitAt(here)).toBe('closed');

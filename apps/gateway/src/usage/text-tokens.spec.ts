@@ -2,8 +2,9 @@ import { describe, expect, it } from '@jest/globals';
 import { cpuMsOf } from '@tensorloop/testing/cpu-time';
 import fc from 'fast-check';
 import { countTokens as countByLibrary } from 'gpt-tokenizer/encoding/o200k_base';
-import { countTokens } from '../../test/o200k.js';
+import { countTokens, pairs } from '../../test/o200k.js';
 import { PIECE_BYTES_MAX } from './byte-pairs.js';
+import { TextTokens } from './text-tokens.js';
 
 const AS_TEXT = { disallowedSpecial: new Set<string>() };
 /** Ten times what such a word takes by code that is not compiled yet; by the square of its length it would be minutes. */
@@ -37,13 +38,18 @@ describe('tokens of a text', () => {
     ['<|endoftext|><|im_start|>', 12],
     ['👩‍👩‍👧 Ǆǅǆ ʰ é́', 20],
     ['請問這個多少錢？', 8],
-    ['a'.repeat(100), 13],
     ['\u0000\u0001\u007f\u200b\u2028', 5],
-    ['請問'.repeat(3_000), 6_000],
-    [' '.repeat(5_000), 40],
-    ['abcdefghij'.repeat(1_000), 2_000],
   ])('of %j are as many as the provider counts', (said, tokens) => {
     expect(countTokens(said)).toBe(tokens);
+  });
+
+  it.each([
+    ['a', 100, 13],
+    ['請問', 3_000, 6_000],
+    [' ', 5_000, 40],
+    ['abcdefghij', 1_000, 2_000],
+  ])('of %j %i times in one word are as many as the provider counts', (said, times, tokens) => {
+    expect(countTokens(said.repeat(times))).toBe(tokens);
   });
 
   it('are as many as another implementation counts, whatever it says', () => {
@@ -66,6 +72,15 @@ describe('tokens of a text', () => {
     expect(cpuMsOf(() => (tokens = countTokens(word)))).toBeLessThan(COUNT_CPU_MS_MAX);
     // A token of this encoding has 128 bytes at most.
     expect(tokens).toBeGreaterThanOrEqual(LONG_WORD / 128);
+  });
+
+  it('of a text that is cut into words piece by piece are hardly more, and no character is cut', () => {
+    const pieces = new TextTokens(pairs, 100);
+    for (const said of ['hello world, '.repeat(100), 'я'.repeat(1_000), `x${'👩'.repeat(1_000)}`, 'a\ud83d'.repeat(500)]) {
+      const whole = countTokens(said);
+      expect(pieces.count(said)).toBeGreaterThanOrEqual(whole);
+      expect(pieces.count(said)).toBeLessThanOrEqual(whole + (2 * said.length) / 99);
+    }
   });
 
   it('of a word that is counted in pieces are hardly more than of its pieces', () => {

@@ -69,6 +69,7 @@ export class TokenEstimator {
    */
   async count(kind: CountJob['kind'], bytes: Buffer, otherwise = tokensFromBytes(bytes.length)): Promise<number> {
     if (TEXTLESS.has(kind)) return 0;
+    if (this.isStuck) this.replaceWorker();
     const hasRoom = this.jobs.size < JOBS_MAX && this.jobsBytes + bytes.length <= JOBS_BYTES_MAX;
     const result = hasRoom ? await this.ask({ kind, bytes }, JOB_TIMEOUT_MS, null) : null;
     return result?.tokens ?? otherwise;
@@ -77,6 +78,7 @@ export class TokenEstimator {
   /** The plain texts of a chat body, counted by o200k_base; null when that cannot be had at once, and never a guess. */
   async countExactly(bytes: Buffer, accountId: string): Promise<PlainTextCount | null> {
     if (bytes.length > EXACT_BYTES_MAX) return null;
+    if (this.isStuck) this.replaceWorker();
     if (this.exactAccounts.size >= EXACT_JOBS_MAX || this.exactAccounts.has(accountId)) return null;
     this.exactAccounts.add(accountId);
     const timeoutMs = this.isWarm ? EXACT_TIMEOUT_MS : JOB_TIMEOUT_MS;
@@ -112,7 +114,6 @@ export class TokenEstimator {
     timeoutMs: number,
     accountId: string | null,
   ): Promise<CountResult | null> {
-    if (this.isStuck) this.replaceWorker();
     return new Promise((resolve) => {
       const id = ++this.lastId;
       const timer = setTimeout(() => resolve(null), timeoutMs);
