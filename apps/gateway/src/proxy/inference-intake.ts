@@ -49,7 +49,7 @@ function noRoom(): ApiError {
 function unreadBehindAnother(): ApiError {
   const message =
     'A request with a long body cannot wait behind another one on its connection. Send it when that is answered, or on another.';
-  return { ...apiError('invalid_body', message), headers: { connection: 'close' } };
+  return apiError('invalid_body', message);
 }
 
 interface BodyReader {
@@ -110,8 +110,12 @@ export function takeCalls(server: Server, parts: IntakeParts): void {
     waiting.add({ req, res }, (isReadable) => {
       // What the answer ahead set is reset by Node only on a connection that was idle in between.
       req.socket.setTimeout(server.timeout);
-      if (isReadable) handle(req, res);
-      else refuse(res, unreadBehindAnother(), { surface: endpointOf(req) ?? OPENAI_SURFACE, requestId: uuid7() });
+      if (isReadable) return handle(req, res);
+      const refuseIt = () =>
+        refuse(res, unreadBehindAnother(), { surface: endpointOf(req) ?? OPENAI_SURFACE, requestId: uuid7() });
+      // A connection closed on a body that is still arriving would take the answers with it that its client has not read.
+      if (req.readableEnded) refuseIt();
+      else req.once('end', refuseIt);
     });
   });
 }

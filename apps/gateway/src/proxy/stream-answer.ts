@@ -28,6 +28,7 @@ const STREAM_HEADERS: Readonly<HeaderList> = [
 
 /** Passes a stream of events through as it comes, and reads the usage off it on the way. */
 export class StreamAnswer extends Answer {
+  readonly isPassedOn = true;
   private readonly scanner = this.call.options.reading.newScanner();
   private readonly kept = new KeptStream(this.context.keptBlocks);
   private isHeadSent = false;

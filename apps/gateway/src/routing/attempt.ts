@@ -11,6 +11,8 @@ export const ERROR_BODY_BYTES_MAX = 64 * 1024;
 export const ERROR_BODY_MS_MAX = 10_000;
 /** Answers that do not take as long as their model speaks: they come whole, or are a proxy's page. */
 const WHOLE_TYPES = /json|html/i;
+/** Answers that do, although the client gets them whole. */
+const STREAM_TYPES = /^(text\/event-stream|audio\/|application\/octet-stream)/i;
 
 type Mode =
   /** No head yet. */
@@ -76,7 +78,10 @@ export class Attempt implements AnswerHandler {
       return;
     }
     this.mode = isGood ? 'passing' : 'refusing';
-    this.isStreamingProbe = isProbe && !WHOLE_TYPES.test(String(headers['content-type'] ?? ''));
+    const type = String(headers['content-type'] ?? '');
+    // Of what is passed on as it comes the beginning can be judged; of the rest only the whole.
+    const isStream = this.route.routing.answer.isPassedOn ? !WHOLE_TYPES.test(type) : STREAM_TYPES.test(type);
+    this.isStreamingProbe = isProbe && isStream;
     this.route.routing.answer.onHead(status, headers);
   }
 

@@ -64,8 +64,9 @@ function aCall() {
       current = null;
     },
   };
-  const answer: RoutedAnswer & { flaw: Flaw | null } = {
+  const answer: RoutedAnswer & { flaw: Flaw | null; isPassedOn: boolean } = {
     flaw: null,
+    isPassedOn: true,
     onStart: () => undefined,
     onHead: (status) => heard.push(status),
     onData: (chunk) => heard.push(chunk.toString()),
@@ -299,6 +300,17 @@ describe('a circuit', () => {
       at.onHead(500, { 'content-type': 'text/html' });
       at.onData(Buffer.alloc(ERROR_BODY_BYTES_MAX + 1));
     });
+    expect(circuitAt(here)).toBe('open');
+  });
+
+  it('does not close by the beginning of what is judged as a whole', () => {
+    const { here, one, at } = opened();
+    one.answer.isPassedOn = false;
+    at.onHead(200, {});
+    at.onData(Buffer.from('no JSON'));
+    expect(circuitAt(here)).toBe('half_open');
+    one.answer.flaw = 'broken';
+    at.onEnd();
     expect(circuitAt(here)).toBe('open');
   });
 

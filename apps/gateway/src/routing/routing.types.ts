@@ -15,6 +15,8 @@ export type Flaw = number | 'unclear' | 'broken';
 
 /** Receives the one answer that the client gets, whichever deployment gave it. */
 export interface RoutedAnswer extends AnswerHandler {
+  /** Whether the client gets it as it comes, and not once it is whole. */
+  readonly isPassedOn?: boolean;
   /** Known once the answer has ended or was given up; null = nothing speaks against it. */
   readonly flaw?: Flaw | null;
   /** No deployment can be asked. */
