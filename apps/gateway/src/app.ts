@@ -21,7 +21,7 @@ import { bodyError, type RouteParts, registerInferenceRoutes } from './proxy/inf
 import { InferenceCalls } from './proxy/inference-call.js';
 import { takeCalls } from './proxy/inference-intake.js';
 import { OpenCalls } from './proxy/open-calls.service.js';
-import { answerParserError, refuseExpectations } from './proxy/raw-errors.js';
+import { answerParserError } from './proxy/raw-errors.js';
 import { RequestBodies } from './proxy/request-bodies.js';
 import { RequestView } from './requests/request-view.service.js';
 import { RedisWrites } from './settlement/redis-writes.service.js';
@@ -54,6 +54,7 @@ function closeConnectionsAtShutdown(fastify: FastifyInstance): void {
 export async function createApp(platform: Platform): Promise<NestFastifyApplication> {
   const adapter = new FastifyAdapter({
     logger: false,
+    http: { requireHostHeader: false },
     requestTimeout: REQUEST_TIMEOUT_MS,
     frameworkErrors: bodyError as never,
     clientErrorHandler: answerParserError,
@@ -80,7 +81,6 @@ export async function createApp(platform: Platform): Promise<NestFastifyApplicat
   };
   registerInferenceRoutes(adapter.getInstance() as unknown as FastifyInstance, routes);
   takeCalls(app.getHttpServer(), routes);
-  refuseExpectations(app.getHttpServer());
   closeConnectionsAtShutdown(adapter.getInstance() as unknown as FastifyInstance);
   watchGateway({
     health: get(HealthRegistry),

@@ -113,6 +113,11 @@ describe('a request that is hardly one', () => {
     expectError(await sendBytes(text), { status, code });
   });
 
+  it('says whom it is for, unless it is of HTTP/1.0', async () => {
+    expectError(await sendBytes('GET /v1/models HTTP/1.1\r\nconnection: close\r\n\r\n'), { status: 400, code: 'invalid_body' });
+    expectError(await sendBytes('GET /v1/models HTTP/1.0\r\n\r\n'), { status: 401, code: 'invalid_api_key' });
+  });
+
   it('may expect to be asked for its body, and nothing else', async () => {
     const length = `content-length: ${CHAT.length}`;
     const continued = await sendBytes(head('expect: 100-continue', 'content-type: application/json', length), CHAT);

@@ -26,7 +26,7 @@ beforeEach(async () => {
   isOverloaded = false;
   handle = async (body) => void bodies.push(body.toString());
   budget = new ByteBudget(BUDGET_BYTES);
-  server = createServer((_req, res) => res.end('framework'));
+  server = createServer({ requireHostHeader: false }, (_req, res) => res.end('framework'));
   takeCalls(server, {
     endpoints: [chatCompletions],
     bodies: new RequestBodies(budget),
@@ -176,9 +176,34 @@ describe('calls to an endpoint', () => {
     expect([bodies, budget.bytesTaken]).toEqual([['a'], 0]);
   });
 
-  it('of which too many wait on one connection end it', async () => {
+  it('behind another that cannot be met are refused at their turn, and the connection goes on', async () => {
+    const socket = connect(port, '127.0.0.1');
+    let text = '';
+    socket.on('data', (chunk) => (text += chunk));
+    const start = `POST ${PATH} HTTP/1.1\r\ncontent-length: 1\r\n`;
+    socket.write(`${head(1)}a${start}\r\nb${start}host: x\r\nexpect: miracles\r\n\r\nc${head(1)}d`);
+    await waitUntil(() => text.match(/taken/g)?.length === 2);
+    expect(text.match(/HTTP\/1.1 \d+|"code":"\w+"|taken/g)).toEqual([
+      'HTTP/1.1 200',
+      'taken',
+      'HTTP/1.1 400',
+      '"code":"invalid_body"',
+      'HTTP/1.1 417',
+      '"code":"expectation_failed"',
+      'HTTP/1.1 200',
+      'taken',
+    ]);
+    expect(bodies).toEqual(['a', 'd']);
+    socket.destroy();
+  });
+
+  it.each([
+    ['of calls', head(0)],
+    ['without a host', `POST ${PATH} HTTP/1.1\r\n\r\n`],
+    ['that expect what nobody does', `POST ${PATH} HTTP/1.1\r\nhost: x\r\nexpect: miracles\r\n\r\n`],
+  ])('of which too many (%s) wait on one connection end it', async (_kind, waiting) => {
     let requests = 0;
-    server.on('request', () => (requests += 1));
+    for (const event of ['request', 'checkExpectation']) server.on(event, () => (requests += 1));
     handle = (body) => {
       bodies.push(body.toString());
       return new Promise(() => undefined);
@@ -187,10 +212,10 @@ describe('calls to an endpoint', () => {
     socket.on('error', () => undefined);
     socket.write(`${head(1)}a`);
     await waitUntil(() => bodies.length === 1);
-    socket.write(head(0).repeat(WAITING_MAX));
+    socket.write(waiting.repeat(WAITING_MAX));
     await waitUntil(() => requests === 1 + WAITING_MAX);
     expect(await connections()).toBe(1);
-    socket.write(head(0).repeat(100_000));
+    socket.write(waiting.repeat(100_000));
     await waitUntil(async () => (await connections()) === 0);
     expect(requests).toBeLessThan(10_000);
     expect(bodies).toEqual(['a']);

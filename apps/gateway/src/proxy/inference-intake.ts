@@ -7,6 +7,7 @@ import { sendError } from '../errors/send-error.service.js';
 import { BodyPieces } from './body-pieces.js';
 import type { Endpoint } from './endpoint.types.js';
 import { type InferenceCalls, requestIdHeaders } from './inference-call.js';
+import { isWithoutHost, unmetExpectation, withoutHost } from './raw-errors.js';
 import { BODY_BYTES_MAX, type BodyLease, type RequestBodies } from './request-bodies.js';
 import { WaitingRequests } from './waiting-requests.js';
 
@@ -50,6 +51,11 @@ function unreadBehindAnother(): ApiError {
   const message =
     'A request with a long body cannot wait behind another one on its connection. Send it when that is answered, or on another.';
   return apiError('invalid_body', message);
+}
+
+interface Exchange {
+  req: IncomingMessage;
+  res: ServerResponse;
 }
 
 interface BodyReader {
@@ -100,27 +106,35 @@ export function takeCalls(server: Server, parts: IntakeParts): void {
   server.removeAllListeners('request');
   const waiting = new WaitingRequests();
   const endpointOf = (req: IncomingMessage) => (req.method === 'POST' ? byUrl.get(pathOf(req.url as string)) : undefined);
-  const handle = (req: IncomingMessage, res: ServerResponse) => {
+  const refuseWith = (problem: ApiError, { req, res }: Exchange) =>
+    refuse(res, problem, { surface: endpointOf(req) ?? OPENAI_SURFACE, requestId: uuid7() });
+  const handle = (exchange: Exchange) => {
+    const { req, res } = exchange;
+    if (isWithoutHost(req)) return refuseWith(withoutHost(), exchange);
     const endpoint = endpointOf(req);
-    if (endpoint !== undefined) take(parts, endpoint, { req, res });
+    if (endpoint !== undefined) take(parts, endpoint, exchange);
     else for (const listener of others) listener(req as never, res as never);
   };
-  server.on('request', (req: IncomingMessage, res: ServerResponse) => {
-    if (res.socket !== null) return handle(req, res);
-    waiting.add({ req, res }, (isReadable) => {
+  const atItsTurn = (begin: (exchange: Exchange) => void) => (req: IncomingMessage, res: ServerResponse) => {
+    const exchange = { req, res };
+    if (res.socket !== null) return begin(exchange);
+    waiting.add(exchange, (isReadable) => {
       // What the answer ahead set is reset by Node only on a connection that was idle in between.
       req.socket.setTimeout(server.timeout);
-      if (isReadable) return handle(req, res);
-      const refuseIt = () =>
-        refuse(res, unreadBehindAnother(), { surface: endpointOf(req) ?? OPENAI_SURFACE, requestId: uuid7() });
+      if (isReadable) return begin(exchange);
       // A connection closed on a body that is still arriving would take the answers with it that its client has not read.
-      if (req.readableEnded) refuseIt();
-      else req.once('end', refuseIt);
+      if (req.readableEnded) refuseWith(unreadBehindAnother(), exchange);
+      else req.once('end', () => refuseWith(unreadBehindAnother(), exchange));
     });
-  });
+  };
+  server.on('request', atItsTurn(handle));
+  server.on(
+    'checkExpectation',
+    atItsTurn((exchange) => refuseWith(unmetExpectation(), exchange)),
+  );
 }
 
-function take(parts: IntakeParts, endpoint: Endpoint, { req, res }: { req: IncomingMessage; res: ServerResponse }): void {
+function take(parts: IntakeParts, endpoint: Endpoint, { req, res }: Exchange): void {
   // Node itself reads past the body of a request that was answered without it, so that the connection carries the next one.
   if (parts.calls.shed(endpoint, res, () => uuid7(parts.nowMs()))) return;
   const lease = parts.bodies.lease(res);

@@ -1,8 +1,7 @@
-import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { type ApiError, apiError } from '../errors/api-error.types.js';
-import { sendError } from '../errors/send-error.service.js';
 
 /** How long a peer may take to read why its request was refused. */
 export const LINGER_MS = 1_000;
@@ -37,10 +36,16 @@ export function answerParserError(error: ParserError, socket: Duplex): void {
   setTimeout(() => socket.destroy(), LINGER_MS).unref();
 }
 
-/** `Expect: 100-continue` is answered by Node itself; nobody can meet any other expectation (RFC 9110 §10.1.1). */
-export function refuseExpectations(server: Pick<Server, 'on'>): void {
-  server.on('checkExpectation', (_req: IncomingMessage, res: ServerResponse) => {
-    const error = apiError('expectation_failed', 'The only expectation that is met is "100-continue".');
-    sendError(res, error, { 'x-request-id': uuid7(), connection: 'close' });
-  });
+/** No other can be met (RFC 9110 §10.1.1); `Expect: 100-continue` is answered by Node itself. */
+export function unmetExpectation(): ApiError {
+  return apiError('expectation_failed', 'The only expectation that is met is "100-continue".');
+}
+
+/** Refused by us and not by Node, whose answers nothing counts that waits behind another (RFC 9112 §3.2). */
+export function isWithoutHost({ headers, httpVersion }: IncomingMessage): boolean {
+  return headers.host === undefined && httpVersion === '1.1';
+}
+
+export function withoutHost(): ApiError {
+  return apiError('invalid_body', 'A request of HTTP/1.1 says in its Host header whom it is for.');
 }
