@@ -11,7 +11,7 @@ const SCENARIOS = ['json', 'latency', 'streams', 'prompts', 'memory', 'scale'] a
 export type Scenario = (typeof SCENARIOS)[number];
 
 /**
- * About twenty minutes with all peers; the quick run takes five to six. TensorLoop's services have more code than
+ * About twenty minutes with all peers, and up to fifteen more on a machine whose host is busy; the quick run takes five to six, and up to two more. TensorLoop's services have more code than
  * its peers, and after 3 seconds of load much of it was still to be compiled: rounds climbed by a third.
  */
 const FULL: Effort = {
@@ -21,6 +21,7 @@ const FULL: Effort = {
   streamCounts: [200, 500],
   streamRounds: 3,
   scaleOutRounds: 3,
+  patienceSeconds: 900,
   memoryCalls: 200_000,
 };
 const QUICK: Effort = {
@@ -30,6 +31,7 @@ const QUICK: Effort = {
   streamCounts: [200],
   streamRounds: 1,
   scaleOutRounds: 1,
+  patienceSeconds: 120,
   memoryCalls: 20_000,
 };
 

@@ -25,6 +25,7 @@ const REPORT: BenchReport = {
   longPrompts: {},
   memory: null,
   scaleOut: null,
+  stolen: null,
   audit: { requests: 1_234, differences: 0 },
 };
 
@@ -80,6 +81,16 @@ describe('the bench', () => {
     expect(text).toContain('- Portkey: npm is not on PATH.');
     expect(text).toContain('1,234 calls of the run: 0 differences');
     expect(formatBench({ ...REPORT, machine: { ...REPORT.machine, loadAverageBefore: 0.1 } })).not.toContain('shared with');
+  });
+
+  it('says what the host took meanwhile, and what was measured again', () => {
+    const stolen = { rounds: 40, medianShare: 0.012, shareMax: 0.0871, repeated: 0, failuresRepeated: 0, spentSeconds: 0 };
+    const text = formatBench({ ...REPORT, stolen });
+    expect(text).toContain("took 1.2 % of its cores' time in the median of 40 measured rounds and 8.7 % at most");
+    expect(text).toContain('none had to be measured again');
+    const again = formatBench({ ...REPORT, stolen: { ...stolen, repeated: 3, failuresRepeated: 2, spentSeconds: 61 } });
+    expect(again).toContain('3 more were measured again because of it, within 61 s of patience, with 2 failures');
+    expect(formatBench(REPORT)).not.toContain('The host of');
   });
 
   it('says how often each figure was measured and after which warm-up, as it was in this run', () => {

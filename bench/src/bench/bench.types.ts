@@ -32,6 +32,8 @@ export interface Effort {
   streamCounts: number[];
   streamRounds: number;
   scaleOutRounds: number;
+  /** What waiting for the host and measuring again may take in all. */
+  patienceSeconds: number;
   memoryCalls: number;
 }
 
@@ -116,6 +118,17 @@ export interface ScaleOutFigures {
   failures: number;
 }
 
+/** What the host of this virtual machine took from measured rounds, as a share of the time of all cores. */
+export interface StolenFigures {
+  rounds: number;
+  medianShare: number;
+  shareMax: number;
+  /** Measured again because too much was stolen, and what failed then: in no other figure. */
+  repeated: number;
+  failuresRepeated: number;
+  spentSeconds: number;
+}
+
 /** A goal and whether it was met. */
 export interface Reach {
   goal: string;
@@ -147,5 +160,7 @@ export interface BenchReport {
   reach: Reach[];
   memory: MemoryFigures | null;
   scaleOut: ScaleOutFigures | null;
+  /** Null where the system does not say, as outside of virtual machines on some. */
+  stolen: StolenFigures | null;
   audit: { requests: number; differences: number };
 }

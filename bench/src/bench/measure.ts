@@ -11,6 +11,7 @@ import {
 import { cpuMicros, rssBytes } from './cpus.js';
 import { runLoad } from './load.js';
 import { percentileOf } from './percentile-of.js';
+import type { QuietRounds } from './quiet-rounds.js';
 import type { Rig } from './rig.js';
 
 /** Of everything but the search for saturation. */
@@ -30,6 +31,7 @@ export interface Bench {
   targets: Target[];
   effort: Effort;
   folder: string;
+  quiet: QuietRounds;
   say: (line: string) => void;
 }
 
@@ -101,11 +103,20 @@ export async function warmUp({ rig, effort, folder }: Bench, target: Target, bod
   }
 }
 
-export async function saturate(
-  bench: Bench,
-  target: Target,
-  { body, seconds, connections }: { body: string; seconds: number; connections: number },
-): Promise<Round> {
+interface Saturation {
+  body: string;
+  seconds: number;
+  connections: number;
+}
+
+export function saturate(bench: Bench, target: Target, saturation: Saturation): Promise<Round> {
+  return bench.quiet.measure(
+    () => saturateOnce(bench, target, saturation),
+    ({ load }) => load.failures,
+  );
+}
+
+async function saturateOnce(bench: Bench, target: Target, { body, seconds, connections }: Saturation): Promise<Round> {
   bench.rig.yieldMetering();
   const pids = processesOf(bench, target);
   const before = pids.map(([, pid]) => cpuMicros(pid));
@@ -163,24 +174,24 @@ export async function measureLatency(
     for (const target of bench.targets) {
       const own = (saturation[target.name]?.callsPerSecond ?? 0) / 2;
       const perSecond = isPeer(target.name) ? Math.max(1, Math.min(ours, own)) : ours;
-      const pauseMs = (CONNECTIONS / perSecond) * 1_000;
-      const seconds = bench.effort.roundSeconds;
-      const load = await runLoad({
-        target,
-        body: shortBody(),
-        seconds,
-        connections: CONNECTIONS,
-        pauseMs,
-        folder: bench.folder,
-      });
+      const load = await paced(bench, target, perSecond);
       direct ??= load;
       rounds.push({ target, load, direct });
-      if (target.name === 'tensorloop') await bench.rig.booked();
     }
   }
   return Object.fromEntries(
     bench.targets.map((target) => [target.name, latencyOf(rounds.filter((round) => round.target === target))]),
   );
+}
+
+function paced({ effort, folder, rig, quiet }: Bench, target: Target, perSecond: number): Promise<LoadResult> {
+  const pace = { connections: CONNECTIONS, pauseMs: (CONNECTIONS / perSecond) * 1_000, seconds: effort.roundSeconds };
+  const once = async () => {
+    const load = await runLoad({ target, body: shortBody(), folder, ...pace });
+    if (target.name === 'tensorloop') await rig.booked();
+    return load;
+  };
+  return quiet.measure(once, ({ failures }) => failures);
 }
 
 function latencyOf(rounds: { load: LoadResult; direct: LoadResult }[]): LatencyFigures {

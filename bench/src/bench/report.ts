@@ -1,5 +1,6 @@
 import { type BenchReport, type Effort, type SaturationFigures, type TargetName, WARM_UP_STREAMS } from './bench.types.js';
 import { CONNECTIONS } from './measure.js';
+import { STOLEN_SHARE_MAX } from './quiet-rounds.js';
 
 const ORDER: TargetName[] = ['direct', 'passThrough', 'tensorloop', 'portkey', 'litellm', 'bifrost'];
 const LABELS: Record<TargetName, string> = {
@@ -13,6 +14,7 @@ const LABELS: Record<TargetName, string> = {
 /** Other work than ours on the machine when the bench began. */
 const SHARED_LOAD = 0.5;
 
+const percent = (share: number) => `${(share * 100).toFixed(1)} %`;
 const whole = (value: number) => Math.round(value).toLocaleString('en-US');
 const ms = (value: number) => value.toFixed(2);
 const times = (value: number | null) => (value === null ? 'not measured' : value.toFixed(2));
@@ -59,7 +61,21 @@ Everything runs on one machine, target after target in alternating rounds. ${pro
 pinned to core 0; the load (${loadGenerator}), the simulated provider, Redis, NATS, PostgreSQL and metering share the rest, the last two at a lower
 priority because there they have no core of their own. TensorLoop runs as it is shipped: keys, rate and budget checks, holds, both
 journal records on disk before the byte they guard, one acknowledged event per call, metering booking them into PostgreSQL. The
-others do none of that.`;
+others do none of that.${stolen(report)}`;
+}
+
+/** What is measured on a machine whose host is busy is its host. */
+function stolen({ stolen: figures }: BenchReport): string {
+  if (figures === null) return '';
+  const { rounds, medianShare, shareMax, repeated, failuresRepeated, spentSeconds } = figures;
+  const again =
+    repeated === 0
+      ? 'none had to be measured again'
+      : `${repeated} more were measured again because of it, within ${whole(spentSeconds)} s of patience, with ${whole(failuresRepeated)} failures that are counted nowhere else`;
+  return `
+
+The host of this virtual machine took ${percent(medianShare)} of its cores' time in the median of ${rounds} measured rounds and ${percent(shareMax)} at most (\`steal\`; a round
+is accepted at ${percent(STOLEN_SHARE_MAX)} or, failing that, the least disturbed one); ${again}.`;
 }
 
 const roundsOf = (count: number) => (count === 1 ? '1 round' : `${count} rounds`);

@@ -16,6 +16,7 @@ import {
   shortBody,
 } from './measure.js';
 import { pinBench, startPeers } from './peers.js';
+import { QuietRounds } from './quiet-rounds.js';
 import { reachOf } from './reach.js';
 import { Rig } from './rig.js';
 import { measureScaleOut } from './scale-out.js';
@@ -23,6 +24,7 @@ import { measureStreams } from './streams.js';
 
 const FOLDER = join(import.meta.dirname, '../../..', '.data', 'bench-load');
 const AUDIT_QUIET_MS_MAX = 120_000;
+const MS_PER_SECOND = 1_000;
 
 export async function runBench(options: BenchOptions, command: string, say: (line: string) => void): Promise<BenchReport> {
   const generator = loadGenerator();
@@ -45,7 +47,8 @@ export async function runBench(options: BenchOptions, command: string, say: (lin
         pid: gateway.pid,
         keepsUnknownFields: true,
       };
-      const bench = { rig, targets: [...peers.targets, ours], effort: options.effort, folder: FOLDER, say };
+      const quiet = new QuietRounds(options.effort.patienceSeconds * MS_PER_SECOND);
+      const bench = { rig, targets: [...peers.targets, ours], effort: options.effort, folder: FOLDER, quiet, say };
       const figures = await measureAll(bench, ours, options);
       say('auditing what was served');
       const audit = await auditBooks(rig, say);
@@ -55,11 +58,12 @@ export async function runBench(options: BenchOptions, command: string, say: (lin
         machine,
         isQuick: options.isQuick,
         effort: options.effort,
-        durationSeconds: Math.round((performance.now() - startedMs) / 1_000),
+        durationSeconds: Math.round((performance.now() - startedMs) / MS_PER_SECOND),
         loadGenerator: generator,
         versions: peers.versions,
         notRun: peers.notRun,
         ...figures,
+        stolen: quiet.figures(),
         reach: reachOf({ ...figures, audit }),
         audit,
       };

@@ -16,7 +16,10 @@ export async function measureStreams(bench: Bench, concurrency: number): Promise
   for (let round = 0; round < bench.effort.streamRounds; round++) {
     let direct: StreamLoadResult | null = null;
     for (const target of targets) {
-      const { load, micros } = await streamOnce(bench, target, concurrency);
+      const { load, micros } = await bench.quiet.measure(
+        () => streamOnce(bench, target, concurrency),
+        ({ load: { broken } }) => broken,
+      );
       direct ??= load;
       rounds.get(target)?.push({ load, direct, micros });
       bench.say(

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { QuietRounds } from '@tensorloop/bench/bench/quiet-rounds';
 import type { Violation } from '../oracle/violation.js';
 import type { CallResult, OpenLoad } from './open-load.js';
 import type { SteadyReport } from './steady.types.js';
@@ -17,6 +18,7 @@ const RECOVER_MS_MAX = 5_000;
 
 export interface OverloadInputs {
   load: OpenLoad;
+  quiet: QuietRounds;
   saturationPerSecond: number;
   log: (text: string) => void;
 }
@@ -24,7 +26,18 @@ export interface OverloadInputs {
 type Judged = Pick<SteadyReport, 'figures' | 'windows' | 'violations'>;
 
 /** Three times what can be served: the rest is told to come back, those admitted hardly notice, and it is over when it is over. */
-export async function overload({ load, saturationPerSecond, log }: OverloadInputs): Promise<Judged> {
+export async function overload(inputs: OverloadInputs): Promise<Judged> {
+  const { load, quiet, log } = inputs;
+  await load.connect(CLIENTS_PER_GATEWAY);
+  const judged = await quiet.measure(
+    () => overloadOnce(inputs),
+    ({ windows }) => Object.values(windows).reduce((sum, { failed }) => sum + failed, 0),
+  );
+  for (const [name, window] of Object.entries(judged.windows)) log(`${name}: ${JSON.stringify(window)}`);
+  return judged;
+}
+
+async function overloadOnce({ load, saturationPerSecond, log }: OverloadInputs): Promise<Judged> {
   const stretch = async (name: string, perSecond: number, lastsMs: number): Promise<Span> => {
     const fromMs = performance.now();
     log(`${name}: ${Math.round(perSecond)} calls/s`);
@@ -33,16 +46,13 @@ export async function overload({ load, saturationPerSecond, log }: OverloadInput
     return { fromMs, toMs: performance.now() };
   };
   load.take();
-  await load.connect(CLIENTS_PER_GATEWAY);
   const normal = await stretch('normal', saturationPerSecond * NORMAL_SHARE, NORMAL_MS);
   const over = await stretch('overload', saturationPerSecond * OVERLOAD_FACTOR, OVERLOAD_MS);
   const after = await stretch('after', saturationPerSecond * NORMAL_SHARE, AFTER_MS + NORMAL_MS);
   await load.drain();
   const results = load.take();
   for (const line of timeline(results, over)) log(line);
-  const judged = judgeOverload(results, { normal, over, after });
-  for (const [name, window] of Object.entries(judged.windows)) log(`${name}: ${JSON.stringify(window)}`);
-  return judged;
+  return judgeOverload(results, { normal, over, after });
 }
 
 /** How the overload went on: its beginning, which nobody saw coming, decides its p99. */

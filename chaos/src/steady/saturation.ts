@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { readJournal } from '@tensorloop/bench/audit/journal-checks';
+import type { QuietRounds } from '@tensorloop/bench/bench/quiet-rounds';
 import { ChaosUnavailable } from '../chaos-options.js';
 import type { Installation } from '../topology/installation.js';
 import type { OpenLoad } from './open-load.js';
@@ -21,12 +22,23 @@ const SERVED_SHARE_MIN = 0.97;
 /** Seconds of calls that metering may be behind: more than that, and it is not keeping up. */
 const BACKLOG_SECONDS_MAX = 2;
 
+export interface SaturationInputs {
+  installation: Installation;
+  load: OpenLoad;
+  quiet: QuietRounds;
+  log: (text: string) => void;
+}
+
 /**
  * The highest rate, in steps of STEP, that is held for a minute: nobody refused, at a p99 below P99_MS_MAX, and booked as fast as it comes.
  * Everything runs on this machine, this process too, so the figure is this machine's and no other's.
  */
-export async function findSaturation(installation: Installation, load: OpenLoad, log: (text: string) => void): Promise<number> {
-  const probe = (rate: number, lastsMs: number) => probeRate(installation, load, { rate, lastsMs, log });
+export async function findSaturation({ installation, load, quiet, log }: SaturationInputs): Promise<number> {
+  const probe = (rate: number, lastsMs: number) =>
+    quiet.measure(
+      () => probeRate(installation, load, { rate, lastsMs, log }),
+      () => 0,
+    );
   let rate = FIRST_PER_SECOND;
   let misses = 0;
   load.setRate(FIRST_PER_SECOND);
