@@ -75,6 +75,14 @@ describe('a round', () => {
     expect(quiet.figures()).toMatchObject({ rounds: 2, repeated: 1, shareMax: 0.2, spentSeconds: 10 });
   });
 
+  it('is not waited for through all of a busy quarter of an hour', async () => {
+    const machine = new Machine(Array.from({ length: 1_000 }, () => 0.2));
+    const quiet = machine.rounds(900);
+    await quiet.measure(machine.round, oneFailed);
+    // Four rounds of 2 s and the three waits between them.
+    expect(machine.seconds).toBe(4 * 2 + 3 * 15);
+  });
+
   it('says nothing of what was stolen where the system does not', async () => {
     const quiet = new QuietRounds(0, { ticks: () => null, sleep: async () => undefined, nowMs: () => 0 });
     expect(await quiet.measure(async () => 'measured', oneFailed)).toBe('measured');

@@ -7,6 +7,8 @@ import { type CpuTicks, readCpuTicks, stolenShare } from './stolen-time.js';
 export const STOLEN_SHARE_MAX = 0.03;
 const ATTEMPTS_MAX = 4;
 const SAMPLE_MS = 1_000;
+/** Before one round: a host that is busy for minutes would take all patience at once. */
+const WAIT_MS_MAX = 15_000;
 const MS_PER_SECOND = 1_000;
 
 interface Machine {
@@ -70,7 +72,8 @@ export class QuietRounds {
 
   private async waitForQuiet(): Promise<void> {
     const { ticks, sleep, nowMs } = this.machine;
-    while (this.spentMs < this.patienceMs) {
+    const sinceMs = nowMs();
+    while (this.spentMs < this.patienceMs && nowMs() - sinceMs < WAIT_MS_MAX) {
       const startedMs = nowMs();
       const before = ticks();
       await sleep(SAMPLE_MS);

@@ -107,7 +107,7 @@ export abstract class Answer implements RoutedAnswer, CallServer, Ticking {
   }
 
   onEnd(): void {
-    this.isUpstreamOver = true;
+    this.upstreamIsOver();
     // Says itself how the attempt went where it did not go well.
     if (this.call.exit.outcome === null && !this.isRefused) this.onAnswerEnd();
     this.call.endAttempt(this.status, null);
@@ -119,8 +119,8 @@ export abstract class Answer implements RoutedAnswer, CallServer, Ticking {
 
   onFailure(failure: UpstreamFailure): void {
     this.call.endAttempt(this.status, failure);
+    this.upstreamIsOver();
     if (this.call.exit.outcome !== null) return;
-    this.isUpstreamOver = true;
     // A refusal whose body broke off is still a refusal; an answer that did is a cut.
     if (this.isRefused)
       void this.exitWith('upstream_failed', upstreamError(this.status as number, this.upstreamHeaders, Buffer.alloc(0)));
@@ -139,7 +139,8 @@ export abstract class Answer implements RoutedAnswer, CallServer, Ticking {
   }
 
   tick(nowMs: number): void {
-    if (this.clientLeftAtMs !== null && nowMs - this.clientLeftAtMs > DRAIN_MS_MAX) this.capDrain();
+    if (this.call.exit.outcome !== null) this.tickBehindAnswer(nowMs);
+    else if (this.clientLeftAtMs !== null && nowMs - this.clientLeftAtMs > DRAIN_MS_MAX) this.capDrain();
     else this.onTick(nowMs);
   }
 
@@ -165,9 +166,10 @@ export abstract class Answer implements RoutedAnswer, CallServer, Ticking {
     if (outcome === null) return;
     const httpStatus = this.clientStatus(error);
     this.endedAtMs = performance.now();
-    this.context.ticker.delete(this);
     // Before anything is waited for: what the provider does behind its answer is no part of it.
     if (signal === 'answer_complete') this.call.endAttempt(this.status, null);
+    // Where it is still at it, somebody has to look after the connection.
+    if (signal !== 'answer_complete' || this.isUpstreamOver) this.context.ticker.delete(this);
     try {
       await this.settle(outcome, { signal, httpStatus });
       if (!this.call.options.res.destroyed) this.sendEnd(error);
@@ -279,7 +281,18 @@ export abstract class Answer implements RoutedAnswer, CallServer, Ticking {
 
   private passOver(chunk: Buffer): void {
     this.restBytes += chunk.length;
-    if (this.restBytes > REST_BYTES_MAX || performance.now() - this.endedAtMs > REST_MS_MAX) this.flow?.abort();
+    if (this.restBytes > REST_BYTES_MAX) this.flow?.abort();
+  }
+
+  private tickBehindAnswer(nowMs: number): void {
+    if (nowMs - this.endedAtMs <= REST_MS_MAX) return;
+    this.context.ticker.delete(this);
+    this.flow?.abort();
+  }
+
+  private upstreamIsOver(): void {
+    this.isUpstreamOver = true;
+    if (this.call.exit.outcome !== null) this.context.ticker.delete(this);
   }
 
   private keepErrorBody(chunk: Buffer): void {

@@ -7,7 +7,7 @@ import { testModel, testPrice } from '../../test/test-models.js';
 import { OPENAI_SKIN } from '../errors/error-skin.types.js';
 import type { UpstreamFlow } from '../upstreams/upstream.types.js';
 import { openAiTextReading } from '../usage/openai-text-reading.service.js';
-import { type AnswerContext, DRAIN_MS_MAX, REST_BYTES_MAX } from './answer.js';
+import { type AnswerContext, DRAIN_MS_MAX, REST_BYTES_MAX, REST_MS_MAX } from './answer.js';
 import { KeptBlocks } from './kept-blocks.js';
 import { OpenCall, type OpenCallOptions } from './open-call.js';
 import { StreamAnswer } from './stream-answer.js';
@@ -18,8 +18,9 @@ const USAGE = 'data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens
 const DONE = 'data: [DONE]\n\n';
 
 /** A streamed call whose client takes bytes or does not, and what became of it. */
-function world({ isClientSlow }: { isClientSlow: boolean }) {
+function world({ isClientSlow, isJournalBroken = false }: { isClientSlow: boolean; isJournalBroken?: boolean }) {
   const seen: string[] = [];
+  const ticked = new Set<unknown>();
   let ending: { outcome: string; usage: object } | null = null;
   const flow: UpstreamFlow = {
     pause: () => seen.push('pause'),
@@ -34,6 +35,7 @@ function world({ isClientSlow }: { isClientSlow: boolean }) {
     write: () => !isClientSlow,
     end: () => seen.push('end'),
     setTimeout: () => undefined,
+    destroy: () => seen.push('destroy'),
   });
   const stock = new KeptBlocks(10);
   const call = new OpenCall({
@@ -52,18 +54,19 @@ function world({ isClientSlow }: { isClientSlow: boolean }) {
   const answer = new StreamAnswer(call, {
     settler: {
       finish: async (_accepted: unknown, { outcome, usage }: { outcome: string; usage: object }) => {
+        if (isJournalBroken) throw new Error('not written');
         ending = { outcome, usage };
         return { chargeNanoUsd: '0' };
       },
     },
     journal: { progress: () => undefined },
-    ticker: { add: () => undefined, delete: () => undefined },
+    ticker: { add: (one: unknown) => ticked.add(one), delete: (one: unknown) => ticked.delete(one) },
     openCalls: { delete: () => undefined },
     estimator: { count: async () => 1_000 },
     keptBlocks: stock,
     onDefect: (error: unknown) => seen.push(String(error)),
   } as unknown as AnswerContext);
-  return { seen, flow, stock, answer, call, res, ending: () => ending };
+  return { seen, ticked, flow, stock, answer, call, res, ending: () => ending };
 }
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
@@ -102,6 +105,44 @@ describe('a streamed answer', () => {
     expect(seen).toEqual(['resume', 'end']);
     answer.onData(Buffer.from(':\n'));
     expect(seen).toEqual(['resume', 'end', 'abort']);
+  });
+
+  it('whose provider says nothing more and does not end either is given up after a while', async () => {
+    const { seen, ticked, flow, answer } = world({ isClientSlow: false });
+    answer.onStart(flow);
+    await settled();
+    answer.onHead(200, STREAM_HEAD);
+    answer.onData(Buffer.from(WORD + USAGE + DONE));
+    await settled();
+    answer.tick(performance.now() + REST_MS_MAX - 1_000);
+    expect([seen, ticked.size]).toEqual([['resume', 'end'], 1]);
+    answer.tick(performance.now() + REST_MS_MAX);
+    expect([seen, ticked.size]).toEqual([['resume', 'end', 'abort'], 0]);
+  });
+
+  it.each([
+    ['ended', (answer: StreamAnswer) => answer.onEnd()],
+    ['broke off', (answer: StreamAnswer) => answer.onFailure('cut')],
+  ])('whose provider %s right behind it is looked after no longer', async (_, end) => {
+    const { seen, ticked, flow, answer } = world({ isClientSlow: false });
+    answer.onStart(flow);
+    await settled();
+    answer.onHead(200, STREAM_HEAD);
+    answer.onData(Buffer.from(WORD + USAGE + DONE));
+    end(answer);
+    await settled();
+    expect([seen, ticked.size]).toEqual([['end'], 0]);
+  });
+
+  it('that cannot be settled lets go of its provider and of its client', async () => {
+    const { seen, flow, stock, answer } = world({ isClientSlow: false, isJournalBroken: true });
+    answer.onStart(flow);
+    await settled();
+    answer.onHead(200, STREAM_HEAD);
+    answer.onData(Buffer.from(WORD + USAGE + DONE));
+    await settled();
+    expect(seen).toEqual(['resume', 'Error: not written', 'abort', 'destroy']);
+    expect(stock.blocksTaken).toBe(0);
   });
 
   it('that was whole is no failure of its provider, whatever comes behind it while its tokens are counted', async () => {
