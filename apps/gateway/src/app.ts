@@ -100,7 +100,9 @@ export async function createApp(platform: Platform): Promise<NestFastifyApplicat
 
 /** Serves HTTP; resolves with the address once the last run's calls are settled. */
 export async function listen(app: NestFastifyApplication, { config }: Platform): Promise<string> {
-  const wanted = { port: config.PORT, host: config.HOST, backlog: BACKLOG_CONNECTIONS };
+  // For "localhost" the framework would make a second server of its own, which takes no calls.
+  const host = config.HOST === 'localhost' ? '127.0.0.1' : config.HOST;
+  const wanted = { port: config.PORT, host, backlog: BACKLOG_CONNECTIONS };
   const listeners = new Listeners(app.getHttpServer());
   listeners.closeWith(app.getHttpAdapter().getInstance() as unknown as FastifyInstance);
   await app.listen(await listeners.optionsOf(wanted));

@@ -180,8 +180,8 @@ describe('calls to an endpoint', () => {
     const socket = connect(port, '127.0.0.1');
     let text = '';
     socket.on('data', (chunk) => (text += chunk));
-    const start = `POST ${PATH} HTTP/1.1\r\ncontent-length: 1\r\n`;
-    socket.write(`${head(1)}a${start}\r\nb${start}host: x\r\nexpect: miracles\r\n\r\nc${head(1)}d`);
+    const start = `POST ${PATH} HTTP/1.1\r\n`;
+    socket.write(`${head(1)}a${start}content-length: 1\r\n\r\nb${start}host: x\r\nexpect: miracles\r\n\r\n${head(1)}d`);
     await waitUntil(() => text.match(/taken/g)?.length === 2);
     expect(text.match(/HTTP\/1.1 \d+|"code":"\w+"|taken/g)).toEqual([
       'HTTP/1.1 200',
@@ -195,6 +195,50 @@ describe('calls to an endpoint', () => {
     ]);
     expect(bodies).toEqual(['a', 'd']);
     socket.destroy();
+  });
+
+  it.each([
+    ['100-continue', 10, 'HTTP/1.1 100,HTTP/1.1 200,taken'],
+    ['100-continue', MEBIBYTE, 'HTTP/1.1 400,"code":"invalid_body"'],
+    ['miracles', 10, 'HTTP/1.1 417,"code":"expectation_failed"'],
+    ['miracles', MEBIBYTE, 'HTTP/1.1 417,"code":"expectation_failed"'],
+  ])('behind another that expect %s for their %d bytes are answered at their turn', async (expectation, bytes, answers) => {
+    let answer: () => void = () => undefined;
+    handle = (body) => {
+      bodies.push(body.toString());
+      return new Promise((resolve) => (answer = resolve));
+    };
+    const socket = connect(port, '127.0.0.1');
+    let text = '';
+    let isOver = false;
+    socket.on('data', (chunk) => (text += chunk));
+    socket.on('end', () => (isOver = true));
+    socket.write(`${head(1)}a`);
+    socket.write(`POST ${PATH} HTTP/1.1\r\nhost: x\r\nexpect: ${expectation}\r\ncontent-length: ${bytes}\r\n\r\n`);
+    await waitUntil(() => bodies.length === 1);
+    answer();
+    handle = async (body) => void bodies.push(body.toString());
+    await waitUntil(() => isOver || text.includes('100 Continue'));
+    if (!isOver) socket.write('b'.repeat(bytes));
+    await waitUntil(() => text.match(/taken/g)?.length === 2 || isOver);
+    expect(text.match(/HTTP\/1.1 \d+|"code":"\w+"|taken/g)?.join()).toBe(`HTTP/1.1 200,taken,${answers}`);
+    expect(isOver).toBe(bodies.length === 1);
+    socket.destroy();
+  });
+
+  it('whose expectation nobody meets end their connection, unless their body is there: else the next would be read as it', async () => {
+    const start = `POST ${PATH} HTTP/1.1\r\nhost: x\r\nexpect: miracles\r\n`;
+    const socket = connect(port, '127.0.0.1');
+    let text = '';
+    socket.on('data', (chunk) => (text += chunk));
+    socket.write(`${start}content-length: 0\r\n\r\n${start}content-length: 40\r\n\r\n`);
+    await once(socket, 'end');
+    expect(text.match(/HTTP\/1.1 \d+|connection: [\w-]+/gi)).toEqual([
+      'HTTP/1.1 417',
+      'Connection: keep-alive',
+      'HTTP/1.1 417',
+      'connection: close',
+    ]);
   });
 
   it.each([

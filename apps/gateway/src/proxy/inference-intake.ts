@@ -9,7 +9,7 @@ import type { Endpoint } from './endpoint.types.js';
 import { type InferenceCalls, requestIdHeaders } from './inference-call.js';
 import { isWithoutHost, unmetExpectation, withoutHost } from './raw-errors.js';
 import { BODY_BYTES_MAX, type BodyLease, type RequestBodies } from './request-bodies.js';
-import { WaitingRequests } from './waiting-requests.js';
+import { bodyBytesOf, WaitingRequests } from './waiting-requests.js';
 
 export interface IntakeParts {
   calls: Pick<InferenceCalls, 'handle' | 'shed'>;
@@ -115,22 +115,41 @@ export function takeCalls(server: Server, parts: IntakeParts): void {
     if (endpoint !== undefined) take(parts, endpoint, exchange);
     else for (const listener of others) listener(req as never, res as never);
   };
-  const atItsTurn = (begin: (exchange: Exchange) => void) => (req: IncomingMessage, res: ServerResponse) => {
-    const exchange = { req, res };
-    if (res.socket !== null) return begin(exchange);
-    waiting.add(exchange, (isReadable) => {
-      // What the answer ahead set is reset by Node only on a connection that was idle in between.
-      req.socket.setTimeout(server.timeout);
-      if (isReadable) return begin(exchange);
-      // A connection closed on a body that is still arriving would take the answers with it that its client has not read.
-      if (req.readableEnded) refuseWith(unreadBehindAnother(), exchange);
-      else req.once('end', () => refuseWith(unreadBehindAnother(), exchange));
-    });
+  const atItsTurn =
+    (begin: (exchange: Exchange, isReadable: boolean) => void) => (req: IncomingMessage, res: ServerResponse) => {
+      const exchange = { req, res };
+      if (res.socket !== null) return begin(exchange, true);
+      waiting.add(exchange, (isReadable) => {
+        // What the answer ahead set is reset by Node only on a connection that was idle in between.
+        req.socket.setTimeout(server.timeout);
+        begin(exchange, isReadable);
+      });
+    };
+  /** A body that may not come as long as nobody asks for it: then nobody knows where the next request begins. */
+  const refuseUnasked = (problem: ApiError, exchange: Exchange) => {
+    const isWhole = exchange.req.complete || bodyBytesOf(exchange.req) === 0;
+    refuseWith(isWhole ? problem : { ...problem, headers: { ...problem.headers, connection: 'close' } }, exchange);
   };
-  server.on('request', atItsTurn(handle));
+  server.on(
+    'request',
+    atItsTurn((exchange, isReadable) => {
+      if (isReadable) return handle(exchange);
+      // A connection closed on a body that is still arriving would take the answers with it that its client has not read.
+      if (exchange.req.readableEnded) refuseWith(unreadBehindAnother(), exchange);
+      else exchange.req.once('end', () => refuseWith(unreadBehindAnother(), exchange));
+    }),
+  );
+  server.on(
+    'checkContinue',
+    atItsTurn((exchange, isReadable) => {
+      if (!isReadable) return refuseUnasked(unreadBehindAnother(), exchange);
+      if (!exchange.req.complete) exchange.res.writeContinue();
+      handle(exchange);
+    }),
+  );
   server.on(
     'checkExpectation',
-    atItsTurn((exchange) => refuseWith(unmetExpectation(), exchange)),
+    atItsTurn((exchange) => refuseUnasked(unmetExpectation(), exchange)),
   );
 }
 

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
+import { createServer as createHttpServer, type Server as HttpServer, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { waitUntil } from '@tensorloop/testing/wait-until';
 import { answerParserError, LINGER_MS } from './raw-errors.js';
 
@@ -36,5 +37,61 @@ describe('a request that never arrived whole', () => {
     await waitUntil(async () => (await connections()) === 0, { what: 'the connection to be given up' });
     expect(performance.now() - startedAtMs).toBeGreaterThanOrEqual(LINGER_MS - 50);
     socket.destroy();
+  });
+});
+
+describe('what cannot be read behind a request that is being answered', () => {
+  let http: HttpServer;
+  let answers: ServerResponse[];
+  let text: string;
+  let isOver: boolean;
+
+  beforeEach(async () => {
+    [answers, text, isOver] = [[], '', false];
+    const bounds = { requestTimeout: 200, headersTimeout: 200, connectionsCheckingInterval: 50 };
+    http = createHttpServer(bounds, (_req, res) => answers.push(res));
+    http.on('clientError', answerParserError);
+    http.listen(0, '127.0.0.1');
+    await once(http, 'listening');
+  });
+  afterEach(() => {
+    http.closeAllConnections();
+    http.close();
+  });
+
+  function send(bytes: string) {
+    const socket = connect((http.address() as AddressInfo).port, '127.0.0.1');
+    socket.on('data', (chunk) => (text += chunk));
+    socket.on('end', () => (isOver = true));
+    socket.on('error', () => undefined);
+    socket.write(bytes);
+    return socket;
+  }
+
+  const CALL = 'GET / HTTP/1.1\r\nhost: x\r\n\r\n';
+  it.each([
+    ['is no HTTP', 'no HTTP\r\n\r\n'],
+    ['never comes whole', 'POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n'],
+  ])('(it %s) leaves that answer whole, and the connection ends with it', async (_kind, behind) => {
+    let errors = 0;
+    http.on('clientError', () => (errors += 1));
+    const socket = send(CALL + behind);
+    await waitUntil(() => answers.length > 0);
+    const [answer] = answers as [ServerResponse];
+    answer.write('first ');
+    await waitUntil(() => errors > 0);
+    socket.write('more of it');
+    answer.end('last');
+    await waitUntil(() => isOver);
+    expect(text).toMatch(/^HTTP\/1.1 200 OK.*first .*last\r\n0\r\n\r\n$/s);
+    expect(text.match(/HTTP\/1.1/g)).toHaveLength(1);
+  });
+
+  it('is not told behind a refusal that was given before the body came', async () => {
+    send('POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n');
+    await waitUntil(() => answers.length > 0);
+    answers[0]?.write('refused');
+    await waitUntil(() => isOver);
+    expect(text.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 200']);
   });
 });

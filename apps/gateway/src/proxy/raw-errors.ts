@@ -1,4 +1,5 @@
-import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
 import { type ApiError, apiError } from '../errors/api-error.types.js';
@@ -16,9 +17,33 @@ function toApiError({ code }: ParserError): ApiError {
   return apiError('invalid_body', 'This is no HTTP/1.1 request that can be read.');
 }
 
+/** Node's own field: the answer that goes out on a connection now. */
+interface AnsweringSocket extends Socket {
+  _httpMessage?: ServerResponse | null;
+}
+
+/** Connections that end with the answer that they carry. */
+const ending = new WeakSet<Duplex>();
+
+/** True where what is wrong came behind another request: its answer goes out whole, and the connection ends with it. */
+function endsBehindAnswer(socket: Duplex): boolean {
+  const { _httpMessage: answer } = socket as AnsweringSocket;
+  if (ending.has(socket)) return true;
+  if (!answer?.req.complete) return false;
+  ending.add(socket);
+  answer.once('finish', () => (socket as Socket).destroySoon());
+  return true;
+}
+
 /** What Node's parser refuses never becomes a request, so the answer is written by hand. */
 export function answerParserError(error: ParserError, socket: Duplex): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  if (endsBehindAnswer(socket)) return;
+  // What is left of a request that was refused already, and told why.
+  if ((socket as AnsweringSocket)._httpMessage?.headersSent) {
     socket.destroy();
     return;
   }

@@ -40,7 +40,7 @@ export class WaitingRequests {
       if (isReadable) line.bytes -= bytes;
       // Node writes what is queued in the response right after this event.
       queueMicrotask(() => {
-        if (!socket.destroyed) begin(isReadable);
+        if (!socket.destroyed && !socket.writableEnded) begin(isReadable);
       });
     });
   }
@@ -55,7 +55,8 @@ export class WaitingRequests {
   }
 }
 
-function bodyBytesOf({ headers }: IncomingMessage): number {
+/** As announced; infinite where it is not. */
+export function bodyBytesOf({ headers }: IncomingMessage): number {
   if (headers['transfer-encoding'] !== undefined) return Number.POSITIVE_INFINITY;
   return Number(headers['content-length'] ?? 0);
 }

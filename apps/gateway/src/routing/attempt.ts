@@ -11,8 +11,8 @@ export const ERROR_BODY_BYTES_MAX = 64 * 1024;
 export const ERROR_BODY_MS_MAX = 10_000;
 /** Answers that do not take as long as their model speaks: they come whole, or are a proxy's page. */
 const WHOLE_TYPES = /json|html/i;
-/** Answers that do, although the client gets them whole. */
-const STREAM_TYPES = /^(text\/event-stream|audio\/|application\/octet-stream)/i;
+/** Answers that do, although the client gets them whole: sound. Events where a whole answer was asked for are none. */
+const SOUND_TYPES = /^(audio\/|application\/octet-stream)/i;
 
 type Mode =
   /** No head yet. */
@@ -80,7 +80,7 @@ export class Attempt implements AnswerHandler {
     this.mode = isGood ? 'passing' : 'refusing';
     const type = String(headers['content-type'] ?? '');
     // Of what is passed on as it comes the beginning can be judged; of the rest only the whole.
-    const isStream = this.route.routing.answer.isPassedOn ? !WHOLE_TYPES.test(type) : STREAM_TYPES.test(type);
+    const isStream = this.route.routing.answer.isPassedOn ? !WHOLE_TYPES.test(type) : SOUND_TYPES.test(type);
     this.isStreamingProbe = isProbe && isStream;
     this.route.routing.answer.onHead(status, headers);
   }

@@ -303,10 +303,10 @@ describe('a circuit', () => {
     expect(circuitAt(here)).toBe('open');
   });
 
-  it('does not close by the beginning of what is judged as a whole', () => {
+  it.each([{}, STREAM_HEAD])('does not close by the beginning of what is judged as a whole, its head being %j', (head) => {
     const { here, one, at } = opened();
     one.answer.isPassedOn = false;
-    at.onHead(200, {});
+    at.onHead(200, head);
     at.onData(Buffer.from('no JSON'));
     expect(circuitAt(here)).toBe('half_open');
     one.answer.flaw = 'broken';
