@@ -84,12 +84,15 @@ describe('the bench', () => {
   });
 
   it('says what the host took meanwhile, and what was measured again', () => {
-    const stolen = { rounds: 40, medianShare: 0.012, shareMax: 0.0871, repeated: 0, failuresRepeated: 0, spentSeconds: 0 };
+    const none = { repeated: 0, medianShareRepeated: 0, spentSeconds: 0 };
+    const stolen = { rounds: 40, medianShare: 0.012, shareMax: 0.0871, ...none };
     const text = formatBench({ ...REPORT, stolen });
-    expect(text).toContain("took 1.2 % of its cores' time in the median of 40 measured rounds and 8.7 % at most");
+    expect(text).toContain('1.2 % of the CPU time that was wanted in the median of 40 measured rounds, and 8.7 % at most');
     expect(text).toContain('none had to be measured again');
-    const again = formatBench({ ...REPORT, stolen: { ...stolen, repeated: 3, failuresRepeated: 2, spentSeconds: 61 } });
-    expect(again).toContain('3 more were measured again because of it, within 61 s of patience, with 2 failures');
+    const again = { repeated: 3, medianShareRepeated: 0.34, spentSeconds: 61 };
+    expect(formatBench({ ...REPORT, stolen: { ...stolen, ...again } })).toContain(
+      '3 more (34.0 % in their median) were measured again because of it, which took 61 s; what failed in them is counted',
+    );
     expect(formatBench(REPORT)).not.toContain('The host of');
   });
 

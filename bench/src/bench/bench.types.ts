@@ -118,14 +118,14 @@ export interface ScaleOutFigures {
   failures: number;
 }
 
-/** What the host of this virtual machine took from measured rounds, as a share of the time of all cores. */
+/** What the host of this virtual machine gave to others of the time that measured rounds wanted. */
 export interface StolenFigures {
   rounds: number;
   medianShare: number;
   shareMax: number;
-  /** Measured again because too much was stolen, and what failed then: in no other figure. */
+  /** Measured again because of it. Their failures are counted with those of the rounds that were kept. */
   repeated: number;
-  failuresRepeated: number;
+  medianShareRepeated: number;
   spentSeconds: number;
 }
 

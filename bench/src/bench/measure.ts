@@ -11,7 +11,7 @@ import {
 import { cpuMicros, rssBytes } from './cpus.js';
 import { runLoad } from './load.js';
 import { percentileOf } from './percentile-of.js';
-import type { QuietRounds } from './quiet-rounds.js';
+import type { QuietRounds, Watch } from './quiet-rounds.js';
 import type { Rig } from './rig.js';
 
 /** Of everything but the search for saturation. */
@@ -110,17 +110,32 @@ interface Saturation {
 }
 
 export function saturate(bench: Bench, target: Target, saturation: Saturation): Promise<Round> {
-  return bench.quiet.measure(
-    () => saturateOnce(bench, target, saturation),
-    ({ load }) => load.failures,
-  );
+  return bench.quiet.measure({
+    once: (watch) => saturateOnce(bench, target, { ...saturation, watch }),
+    merge: (kept, others) => ({
+      ...kept,
+      load: withFailures(
+        kept.load,
+        others.map(({ load }) => load),
+      ),
+    }),
+  });
 }
 
-async function saturateOnce(bench: Bench, target: Target, { body, seconds, connections }: Saturation): Promise<Round> {
+/** Those of rounds that were measured again count as well. */
+export function withFailures<Load extends { failures: number }>(kept: Load, others: readonly Load[]): Load {
+  return { ...kept, failures: others.reduce((sum, { failures }) => sum + failures, kept.failures) };
+}
+
+async function saturateOnce(
+  bench: Bench,
+  target: Target,
+  { body, seconds, connections, watch }: Saturation & { watch: Watch },
+): Promise<Round> {
   bench.rig.yieldMetering();
   const pids = processesOf(bench, target);
   const before = pids.map(([, pid]) => cpuMicros(pid));
-  const load = await runLoad({ target, body, seconds, connections, pauseMs: 0, folder: bench.folder });
+  const load = await watch(() => runLoad({ target, body, seconds, connections, pauseMs: 0, folder: bench.folder }));
   // The gateway's share of acknowledging what it has just taken is part of what a call costs.
   if (target.name === 'tensorloop') await bench.rig.booked();
   const cpuMicrosPerCall = Object.fromEntries(
@@ -186,12 +201,12 @@ export async function measureLatency(
 
 function paced({ effort, folder, rig, quiet }: Bench, target: Target, perSecond: number): Promise<LoadResult> {
   const pace = { connections: CONNECTIONS, pauseMs: (CONNECTIONS / perSecond) * 1_000, seconds: effort.roundSeconds };
-  const once = async () => {
-    const load = await runLoad({ target, body: shortBody(), folder, ...pace });
+  const once = async (watch: Watch) => {
+    const load = await watch(() => runLoad({ target, body: shortBody(), folder, ...pace }));
     if (target.name === 'tensorloop') await rig.booked();
     return load;
   };
-  return quiet.measure(once, ({ failures }) => failures);
+  return quiet.measure({ once, merge: withFailures });
 }
 
 function latencyOf(rounds: { load: LoadResult; direct: LoadResult }[]): LatencyFigures {

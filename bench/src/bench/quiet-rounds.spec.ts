@@ -1,91 +1,99 @@
 import { describe, expect, it } from '@jest/globals';
-import { QuietRounds } from './quiet-rounds.js';
+import { QuietRounds, type Watch } from './quiet-rounds.js';
 import type { CpuTicks } from './stolen-time.js';
 
-const ALL_PER_SECOND = 200;
+const WANTED_PER_SECOND = 200;
+const ROUND_SECONDS = 2;
 
-/** A machine of which that share is stolen in each second in turn; afterwards nothing. */
+interface Round {
+  endedAtSeconds: number;
+  failures: number;
+}
+
+/** A machine from which that share is stolen in each second in turn, afterwards nothing. */
 class Machine {
   seconds = 0;
-  private readonly at: CpuTicks = { all: 0, stolen: 0 };
+  rests = 0;
+  private readonly at: CpuTicks = { wanted: 0, stolen: 0 };
 
   constructor(private readonly shares: number[]) {}
 
   rounds(patienceSeconds: number): QuietRounds {
-    const parts = {
-      ticks: () => ({ ...this.at }),
-      sleep: (ms: number) => this.pass(ms / 1_000),
-      nowMs: () => this.seconds * 1_000,
-    };
+    const sleep = (ms: number) => this.pass(ms / 1_000);
+    const parts = { ticks: () => ({ ...this.at }), sleep, nowMs: () => this.seconds * 1_000 };
     return new QuietRounds(patienceSeconds * 1_000, parts);
   }
 
-  async pass(seconds: number): Promise<number> {
+  /** Rounds of two seconds with a failure each. What is stolen in the second behind the load is of no interest. */
+  readonly plan = {
+    once: async (watch: Watch): Promise<Round> => {
+      await watch(() => this.pass(ROUND_SECONDS));
+      const endedAtSeconds = this.seconds;
+      await this.pass(1);
+      return { endedAtSeconds, failures: 1 };
+    },
+    merge: (kept: Round, others: readonly Round[]): Round => ({
+      ...kept,
+      failures: others.reduce((sum, { failures }) => sum + failures, kept.failures),
+    }),
+    rest: async () => {
+      this.rests += 1;
+    },
+  };
+
+  private async pass(seconds: number): Promise<void> {
     for (let left = seconds; left > 0; left--) {
-      this.at.all += ALL_PER_SECOND;
-      this.at.stolen += ALL_PER_SECOND * (this.shares[this.seconds] ?? 0);
+      this.at.wanted += WANTED_PER_SECOND;
+      this.at.stolen += WANTED_PER_SECOND * (this.shares[this.seconds] ?? 0);
       this.seconds += 1;
     }
-    return this.seconds;
   }
-
-  /** A round of two seconds, named by its end, with a failure. */
-  readonly round = () => this.pass(2);
 }
-const oneFailed = () => 1;
 
 describe('a round', () => {
-  it('is measured once on a machine that is left in peace', async () => {
-    const machine = new Machine([]);
+  it('is measured once on a machine that is left in peace while it is watched', async () => {
+    const machine = new Machine([0, 0, 0.9]);
     const quiet = machine.rounds(60);
-    expect(await quiet.measure(machine.round, oneFailed)).toBe(2);
-    expect(await quiet.measure(machine.round, oneFailed)).toBe(4);
-    expect(quiet.figures()).toEqual({
-      rounds: 2,
-      repeated: 0,
-      failuresRepeated: 0,
-      medianShare: 0,
-      shareMax: 0,
-      spentSeconds: 0,
-    });
+    expect(await quiet.measure(machine.plan)).toEqual({ endedAtSeconds: 2, failures: 1 });
+    expect(await quiet.measure(machine.plan)).toEqual({ endedAtSeconds: 5, failures: 1 });
+    const nothing = { medianShare: 0, shareMax: 0, repeated: 0, medianShareRepeated: 0, spentSeconds: 0 };
+    expect(quiet.figures()).toEqual({ rounds: 2, ...nothing });
+    expect(machine.rests).toBe(0);
   });
 
-  it('is measured again once the host is quiet, and what failed before is counted', async () => {
-    const machine = new Machine([0, 0.5, 0.5, 0.5]);
+  it('is measured again after a pause, and what failed before stays failed', async () => {
+    const machine = new Machine([0, 0.5]);
     const quiet = machine.rounds(60);
-    // Two seconds measured, two waited until nothing was stolen, one more of quiet, and again.
-    expect(await quiet.measure(machine.round, oneFailed)).toBe(7);
-    expect(quiet.figures()).toMatchObject({ rounds: 1, repeated: 1, failuresRepeated: 1, shareMax: 0, spentSeconds: 5 });
+    // Three seconds, four of pause, two more.
+    expect(await quiet.measure(machine.plan)).toEqual({ endedAtSeconds: 9, failures: 2 });
+    const again = { repeated: 1, medianShareRepeated: 0.25, spentSeconds: 7 };
+    expect(quiet.figures()).toEqual({ rounds: 1, medianShare: 0, shareMax: 0, ...again });
+    expect(machine.rests).toBe(1);
   });
 
   it('is the least disturbed of those tried where none was left in peace', async () => {
-    const machine = new Machine([0.5, 0.5, 0, 0.1, 0.1, 0, 0.4, 0.4, 0, 0.3, 0.3, 0, 0, 0]);
+    const shares = Array.from({ length: 100 }, () => 0.5);
+    shares.fill(0.1, 7, 9);
+    const machine = new Machine(shares);
     const quiet = machine.rounds(60);
-    expect(await quiet.measure(machine.round, oneFailed)).toBe(5);
-    expect(quiet.figures()).toMatchObject({ repeated: 3, failuresRepeated: 3, shareMax: 0.1 });
+    expect(await quiet.measure(machine.plan)).toEqual({ endedAtSeconds: 9, failures: 3 });
+    expect(quiet.figures()).toMatchObject({ repeated: 2, medianShareRepeated: 0.5, shareMax: 0.1, spentSeconds: 18 });
   });
 
   it('is taken as it comes when patience is at an end', async () => {
     const machine = new Machine(Array.from({ length: 100 }, () => 0.2));
-    const quiet = machine.rounds(10);
-    await quiet.measure(machine.round, oneFailed);
-    expect(machine.seconds).toBe(12);
-    await quiet.measure(machine.round, oneFailed);
-    expect(machine.seconds).toBe(14);
-    expect(quiet.figures()).toMatchObject({ rounds: 2, repeated: 1, shareMax: 0.2, spentSeconds: 10 });
-  });
-
-  it('is not waited for through all of a busy quarter of an hour', async () => {
-    const machine = new Machine(Array.from({ length: 1_000 }, () => 0.2));
-    const quiet = machine.rounds(900);
-    await quiet.measure(machine.round, oneFailed);
-    // Four rounds of 2 s and the three waits between them.
-    expect(machine.seconds).toBe(4 * 2 + 3 * 15);
+    const quiet = machine.rounds(5);
+    await quiet.measure(machine.plan);
+    expect(machine.seconds).toBe(3 + 4 + 3);
+    await quiet.measure(machine.plan);
+    expect(machine.seconds).toBe(3 + 4 + 3 + 3);
+    expect(quiet.figures()).toMatchObject({ rounds: 2, repeated: 1, shareMax: 0.2 });
   });
 
   it('says nothing of what was stolen where the system does not', async () => {
-    const quiet = new QuietRounds(0, { ticks: () => null, sleep: async () => undefined, nowMs: () => 0 });
-    expect(await quiet.measure(async () => 'measured', oneFailed)).toBe('measured');
+    const quiet = new QuietRounds(60_000, { ticks: () => null, sleep: async () => undefined, nowMs: () => 0 });
+    const once = (watch: Watch) => watch(async () => 'measured');
+    expect(await quiet.measure({ once, merge: () => 'merged' })).toBe('measured');
     expect(quiet.figures()).toBeNull();
   });
 });

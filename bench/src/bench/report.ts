@@ -67,15 +67,15 @@ others do none of that.${stolen(report)}`;
 /** What is measured on a machine whose host is busy is its host. */
 function stolen({ stolen: figures }: BenchReport): string {
   if (figures === null) return '';
-  const { rounds, medianShare, shareMax, repeated, failuresRepeated, spentSeconds } = figures;
+  const { rounds, medianShare, shareMax, repeated, medianShareRepeated, spentSeconds } = figures;
   const again =
     repeated === 0
       ? 'none had to be measured again'
-      : `${repeated} more were measured again because of it, within ${whole(spentSeconds)} s of patience, with ${whole(failuresRepeated)} failures that are counted nowhere else`;
+      : `${repeated} more (${percent(medianShareRepeated)} in their median) were measured again because of it, which took ${whole(spentSeconds)} s; what failed in them is counted below`;
   return `
 
-The host of this virtual machine took ${percent(medianShare)} of its cores' time in the median of ${rounds} measured rounds and ${percent(shareMax)} at most (\`steal\`; a round
-is accepted at ${percent(STOLEN_SHARE_MAX)} or, failing that, the least disturbed one); ${again}.`;
+The host of this virtual machine gave to others ${percent(medianShare)} of the CPU time that was wanted in the median of ${rounds} measured rounds, and ${percent(shareMax)} at most
+(\`steal\`; a round is kept at ${percent(STOLEN_SHARE_MAX)} or, failing that, as the least disturbed of a few); ${again}.`;
 }
 
 const roundsOf = (count: number) => (count === 1 ? '1 round' : `${count} rounds`);

@@ -1,8 +1,9 @@
 import type { LoadResult, ScaleOutFigures, Target } from './bench.types.js';
 import { cpuMicros, otherCpus, pin, TESTED_CPU } from './cpus.js';
 import { runLoad } from './load.js';
-import { type Bench, CONNECTIONS, saturate, shortBody, warmUp } from './measure.js';
+import { type Bench, CONNECTIONS, saturate, shortBody, warmUp, withFailures } from './measure.js';
 import { percentileOf } from './percentile-of.js';
+import type { Watch } from './quiet-rounds.js';
 
 /**
  * One gateway and two on one Redis, in alternating rounds; the second is idle while the first is alone. On a machine of two
@@ -39,10 +40,7 @@ async function oneRound(bench: Bench, first: Target, second: Target): Promise<Sc
     seconds: bench.effort.roundSeconds,
     connections: CONNECTIONS,
   });
-  const both = await bench.quiet.measure(
-    () => loadBoth(bench, first, second),
-    ({ failures }) => failures,
-  );
+  const both = await bench.quiet.measure({ once: (watch) => loadBoth(bench, [first, second], watch), merge: withFailures });
   return {
     oneGatewayPerSecond: one.load.callsPerSecond,
     twoGatewaysPerSecond: both.callsPerSecond,
@@ -59,10 +57,10 @@ interface BothFigures {
   failures: number;
 }
 
-async function loadBoth(bench: Bench, first: Target, second: Target): Promise<BothFigures> {
-  const pids = [first.pid as number, second.pid as number];
+async function loadBoth(bench: Bench, targets: readonly Target[], watch: Watch): Promise<BothFigures> {
+  const pids = targets.map(({ pid }) => pid as number);
   const before = pids.map(cpuMicros);
-  const both = await Promise.all([loadOne(bench, first), loadOne(bench, second)]);
+  const both = await watch(() => Promise.all(targets.map((target) => loadOne(bench, target))));
   await bench.rig.booked();
   const micros = pids.reduce((sum, pid, index) => sum + cpuMicros(pid) - (before[index] as number), 0);
   const sumOf = (read: (load: LoadResult) => number) => both.reduce((sum, load) => sum + read(load), 0);

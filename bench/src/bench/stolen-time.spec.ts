@@ -13,15 +13,15 @@ function fileOf(text: string): string {
 describe('what the host took', () => {
   it('is read over all cores', () => {
     const text = 'cpu  10 1 20 300 4 0 6 59 7 8\ncpu0 5 0 10 150 2 0 3 30 0 0\n';
-    expect(readCpuTicks(fileOf(text))).toEqual({ all: 400, stolen: 59 });
-    const before = { all: 400, stolen: 59 };
-    expect(stolenShare(before, { all: 600, stolen: 69 })).toBe(0.05);
+    expect(readCpuTicks(fileOf(text))).toEqual({ wanted: 96, stolen: 59 });
+    const before = { wanted: 96, stolen: 59 };
+    expect(stolenShare(before, { wanted: 296, stolen: 69 })).toBe(0.05);
     expect(stolenShare(before, before)).toBe(0);
   });
 
   it('is unknown where the system does not say', () => {
     expect(readCpuTicks('/nowhere/stat')).toBeNull();
     expect(readCpuTicks(fileOf('cpu 1 2 3\n'))).toBeNull();
-    expect(stolenShare(null, { all: 1, stolen: 1 })).toBeNull();
+    expect(stolenShare(null, { wanted: 1, stolen: 1 })).toBeNull();
   });
 });

@@ -2,12 +2,14 @@ import { readFileSync } from 'node:fs';
 
 /** Of the line `cpu` of /proc/stat, behind its name: user, nice, system, idle, iowait, irq, softirq, steal (proc_stat(5)). */
 const COLUMNS = 8;
+const IDLE_COLUMNS = new Set([3, 4]);
 const STEAL_COLUMN = 7;
 
 /** Over all cores, since the machine started. */
 export interface CpuTicks {
-  all: number;
-  /** Something wanted to run, and the host of this virtual machine ran others. */
+  /** Somebody here ran, or wanted to. */
+  wanted: number;
+  /** Of those: the host of this virtual machine ran others. */
   stolen: number;
 }
 
@@ -20,14 +22,15 @@ export function readCpuTicks(file = '/proc/stat'): CpuTicks | null {
       .slice(1, 1 + COLUMNS)
       .map(Number);
     if (ticks.length < COLUMNS) return null;
-    return { all: ticks.reduce((sum, count) => sum + count, 0), stolen: ticks[STEAL_COLUMN] as number };
+    const wanted = ticks.reduce((sum, count, column) => (IDLE_COLUMNS.has(column) ? sum : sum + count), 0);
+    return { wanted, stolen: ticks[STEAL_COLUMN] as number };
   } catch {
     return null;
   }
 }
 
-/** 0 to 1. Null where the system does not say. */
+/** Of the time that was wanted, 0 to 1. Null where the system does not say. */
 export function stolenShare(before: CpuTicks | null, after: CpuTicks | null): number | null {
   if (before === null || after === null) return null;
-  return (after.stolen - before.stolen) / Math.max(1, after.all - before.all);
+  return (after.stolen - before.stolen) / Math.max(1, after.wanted - before.wanted);
 }

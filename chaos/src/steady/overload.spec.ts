@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { CallResult } from './open-load.js';
-import { judgeOverload } from './overload.js';
+import { judgeOverload, withFaults } from './overload.js';
 
 const SPANS = {
   normal: { fromMs: 0, toMs: 10_000 },
@@ -51,7 +51,21 @@ describe('an overload', () => {
     const hung = (untilMs: number) => (dueAtMs: number) =>
       dueAtMs >= SPANS.over.toMs && dueAtMs < untilMs ? { status: null, latencyMs: 15_000 } : {};
     expect(judgeOverload(calls(hung(28_000)), SPANS).figures).toEqual({ 'recovery, ms': 3_500 });
-    expect(subjects(calls(hung(31_000)))).toEqual(['recovery, ms']);
-    expect(subjects(calls(hung(51_000)))).toEqual(['failed, after', 'recovery, ms']);
+    expect(subjects(calls(hung(31_000)))).toEqual(['failed, recovering', 'recovery, ms']);
+    expect(subjects(calls(hung(51_000)))).toEqual(['failed, recovering', 'failed, after', 'recovery, ms']);
+  });
+
+  it('that is measured again keeps what was wrong with it, unless it was only late', () => {
+    const late = judgeOverload(
+      calls((dueAtMs) => (dueAtMs < 10_000 ? {} : { latencyMs: 61 })),
+      SPANS,
+    );
+    const untold = judgeOverload(
+      calls(() => ({ hasRetryAfter: false })),
+      SPANS,
+    );
+    expect(late.violations.map(({ subject }) => subject)).toEqual(['p99 of admitted calls, ms', 'recovery, ms']);
+    const merged = withFaults(judgeOverload(calls(), SPANS), [late, untold]);
+    expect(merged.violations.map(({ subject }) => subject)).toEqual(['retry-after']);
   });
 });

@@ -35,10 +35,11 @@ export interface SaturationInputs {
  */
 export async function findSaturation({ installation, load, quiet, log }: SaturationInputs): Promise<number> {
   const probe = (rate: number, lastsMs: number) =>
-    quiet.measure(
-      () => probeRate(installation, load, { rate, lastsMs, log }),
-      () => 0,
-    );
+    quiet.measure({
+      once: (watch) => watch(() => probeRate(installation, load, { rate, lastsMs, log })),
+      merge: (kept) => kept,
+      rest: () => stopped(installation, load),
+    });
   let rate = FIRST_PER_SECOND;
   let misses = 0;
   load.setRate(FIRST_PER_SECOND);
