@@ -63,7 +63,7 @@ function streams(report: Measured): Reach[] {
     {
       goal: `${STREAMS} streams: all frames arrive, none stalled`,
       reach: 'all, 0',
-      measured: `${framesArrived} of ${framesExpected}, ${stalls}`,
+      measured: `${framesArrived} of ${framesExpected}, ${stalls}${broken === 0 ? '' : `; ${broken} broken`}`,
       isMet: framesArrived === framesExpected && stalls === 0 && broken === 0,
     },
   ];

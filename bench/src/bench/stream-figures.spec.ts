@@ -7,6 +7,7 @@ const round = (load: Partial<StreamLoadResult>, micros: number | null = null): S
   load: { ...LOAD, ...load },
   direct: LOAD,
   micros,
+  brokenRepeated: 0,
 });
 
 describe('the figures of streams', () => {
@@ -18,6 +19,11 @@ describe('the figures of streams', () => {
     ]);
     expect(figures).toMatchObject({ firstTokenP99Ms: 4, addedP50Ms: 3, addedP99Ms: 3, jitterP99Ms: 6 });
     expect(figures).toMatchObject({ streams: 6, framesExpected: 402, framesArrived: 401, stalls: 1, broken: 1 });
+  });
+
+  it('count what broke in rounds that were measured again, at no cost to the rest', () => {
+    const disturbed = { ...round({}, 4_000), brokenRepeated: 5 };
+    expect(streamFigures([disturbed])).toMatchObject({ streams: 2, broken: 5, cpuMicrosPerStream: 2_000 });
   });
 
   it('have no jitter where every chunk keeps the pace', () => {

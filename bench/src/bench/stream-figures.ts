@@ -8,6 +8,8 @@ export interface StreamRound {
   direct: StreamLoadResult;
   /** CPU of the process under test; null where there is none. */
   micros: number | null;
+  /** In rounds that were measured again. */
+  brokenRepeated: number;
 }
 
 /** Medians of the rounds; what may not happen at all is summed over them. */
@@ -27,7 +29,7 @@ export function streamFigures(rounds: readonly StreamRound[]): StreamFigures {
     addedP99Ms: median(({ load, direct }) => firstToken(load, 0.99) - firstToken(direct, 0.99)),
     stalls: sum(({ load }) => load.stalls),
     jitterP99Ms: median(({ load }) => jitterP99(load)),
-    broken: sum(({ load }) => load.broken),
+    broken: sum(({ load, brokenRepeated }) => load.broken + brokenRepeated),
     cpuMicrosPerFrame: cpuOver(({ framesArrived }) => framesArrived),
     // As for calls: a stream that is refused or cut costs less, and is none that was served.
     cpuMicrosPerStream: cpuOver(({ streams, broken }) => streams - broken),

@@ -35,7 +35,7 @@ export const FAIL_POINTS: readonly FailPoint[] = [
 
 /** Mostly the death that the point is named for; sometimes what else may happen to a process there. */
 const ACTIONS = ['kill', 'kill', 'kill', 'kill', 'error', 'stop', 'exit'] as const;
-const FIRE_TIMEOUT_MS = 10_000;
+const FIRE_TIMEOUT_MS = 20_000;
 /** Longer than a start may take before it is given up. */
 const START_MS_MAX = 40_000;
 const ERROR_DEATH_MS_MAX = 1_000;

@@ -67,6 +67,11 @@ export class OpenLoad {
     }
   }
 
+  /** Once nothing is open: as if nobody had ever called. */
+  disconnect(): void {
+    for (const pool of this.pools) pool.close();
+  }
+
   /** Goes on until told another rate; 0 = pause. */
   setRate(perSecond: number): void {
     if (this.timer !== null) clearInterval(this.timer);
@@ -96,7 +101,7 @@ export class OpenLoad {
   async stop(): Promise<void> {
     this.setRate(0);
     clearInterval(this.sweeper);
-    for (const pool of this.pools) pool.close();
+    this.disconnect();
   }
 
   private call(dueAtMs: number): void {

@@ -31,7 +31,11 @@ describe('an overload', () => {
       ['p99 of admitted calls, ms'],
     ],
     ['a call was shed that was not told when to come back', { status: 503, hasRetryAfter: false }, ['retry-after']],
-    ['a call was refused by a limit', { status: 429, hasRetryAfter: true }, ['failed, over']],
+    [
+      'a call was refused by a limit',
+      { status: 429, hasRetryAfter: true },
+      ['failed, over', 'answers that are neither 200 nor 503'],
+    ],
   ])('is not sound where %s', (_name, change, violated) => {
     // Every served call of a second: more than one in a hundred.
     const isOne = (dueAtMs: number) => dueAtMs >= 12_000 && dueAtMs < 13_000;

@@ -36,7 +36,10 @@ export interface SaturationInputs {
 export async function findSaturation({ installation, load, quiet, log }: SaturationInputs): Promise<number> {
   const probe = (rate: number, lastsMs: number) =>
     quiet.measure({
-      once: (watch) => watch(() => probeRate(installation, load, { rate, lastsMs, log })),
+      once: async (watch) => {
+        await stopped(installation, load);
+        return watch(() => probeRate(installation, load, { rate, lastsMs, log }));
+      },
       merge: (kept) => kept,
       rest: () => stopped(installation, load),
     });
@@ -55,7 +58,6 @@ export async function findSaturation({ installation, load, quiet, log }: Saturat
   for (let confirm = 0; confirm < CONFIRMS_MAX; confirm++) {
     rate /= STEP;
     if (Math.round(rate) < FIRST_PER_SECOND) break;
-    await stopped(installation, load);
     const held = await probe(rate, CONFIRM_MS);
     if (held === null) continue;
     await stopped(installation, load);

@@ -18,12 +18,14 @@ let bodies: string[];
 let defects: unknown[];
 let handle: (body: Buffer, lease: BodyLease) => Promise<void>;
 let isOverloaded: boolean;
+let answerText: string;
 let budget: ByteBudget;
 
 beforeEach(async () => {
   bodies = [];
   defects = [];
   isOverloaded = false;
+  answerText = 'taken';
   handle = async (body) => void bodies.push(body.toString());
   budget = new ByteBudget(BUDGET_BYTES);
   server = createServer({ requireHostHeader: false }, (_req, res) => res.end('framework'));
@@ -35,7 +37,7 @@ beforeEach(async () => {
     calls: {
       handle: async (_endpoint, { body, lease }, { res }) => {
         await handle(body, lease);
-        res.end('taken');
+        res.end(answerText);
       },
       shed: (_endpoint, res, requestId) => {
         if (isOverloaded) res.writeHead(503).end(requestId());
@@ -239,6 +241,62 @@ describe('calls to an endpoint', () => {
       'HTTP/1.1 417',
       'connection: close',
     ]);
+  });
+
+  it('that expect to be asked and did not wait for it are refused without harm to the answer ahead', async () => {
+    let answer: () => void = () => undefined;
+    const long = 'a'.repeat(300_000);
+    answerText = long;
+    handle = (body) => {
+      bodies.push(body.toString());
+      return new Promise((resolve) => (answer = resolve));
+    };
+    const socket = connect(port, '127.0.0.1');
+    let text = '';
+    socket.on('data', (chunk) => (text += chunk));
+    socket.write(`${head(1)}a`);
+    await waitUntil(() => bodies.length === 1);
+    const start = `POST ${PATH} HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\n`;
+    const behind = once(server, 'checkContinue');
+    socket.write(`${start}content-length: ${MEBIBYTE}\r\n\r\n${'b'.repeat(MEBIBYTE / 2)}`);
+    socket.pause();
+    await behind;
+    answer();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    socket.write('b'.repeat(MEBIBYTE / 2));
+    socket.resume();
+    await waitUntil(() => text.includes('cannot wait behind another'));
+    expect(text.match(/HTTP\/1.1 \d+|aaa+/g)?.map((found) => found.slice(0, 12))).toEqual([
+      'HTTP/1.1 200',
+      'aaaaaaaaaaaa',
+      'HTTP/1.1 400',
+    ]);
+    expect(text).toContain(long);
+    socket.destroy();
+  });
+
+  it('behind one whose body was there when they were to be asked for theirs are taken', async () => {
+    const socket = connect(port, '127.0.0.1');
+    let text = '';
+    socket.on('data', (chunk) => (text += chunk));
+    const asking = `POST ${PATH} HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 1\r\n\r\nb`;
+    socket.write(`${head(1)}a${asking}${head(1)}c`);
+    await waitUntil(() => text.match(/taken/g)?.length === 3);
+    expect(bodies).toEqual(['a', 'b', 'c']);
+    socket.destroy();
+  });
+
+  it('whose client was told that they came too late are not taken, though the rest comes', async () => {
+    const socket = connect(port, '127.0.0.1');
+    socket.write(`${head(2)}a`);
+    const [req] = (await once(server, 'request')) as [IncomingMessage];
+    req.socket.end('HTTP/1.1 408 Request Timeout\r\n\r\n');
+    const over = once(req, 'end');
+    socket.write('b');
+    await over;
+    expect(bodies).toEqual([]);
+    expect(budget.bytesTaken).toBe(0);
+    socket.destroy();
   });
 
   it.each([

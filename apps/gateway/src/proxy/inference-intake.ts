@@ -7,7 +7,7 @@ import { sendError } from '../errors/send-error.service.js';
 import { BodyPieces } from './body-pieces.js';
 import type { Endpoint } from './endpoint.types.js';
 import { type InferenceCalls, requestIdHeaders } from './inference-call.js';
-import { isWithoutHost, unmetExpectation, withoutHost } from './raw-errors.js';
+import { isWithoutHost, LINGER_MS, unmetExpectation, withoutHost } from './raw-errors.js';
 import { BODY_BYTES_MAX, type BodyLease, type RequestBodies } from './request-bodies.js';
 import { bodyBytesOf, WaitingRequests } from './waiting-requests.js';
 
@@ -125,10 +125,24 @@ export function takeCalls(server: Server, parts: IntakeParts): void {
         begin(exchange, isReadable);
       });
     };
-  /** A body that may not come as long as nobody asks for it: then nobody knows where the next request begins. */
+  /**
+   * Of a body that may not come as long as nobody asks for it nobody knows where it ends and the next request begins, so the connection
+   * ends. Not while it comes all the same: that would take the answers along that its client has not read.
+   */
   const refuseUnasked = (problem: ApiError, exchange: Exchange) => {
-    const isWhole = exchange.req.complete || bodyBytesOf(exchange.req) === 0;
-    refuseWith(isWhole ? problem : { ...problem, headers: { ...problem.headers, connection: 'close' } }, exchange);
+    const { req } = exchange;
+    if (req.readableEnded || bodyBytesOf(req) === 0) return refuseWith(problem, exchange);
+    req.resume();
+    const late = setTimeout(() => {
+      req.off('end', whole);
+      refuseWith({ ...problem, headers: { ...problem.headers, connection: 'close' } }, exchange);
+    }, LINGER_MS);
+    const whole = () => {
+      clearTimeout(late);
+      refuseWith(problem, exchange);
+    };
+    req.once('end', whole);
+    req.once('close', () => clearTimeout(late));
   };
   server.on(
     'request',
@@ -143,7 +157,8 @@ export function takeCalls(server: Server, parts: IntakeParts): void {
     'checkContinue',
     atItsTurn((exchange, isReadable) => {
       if (!isReadable) return refuseUnasked(unreadBehindAnother(), exchange);
-      if (!exchange.req.complete) exchange.res.writeContinue();
+      // Also where the body is there already: Node ends a connection on which it was not said.
+      exchange.res.writeContinue();
       handle(exchange);
     }),
   );
@@ -160,6 +175,8 @@ function take(parts: IntakeParts, endpoint: Endpoint, { req, res }: Exchange): v
   readBody(req, {
     lease,
     onBody: (body) => {
+      // It was told meanwhile that it came too late, and will be sent again.
+      if (req.socket.writableEnded) return lease.letGo();
       const requestId = uuid7(parts.nowMs());
       parts.calls.handle(endpoint, { req, body, lease }, { res, requestId }).catch((error: unknown) => {
         parts.onDefect(error, requestId);

@@ -87,11 +87,24 @@ describe('what cannot be read behind a request that is being answered', () => {
     expect(text.match(/HTTP\/1.1/g)).toHaveLength(1);
   });
 
-  it('is not told behind a refusal that was given before the body came', async () => {
+  it.each([
+    ['under way', (answer: ServerResponse) => answer.write('refused')],
+    ['given', (answer: ServerResponse) => answer.end('refused')],
+  ])('is not told behind a refusal that was %s before the body came', async (_, refuse) => {
     send('POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n');
     await waitUntil(() => answers.length > 0);
-    answers[0]?.write('refused');
+    refuse(answers[0] as ServerResponse);
     await waitUntil(() => isOver);
     expect(text.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 200']);
+  });
+
+  it('does not hide that its client has left', async () => {
+    let hasLeft = false;
+    const socket = send(`${CALL}POST / HT`);
+    await waitUntil(() => answers.length > 0);
+    answers[0]?.once('close', () => (hasLeft = true));
+    socket.end();
+    await waitUntil(() => hasLeft);
+    expect(answers).toHaveLength(1);
   });
 });

@@ -17,22 +17,35 @@ function toApiError({ code }: ParserError): ApiError {
   return apiError('invalid_body', 'This is no HTTP/1.1 request that can be read.');
 }
 
-/** Node's own field: the answer that goes out on a connection now. */
-interface AnsweringSocket extends Socket {
+/** Node's own fields. */
+interface ServedSocket extends Socket {
+  /** The answer that goes out now. */
   _httpMessage?: ServerResponse | null;
+  /** Keeps the last request until its answer has gone out and its body has come. */
+  parser?: { incoming: IncomingMessage | null } | null;
 }
 
 /** Connections that end with the answer that they carry. */
 const ending = new WeakSet<Duplex>();
 
 /** True where what is wrong came behind another request: its answer goes out whole, and the connection ends with it. */
-function endsBehindAnswer(socket: Duplex): boolean {
-  const { _httpMessage: answer } = socket as AnsweringSocket;
+function endsBehindAnswer({ code }: ParserError, socket: ServedSocket): boolean {
+  const { _httpMessage: answer } = socket;
   if (ending.has(socket)) return true;
   if (!answer?.req.complete) return false;
+  // The client has left in the middle of its next request, and its call is to hear of it.
+  if (code === 'HPE_INVALID_EOF_STATE') {
+    socket.end();
+    return true;
+  }
   ending.add(socket);
-  answer.once('finish', () => (socket as Socket).destroySoon());
+  answer.once('finish', () => socket.destroySoon());
   return true;
+}
+
+/** True for what is left of a request that was refused before it had come whole: it was told why. */
+function isAnswered({ _httpMessage: answer, parser }: ServedSocket): boolean {
+  return answer ? answer.headersSent : parser?.incoming?.complete === false;
 }
 
 /** What Node's parser refuses never becomes a request, so the answer is written by hand. */
@@ -41,9 +54,8 @@ export function answerParserError(error: ParserError, socket: Duplex): void {
     socket.destroy();
     return;
   }
-  if (endsBehindAnswer(socket)) return;
-  // What is left of a request that was refused already, and told why.
-  if ((socket as AnsweringSocket)._httpMessage?.headersSent) {
+  if (endsBehindAnswer(error, socket as ServedSocket)) return;
+  if (isAnswered(socket as ServedSocket)) {
     socket.destroy();
     return;
   }
