@@ -112,13 +112,27 @@ export async function sendWalked(
   const schema = operation.requestBody?.content['application/json'].schema;
   const body = schema === undefined ? undefined : (least(schema, components) as Schema);
   for (const [slot, id] of valueAt('body')) place(body as Schema, slot.at, id);
-  return send(plane, { method: operation.method, path: query.size === 0 ? path : `${path}?${query}`, body, as });
+  return sendUntilAnswered(plane, { method: operation.method, path: query.size === 0 ? path : `${path}?${query}`, body, as });
 }
 
-export async function send(
-  plane: TestControlPlane,
-  { method, path, body, as }: { method: string; path: string; body: unknown; as: Credentials },
-): Promise<Answer<Schema>> {
+/** What could not be answered in time says nothing of what was asked; thousands are asked here. */
+const UNAVAILABLE = 503;
+const UNAVAILABLE_MAX = 10;
+
+async function sendUntilAnswered(plane: TestControlPlane, request: SentRequest): Promise<Answer<Schema>> {
+  let answer = await send(plane, request);
+  for (let again = 0; answer.status === UNAVAILABLE && again < UNAVAILABLE_MAX; again++) answer = await send(plane, request);
+  return answer;
+}
+
+interface SentRequest {
+  method: string;
+  path: string;
+  body: unknown;
+  as: Credentials;
+}
+
+export async function send(plane: TestControlPlane, { method, path, body, as }: SentRequest): Promise<Answer<Schema>> {
   const response = await fetch(plane.url + path, {
     method,
     redirect: 'manual',

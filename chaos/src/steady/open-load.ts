@@ -25,7 +25,10 @@ export interface CallResult {
   latencyMs: number;
   /** How late this process itself was in sending it: it shares the machine with what it measures. */
   lateMs: number;
+  /** Null = no answer. */
   status: number | null;
+  /** There was none because this process waited no longer, or had no connection left for it. */
+  isGivenUp: boolean;
   hasRetryAfter: boolean;
 }
 
@@ -36,6 +39,7 @@ export interface OpenLoadOptions {
 
 interface OpenCall {
   connection: WireConnection;
+  isGivenUp: boolean;
   sentAtMs: number;
 }
 
@@ -108,27 +112,31 @@ export class OpenLoad {
     const index = this.sent++;
     const sentAtMs = performance.now();
     const lateMs = sentAtMs - dueAtMs;
-    const note = (status: number | null, hasRetryAfter: boolean) =>
-      this.results.push({ dueAtMs, latencyMs: performance.now() - dueAtMs, lateMs, status, hasRetryAfter });
+    const note = (outcome: Pick<CallResult, 'status' | 'isGivenUp' | 'hasRetryAfter'>) =>
+      this.results.push({ dueAtMs, latencyMs: performance.now() - dueAtMs, lateMs, ...outcome });
     const pool = this.pools[index % this.pools.length] as WirePool;
     // Gateways take turns call by call, and keys and kinds pair by pair: each key is used at each gateway, whole and streamed.
     const request = this.requests[(index >> 1) % this.requests.length] as string;
     let open: OpenCall | null = null;
     const connection = pool.send(request, ({ status, hasRetryAfter }) => {
       if (open !== null) this.open.delete(open);
-      note(status, hasRetryAfter);
+      note({ status, isGivenUp: open?.isGivenUp ?? false, hasRetryAfter });
     });
     if (connection === null) {
-      note(null, false);
+      note({ status: null, isGivenUp: true, hasRetryAfter: false });
       return;
     }
-    open = { connection, sentAtMs };
+    open = { connection, isGivenUp: false, sentAtMs };
     this.open.add(open);
   }
 
   private giveUp(): void {
     const beforeMs = performance.now() - CALL_MS_MAX;
-    for (const { connection, sentAtMs } of this.open) if (sentAtMs < beforeMs) connection.close();
+    for (const open of this.open) {
+      if (open.sentAtMs >= beforeMs) continue;
+      open.isGivenUp = true;
+      open.connection.close();
+    }
   }
 }
 

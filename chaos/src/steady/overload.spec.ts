@@ -14,7 +14,15 @@ function calls(at: (dueAtMs: number) => Partial<CallResult> = () => ({})): CallR
   return Array.from({ length: 500 }, (_, index) => {
     const dueAtMs = index * EVERY_MS;
     const isShed = dueAtMs >= SPANS.over.fromMs && dueAtMs < SPANS.over.toMs && index % 3 > 0;
-    return { dueAtMs, latencyMs: 20, lateMs: 0, status: isShed ? 503 : 200, hasRetryAfter: isShed, ...at(dueAtMs) };
+    return {
+      dueAtMs,
+      latencyMs: 20,
+      lateMs: 0,
+      status: isShed ? 503 : 200,
+      isGivenUp: false,
+      hasRetryAfter: isShed,
+      ...at(dueAtMs),
+    };
   });
 }
 const subjects = (results: CallResult[]) => judgeOverload(results, SPANS).violations.map(({ subject }) => subject);
@@ -34,7 +42,7 @@ describe('an overload', () => {
     [
       'a call was refused by a limit',
       { status: 429, hasRetryAfter: true },
-      ['failed, over', 'answers that are neither 200 nor 503'],
+      ['failed, over', 'broken calls, and answers that are neither 200 nor 503'],
     ],
   ])('is not sound where %s', (_name, change, violated) => {
     // Every served call of a second: more than one in a hundred.
@@ -47,13 +55,14 @@ describe('an overload', () => {
   });
 
   it('has failed calls that were due in it and hung until long after', () => {
-    const hung = (dueAtMs: number) => (dueAtMs === 24_000 ? { status: null, latencyMs: 15_000, hasRetryAfter: false } : {});
+    const hung = (dueAtMs: number) =>
+      dueAtMs === 24_000 ? { status: null, isGivenUp: true, latencyMs: 15_000, hasRetryAfter: false } : {};
     expect(subjects(calls(hung))).toEqual(['failed, over']);
   });
 
   it('is over when the calls due since then go as normal, and those that hang until later do not', () => {
     const hung = (untilMs: number) => (dueAtMs: number) =>
-      dueAtMs >= SPANS.over.toMs && dueAtMs < untilMs ? { status: null, latencyMs: 15_000 } : {};
+      dueAtMs >= SPANS.over.toMs && dueAtMs < untilMs ? { status: null, isGivenUp: true, latencyMs: 15_000 } : {};
     expect(judgeOverload(calls(hung(28_000)), SPANS).figures).toEqual({ 'recovery, ms': 3_500 });
     expect(subjects(calls(hung(31_000)))).toEqual(['failed, recovering', 'recovery, ms']);
     expect(subjects(calls(hung(51_000)))).toEqual(['failed, recovering', 'failed, after', 'recovery, ms']);
@@ -69,7 +78,12 @@ describe('an overload', () => {
       SPANS,
     );
     expect(late.violations.map(({ subject }) => subject)).toEqual(['p99 of admitted calls, ms', 'recovery, ms']);
-    const merged = withFaults(judgeOverload(calls(), SPANS), [late, untold]);
-    expect(merged.violations.map(({ subject }) => subject)).toEqual(['retry-after']);
+    const broken = judgeOverload(
+      calls(() => ({ status: null })),
+      SPANS,
+    );
+    const merged = withFaults(judgeOverload(calls(), SPANS), [late, untold, broken]);
+    const kept = ['retry-after', 'broken calls, and answers that are neither 200 nor 503'];
+    expect(merged.violations.map(({ subject }) => subject)).toEqual(kept);
   });
 });

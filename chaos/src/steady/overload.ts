@@ -17,7 +17,7 @@ const STEP_MS = 500;
 const CLIENTS_PER_GATEWAY = 1_000;
 const P99_FACTOR_MAX = 3;
 const RETRY_AFTER = 'retry-after';
-const WRONG_ANSWERS = 'answers that are neither 200 nor 503';
+const WRONG_ANSWERS = 'broken calls, and answers that are neither 200 nor 503';
 const FAULTS: ReadonlySet<string> = new Set([RETRY_AFTER, WRONG_ANSWERS]);
 const RECOVER_MS_MAX = 5_000;
 
@@ -97,7 +97,7 @@ export function judgeOverload(results: readonly CallResult[], spans: Record<'nor
   const recovering = windowOf(dueWithin(results, { fromMs: spans.after.fromMs, toMs: spans.after.toMs - NORMAL_MS }));
   for (const [name, window] of Object.entries({ normal, over, recovering, after }))
     demand(`failed, ${name}`, window.failed === 0, ['0 failed otherwise', window.failed]);
-  const wrong = results.filter(({ status }) => status !== null && status !== 200 && status !== 503).length;
+  const wrong = results.filter(({ status, isGivenUp }) => !isGivenUp && status !== 200 && status !== 503).length;
   demand(WRONG_ANSWERS, wrong === 0, ['0', wrong]);
   demand(RETRY_AFTER, over.withRetryAfter === over.shed, [String(over.shed), over.withRetryAfter]);
   demand('p99 of admitted calls, ms', (over.p99Ms ?? Number.POSITIVE_INFINITY) <= p99Max, [`at most ${p99Max}`, over.p99Ms]);

@@ -53,6 +53,9 @@ function unreadBehindAnother(): ApiError {
   return apiError('invalid_body', message);
 }
 
+/** Node ends a connection on which it was not said, also where the body came without being asked for. */
+const CONTINUE = /100-continue/i;
+
 interface Exchange {
   req: IncomingMessage;
   res: ServerResponse;
@@ -130,19 +133,19 @@ export function takeCalls(server: Server, parts: IntakeParts): void {
    * ends. Not while it comes all the same: that would take the answers along that its client has not read.
    */
   const refuseUnasked = (problem: ApiError, exchange: Exchange) => {
-    const { req } = exchange;
-    if (req.readableEnded || bodyBytesOf(req) === 0) return refuseWith(problem, exchange);
-    req.resume();
-    const late = setTimeout(() => {
-      req.off('end', whole);
-      refuseWith({ ...problem, headers: { ...problem.headers, connection: 'close' } }, exchange);
-    }, LINGER_MS);
-    const whole = () => {
-      clearTimeout(late);
+    const { req, res } = exchange;
+    const refuseWhole = () => {
+      if (CONTINUE.test(req.headers.expect as string)) res.writeContinue();
       refuseWith(problem, exchange);
     };
-    req.once('end', whole);
-    req.once('close', () => clearTimeout(late));
+    if (req.readableEnded || bodyBytesOf(req) === 0) return refuseWhole();
+    const silent = setTimeout(() => {
+      req.off('end', refuseWhole);
+      refuseWith({ ...problem, headers: { ...problem.headers, connection: 'close' } }, exchange);
+    }, LINGER_MS);
+    req.on('data', () => silent.refresh());
+    req.once('end', refuseWhole);
+    for (const event of ['end', 'close']) req.once(event, () => clearTimeout(silent));
   };
   server.on(
     'request',
@@ -157,7 +160,6 @@ export function takeCalls(server: Server, parts: IntakeParts): void {
     'checkContinue',
     atItsTurn((exchange, isReadable) => {
       if (!isReadable) return refuseUnasked(unreadBehindAnother(), exchange);
-      // Also where the body is there already: Node ends a connection on which it was not said.
       exchange.res.writeContinue();
       handle(exchange);
     }),

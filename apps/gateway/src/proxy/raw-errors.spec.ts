@@ -98,11 +98,35 @@ describe('what cannot be read behind a request that is being answered', () => {
     expect(text.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 200']);
   });
 
-  it('does not hide that its client has left', async () => {
+  it('does not take the refusal along that was given before the body came', async () => {
+    const socket = send('POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 99999\r\n\r\n');
+    socket.pause();
+    await waitUntil(() => answers.length > 0);
+    answers[0]?.end('refused');
+    let isRefused = false;
+    http.on('clientError', () => (isRefused = true));
+    while (!isRefused) {
+      socket.write('bytes');
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    socket.write('more bytes');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    socket.resume();
+    await waitUntil(() => isOver);
+    expect(text).toMatch(/refused$/);
+  });
+
+  it.each([
+    ['at once', 0],
+    ['when it has taken too long already', 1],
+  ])('does not hide that its client has left (%s)', async (_, errorsBefore) => {
     let hasLeft = false;
+    let errors = 0;
+    http.on('clientError', () => (errors += 1));
     const socket = send(`${CALL}POST / HT`);
     await waitUntil(() => answers.length > 0);
     answers[0]?.once('close', () => (hasLeft = true));
+    await waitUntil(() => errors >= errorsBefore);
     socket.end();
     await waitUntil(() => hasLeft);
     expect(answers).toHaveLength(1);

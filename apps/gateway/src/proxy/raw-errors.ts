@@ -31,15 +31,12 @@ const ending = new WeakSet<Duplex>();
 /** True where what is wrong came behind another request: its answer goes out whole, and the connection ends with it. */
 function endsBehindAnswer({ code }: ParserError, socket: ServedSocket): boolean {
   const { _httpMessage: answer } = socket;
-  if (ending.has(socket)) return true;
-  if (!answer?.req.complete) return false;
+  if (!ending.has(socket) && !answer?.req.complete) return false;
   // The client has left in the middle of its next request, and its call is to hear of it.
-  if (code === 'HPE_INVALID_EOF_STATE') {
-    socket.end();
-    return true;
-  }
+  if (code === 'HPE_INVALID_EOF_STATE') socket.end();
+  if (ending.has(socket)) return true;
   ending.add(socket);
-  answer.once('finish', () => socket.destroySoon());
+  answer?.once('finish', () => socket.destroySoon());
   return true;
 }
 
@@ -55,10 +52,7 @@ export function answerParserError(error: ParserError, socket: Duplex): void {
     return;
   }
   if (endsBehindAnswer(error, socket as ServedSocket)) return;
-  if (isAnswered(socket as ServedSocket)) {
-    socket.destroy();
-    return;
-  }
+  if (isAnswered(socket as ServedSocket)) return endSoon(socket);
   const { status, body } = toApiError(error);
   const text = JSON.stringify(body);
   const head = [
@@ -68,8 +62,12 @@ export function answerParserError(error: ParserError, socket: Duplex): void {
     `content-length: ${Buffer.byteLength(text)}`,
     'connection: close',
   ];
-  socket.end(`${head.join('\r\n')}\r\n\r\n${text}`);
-  // A peer that never ends its side would keep the socket, and with it what its request had sent.
+  endSoon(socket, `${head.join('\r\n')}\r\n\r\n${text}`);
+}
+
+/** A peer that never ends its side would keep the socket, and with it what its request had sent. */
+function endSoon(socket: Duplex, lastWords = ''): void {
+  socket.end(lastWords);
   setTimeout(() => socket.destroy(), LINGER_MS).unref();
 }
 
