@@ -89,6 +89,8 @@ describe('the bench', () => {
     const text = formatBench({ ...REPORT, stolen });
     expect(text).toContain('1.2 % of the CPU time that was wanted in the median of 40 measured rounds, and 8.7 % at most');
     expect(text).toContain('none had to be measured again');
+    expect(text).not.toContain('The host was busy');
+    expect(formatBench({ ...REPORT, stolen: { ...stolen, medianShare: 0.06 } })).toContain('**The host was busy throughout');
     const again = { repeated: 3, medianShareRepeated: 0.34, spentSeconds: 61 };
     expect(formatBench({ ...REPORT, stolen: { ...stolen, ...again } })).toContain(
       '3 more (34.0 % in their median) were measured again because of it, which took 61 s; what failed in them is counted',

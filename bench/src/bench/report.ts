@@ -72,10 +72,14 @@ function stolen({ stolen: figures }: BenchReport): string {
     repeated === 0
       ? 'none had to be measured again'
       : `${repeated} more (${percent(medianShareRepeated)} in their median) were measured again because of it, which took ${whole(spentSeconds)} s; what failed in them is counted below`;
+  const warning =
+    medianShare > STOLEN_SHARE_MAX
+      ? '\n\n**The host was busy throughout: these figures are its own, and neither those that are met nor those that are not say anything of a target.**'
+      : '';
   return `
 
 The host of this virtual machine gave to others ${percent(medianShare)} of the CPU time that was wanted in the median of ${rounds} measured rounds, and ${percent(shareMax)} at most
-(\`steal\`; a round is kept at ${percent(STOLEN_SHARE_MAX)} or, failing that, as the least disturbed of a few); ${again}.`;
+(\`steal\`; a round is kept at ${percent(STOLEN_SHARE_MAX)} or, failing that, as the least disturbed of a few); ${again}.${warning}`;
 }
 
 const roundsOf = (count: number) => (count === 1 ? '1 round' : `${count} rounds`);
