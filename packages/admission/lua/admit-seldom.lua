@@ -7,6 +7,8 @@ local WINDOW_MS = 2592000000
 local TOKEN_WALK_MAX = 1000
 local seldom = {}
 local rateLogOf, accountRateLog, newPeriod, admission
+-- Of this run.
+local mayWrite
 
 -- Writes what admission needs of a projection into one field of it, behind the projection's own (project-key.lua deletes it with
 -- them): one field is read in a third of the time of twelve. A projection begins with that field, empty, since it is found the
@@ -17,7 +19,7 @@ function seldom.packKey(name)
   if not fields[1] then return nil end
   for at = 1, 13 do fields[at] = fields[at] or '' end
   local packed = table.concat(fields, '|')
-  call('HSET', name, 'p', packed)
+  if mayWrite then call('HSET', name, 'p', packed) end
   return packed
 end
 
@@ -72,12 +74,12 @@ function seldom.openBalance(key)
 end
 
 function seldom.unknownScopes(key)
-  local refusal = { 'unknown_scope', key.id, key.accountId }
+  local unknown = {}
   for _, scope in ipairs(key.scopes) do
     readScope(scope, scope.beganMs or 0)
-    if not scope.total or (scope.name == 'balance' and not scope.limit) then refusal[#refusal + 1] = scope.name end
+    if not scope.total or (scope.name == 'balance' and not scope.limit) then unknown[#unknown + 1] = scope.name end
   end
-  return refusal
+  return unknown
 end
 
 -- Counts that gateways reported of the minute before Redis was lost.
@@ -115,13 +117,13 @@ local function rateText(log, limit)
 end
 
 local function moneyText(scope, limit)
-  if not scope then return '-1|0|0' end
+  if not scope or not scope.total or not limit then return '-1|0|0' end
   return format('%d|%d|%d', limit, scope.spent, scope.held)
 end
 
 -- What the limits of a key leave as they stand, nothing counted for the call that asks: limit (-1 = none), left and reset ms of its
--- requests and of the whole account's, then limit (-1 = none), spent and held of its budget, ms until that begins anew, and of day,
--- balance and project. All scopes are read by then; of the logs only refusals need the one that did not refuse.
+-- requests and of the whole account's, then limit (-1 = none or not known), spent and held of its budget, ms until that begins anew,
+-- and of day, balance and project. All scopes are read by then; of the logs only refusals need the one that did not refuse.
 function seldom.leftText(key)
   local project = key.project and key.project.budget and key.project
   return table.concat({ rateText(rateLogOf(key), key.rpm), rateText(key.accountRpm and accountRateLog(), key.accountRpm),

@@ -26,9 +26,10 @@
 --       parallel limit (-1 = none), calls in flight, account rpm left, project spent, project held (0 without a budget)
 --   That to a refused one is a list that begins with the reason:
 --       unknown_epoch, unknown_key
---       key_revoked, key_expired, model_not_allowed, price_moved, pending_full   keyId, accountId
---       unknown_scope      keyId, accountId, scope, ...
+--       key_revoked, key_expired, price_moved   keyId, accountId
 --     and from here on, what is left (a text, see seldom.leftText) comes behind the accountId:
+--       model_not_allowed, pending_full   keyId, accountId, left
+--       unknown_scope      keyId, accountId, left, scope, ...
 --       rate_limited, account_rate_limited
 --                          keyId, accountId, left, limit, retry after ms, reset ms
 --       parallel_limited   keyId, accountId, left, limit, calls in flight
@@ -142,7 +143,9 @@ local function openRateLog(id)
     account.logs[id], cached = log, cached + 1
   end
   readRateLog(log, now)
-  if log.sum == 0 and not log.isPast then
+  if not mayWrite then
+    -- What is still to be put right is counted as it stands.
+  elseif log.sum == 0 and not log.isPast then
     seldom.takeOldLog(log, id)
   elseif log.newestMs > now + RATE_STEP_BACK_MS then
     restartRateLog(log, rateUsed(log), now)
@@ -230,12 +233,12 @@ local function admitCall(at, key, plan, known, write)
   -- Who is asking (401), then what for (403), then how much (429 and 402).
   if key.isRevoked then return { 'key_revoked', key.id, key.accountId } end
   if now >= key.expiresMs then return { 'key_expired', key.id, key.accountId } end
-  if not isAllowed(key, plan) then return { 'model_not_allowed', key.id, key.accountId } end
+  if not key.window then openPeriod(key) end
+  if not isAllowed(key, plan) then return seldom.refusal(key, 'model_not_allowed') end
   if now < plan.fromMs or now >= plan.toMs then return { 'price_moved', key.id, key.accountId } end
   openCount = openCount or call('HLEN', account.open)
-  if openCount >= PENDING_MAX then return { 'pending_full', key.id, key.accountId } end
-  if not key.window then openPeriod(key) end
-  if key.isUnknown then return seldom.unknownScopes(key) end
+  if openCount >= PENDING_MAX then return seldom.refusal(key, 'pending_full') end
+  if key.isUnknown then return seldom.refusal(key, 'unknown_scope', unpack(seldom.unknownScopes(key))) end
 
   -- Exact rolling minute: an entry counts while it is less than 60 s old, and a refused call leaves none.
   local log = key.rate or rateLogOf(key)
@@ -324,7 +327,7 @@ end
 local function admit(KEYS, ARGV)
   beginRun(KEYS[1])
   readTime()
-  args, periods, isPlain, today, nowText, accountRate, openCount = ARGV, {}, true, nil, nil, nil, nil
+  args, periods, isPlain, today, nowText, accountRate, openCount, mayWrite = ARGV, {}, true, nil, nil, nil, nil, true
   local settlings = tonumber(ARGV[4])
   local first = FIRST_SETTLED + settlings * SETTLE_FIELDS
   local ids = {}

@@ -7,7 +7,6 @@ import {
   AdmissionUnavailableError,
   type AdmitRequest,
   type AdmitResult,
-  type FoundKey,
   type OpenEpochResult,
   type Reassertion,
   type ReleaseResult,
@@ -16,6 +15,8 @@ import {
 import { type AdmitReply, parseAdmitReply, settledOf } from './admit-reply.js';
 import { CallBatch } from './call-batch.js';
 import { withDeadline } from './deadline.js';
+import type { FoundKey } from './found-key.types.js';
+import { type FoundKeyReply, parseFoundKey } from './found-key-reply.js';
 import { projectionFields } from './projection-fields.js';
 import { reassertChunks } from './reassertion.js';
 import { accountKey, aliasesKey, keyPrefix, keysKey, openKey, projectionKey, scopesKey } from './redis-keys.js';
@@ -89,7 +90,7 @@ export class AdmissionClient {
     clock?: string,
     private readonly callTimeoutMs: number = CALL_TIMEOUT_MS,
   ) {
-    this.run = registerScripts(redis, { ...(clock === undefined ? {} : { clock }), callTimeoutMs });
+    this.run = registerScripts(redis, clock);
     this.watch = new RunIdWatch(redis, callTimeoutMs);
     this.calls = new CallBatch(turnOf(redis), (tag, calls) => this.runCalls(tag, calls));
   }
@@ -189,13 +190,11 @@ export class AdmissionClient {
     await this.redis.del(projectionKey(accountTag, keyHash));
   }
 
-  /** Reads a key for calls that are not admitted, such as the model list. */
+  /** Reads a key for calls that are not admitted, such as the model list, and what its limits leave. */
   async findKey(accountTag: string, keyHash: string): Promise<FoundKey> {
     const runId = await this.knownRunId();
-    const reply = await this.run('find-key', [accountKey(accountTag), projectionKey(accountTag, keyHash), runId]);
-    const [outcome, nowMs, keyId, accountId, ...models] = reply as [string, number, string, string, ...string[]];
-    if (outcome === 'found') return { found: true, nowMs, keyId, accountId, models };
-    return { found: false, reason: outcome as Exclude<FoundKey, { found: true }>['reason'], nowMs };
+    const reply = this.run('findKey', [accountKey(accountTag), runId, keyHash]);
+    return parseFoundKey((await withDeadline(reply, this.callTimeoutMs)) as FoundKeyReply);
   }
 
   /**

@@ -42,11 +42,14 @@ export interface RateLeft {
   resetMs: number;
 }
 
-/** What a key's limits leave when one of them refuses a call, for which nothing is counted. Null: there is no such limit. */
+/**
+ * What a key's limits leave when one of them refuses a call, for which nothing is counted, or when nobody asked for one. Null: there is
+ * no such limit, or Redis does not know what was spent of it.
+ */
 export interface LimitsLeft {
   rpm: RateLeft;
   accountRpm: RateLeft | null;
-  budget: LimitState;
+  budget: LimitState | null;
   /** Until the window of the budget ends. */
   budgetResetMs: number;
   daily: LimitState | null;
@@ -111,19 +114,22 @@ type RefusalReason =
   | { admitted: false; reason: 'unknown_epoch'; nowMs: number }
   /** No projection of this key: ask the control plane once. */
   | { admitted: false; reason: 'unknown_key'; nowMs: number }
-  | {
-      admitted: false;
-      reason: 'key_revoked' | 'key_expired' | 'model_not_allowed';
-      nowMs: number;
-      keyId: string;
-      accountId: string;
-    }
+  | { admitted: false; reason: 'key_revoked' | 'key_expired'; nowMs: number; keyId: string; accountId: string }
+  | { admitted: false; reason: 'model_not_allowed'; nowMs: number; keyId: string; accountId: string; left: LimitsLeft }
   /** The price version does not apply at `nowMs`: price again and retry. */
   | { admitted: false; reason: 'price_moved'; nowMs: number; keyId: string; accountId: string }
   /** The account has too many unacknowledged calls (100,000): 503. */
-  | { admitted: false; reason: 'pending_full'; nowMs: number; keyId: string; accountId: string }
+  | { admitted: false; reason: 'pending_full'; nowMs: number; keyId: string; accountId: string; left: LimitsLeft }
   /** Fetch these totals from metering, seed them and retry. */
-  | { admitted: false; reason: 'unknown_scope'; nowMs: number; keyId: string; accountId: string; scopes: Scope[] }
+  | {
+      admitted: false;
+      reason: 'unknown_scope';
+      nowMs: number;
+      keyId: string;
+      accountId: string;
+      left: LimitsLeft;
+      scopes: Scope[];
+    }
   | {
       admitted: false;
       /** `account_…`: of all keys of the account together. */
@@ -278,10 +284,6 @@ export interface AccountState {
   scopes: ScopeState[];
   open: OpenEntry[];
 }
-
-export type FoundKey =
-  | { found: true; nowMs: number; keyId: string; accountId: string /** "*" = every model. */; models: string[] }
-  | { found: false; reason: 'unknown_epoch' | 'unknown_key' | 'key_revoked' | 'key_expired'; nowMs: number };
 
 /** The connection does not lead to a Redis process that is known: answer 503. Nothing was sent. */
 export class AdmissionUnavailableError extends Error {

@@ -1,22 +1,10 @@
 import type { Scope } from '@tensorloop/contracts/settle-ack';
 import type { Tags } from '@tensorloop/contracts/tags';
-import type {
-  Admission,
-  AdmitResult,
-  AdmittedProject,
-  Attribution,
-  LimitState,
-  LimitsLeft,
-  RateLeft,
-  Refusal,
-} from './admission.types.js';
+import type { Admission, AdmitResult, AdmittedProject, Attribution, Refusal } from './admission.types.js';
+import { limitState, limitsLeft } from './limits-left.js';
 import { RPM_WINDOW_MS } from './recent-admissions.js';
 import type { ScriptValue } from './scripts.js';
 import { TextMemo } from './text-memo.js';
-
-function limitState(limit: ScriptValue, spent: ScriptValue, held: ScriptValue): LimitState {
-  return { limitNanoUsd: BigInt(limit), spentNanoUsd: BigInt(spent), heldNanoUsd: BigInt(held) };
-}
 
 type EightNumbers = [number, number, number, number, number, number, number, number, ...number[]];
 type ExtraLimits = Pick<Admission, 'balance' | 'tokens' | 'parallel' | 'accountRpm' | 'project' | 'tags'>;
@@ -142,28 +130,6 @@ function attribution([, projectId, tags]: RefusedKey): Attribution {
   return { ...(projectId === '' ? {} : { projectId }), ...(tags === '' ? {} : { tags: tagTexts.read(tags) }) };
 }
 
-type ThreeNumbers = [number, number, number];
-
-function rateLeft([limit, remaining, resetMs]: ThreeNumbers): RateLeft {
-  return { limit, remaining, resetMs };
-}
-
-/** What is left as a refusal says it; the order is that of `seldom.leftText`. */
-function limitsLeft(text: string): LimitsLeft {
-  const numbers = text.split(BAR).map(Number);
-  const three = (at: number) => numbers.slice(at, at + 3) as ThreeNumbers;
-  const money = (at: number) => ((numbers[at] as number) < 0 ? null : limitState(...three(at)));
-  return {
-    rpm: rateLeft(three(0)),
-    accountRpm: (numbers[3] as number) < 0 ? null : rateLeft(three(3)),
-    budget: limitState(...three(6)),
-    budgetResetMs: numbers[9] as number,
-    daily: money(10),
-    balance: money(13),
-    projectBudget: money(16),
-  };
-}
-
 function refusal([reason, ...fields]: [Refusal['reason'], ...ScriptValue[]], nowMs: number): Refusal {
   const [keyId, accountId, ...rest] = fields as [string, string, ...ScriptValue[]];
   const about = { admitted: false as const, nowMs };
@@ -171,8 +137,13 @@ function refusal([reason, ...fields]: [Refusal['reason'], ...ScriptValue[]], now
     case 'unknown_epoch':
     case 'unknown_key':
       return { ...about, reason };
-    case 'unknown_scope':
-      return { ...about, reason, keyId, accountId, scopes: rest as Scope[] };
+    case 'unknown_scope': {
+      const [leftText, ...scopes] = rest as [string, ...Scope[]];
+      return { ...about, reason, keyId, accountId, left: limitsLeft(leftText), scopes };
+    }
+    case 'model_not_allowed':
+    case 'pending_full':
+      return { ...about, reason, keyId, accountId, left: limitsLeft(rest[0] as string) };
     case 'rate_limited':
     case 'account_rate_limited': {
       const [leftText, limit, retryAfterMs, resetMs] = rest as [string, number, number, number];
@@ -212,9 +183,7 @@ function refusal([reason, ...fields]: [Refusal['reason'], ...ScriptValue[]], now
     }
     case 'key_revoked':
     case 'key_expired':
-    case 'model_not_allowed':
     case 'price_moved':
-    case 'pending_full':
       return { ...about, reason, keyId, accountId };
     default:
       throw new Error(`admit.lua answered with an unknown outcome: ${String(reason satisfies never)}`);

@@ -345,7 +345,7 @@ describe('an account with 100,000 unacknowledged calls', () => {
       const fields = ids.slice(first, first + 10_000).map((id) => [id, `s|0|${window}|day:2026-11-21|gateway-1|${NOW}|0`]);
       await bench.redis.hset(openKey(key.accountTag), Object.fromEntries(fields));
     }
-    expect(await bench.client.admit(callOf(key))).toMatchObject({ reason: 'pending_full' });
+    expect(await bench.client.admit(callOf(key))).toMatchObject({ reason: 'pending_full', left: { rpm: { limit: key.rpm } } });
     await bench.client.acknowledge({ accountTag: key.accountTag, requestIds: ids.slice(0, 1), totals: [] });
     expect(await bench.client.admit(callOf(key, { model: MODEL }))).toMatchObject({ admitted: true });
   });

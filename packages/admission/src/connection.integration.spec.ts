@@ -67,7 +67,7 @@ describe('a connection with the options of the hot path', () => {
   it.each([
     ['called', ['-fcall', '-function']],
     ['loaded', ['-function']],
-  ])('admits, settles and acknowledges where functions may not be %s, as scripts', async (_what, denied) => {
+  ])('admits, settles, acknowledges and reads keys where functions may not be %s, as scripts', async (_what, denied) => {
     await redis.call('ACL', 'SETUSER', 'plain', 'on', '>secret', '~*', '&*', '+@all', ...denied);
     const plain = new Redis(server.url, { ...hotPathRedisOptions, username: 'plain', password: 'secret' });
     plain.on('error', () => undefined);
@@ -85,6 +85,8 @@ describe('a connection with the options of the hot path', () => {
       ]);
       const answers = await Promise.all([other.settle(key.accountTag, first.requestId, 5n), other.admit(third)]);
       expect(answers).toMatchObject([{ outcome: 'settled' }, { admitted: true, budget: { spentNanoUsd: 5n } }]);
+      const found = await other.findKey(key.accountTag, key.keyHash);
+      expect(found).toMatchObject({ found: true, left: { budget: { spentNanoUsd: 5n } } });
       expect(await other.release(key.accountTag, second.requestId)).toMatchObject({ outcome: 'released' });
       const settled = { accountTag: key.accountTag, requestIds: [first.requestId], totals: [] };
       expect(await other.acknowledge(settled)).toBe(1);

@@ -2,8 +2,18 @@ import { BALANCE_SCOPE, dayScope, projectScope, type Scope, windowScope } from '
 import { type BudgetWindow, budgetWindow, DAY_MS, utcDay } from '@tensorloop/kernel/budget-window';
 import type { Redis } from 'ioredis';
 import type { LimitState } from './admission.types.js';
+import { CLOCK_MARGIN_MS } from './clock-margin.js';
 import { RPM_WINDOW_MS } from './recent-admissions.js';
-import { ALL_KEYS, accountKey, keyPrefix, projectionKey, rateKey, scopeKey } from './redis-keys.js';
+import {
+  ALL_KEYS,
+  accountKey,
+  keyPrefix,
+  lostCallsKey,
+  lostTokensKey,
+  projectionKey,
+  rateKey,
+  scopeKey,
+} from './redis-keys.js';
 import { scriptText } from './scripts.js';
 
 /** What counts in a rolling minute. */
@@ -103,7 +113,7 @@ export async function readKeyStatus(
       window,
       dayEndMs: dayStartMs + DAY_MS,
       rpm: rateStatus(Number(rpm), read.calls),
-      tokens: tpm ? tokenStatus(Number(tpm), read.tokenLog) : null,
+      tokens: tpm ? tokenStatus(Number(tpm), usedTokens(read, nowMs)) : null,
       parallel: parallel ? { limit: Number(parallel), inFlight: read.inFlight } : null,
       budget: states.get(names.window) as LimitState,
       daily: states.get(names.day) ?? null,
@@ -125,18 +135,32 @@ function rateStatus(limit: number, [used, leavesMs]: RateUsed): RateStatus {
   return { limit, used, nextPlaceAtMs: leavesMs < 0 ? null : leavesMs };
 }
 
-/** Of members 'request id|tokens' and their times in turn, oldest first. */
-function tokenStatus(limit: number, log: string[]): RateStatus {
-  const tokensAt = (at: number) => {
-    const member = log[at] as string;
-    return Number(member.slice(member.lastIndexOf('|') + 1));
-  };
-  let used = 0;
-  for (let at = 0; at < log.length; at += 2) used += tokensAt(at);
+interface UsedTokens {
+  tokens: number;
+  /** When they count no more. */
+  leaveMs: number;
+}
+
+/** Those of the log, whose members are 'request id|tokens' and their times in turn; and, as admission does, those that gateways reported. */
+function usedTokens({ tokenLog, tokensLost, tokensLostMs, openedMs }: Use, nowMs: number): UsedTokens[] {
+  const used: UsedTokens[] = [];
+  for (let at = 0; at < tokenLog.length; at += 2) {
+    const member = tokenLog[at] as string;
+    const tokens = Number(member.slice(member.lastIndexOf('|') + 1));
+    used.push({ tokens, leaveMs: Number(tokenLog[at + 1]) + RPM_WINDOW_MS });
+  }
+  const lost = nowMs - openedMs < RPM_WINDOW_MS ? tokensLost.reduce((sum, count) => sum + Number(count), 0) : 0;
+  if (lost > 0) used.push({ tokens: lost, leaveMs: nowMs + Math.max(0, tokensLostMs) });
+  return used.sort((one, other) => one.leaveMs - other.leaveMs);
+}
+
+function tokenStatus(limit: number, log: UsedTokens[]): RateStatus {
+  const used = log.reduce((sum, { tokens }) => sum + tokens, 0);
   const full = Math.min(limit, used);
-  for (let at = 0, rest = used; at < log.length; at += 2) {
-    rest -= tokensAt(at);
-    if (rest < full) return { limit, used, nextPlaceAtMs: Number(log[at + 1]) + RPM_WINDOW_MS };
+  let rest = used;
+  for (const { tokens, leaveMs } of log) {
+    rest -= tokens;
+    if (rest < full) return { limit, used, nextPlaceAtMs: leaveMs };
   }
   return { limit, used, nextPlaceAtMs: null };
 }
@@ -147,7 +171,7 @@ function limitState(
   { beganMs, limit }: { beganMs: number | null; limit: string | null | undefined },
   openedMs: number,
 ): LimitState | null {
-  const isNew = !version && beganMs !== null && beganMs > openedMs;
+  const isNew = !version && beganMs !== null && beganMs > openedMs + CLOCK_MARGIN_MS;
   if (!limit || (!total && !isNew)) return null;
   return {
     limitNanoUsd: BigInt(limit),
@@ -167,8 +191,29 @@ interface UseAsk {
   accountRpm: string | null | undefined;
 }
 
+type UseReply = [Row, Row, Row, Row, string | null, RateUsed, string[], Row, RateUsed, string[], number];
+
+interface Use {
+  window: Row;
+  day: Row;
+  balance: Row;
+  project: Row;
+  openedMs: number;
+  calls: RateUsed;
+  callsOfAccount: RateUsed;
+  inFlight: number;
+  tokenLog: string[];
+  /** By gateway, of the minute before Redis was lost; and for how many ms more. */
+  tokensLost: string[];
+  tokensLostMs: number;
+}
+
+function rateKeys(accountTag: string, id: string): [string, string, string] {
+  return [rateKey(accountTag, id), lostCallsKey(accountTag, id), accountKey(accountTag)];
+}
+
 /** One MULTI, so that all of it is of one instant. */
-async function readUse(redis: Redis, { accountTag, keyId, names, rpm, accountRpm }: UseAsk, nowMs: number) {
+async function readUse(redis: Redis, { accountTag, keyId, names, rpm, accountRpm }: UseAsk, nowMs: number): Promise<Use> {
   const prefix = keyPrefix(accountTag);
   const since = `(${nowMs - RPM_WINDOW_MS}`;
   const replies = await redis
@@ -178,16 +223,21 @@ async function readUse(redis: Redis, { accountTag, keyId, names, rpm, accountRpm
     .hmget(scopeKey(accountTag, names.day), ...SCOPE_FIELDS)
     .hmget(scopeKey(accountTag, BALANCE_SCOPE), ...SCOPE_FIELDS)
     .hget(accountKey(accountTag), 'epochOpenedMs')
-    .eval(RATE_USED, 1, rateKey(accountTag, keyId), nowMs, rpm ?? '')
+    .eval(RATE_USED, 3, ...rateKeys(accountTag, keyId), nowMs, rpm ?? '')
     .zrangebyscore(`${prefix}tpm:${keyId}`, since, '+inf', 'WITHSCORES')
     .hmget(scopeKey(accountTag, names.project ?? names.window), ...SCOPE_FIELDS)
-    .eval(RATE_USED, 1, rateKey(accountTag, ALL_KEYS), nowMs, accountRpm ?? '')
+    .eval(RATE_USED, 3, ...rateKeys(accountTag, ALL_KEYS), nowMs, accountRpm ?? '')
+    .hvals(lostTokensKey(accountTag, keyId))
+    .pttl(lostTokensKey(accountTag, keyId))
     .exec();
   if (replies === null) throw new Error('Redis gave no answer to a transaction');
-  const [window, before, day, balance, openedMs, calls, tokenLog, project, callsOfAccount] = replies.map(([error, value]) => {
+  const values = replies.map(([error, value]) => {
     if (error) throw error;
     return value;
-  }) as [Row, Row, Row, Row, string | null, RateUsed, string[], Row, RateUsed];
+  });
+  const [window, before, day, balance, openedMs, calls, tokenLog, project, callsOfAccount, tokensLost, tokensLostMs] =
+    values as UseReply;
   const inFlight = Number(window[5] ?? '0') + (names.windowBefore === null ? 0 : Number(before[0] ?? '0'));
-  return { window, day, balance, project, openedMs: Number(openedMs), calls, callsOfAccount, tokenLog, inFlight };
+  const ofTokens = { tokenLog, tokensLost, tokensLostMs };
+  return { window, day, balance, project, openedMs: Number(openedMs), calls, callsOfAccount, inFlight, ...ofTokens };
 }

@@ -17,6 +17,10 @@ export const scopeKey = (tag: string, scope: string): string => `${keyPrefix(tag
 /** A key's admissions of the last minute. */
 export const rateKey = (tag: string, keyId: string): string => `${keyPrefix(tag)}rate:${keyId}`;
 
+/** By gateway: a key's calls, and their tokens, of the minute before Redis was lost. */
+export const lostCallsKey = (tag: string, keyId: string): string => `${keyPrefix(tag)}rpmlost:${keyId}`;
+export const lostTokensKey = (tag: string, keyId: string): string => `${keyPrefix(tag)}tpmlost:${keyId}`;
+
 /** Stands for a key's id where all keys of the account are counted together. */
 export const ALL_KEYS = 'account';
 

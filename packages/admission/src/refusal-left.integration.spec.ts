@@ -3,7 +3,7 @@ import type { KeyProjection } from '@tensorloop/contracts/key-projection';
 import { BALANCE_SCOPE, dayScope } from '@tensorloop/contracts/settle-ack';
 import { utcDay, WINDOW_MS } from '@tensorloop/kernel/budget-window';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
-import { type AdmissionBench, callOf, keyAt, openAccount, openBench } from '../test/fixture.js';
+import { type AdmissionBench, callOf, keyAt, openAccount, openBench, openKey } from '../test/fixture.js';
 
 const NOW = Date.UTC(2026, 6, 1, 12);
 const BUDGET_RESET_MS = WINDOW_MS - 5_000;
@@ -13,12 +13,6 @@ beforeAll(async () => {
 });
 beforeEach(() => bench.setNow(NOW));
 afterAll(() => bench?.close());
-
-async function openKey(changes: Partial<KeyProjection>): Promise<KeyProjection> {
-  const key = keyAt(NOW, changes);
-  await openAccount(bench, key);
-  return key;
-}
 
 /** A call that holds 1,000 at NOW and another, refused one five seconds later. */
 async function refusedAfterOne(key: KeyProjection, asks: Parameters<typeof callOf>[1]) {
@@ -37,7 +31,7 @@ describe('a refusal says what is left of every limit, and counts nothing', () =>
     ['tokens_limited', { rpm: 9, tpm: 100 }, { tokens: { worst: 60, least: 60 } }],
     ['budget_held', { rpm: 9, budgetNanoUsd: '1500' }, {}],
   ])('%s (TL-4, TL-5)', async (reason, changes, asks) => {
-    const key = await openKey(changes);
+    const key = await openKey(bench, changes);
     const rpm = { limit: key.rpm, remaining: key.rpm - 1, resetMs: 55_000 };
     const left = { ...none, rpm, budget: budget(BigInt(key.budgetNanoUsd)), budgetResetMs: BUDGET_RESET_MS };
     expect(await refusedAfterOne(key, asks)).toMatchObject({ reason, left });
@@ -47,7 +41,7 @@ describe('a refusal says what is left of every limit, and counts nothing', () =>
 
   it('the day, the balance, the project and the whole account, where they are limited (TS-4, TS-7)', async () => {
     const project = { id: uuid7(), name: 'Search', createdAtMs: NOW, budgetNanoUsd: '9000' };
-    const key = await openKey({ rpm: 9, accountRpm: 5, dailyLimitNanoUsd: '1500', accountKind: 'prepaid', project });
+    const key = await openKey(bench, { rpm: 9, accountRpm: 5, dailyLimitNanoUsd: '1500', accountKind: 'prepaid', project });
     const zero = { totalNanoUsd: '0', version: 1 };
     const totals = [
       { scope: dayScope(utcDay(NOW)), ...zero },
@@ -68,8 +62,27 @@ describe('a refusal says what is left of every limit, and counts nothing', () =>
     });
   });
 
+  it('by the model, and says as much of it as is known', async () => {
+    const key = await openKey(bench, { rpm: 9 });
+    const other = callOf(key, { model: 'other' });
+    const left = { ...none, rpm: { limit: 9, remaining: 9, resetMs: 0 }, budgetResetMs: WINDOW_MS };
+    const unspent = { limitNanoUsd: 5_000_000_000n, spentNanoUsd: 0n, heldNanoUsd: 0n };
+    expect(await bench.client.admit(other)).toMatchObject({ reason: 'model_not_allowed', left: { ...left, budget: unspent } });
+    const unknown = keyAt(NOW, { rpm: 9 });
+    await openAccount(bench, unknown, NOW);
+    const asked = [callOf(unknown, { model: 'other' }), callOf(unknown)];
+    expect(await Promise.all(asked.map((call) => bench.client.admit(call)))).toMatchObject([
+      { reason: 'model_not_allowed', left: { ...left, budget: null } },
+      {
+        reason: 'unknown_scope',
+        left: { ...left, budget: null },
+        scopes: [`window:${unknown.keyId}:0`, dayScope(utcDay(NOW))],
+      },
+    ]);
+  });
+
   it('a rate without any call has nothing to wait for', async () => {
-    const key = await openKey({ budgetNanoUsd: '10' });
+    const key = await openKey(bench, { budgetNanoUsd: '10' });
     expect(await bench.client.admit(callOf(key))).toMatchObject({
       reason: 'budget_exceeded',
       left: { rpm: { limit: 1_000, remaining: 1_000, resetMs: 0 } },
@@ -79,7 +92,7 @@ describe('a refusal says what is left of every limit, and counts nothing', () =>
 
 describe('where the limits of requests of a key and of its account are both full', () => {
   it('the wait is the longer one, to the millisecond (TL-5, TS-7)', async () => {
-    const one = await openKey({ rpm: 1, accountRpm: 2 });
+    const one = await openKey(bench, { rpm: 1, accountRpm: 2 });
     const two = { ...keyAt(NOW, { rpm: 2, accountRpm: 2 }), accountId: one.accountId, accountTag: one.accountTag };
     await bench.client.projectKey(two);
     const lowered = { ...two, version: 2, accountRpm: 1 };

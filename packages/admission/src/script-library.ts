@@ -3,14 +3,26 @@ import type { Redis } from 'ioredis';
 import { readLua } from './lua-files.js';
 
 /** Files of the library, in the order in which they need each other. */
-const FILES = ['entry', 'accounts', 'rate-log', 'admit-seldom', 'settle', 'admit', 'release', 'acknowledge'] as const;
+const FILES = [
+  'entry',
+  'accounts',
+  'rate-log',
+  'admit-seldom',
+  'settle',
+  'admit',
+  'find-key',
+  'release',
+  'acknowledge',
+] as const;
 
 /**
- * What the library offers. Two of its functions run although Redis is out of memory: what they do frees some.
+ * What the library offers. Some of its functions run although Redis is out of memory: what they do frees some. One only reads, and
+ * runs wherever Redis answers.
  */
 const FUNCTIONS = {
   admit: [],
   settle: [],
+  findKey: ['no-writes'],
   release: ['allow-oom'],
   acknowledge: ['allow-oom'],
 } as const satisfies Record<string, readonly string[]>;

@@ -1,9 +1,7 @@
 import { createHash } from 'node:crypto';
 import { KeptShape } from '@tensorloop/kernel/kept-shape';
 import { Command, type Redis } from 'ioredis';
-import { withDeadline } from './deadline.js';
 import { readLua } from './lua-files.js';
-import { CALL_TIMEOUT_MS } from './redis-options.js';
 import {
   type FunctionName,
   lacksFunctions,
@@ -18,7 +16,6 @@ import { type Turn, turnOf } from './turn.js';
 const SCRIPTS = {
   'seed-totals': 2,
   'project-key': 2,
-  'find-key': 2,
   'begin-rebuild': 4,
   reassert: 3,
   'open-epoch': 1,
@@ -53,19 +50,16 @@ function toScript(lua: string, numberOfKeys: number): Script {
 }
 
 /**
- * Reads the scripts and returns the way to run them on a connection. Those that each call needs are functions of a library, whose
- * own functions and tables Redis then makes once and not in each run; a server without functions runs them as scripts. A
- * script's text is sent once per connection and its digest afterwards; commands are made here because ioredis' own way to do
- * the same costs more than what the gateway does for a call.
+ * Reads the scripts and returns the way to run them on a connection. Those that each call needs, and what shares their rules, are
+ * functions of a library, whose own functions and tables Redis then makes once and not in each run; a server without functions runs
+ * them as scripts. A script's text is sent once per connection and its digest afterwards; commands are made here because ioredis' own
+ * way to do the same costs more than what the gateway does for a call.
  *
  * `clock` replaces the Lua expression that reads the time. It exists for tests alone: windows of 30 days and rolling
  * minutes can only be compared with a model when the test sets the time, and no argument or key of a production script may
  * be able to do that.
  */
-export function registerScripts(
-  redis: Redis,
-  { clock = REDIS_CLOCK, callTimeoutMs = CALL_TIMEOUT_MS }: { clock?: string; callTimeoutMs?: number } = {},
-): RunScript {
+export function registerScripts(redis: Redis, clock: string = REDIS_CLOCK): RunScript {
   const withClock = (lua: string) => lua.replaceAll(REDIS_CLOCK, clock);
   const scripts = new Map<string, Script>(
     Object.entries(SCRIPTS).map(([name, keys]) => [name, toScript(withClock(scriptText(name)), keys)]),
@@ -76,8 +70,7 @@ export function registerScripts(
     turn.gatherWrites();
     const script = scripts.get(name);
     if (script === undefined) return functions.run(name as FunctionName, args);
-    const answer = send(redis, script, args);
-    return name === 'find-key' ? withDeadline(answer, callTimeoutMs) : answer;
+    return send(redis, script, args);
   };
 }
 

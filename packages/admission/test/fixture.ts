@@ -94,6 +94,13 @@ export async function openAccount(
   await bench.client.projectKey(key);
 }
 
+/** A fresh key in an open account, minted at the time that is set. */
+export async function openKey(bench: AdmissionBench, changes: Partial<KeyProjection> = {}): Promise<KeyProjection> {
+  const key = keyAt(bench.now(), changes);
+  await openAccount(bench, key);
+  return key;
+}
+
 /** A call of `key` that holds 1,000,000 nano-USD, all or nothing. */
 export function callOf(key: KeyProjection, changes: Partial<AdmitRequest> = {}): AdmitRequest {
   const holdNanoUsd = changes.holdNanoUsd ?? 1_000_000n;
