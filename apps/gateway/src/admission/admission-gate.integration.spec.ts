@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { AdmissionClient } from '@tensorloop/admission/admission-client';
 import { CLOCK_MARGIN_MS } from '@tensorloop/admission/clock-margin';
 import { RecentAdmissions } from '@tensorloop/admission/recent-admissions';
@@ -24,6 +24,8 @@ import { ASKING_MAX } from './waiting-line.js';
 const HASH = 'a'.repeat(64);
 const DAY_MS = 86_400_000;
 const WAIT_MS = 25;
+/** Nothing here takes as long. */
+const SOON_MS = 60_000;
 /** Some calls here wait for it to pass. */
 const REDIS_CALL_MS = 1_000;
 
@@ -33,7 +35,7 @@ let admission: AdmissionClient;
 let writes: RedisWrites;
 /** What the other services answer, and what they were asked. */
 let asked: string[];
-let answers: { key: object; totals: (scopes: string[]) => object; rebuild: () => Promise<boolean> };
+let answers: { key: object; totals: (scopes: string[]) => object | Promise<object>; rebuild: () => Promise<boolean> };
 let projection: KeyProjection;
 let gate: AdmissionGate;
 /** How long the machine sleeps between two looks at its clocks. */
@@ -97,7 +99,7 @@ beforeEach(async () => {
     gatewayId: 'gw-1',
     admission,
     keys: new KeyLookup(rpc),
-    totals: new TotalsLookup(rpc, admission),
+    totals: new TotalsLookup(rpc, admission, SOON_MS),
     epochs: { rebuild: () => answers.rebuild() } as never,
     writes,
     inFlight: new InFlight(),
@@ -188,6 +190,52 @@ describe('a total that Redis does not know', () => {
   it('refuses the call when metering does not answer: unknown is not zero', async () => {
     answers.totals = () => ({ ok: false, code: 'rpc_timeout', message: '' });
     expect(await codeOf(admit())).toBe('admission_state_unknown');
+  });
+});
+
+describe('what a key has left, for an answer to what is not admitted', () => {
+  const find = () => gate.findKeyWithLeft({ accountTag: projection.accountTag, keyHash: HASH });
+
+  beforeEach(async () => {
+    await openEpoch();
+    projection.mintedAtMs = Date.now() - DAY_MS;
+    await admission.projectKey(projection);
+  });
+
+  it('is fetched from metering where Redis does not know it, once', async () => {
+    answers.totals = totalsOf('999950');
+    const left = { rpm: { remaining: 10 }, budget: { limitNanoUsd: 1_000_000n, spentNanoUsd: 999_950n } };
+    expect(await find()).toMatchObject({ found: true, left });
+    expect(await find()).toMatchObject({ found: true, left });
+    expect(asked).toEqual(['metering.totals.get.v1']);
+  });
+
+  it('is said as far as it is known where metering does not say more', async () => {
+    answers.totals = () => ({ ok: false, code: 'rpc_unreachable', message: '' });
+    const left = { rpm: { remaining: 10 }, budget: null };
+    expect(await find()).toMatchObject({ found: true, left });
+    expect(await admit()).toMatchObject({
+      status: 503,
+      body: { error: { code: 'admission_state_unknown' } },
+      headers: { 'x-ratelimit-remaining-requests': '10' },
+    });
+  });
+
+  it('is not worth the answer: where Redis goes away meanwhile, that is given without', async () => {
+    const findKey = admission.findKey.bind(admission);
+    const asking = jest.spyOn(admission, 'findKey').mockImplementationOnce(findKey).mockRejectedValueOnce(new Error('away'));
+    expect(await find()).toMatchObject({ found: true, left: { budget: null } });
+    expect(asking).toHaveBeenCalledTimes(2);
+    asking.mockRestore();
+  });
+
+  it('is told to nobody whose key is revoked meanwhile', async () => {
+    answers.totals = async (scopes) => {
+      projection = { ...projection, version: 2, isRevoked: true };
+      await admission.projectKey(projection);
+      return totalsOf('0')(scopes);
+    };
+    expect(await find()).toMatchObject({ status: 401 });
   });
 });
 

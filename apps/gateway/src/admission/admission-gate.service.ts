@@ -2,14 +2,14 @@ import {
   type Admission,
   AdmissionUnavailableError,
   type AdmitResult,
-  type FoundKey,
   type Refusal,
 } from '@tensorloop/admission/admission.types';
 import type { AdmissionClient } from '@tensorloop/admission/admission-client';
 import { ScriptTimeoutError } from '@tensorloop/admission/deadline';
+import type { FoundKey } from '@tensorloop/admission/found-key.types';
 import type { RecentAdmissions } from '@tensorloop/admission/recent-admissions';
 import type { NanoUsd } from '@tensorloop/kernel/money';
-import { type ApiError, apiError, isApiError } from '../errors/api-error.types.js';
+import { type ApiError, isApiError } from '../errors/api-error.types.js';
 import { passedMs, RUNNING_CLOCKS, type RunningClocks, readClocks } from '../lifetime/running-clocks.types.js';
 import type { EpochRecovery } from '../recovery/epoch-recovery.service.js';
 import type { RedisWrites } from '../settlement/redis-writes.service.js';
@@ -18,9 +18,10 @@ import { admissionDown, lookupDown, overloaded, stateUnknown, unknownKey } from 
 import type { InFlight } from './in-flight.service.js';
 import type { KeyLookup } from './key-lookup.js';
 import type { KnownKeys } from './known-keys.js';
+import { left, type OwnKey, withLeft } from './limits-left.service.js';
 import type { Quote } from './quote.service.js';
 import type { RedisClock } from './redis-clock.service.js';
-import { type FinalRefusal, isMoneyRefusal, left, refusalError } from './refusals.service.js';
+import { type FinalRefusal, isMoneyRefusal, refusalError, refusedKey } from './refusals.service.js';
 import type { TotalsLookup, TotalsWanted } from './totals-lookup.js';
 import { WaitingLine } from './waiting-line.js';
 
@@ -157,8 +158,8 @@ export class AdmissionGate {
     return stateUnknown();
   }
 
-  /** Identity and models of a key, for calls that cost nothing. */
-  async findKey(key: KeyIdentity): Promise<Extract<FoundKey, { found: true }> | ApiError> {
+  /** Identity and models of a key, for what costs nothing, and as much of what it has left as Redis knows. */
+  async findKey(key: KeyIdentity): Promise<OwnKey | ApiError> {
     for (let round = 0; round < ROUNDS_MAX; round++) {
       let found: FoundKey;
       try {
@@ -168,13 +169,25 @@ export class AdmissionGate {
       }
       this.parts.clock.note(found.nowMs);
       if (found.found) return found;
-      if (found.reason === 'key_revoked') return apiError('invalid_api_key', 'This API key has been revoked.');
-      if (found.reason === 'key_expired')
-        return apiError('invalid_api_key', 'This API key has expired. Mint a new one in the dashboard.');
-      const problem = await this.fetchMissing(key, { admitted: false, reason: found.reason, nowMs: found.nowMs });
+      const { reason, nowMs } = found;
+      if (reason === 'key_revoked' || reason === 'key_expired') return refusedKey(reason);
+      const problem = await this.fetchMissing(key, { admitted: false, reason, nowMs });
       if (problem !== null) return problem;
     }
     return admissionDown();
+  }
+
+  /** The same; what Redis lacks is asked for, but not waited for long. */
+  async findKeyWithLeft(key: KeyIdentity): Promise<OwnKey | ApiError> {
+    const found = await this.findKey(key);
+    if (isApiError(found) || found.unknownScopes.length === 0) return found;
+    const { accountId, nowMs, unknownScopes: scopes } = found;
+    if (!(await this.parts.totals.seedSoon({ accountTag: key.accountTag, accountId, scopes, askedAtMs: nowMs }))) return found;
+    const again = await this.parts.admission.findKey(key.accountTag, key.keyHash).catch(() => null);
+    // Nobody loses an answer for what it could have said besides, or waits for more than that one look.
+    if (again === null) return found;
+    if (again.found) return again;
+    return again.reason === 'key_revoked' || again.reason === 'key_expired' ? refusedKey(again.reason) : found;
   }
 
   /** Fetches totals that Redis lacks; true = it has them now. For reading what an account has spent without spending. */
@@ -252,7 +265,7 @@ export class AdmissionGate {
         scopes: refusal.scopes,
         askedAtMs: refusal.nowMs,
       });
-      return isSeeded ? null : stateUnknown();
+      return isSeeded ? null : withLeft(stateUnknown(), refusal);
     }
     if (refusal.reason === 'unknown_epoch') this.parts.restoring.epochIsLost(key.keyHash);
     // Before an account's state is rebuilt the key must be known to exist: made-up keys must not make state.

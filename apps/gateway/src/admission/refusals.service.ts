@@ -1,7 +1,7 @@
-import type { Admission, LimitState, LimitsLeft, RateLeft, Refusal } from '@tensorloop/admission/admission.types';
-import { formatUsd, type NanoUsd } from '@tensorloop/kernel/money';
+import type { LimitState, Refusal } from '@tensorloop/admission/admission.types';
+import { formatUsd } from '@tensorloop/kernel/money';
 import { type ApiError, apiError, unavailable } from '../errors/api-error.types.js';
-import { type HeaderList, headersOf } from '../errors/header-list.types.js';
+import { goDuration, left, leftHeaders } from './limits-left.service.js';
 import { affordableTokens, type Quote } from './quote.service.js';
 
 /** Holds are gone when their calls end; a client that waits this long will mostly find them gone. */
@@ -37,96 +37,11 @@ export function isMoneyRefusal(refusal: FinalRefusal): refusal is MoneyRefusal {
   return 'limit' in refusal && typeof refusal.limit === 'object';
 }
 
-export function left({ limitNanoUsd, spentNanoUsd, heldNanoUsd }: LimitState): NanoUsd {
-  const rest = limitNanoUsd - spentNanoUsd - heldNanoUsd;
-  return rest > 0n ? rest : 0n;
-}
-
-/** "6m0s", "12ms": durations as Go prints them, which is how OpenAI writes x-ratelimit-reset-requests. */
-export function goDuration(milliseconds: number): string {
-  if (milliseconds < 1_000) return `${milliseconds}ms`;
-  const hours = Math.floor(milliseconds / 3_600_000);
-  const minutes = Math.floor((milliseconds % 3_600_000) / 60_000);
-  const seconds = (milliseconds % 60_000) / 1_000;
-  return `${hours > 0 ? `${hours}h` : ''}${hours > 0 || minutes > 0 ? `${minutes}m` : ''}${seconds}s`;
-}
-
 function retryHeaders(milliseconds: number): Record<string, string> {
   return {
     'retry-after': String(Math.max(1, Math.ceil(milliseconds / 1_000))),
     'retry-after-ms': String(Math.max(1, Math.ceil(milliseconds))),
   };
-}
-
-/** Keys have the same few budgets and the same reset for 30 days, and each answer says both. Dropped as a whole when full. */
-const TEXTS_REMEMBERED_MAX = 10_000;
-const resetTexts = new Map<number, string>();
-const limitTexts = new Map<NanoUsd, string>();
-
-function remembered<Of>(texts: Map<Of, string>, of: Of, textOf: (of: Of) => string): string {
-  let text = texts.get(of);
-  if (text === undefined) {
-    text = textOf(of);
-    if (texts.size >= TEXTS_REMEMBERED_MAX) texts.clear();
-    texts.set(of, text);
-  }
-  return text;
-}
-
-function isoTime(atMs: number): string {
-  return new Date(atMs).toISOString();
-}
-
-export function listBudget(list: HeaderList, limit: LimitState, resetAtMs: number): HeaderList {
-  list.push('x-tensorloop-budget-limit-usd', remembered(limitTexts, limit.limitNanoUsd, formatUsd));
-  list.push('x-tensorloop-budget-spent-usd', formatUsd(limit.spentNanoUsd));
-  list.push('x-tensorloop-budget-held-usd', formatUsd(limit.heldNanoUsd));
-  list.push('x-tensorloop-budget-reset', remembered(resetTexts, resetAtMs, isoTime));
-  return list;
-}
-
-/** Of the limit that is nearer: of the key, or of all keys of the account. */
-export function listRate(list: HeaderList, rpm: RateLeft, accountRpm: RateLeft | null): void {
-  const { limit, remaining, resetMs } = accountRpm !== null && accountRpm.remaining < rpm.remaining ? accountRpm : rpm;
-  list.push('x-ratelimit-limit-requests', String(limit));
-  list.push('x-ratelimit-remaining-requests', String(remaining));
-  list.push('x-ratelimit-reset-requests', goDuration(resetMs));
-}
-
-/** Of a prepaid account, whose balance ends with its grants and not with time. */
-function listBalance(list: HeaderList, balance: LimitState): HeaderList {
-  list.push('x-tensorloop-balance-left-usd', formatUsd(left(balance)));
-  list.push('x-tensorloop-balance-held-usd', formatUsd(balance.heldNanoUsd));
-  return list;
-}
-
-/** Money that only some keys are limited in. */
-function listExtraMoney(
-  list: HeaderList,
-  { balance, daily, projectBudget }: Omit<LimitsLeft, 'rpm' | 'accountRpm' | 'budget' | 'budgetResetMs'>,
-): void {
-  if (balance !== null) listBalance(list, balance);
-  if (daily !== null) list.push('x-tensorloop-daily-left-usd', formatUsd(left(daily)));
-  if (projectBudget !== null) list.push('x-tensorloop-project-left-usd', formatUsd(left(projectBudget)));
-}
-
-/** What an admitted call's answer says of the limits that only some keys have. */
-export function listExtraLimits(list: HeaderList, { balance, daily, tokens, project }: Admission): void {
-  if (tokens !== null) {
-    list.push('x-ratelimit-limit-tokens', String(tokens.limit));
-    list.push('x-ratelimit-remaining-tokens', String(tokens.remaining));
-    list.push('x-ratelimit-reset-tokens', goDuration(tokens.resetMs));
-  }
-  listExtraMoney(list, { balance, daily, projectBudget: project?.budget ?? null });
-}
-
-/** What every refusal by a limit says beside its own: what is left of the others, as it stood when Redis refused. */
-function leftHeaders(of: LimitsLeft, nowMs: number): Record<string, string> {
-  const list: HeaderList = [];
-  listRate(list, of.rpm, of.accountRpm);
-  listBudget(list, of.budget, nowMs + of.budgetResetMs);
-  listExtraMoney(list, of);
-  return headersOf(list);
 }
 
 /** Who has made as many requests as it may, in words (spec TL-5, TS-7). */
@@ -246,9 +161,8 @@ export function refusalError(refusal: FinalRefusal, quote: Quote, { model, asked
 function answerTo(refusal: FinalRefusal, quote: Quote, askedModel: string): ApiError {
   switch (refusal.reason) {
     case 'key_revoked':
-      return apiError('invalid_api_key', 'This API key has been revoked.');
     case 'key_expired':
-      return apiError('invalid_api_key', 'This API key has expired. Mint a new one in the dashboard.');
+      return refusedKey(refusal.reason);
     case 'model_not_allowed':
       return modelNotAllowed(askedModel);
     case 'pending_full':
@@ -267,6 +181,13 @@ function answerTo(refusal: FinalRefusal, quote: Quote, askedModel: string): ApiE
     default:
       return limitReached(refusal, quote);
   }
+}
+
+/** To a key that was good once. */
+export function refusedKey(reason: 'key_revoked' | 'key_expired'): ApiError {
+  return reason === 'key_revoked'
+    ? apiError('invalid_api_key', 'This API key has been revoked.')
+    : apiError('invalid_api_key', 'This API key has expired. Mint a new one in the dashboard.');
 }
 
 /** One answer for a model outside the allowlist, whether it exists or not (spec TL-3, TL-8). */

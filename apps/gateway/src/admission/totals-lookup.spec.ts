@@ -1,10 +1,10 @@
-import { beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { AdmissionClient } from '@tensorloop/admission/admission-client';
 import type { TotalsGetRequest } from '@tensorloop/contracts/rpc';
 import { dayScope, type Scope, type ScopeTotal, windowScope } from '@tensorloop/contracts/settle-ack';
 import { RPC } from '@tensorloop/contracts/subjects';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
-import { TotalsLookup } from './totals-lookup.js';
+import { SOON_AGAIN_MS, SOON_MS, TotalsLookup } from './totals-lookup.js';
 
 const ACCOUNT = uuid7();
 const WINDOW = windowScope(uuid7(), 0);
@@ -20,6 +20,8 @@ let seeded: Scope[];
 let isAway: boolean;
 /** Questions that fail, so that they are asked again. */
 let failing: number;
+/** Resolves when metering answers. */
+let answering: Promise<void>;
 let lookup: TotalsLookup;
 
 beforeEach(() => {
@@ -29,9 +31,11 @@ beforeEach(() => {
   seeded = [];
   isAway = false;
   failing = 0;
+  answering = Promise.resolve();
   const call = async ({ pattern }: { pattern: string }, request: TotalsGetRequest) => {
     asked.push(request);
     subjects.push(pattern);
+    await answering;
     if (isAway || (isOldMetering && pattern === RPC.meteringTotalsGetOfAny))
       return { ok: false, code: 'rpc_unreachable', message: '' };
     failing -= 1;
@@ -95,5 +99,51 @@ describe('totals that Redis lacks', () => {
   it('of a balance come alone: their news are counted', async () => {
     await lookup.learnBalance({ accountTag: 'account1', accountId: ACCOUNT, askedAtMs: Date.now() });
     expect(asked).toEqual([{ accountId: ACCOUNT, scopes: ['balance'] }]);
+  });
+});
+
+describe('totals that somebody can do without', () => {
+  const seedSoon = (...scopes: Scope[]) =>
+    lookup.seedSoon({ accountTag: 'account1', accountId: ACCOUNT, scopes, askedAtMs: Date.now() });
+
+  beforeEach(() => void jest.useFakeTimers());
+  afterEach(() => void jest.useRealTimers());
+
+  it('come at once where metering knows them, of each key of an account', async () => {
+    expect(await seedSoon(WINDOW)).toBe(true);
+    expect(await seedSoon(OTHER_WINDOW)).toBe(true);
+    expect(asked.length).toBe(2);
+  });
+
+  it('are not asked for again at once where that did not help', async () => {
+    expect(await seedSoon(WINDOW)).toBe(true);
+    expect(await seedSoon(WINDOW)).toBe(false);
+    expect(asked.length).toBe(1);
+  });
+
+  it('are not waited for longer than half a second, and come all the same', async () => {
+    let answer: () => void = () => undefined;
+    answering = new Promise((resolve) => (answer = resolve));
+    const both = [seedSoon(WINDOW), seedSoon(WINDOW)];
+    await jest.advanceTimersByTimeAsync(SOON_MS);
+    expect(await Promise.all(both)).toEqual([false, false]);
+    // The question is still open, and nobody waits for it again.
+    expect(await seedSoon(WINDOW)).toBe(false);
+    const needed = seed('account1', WINDOW);
+    answer();
+    expect(await needed).toBe(true);
+    expect(seeded).toEqual([WINDOW, OTHER_WINDOW]);
+  });
+
+  it('are not asked for again right after metering did not tell them', async () => {
+    isAway = true;
+    expect(await seedSoon(WINDOW)).toBe(false);
+    const once = asked.length;
+    isAway = false;
+    await jest.advanceTimersByTimeAsync(SOON_AGAIN_MS - 1);
+    expect(await seedSoon(WINDOW)).toBe(false);
+    expect(asked.length).toBe(once);
+    await jest.advanceTimersByTimeAsync(1);
+    expect(await seedSoon(WINDOW)).toBe(true);
   });
 });

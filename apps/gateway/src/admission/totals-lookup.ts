@@ -13,7 +13,7 @@ import { askAgain } from './asked-again.js';
 
 /** A spent balance is looked up no more often than this, per account: a credit takes effect within it. */
 export const BALANCE_LOOKUP_MS = 1_000;
-/** Accounts whose last lookups are remembered; beyond it the longest forgotten one may be asked about again at once. */
+/** Accounts, or sets of scopes, whose last lookups are remembered; beyond it the longest forgotten one may be asked about again at once. */
 export const LOOKUPS_MAX = 10_000;
 
 /**
@@ -21,6 +21,10 @@ export const LOOKUPS_MAX = 10_000;
  * this. After Redis was lost a key's first call would else need metering, and its database, perhaps minutes later.
  */
 export const RECENT_LOOKUP_MS = 10_000;
+
+/** What is left is not worth a longer wait to an answer that says it besides. */
+export const SOON_MS = 500;
+export const SOON_AGAIN_MS = 5_000;
 
 const totalsGet = defineRpc(RPC.meteringTotalsGet, totalsGetRequestSchema, totalsGetReplySchema);
 const totalsGetOfAny = defineRpc(RPC.meteringTotalsGetOfAny, totalsGetRequestSchema, totalsGetReplySchema);
@@ -38,12 +42,15 @@ export class TotalsLookup {
   private readonly running = new Map<string, Promise<number | null>>();
   /** Account tag → when its balance was last asked for. Oldest first. */
   private readonly balanceAskedMs = new Map<string, number>();
+  /** Name of a set of scopes → when somebody who can do without them was answered, or gave up. */
+  private readonly soonAskedMs = new Map<string, number>();
   /** Account tag → when its recent scopes were last asked for. */
   private readonly recentAskedMs = new Map<string, number>();
 
   constructor(
     private readonly rpc: Pick<RpcClient, 'call'>,
     private readonly admission: AdmissionClient,
+    private readonly soonMs: number = SOON_MS,
   ) {}
 
   /** True = Redis knows the totals now. */
@@ -59,6 +66,18 @@ export class TotalsLookup {
     if (this.running.has(nameOf(whole))) return ((await this.seedOnce(whole)) ?? 0) > 0;
     if (!isDue(this.balanceAskedMs, accountTag, BALANCE_LOOKUP_MS)) return false;
     return ((await this.seedOnce(whole)) ?? 0) > 0;
+  }
+
+  /**
+   * For somebody who can do without: waits no longer than SOON_MS, and not at all for what was asked for a moment ago: whoever lacks
+   * it still will not get it by asking again.
+   */
+  async seedSoon(wanted: TotalsWanted): Promise<boolean> {
+    const name = nameOf(wanted);
+    if (!isLongAgo(this.soonAskedMs, name, SOON_AGAIN_MS)) return false;
+    const isSeeded = await soon(this.seed(wanted), this.soonMs);
+    noteNow(this.soonAskedMs, name);
+    return isSeeded;
   }
 
   /** Scopes that were news to Redis; null when it could not be told. */
@@ -100,15 +119,34 @@ export class TotalsLookup {
   }
 }
 
-/** True at most once in `intervalMs` for each account, and noted as now. */
-function isDue(askedMs: Map<string, number>, accountTag: string, intervalMs: number): boolean {
-  const now = performance.now();
-  if (now - (askedMs.get(accountTag) ?? Number.NEGATIVE_INFINITY) < intervalMs) return false;
-  // Set anew, so that the first one is the longest forgotten.
-  askedMs.delete(accountTag);
-  if (askedMs.size >= LOOKUPS_MAX) askedMs.delete(askedMs.keys().next().value as string);
-  askedMs.set(accountTag, now);
+/** True at most once in `intervalMs` for each name, and noted as now. */
+function isDue(notedMs: Map<string, number>, name: string, intervalMs: number): boolean {
+  if (!isLongAgo(notedMs, name, intervalMs)) return false;
+  noteNow(notedMs, name);
   return true;
+}
+
+function isLongAgo(notedMs: ReadonlyMap<string, number>, name: string, intervalMs: number): boolean {
+  return performance.now() - (notedMs.get(name) ?? Number.NEGATIVE_INFINITY) >= intervalMs;
+}
+
+function noteNow(notedMs: Map<string, number>, name: string): void {
+  // Set anew, so that the first one is the longest forgotten.
+  notedMs.delete(name);
+  if (notedMs.size >= LOOKUPS_MAX) notedMs.delete(notedMs.keys().next().value as string);
+  notedMs.set(name, performance.now());
+}
+
+/** False where it takes longer. */
+function soon(work: Promise<boolean>, timeoutMs: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(false), timeoutMs);
+    const settle = (isDone: boolean) => {
+      clearTimeout(timer);
+      resolve(isDone);
+    };
+    work.then(settle, () => settle(false));
+  });
 }
 
 function nameOf({ accountTag, scopes }: Pick<TotalsWanted, 'accountTag' | 'scopes'>): string {

@@ -8,11 +8,21 @@ export interface Reply {
   requestId: string;
 }
 
-/** Answers with JSON, or with the error that there is instead. */
-export function sendJson({ res, requestId }: Reply, content: ApiError | object): void {
+export interface JsonAnswer {
+  content: object;
+  headers: Record<string, string>;
+}
+
+/** Answers with JSON and these headers, or with the error that there is instead. */
+export function sendJson({ res, requestId }: Reply, answer: ApiError | JsonAnswer): void {
   const headers = { 'x-request-id': requestId };
-  if (isApiError(content)) return sendError(res, content, headers);
-  const body = Buffer.from(JSON.stringify(content));
-  res.writeHead(200, { ...headers, 'content-type': 'application/json; charset=utf-8', 'content-length': body.length });
+  if (isApiError(answer)) return sendError(res, answer, headers);
+  const body = Buffer.from(JSON.stringify(answer.content));
+  res.writeHead(200, {
+    ...headers,
+    ...answer.headers,
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': body.length,
+  });
   res.end(body);
 }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { BALANCE_SCOPE } from '@tensorloop/contracts/settle-ack';
-import { WINDOW_MS } from '@tensorloop/kernel/budget-window';
+import { BALANCE_SCOPE, dayScope } from '@tensorloop/contracts/settle-ack';
+import { utcDay, WINDOW_MS } from '@tensorloop/kernel/budget-window';
 import { newAccountTag, newKeyText } from '@tensorloop/kernel/key-text';
 import { parseUsd } from '@tensorloop/kernel/money';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
@@ -20,6 +20,8 @@ async function get(path: string, key: TestKey | string) {
   const response = await fetch(`${fixture.url}/v1${path}`, { headers: { authorization: `Bearer ${text}` } });
   return { status: response.status, body: (await response.json()) as Record<string, unknown> };
 }
+
+type Said = Record<string, string | number>;
 
 async function errorOf(response: Response) {
   const { error } = (await response.json()) as { error: { type: string; code: string } };
@@ -85,6 +87,21 @@ describe('GET /v1/key', () => {
     expect((await get('/key', unknown)).status).toBe(503);
     expect((await get(stranger, key)).status).toBe(401);
     expect((await fixture.post('/key', key, {})).status).toBe(405);
+  });
+
+  it('says the same in its headers', async () => {
+    const key = await fixture.addKey({ rpm: 3, accountRpm: 2, dailyLimitNanoUsd: '50000000' });
+    await fixture.seedTotal(key, dayScope(utcDay(Date.now())));
+    await served(key);
+    const response = await fetch(`${fixture.url}/v1/key`, { headers: { authorization: `Bearer ${key.text}` } });
+    const { budget, account_requests_per_minute: requests, daily_limit } = (await response.json()) as Record<string, Said>;
+    const header = (name: string) => response.headers.get(name);
+    expect([header('x-ratelimit-limit-requests'), header('x-ratelimit-remaining-requests')]).toEqual(['2', '1']);
+    expect(requests).toMatchObject({ limit: 2, remaining: 1 });
+    for (const said of ['limit', 'spent', 'held'])
+      expect(header(`x-tensorloop-budget-${said}-usd`)).toBe(budget?.[`${said}_usd`]);
+    expect(header('x-tensorloop-budget-reset')).toBe(budget?.resets_at);
+    expect(header('x-tensorloop-daily-left-usd')).toBe(daily_limit?.left_usd);
   });
 
   it('says when the next place gets free: a minute after the oldest call that counts (TL-5)', async () => {

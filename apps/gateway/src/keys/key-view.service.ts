@@ -1,13 +1,19 @@
 import type { IncomingMessage } from 'node:http';
-import type { FoundKey, LimitState } from '@tensorloop/admission/admission.types';
-import { type KeyStatus, type ProjectStatus, type RateStatus, readKeyStatus } from '@tensorloop/admission/key-status';
+import type { LimitState, RateLeft } from '@tensorloop/admission/admission.types';
+import {
+  type KeyStatus,
+  type KeyStatusResult,
+  type ProjectStatus,
+  type RateStatus,
+  readKeyStatus,
+} from '@tensorloop/admission/key-status';
 import { formatUsd } from '@tensorloop/kernel/money';
 import type { Redis } from 'ioredis';
 import type { AdmissionGate, KeyIdentity } from '../admission/admission-gate.service.js';
-import { left } from '../admission/refusals.service.js';
+import { left, leftHeaders, type OwnKey, withLeft } from '../admission/limits-left.service.js';
 import type { KeyHasher } from '../auth/key-hasher.service.js';
 import { type ApiError, isApiError, unavailable } from '../errors/api-error.types.js';
-import { type Reply, sendJson } from '../errors/send-json.service.js';
+import { type JsonAnswer, type Reply, sendJson } from '../errors/send-json.service.js';
 import { readAnthropicKey } from '../messages/messages.service.js';
 
 /** One read, and one more after the totals that it lacked were fetched. */
@@ -21,8 +27,6 @@ export interface KeyViewParts {
   redis: Redis;
 }
 
-type OwnKey = Extract<FoundKey, { found: true }>;
-
 /** `GET /v1/key`: what the key that asks may do, what it has spent, what is held and left, and when that resets. */
 export class KeyView {
   constructor(private readonly parts: KeyViewParts) {}
@@ -31,31 +35,43 @@ export class KeyView {
     sendJson(reply, await this.read(req));
   }
 
-  private async read(req: IncomingMessage): Promise<object | ApiError> {
+  private async read(req: IncomingMessage): Promise<JsonAnswer | ApiError> {
     const bearer = readAnthropicKey(req.headers);
     if (isApiError(bearer)) return bearer;
     const identity = { accountTag: bearer.accountTag, keyHash: this.parts.hasher.hash(bearer.keyText) };
-    const key = await this.parts.gate.findKey(identity);
-    if (isApiError(key)) return key;
-    const status = await this.statusOf(identity, key).catch(() => null);
-    if (status !== null) return toView(status, key.models);
-    return unavailable('admission_state_unknown', 'What this key has spent is not known at the moment.', RETRY_SECONDS);
+    let key = await this.parts.gate.findKey(identity);
+    for (let read = 1; !isApiError(key); read++) {
+      const result = await readKeyStatus(this.parts.redis, identity, key.nowMs).catch(() => null);
+      if (result !== null && read < READS_MAX && (await this.hasNews(identity, key, result))) {
+        // Anew as well, so that both are of nearly the same instant.
+        key = await this.parts.gate.findKey(identity);
+        continue;
+      }
+      if (result?.known) return { content: toView(result.status, key.models), headers: headersFor(result.status, key) };
+      const message = 'What this key has spent is not known at the moment.';
+      return withLeft(unavailable('admission_state_unknown', message, RETRY_SECONDS), key);
+    }
+    return key;
   }
 
-  private async statusOf(identity: KeyIdentity, { accountId, nowMs }: OwnKey): Promise<KeyStatus | null> {
-    const { redis, gate } = this.parts;
-    const about = { accountTag: identity.accountTag, accountId, askedAtMs: nowMs };
-    for (let read = 1; read <= READS_MAX; read++) {
-      const result = await readKeyStatus(redis, identity, nowMs);
-      if (!result.known) {
-        if (result.scopes.length === 0 || !(await gate.fetchTotals({ ...about, scopes: result.scopes }))) return null;
-      } else if (result.status.balance === null || read === READS_MAX || !(await gate.refreshBalance(about))) {
-        // A balance is asked about once, so that a credit made a moment ago is seen.
-        return result.status;
-      }
-    }
-    return null;
+  /** Asks metering for what Redis lacks; and for a balance in any case, so that a credit made a moment ago is seen. */
+  private async hasNews({ accountTag }: KeyIdentity, { accountId, nowMs }: OwnKey, result: KeyStatusResult): Promise<boolean> {
+    const about = { accountTag, accountId, askedAtMs: nowMs };
+    if (result.known) return result.status.balance !== null && this.parts.gate.refreshBalance(about);
+    return result.scopes.length > 0 && this.parts.gate.fetchTotals({ ...about, scopes: result.scopes });
   }
+}
+
+/** As the body has it. When no call counts any more is not in there, and as it was found just before. */
+function headersFor({ rpm, accountRpm, budget, window, daily, balance, project }: KeyStatus, { left: found, nowMs }: OwnKey) {
+  const own = { ...found.rpm, ...placesOf(rpm) };
+  const ofAccount = accountRpm === null || found.accountRpm === null ? null : { ...found.accountRpm, ...placesOf(accountRpm) };
+  const money = { budget, budgetResetMs: window.endMs - nowMs, daily, balance, projectBudget: project?.budget ?? null };
+  return leftHeaders({ rpm: own, accountRpm: ofAccount, ...money }, nowMs);
+}
+
+function placesOf({ limit, used }: RateStatus): Pick<RateLeft, 'limit' | 'remaining'> {
+  return { limit, remaining: Math.max(0, limit - used) };
 }
 
 function instant(unixMs: number): string {
@@ -72,9 +88,10 @@ function money(state: LimitState, limitName: 'limit_usd' | 'granted_usd' = 'limi
 }
 
 /** `next_place_at`: when more is left than now, as what counts leaves the window; null while nothing counts. */
-function rate({ limit, used, nextPlaceAtMs }: RateStatus) {
+function rate(status: RateStatus) {
+  const { limit, used, nextPlaceAtMs } = status;
   const next_place_at = nextPlaceAtMs === null ? null : instant(nextPlaceAtMs);
-  return { limit, used, remaining: Math.max(0, limit - used), window_seconds: RATE_WINDOW_SECONDS, next_place_at };
+  return { limit, used, remaining: placesOf(status).remaining, window_seconds: RATE_WINDOW_SECONDS, next_place_at };
 }
 
 function projectView({ id, name, window, budget }: ProjectStatus) {

@@ -2,12 +2,14 @@ import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import type { Deployment, Model } from '@tensorloop/contracts/model-catalogue';
 import { inputTokensMax } from '@tensorloop/pricing/hold';
 import type { AdmissionGate, KeyIdentity } from '../admission/admission-gate.service.js';
+import { leftHeaders, type OwnKey, withLeft } from '../admission/limits-left.service.js';
 import { modelNotAllowed } from '../admission/refusals.service.js';
 import type { KeyHasher } from '../auth/key-hasher.service.js';
 import { refuseDeep } from '../body/json-body.types.js';
 import { upstreamBody } from '../body/upstream-body.service.js';
 import { type ApiError, isApiError, unavailable } from '../errors/api-error.types.js';
 import { sendError } from '../errors/send-error.service.js';
+import type { JsonAnswer } from '../errors/send-json.service.js';
 import type { Dispatcher } from '../routing/dispatcher.service.js';
 import type { RoutedCall } from '../routing/routing.types.js';
 import { ANTHROPIC_SKIN } from './anthropic-skin.types.js';
@@ -64,22 +66,28 @@ export class TokenCounting {
   async handle(arrival: CountArrival): Promise<void> {
     const { res, requestId } = arrival;
     const headers = { 'x-request-id': requestId, 'request-id': requestId };
-    const count = await this.count(arrival);
-    if (isApiError(count)) return sendError(res, { ...count, body: ANTHROPIC_SKIN.body(count, requestId) }, headers);
+    const answer = await this.answer(arrival);
+    if (isApiError(answer)) return sendError(res, { ...answer, body: ANTHROPIC_SKIN.body(answer, requestId) }, headers);
     if (res.destroyed) return;
-    const body = Buffer.from(JSON.stringify({ input_tokens: count.inputTokens }));
-    const note = count.isBound ? { 'x-tensorloop-upper-bound': 'true' } : {};
-    res.writeHead(200, { ...headers, ...note, 'content-type': 'application/json', 'content-length': body.length });
+    const body = Buffer.from(JSON.stringify(answer.content));
+    res.writeHead(200, { ...headers, ...answer.headers, 'content-type': 'application/json', 'content-length': body.length });
     res.end(body);
   }
 
-  private async count(arrival: CountArrival): Promise<Count | ApiError> {
+  private async answer(arrival: CountArrival): Promise<JsonAnswer | ApiError> {
     const bearer = readAnthropicKey(arrival.headers);
     if (isApiError(bearer)) return bearer;
     const key = { accountTag: bearer.accountTag, keyHash: this.parts.hasher.hash(bearer.keyText) };
     if (!this.parts.isReady()) return unavailable('admission_unavailable', 'This gateway is still starting.', RETRY_SECONDS);
-    const found = await this.parts.gate.findKey(key);
+    const found = await this.parts.gate.findKeyWithLeft(key);
     if (isApiError(found)) return found;
+    const count = await this.count(arrival, key, found);
+    if (isApiError(count)) return withLeft(count, found);
+    const note = count.isBound ? { 'x-tensorloop-upper-bound': 'true' } : {};
+    return { content: { input_tokens: count.inputTokens }, headers: { ...leftHeaders(found.left, found.nowMs), ...note } };
+  }
+
+  private async count(arrival: CountArrival, key: KeyIdentity, { models }: OwnKey): Promise<Count | ApiError> {
     const upstreamHeaders = passedHeaders(arrival.headers);
     if (isApiError(upstreamHeaders)) return upstreamHeaders;
     const request = refuseDeep(() => readMessagesRequest(arrival.body, 'count'));
@@ -87,7 +95,7 @@ export class TokenCounting {
     const target = await this.parts.findTarget(request.model, key);
     if (isApiError(target)) return target;
     const { model, deployments } = target;
-    if (!found.models.includes('*') && !found.models.includes(model.id)) return modelNotAllowed(request.model);
+    if (!models.includes('*') && !models.includes(model.id)) return modelNotAllowed(request.model);
     return (await this.ask(arrival, request, { deployments, upstreamHeaders })) ?? bound(model, request);
   }
 

@@ -5,19 +5,15 @@ import { formatUsd, type NanoUsd } from '@tensorloop/kernel/money';
 import { type ApiError, unavailable } from '../errors/api-error.types.js';
 import { headersOf } from '../errors/header-list.types.js';
 import { sendError } from '../errors/send-error.service.js';
-import type { Journal } from '../journal/journal.service.js';
 import type { Flaw, RoutedAnswer } from '../routing/routing.types.js';
-import type { CallSettler } from '../settlement/call-settler.service.js';
-import type { Credentials } from '../upstreams/credentials.service.js';
 import type { UpstreamFailure, UpstreamFlow } from '../upstreams/upstream.types.js';
 import type { RawUsage } from '../usage/answer-reading.types.js';
-import type { TextPart, TokenEstimator } from '../usage/token-estimator.service.js';
+import type { TextPart } from '../usage/token-estimator.service.js';
 import { readUsage } from '../usage/usage-reading.service.js';
+import type { AnswerContext, CountedUsage } from './answer.types.js';
 import { type ExitSignal, isFree } from './call-exit.js';
-import type { KeptBlocks } from './kept-blocks.js';
 import type { CallServer, OpenCall } from './open-call.js';
-import type { OpenCalls } from './open-calls.service.js';
-import type { Ticker, Ticking } from './ticker.service.js';
+import type { Ticking } from './ticker.service.js';
 import { ERROR_BODY_BYTES_MAX, failureError, reportedError, upstreamError } from './upstream-errors.js';
 
 /** After its client left, an answer is read on for this long and this far at most. */
@@ -32,25 +28,6 @@ export const CLIENT_STALL_MS = 120_000;
 const LAST_BYTES_MAX = 16 * 1024;
 const SHUTDOWN_RETRY_SECONDS = 1;
 const NO_HEADERS: IncomingHttpHeaders = {};
-
-/** What serving an answer needs besides the call itself. */
-export interface AnswerContext {
-  settler: CallSettler;
-  journal: Journal;
-  estimator: TokenEstimator;
-  ticker: Ticker;
-  openCalls: OpenCalls;
-  credentials: Pick<Credentials, 'scrub'>;
-  /** For streams kept in case the upstream reports no usage. */
-  keptBlocks: KeptBlocks;
-  /** Told of an exception that should not exist. */
-  onDefect: (error: unknown, requestId: string) => void;
-}
-
-export interface CountedUsage {
-  usage: Usage;
-  estimated: boolean;
-}
 
 /**
  * Takes an upstream's answer to the client. Whatever happens, `exitWith` is passed once: it counts, prices, journals, and only

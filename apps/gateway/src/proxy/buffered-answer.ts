@@ -3,7 +3,8 @@ import { formatUsd } from '@tensorloop/kernel/money';
 import type { ApiError } from '../errors/api-error.types.js';
 import type { RawUsage } from '../usage/answer-reading.types.js';
 import { countedUsage } from '../usage/usage-reading.service.js';
-import { Answer, type CountedUsage } from './answer.js';
+import { Answer } from './answer.js';
+import type { CountedUsage } from './answer.types.js';
 import type { ExitSignal } from './call-exit.js';
 import { failureError } from './upstream-errors.js';
 

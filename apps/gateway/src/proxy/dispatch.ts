@@ -1,5 +1,5 @@
 import type { Dispatcher } from '../routing/dispatcher.service.js';
-import type { AnswerContext } from './answer.js';
+import type { AnswerContext } from './answer.types.js';
 import { BufferedAnswer } from './buffered-answer.js';
 import type { Endpoint, InferenceRequest } from './endpoint.types.js';
 import type { OpenCall } from './open-call.js';

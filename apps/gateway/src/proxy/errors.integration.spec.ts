@@ -153,3 +153,13 @@ describe('a request that is hardly one', () => {
     });
   });
 });
+
+it('a gateway told to listen at "localhost" does so at one address, where these rules hold', async () => {
+  await fixture.gateway.stop('SIGTERM');
+  fixture.environment = { HOST: 'localhost' };
+  await fixture.restartGateway();
+  const { hostname, port } = new URL(fixture.url);
+  expect(hostname).toBe('127.0.0.1');
+  expectError(await sendBytes('GET /v1/models HTTP/1.1\r\nconnection: close\r\n\r\n'), { status: 400, code: 'invalid_body' });
+  await expect(once(connect(Number(port), '::1'), 'connect')).rejects.toThrow();
+});

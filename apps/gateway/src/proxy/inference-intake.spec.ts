@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { type ClientRequest, createServer, type IncomingMessage, request, type Server } from 'node:http';
+import { type ClientRequest, createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { waitUntil } from '@tensorloop/testing/wait-until';
@@ -68,6 +68,16 @@ function connections(): Promise<number> {
   return new Promise((resolve) => server.getConnections((_error, count) => resolve(count)));
 }
 
+/** Calls are answered when the last of them is told to be. */
+function holdAnswers(): () => void {
+  let answer: () => void = () => undefined;
+  handle = (body) => {
+    bodies.push(body.toString());
+    return new Promise((resolve) => (answer = resolve));
+  };
+  return () => answer();
+}
+
 function head(length: number): string {
   return `POST ${PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: ${length}\r\n\r\n`;
 }
@@ -132,11 +142,7 @@ describe('calls to an endpoint', () => {
   });
 
   it('behind another are not begun where their client has left meanwhile, and take no memory', async () => {
-    let answer: () => void = () => undefined;
-    handle = (body) => {
-      bodies.push(body.toString());
-      return new Promise((resolve) => (answer = resolve));
-    };
+    const answer = holdAnswers();
     const socket = connect(port, '127.0.0.1');
     // Small: what is too long to be read meanwhile also keeps the server from seeing the end of the connection.
     socket.write(`${head(1)}a${head(1_000)}${'b'.repeat(1_000)}`);
@@ -149,13 +155,9 @@ describe('calls to an endpoint', () => {
   });
 
   it('behind another with a body that is too long to wait are refused, and the one ahead is not harmed', async () => {
-    let answer: () => void = () => undefined;
+    const answer = holdAnswers();
     let behind: IncomingMessage | null = null as IncomingMessage | null;
     server.on('request', (req) => (behind = req.headers['content-length'] === String(MEBIBYTE) ? req : behind));
-    handle = (body) => {
-      bodies.push(body.toString());
-      return new Promise((resolve) => (answer = resolve));
-    };
     const socket = connect(port, '127.0.0.1');
     let text = '';
     socket.on('data', (chunk) => (text += chunk));
@@ -176,6 +178,20 @@ describe('calls to an endpoint', () => {
       'framework',
     ]);
     expect([bodies, budget.bytesTaken]).toEqual([['a'], 0]);
+  });
+
+  it('of HTTP/1.0 behind another are not told to go on when they are refused: such clients take that for the answer', async () => {
+    const answer = holdAnswers();
+    const socket = connect(port, '127.0.0.1');
+    let text = '';
+    socket.on('data', (chunk) => (text += chunk));
+    const old = `POST ${PATH} HTTP/1.0\r\nhost: x\r\nconnection: keep-alive\r\nexpect: 100-continue\r\n`;
+    socket.write(`${head(1)}a${old}content-length: ${MEBIBYTE}\r\n\r\n${'b'.repeat(MEBIBYTE)}`);
+    await waitUntil(() => bodies.length === 1);
+    answer();
+    await waitUntil(() => text.includes('cannot wait behind another'));
+    expect(text.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 400']);
+    socket.destroy();
   });
 
   it('behind another that cannot be met are refused at their turn, and the connection goes on', async () => {
@@ -205,11 +221,7 @@ describe('calls to an endpoint', () => {
     ['miracles', 10, 'HTTP/1.1 417,"code":"expectation_failed"'],
     ['miracles', MEBIBYTE, 'HTTP/1.1 417,"code":"expectation_failed"'],
   ])('behind another that expect %s for their %d bytes are answered at their turn', async (expectation, bytes, answers) => {
-    let answer: () => void = () => undefined;
-    handle = (body) => {
-      bodies.push(body.toString());
-      return new Promise((resolve) => (answer = resolve));
-    };
+    const answer = holdAnswers();
     const socket = connect(port, '127.0.0.1');
     let text = '';
     let isOver = false;
@@ -244,13 +256,8 @@ describe('calls to an endpoint', () => {
   });
 
   it('that expect to be asked and did not wait for it are refused without harm to the answer ahead', async () => {
-    let answer: () => void = () => undefined;
-    const long = 'a'.repeat(300_000);
-    answerText = long;
-    handle = (body) => {
-      bodies.push(body.toString());
-      return new Promise((resolve) => (answer = resolve));
-    };
+    const answer = holdAnswers();
+    answerText = 'a'.repeat(300_000);
     const socket = connect(port, '127.0.0.1');
     let text = '';
     socket.on('data', (chunk) => (text += chunk));
@@ -260,9 +267,9 @@ describe('calls to an endpoint', () => {
     const behind = once(server, 'checkContinue');
     socket.write(`${start}content-length: ${MEBIBYTE}\r\n\r\n${'b'.repeat(MEBIBYTE / 2)}`);
     socket.pause();
-    await behind;
+    const [, refusal] = (await behind) as [IncomingMessage, ServerResponse];
     answer();
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await waitUntil(() => refusal.socket !== null);
     socket.write('b'.repeat(MEBIBYTE / 2));
     socket.write('GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n');
     socket.resume();
@@ -274,7 +281,7 @@ describe('calls to an endpoint', () => {
       'HTTP/1.1 400',
       'HTTP/1.1 200',
     ]);
-    expect(text).toContain(long);
+    expect(text).toContain(answerText);
     socket.destroy();
   });
 

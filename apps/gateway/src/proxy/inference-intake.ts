@@ -7,9 +7,10 @@ import { sendError } from '../errors/send-error.service.js';
 import { BodyPieces } from './body-pieces.js';
 import type { Endpoint } from './endpoint.types.js';
 import { type InferenceCalls, requestIdHeaders } from './inference-call.js';
+import { passBody } from './passed-bodies.js';
 import { isWithoutHost, LINGER_MS, unmetExpectation, withoutHost } from './raw-errors.js';
 import { BODY_BYTES_MAX, type BodyLease, type RequestBodies } from './request-bodies.js';
-import { bodyBytesOf, WaitingRequests } from './waiting-requests.js';
+import { WaitingRequests } from './waiting-requests.js';
 
 export interface IntakeParts {
   calls: Pick<InferenceCalls, 'handle' | 'shed'>;
@@ -53,7 +54,6 @@ function unreadBehindAnother(): ApiError {
   return apiError('invalid_body', message);
 }
 
-/** Node ends a connection on which it was not said, also where the body came without being asked for. */
 const CONTINUE = /100-continue/i;
 
 interface Exchange {
@@ -128,46 +128,25 @@ export function takeCalls(server: Server, parts: IntakeParts): void {
         begin(exchange, isReadable);
       });
     };
-  /**
-   * Of a body that may not come as long as nobody asks for it nobody knows where it ends and the next request begins, so the connection
-   * ends. Not while it comes all the same: that would take the answers along that its client has not read.
-   */
-  const refuseUnasked = (problem: ApiError, exchange: Exchange) => {
-    const { req, res } = exchange;
-    const refuseWhole = () => {
-      if (CONTINUE.test(req.headers.expect as string)) res.writeContinue();
+  const refusePast = (problem: ApiError, exchange: Exchange, silenceMs: number | null) =>
+    passBody(exchange.req, silenceMs, (isWhole) => {
+      // Nobody knows where a body ends that was not asked for, and so not where the next request begins.
+      if (!isWhole) return refuseWith({ ...problem, headers: { ...problem.headers, connection: 'close' } }, exchange);
+      // Node ends a connection on which it was not said, also where the body came without it. Clients of HTTP/1.0 do not know it.
+      if (silenceMs !== null && CONTINUE.test(exchange.req.headers.expect ?? '')) exchange.res.writeContinue();
       refuseWith(problem, exchange);
-    };
-    if (req.readableEnded || bodyBytesOf(req) === 0) return refuseWhole();
-    const silent = setTimeout(() => {
-      req.off('end', refuseWhole);
-      refuseWith({ ...problem, headers: { ...problem.headers, connection: 'close' } }, exchange);
-    }, LINGER_MS);
-    req.on('data', () => silent.refresh());
-    req.once('end', refuseWhole);
-    for (const event of ['end', 'close']) req.once(event, () => clearTimeout(silent));
-  };
-  server.on(
-    'request',
-    atItsTurn((exchange, isReadable) => {
-      if (isReadable) return handle(exchange);
-      // A connection closed on a body that is still arriving would take the answers with it that its client has not read.
-      if (exchange.req.readableEnded) refuseWith(unreadBehindAnother(), exchange);
-      else exchange.req.once('end', () => refuseWith(unreadBehindAnother(), exchange));
-    }),
-  );
-  server.on(
-    'checkContinue',
-    atItsTurn((exchange, isReadable) => {
-      if (!isReadable) return refuseUnasked(unreadBehindAnother(), exchange);
-      exchange.res.writeContinue();
-      handle(exchange);
-    }),
-  );
-  server.on(
-    'checkExpectation',
-    atItsTurn((exchange) => refuseUnasked(unmetExpectation(), exchange)),
-  );
+    });
+  const onRequest = atItsTurn((exchange, isReadable) => {
+    if (isReadable) handle(exchange);
+    else refusePast(unreadBehindAnother(), exchange, null);
+  });
+  const onContinue = atItsTurn((exchange, isReadable) => {
+    if (!isReadable) return refusePast(unreadBehindAnother(), exchange, LINGER_MS);
+    exchange.res.writeContinue();
+    handle(exchange);
+  });
+  const onExpectation = atItsTurn((exchange) => refusePast(unmetExpectation(), exchange, LINGER_MS));
+  server.on('request', onRequest).on('checkContinue', onContinue).on('checkExpectation', onExpectation);
 }
 
 function take(parts: IntakeParts, endpoint: Endpoint, { req, res }: Exchange): void {

@@ -28,7 +28,7 @@ import { SettlementModule } from '../settlement/settlement.module.js';
 import { Shipper } from '../settlement/shipper.service.js';
 import { Credentials } from '../upstreams/credentials.service.js';
 import { TokenEstimator } from '../usage/token-estimator.service.js';
-import type { AnswerContext } from './answer.js';
+import type { AnswerContext } from './answer.types.js';
 import { CallDrain } from './call-drain.service.js';
 import { Capacity } from './capacity.service.js';
 import { InferenceCalls } from './inference-call.js';

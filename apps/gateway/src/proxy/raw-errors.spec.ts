@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer as createHttpServer, type Server as HttpServer, type ServerResponse } from 'node:http';
-import { type AddressInfo, connect, createServer, type Server } from 'node:net';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { waitUntil } from '@tensorloop/testing/wait-until';
 import { answerParserError, LINGER_MS } from './raw-errors.js';
@@ -102,15 +102,12 @@ describe('what cannot be read behind a request that is being answered', () => {
     const socket = send('POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 99999\r\n\r\n');
     socket.pause();
     await waitUntil(() => answers.length > 0);
+    const { socket: served } = answers[0] as ServerResponse & { socket: Socket };
     answers[0]?.end('refused');
-    let isRefused = false;
-    http.on('clientError', () => (isRefused = true));
-    while (!isRefused) {
-      socket.write('bytes');
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-    socket.write('more bytes');
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await once(http, 'clientError');
+    socket.write('bytes of its body');
+    // Whoever closed at once did not read them.
+    await waitUntil(() => served.destroyed || served.bytesRead === socket.bytesWritten);
     socket.resume();
     await waitUntil(() => isOver);
     expect(text).toMatch(/refused$/);

@@ -71,7 +71,7 @@ function endSoon(socket: Duplex, lastWords = ''): void {
   setTimeout(() => socket.destroy(), LINGER_MS).unref();
 }
 
-/** No other can be met (RFC 9110 §10.1.1); `Expect: 100-continue` is answered by Node itself. */
+/** No other can be met (RFC 9110 §10.1.1). */
 export function unmetExpectation(): ApiError {
   return apiError('expectation_failed', 'The only expectation that is met is "100-continue".');
 }

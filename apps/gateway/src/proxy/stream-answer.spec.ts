@@ -7,7 +7,8 @@ import { testModel, testPrice } from '../../test/test-models.js';
 import { OPENAI_SKIN } from '../errors/error-skin.types.js';
 import type { UpstreamFlow } from '../upstreams/upstream.types.js';
 import { openAiTextReading } from '../usage/openai-text-reading.service.js';
-import { type AnswerContext, DRAIN_MS_MAX, REST_BYTES_MAX, REST_MS_MAX } from './answer.js';
+import { DRAIN_MS_MAX, REST_BYTES_MAX, REST_MS_MAX } from './answer.js';
+import type { AnswerContext } from './answer.types.js';
 import { KeptBlocks } from './kept-blocks.js';
 import { OpenCall, type OpenCallOptions } from './open-call.js';
 import { StreamAnswer } from './stream-answer.js';
@@ -71,12 +72,18 @@ function world({ isClientSlow, isJournalBroken = false }: { isClientSlow: boolea
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
+/** Its head has come, and the call is durable. */
+async function begin({ flow, answer }: ReturnType<typeof world>): Promise<void> {
+  answer.onStart(flow);
+  await settled();
+  answer.onHead(200, STREAM_HEAD);
+}
+
 describe('a streamed answer', () => {
   it('that ends while its client is behind leaves its provider’s connection flowing, so that it becomes free', async () => {
-    const { seen, flow, stock, answer } = world({ isClientSlow: true });
-    answer.onStart(flow);
-    await settled();
-    answer.onHead(200, STREAM_HEAD);
+    const here = world({ isClientSlow: true });
+    const { seen, stock, answer } = here;
+    await begin(here);
     answer.onData(Buffer.from(WORD + USAGE + DONE));
     await settled();
     expect(seen).toEqual(['pause', 'resume', 'end']);
@@ -84,10 +91,9 @@ describe('a streamed answer', () => {
   });
 
   it('that reports an error is given up, and says whose it is', async () => {
-    const { seen, flow, answer } = world({ isClientSlow: false });
-    answer.onStart(flow);
-    await settled();
-    answer.onHead(200, STREAM_HEAD);
+    const here = world({ isClientSlow: false });
+    const { seen, answer } = here;
+    await begin(here);
     answer.onData(Buffer.from(`${WORD}data: {"error":{"code":"server_error"}}\n\n`));
     await settled();
     expect(seen).toEqual(['abort', 'end']);
@@ -95,10 +101,9 @@ describe('a streamed answer', () => {
   });
 
   it('whose provider goes on behind its end is given up, so that the connection becomes free', async () => {
-    const { seen, flow, answer } = world({ isClientSlow: false });
-    answer.onStart(flow);
-    await settled();
-    answer.onHead(200, STREAM_HEAD);
+    const here = world({ isClientSlow: false });
+    const { seen, answer } = here;
+    await begin(here);
     answer.onData(Buffer.from(WORD + USAGE + DONE));
     await settled();
     answer.onData(Buffer.alloc(REST_BYTES_MAX, ':\n'));
@@ -108,10 +113,9 @@ describe('a streamed answer', () => {
   });
 
   it('whose provider says nothing more and does not end either is given up after a while', async () => {
-    const { seen, ticked, flow, answer } = world({ isClientSlow: false });
-    answer.onStart(flow);
-    await settled();
-    answer.onHead(200, STREAM_HEAD);
+    const here = world({ isClientSlow: false });
+    const { seen, ticked, answer } = here;
+    await begin(here);
     answer.onData(Buffer.from(WORD + USAGE + DONE));
     await settled();
     answer.tick(performance.now() + REST_MS_MAX - 1_000);
@@ -124,10 +128,9 @@ describe('a streamed answer', () => {
     ['ended', (answer: StreamAnswer) => answer.onEnd()],
     ['broke off', (answer: StreamAnswer) => answer.onFailure('cut')],
   ])('whose provider %s right behind it is looked after no longer', async (_, end) => {
-    const { seen, ticked, flow, answer } = world({ isClientSlow: false });
-    answer.onStart(flow);
-    await settled();
-    answer.onHead(200, STREAM_HEAD);
+    const here = world({ isClientSlow: false });
+    const { seen, ticked, answer } = here;
+    await begin(here);
     answer.onData(Buffer.from(WORD + USAGE + DONE));
     end(answer);
     await settled();
@@ -135,10 +138,9 @@ describe('a streamed answer', () => {
   });
 
   it('that cannot be settled lets go of its provider and of its client', async () => {
-    const { seen, flow, stock, answer } = world({ isClientSlow: false, isJournalBroken: true });
-    answer.onStart(flow);
-    await settled();
-    answer.onHead(200, STREAM_HEAD);
+    const here = world({ isClientSlow: false, isJournalBroken: true });
+    const { seen, stock, answer } = here;
+    await begin(here);
     answer.onData(Buffer.from(WORD + USAGE + DONE));
     await settled();
     expect(seen).toEqual(['resume', 'Error: not written', 'abort', 'destroy']);

@@ -1,5 +1,6 @@
 import type { Deployment, Model } from '@tensorloop/contracts/model-catalogue';
 import type { AdmissionGate, KeyIdentity } from '../admission/admission-gate.service.js';
+import { withLeft } from '../admission/limits-left.service.js';
 import { modelNotAllowed } from '../admission/refusals.service.js';
 import { type ApiError, apiError, isApiError, type RefusedCaller, unavailable } from '../errors/api-error.types.js';
 import type { ModelStore } from '../models/model-store.service.js';
@@ -31,7 +32,7 @@ export class TargetFinder {
   /** At once where there is one, as there nearly always is. */
   find(endpoint: Endpoint, asked: string, key: KeyIdentity): Target | Promise<ApiError> {
     const model = this.parts.models.findModel(asked);
-    if (model === null) return this.afterKeyCheck(key, () => modelNotAllowed(asked), asked);
+    if (model === null) return this.afterKeyCheck(modelNotAllowed(asked), key, asked);
     const problem = unserved(model, endpoint);
     if (problem !== null) return this.refuse(problem, { model, asked }, key);
     const deployments = deploymentsFor(model, this.parts.credentials);
@@ -41,18 +42,18 @@ export class TargetFinder {
   }
 
   /** Who may not ask at all is told so before being told what is wrong with the question. */
-  async afterKeyCheck(key: KeyIdentity, error: (models: string[]) => ApiError, model: string | null = null): Promise<ApiError> {
-    const found = await this.parts.gate.findKey(key);
-    return isApiError(found) ? found : { ...error(found.models), caller: callerOf(found, model) };
+  async afterKeyCheck(problem: ApiError, key: KeyIdentity, model: string | null = null): Promise<ApiError> {
+    const found = await this.parts.gate.findKeyWithLeft(key);
+    return isApiError(found) ? found : { ...withLeft(problem, found), caller: callerOf(found, model) };
   }
 
   /** `problem` for a key that may use the model; `asked` is how the client named it. */
   async refuse(problem: ApiError, { model, asked }: { model: Model; asked: string }, key: KeyIdentity): Promise<ApiError> {
-    const found = await this.parts.gate.findKey(key);
+    const found = await this.parts.gate.findKeyWithLeft(key);
     if (isApiError(found)) return found;
     const isAllowed = found.models.includes('*') || found.models.includes(model.id);
-    if (!isAllowed) return { ...modelNotAllowed(asked), caller: callerOf(found, asked) };
-    return { ...problem, caller: callerOf(found, model.id) };
+    if (!isAllowed) return { ...withLeft(modelNotAllowed(asked), found), caller: callerOf(found, asked) };
+    return { ...withLeft(problem, found), caller: callerOf(found, model.id) };
   }
 }
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { announcedBytes } from './passed-bodies.js';
 import { UNCOUNTED_BYTES_MAX } from './request-bodies.js';
 
 /** Of one connection. Whoever sends more before it has an answer is no client that exists. */
@@ -29,7 +30,7 @@ export class WaitingRequests {
       socket.destroy();
       return;
     }
-    const bytes = bodyBytesOf(req);
+    const bytes = announcedBytes(req);
     const isReadable = line.bytes + bytes <= UNCOUNTED_BYTES_MAX;
     line.requests += 1;
     // A longer one would wait on the wire, and Node takes a request that does not arrive whole in time for its client's fault.
@@ -53,10 +54,4 @@ export class WaitingRequests {
     }
     return line;
   }
-}
-
-/** As announced; infinite where it is not. */
-export function bodyBytesOf({ headers }: IncomingMessage): number {
-  if (headers['transfer-encoding'] !== undefined) return Number.POSITIVE_INFINITY;
-  return Number(headers['content-length'] ?? 0);
 }

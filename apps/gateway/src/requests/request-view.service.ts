@@ -5,10 +5,11 @@ import { RPC } from '@tensorloop/contracts/subjects';
 import { isUuid7, uuid7Time } from '@tensorloop/kernel/uuid7';
 import { defineRpc, type RpcClient } from '@tensorloop/nest-kit/rpc';
 import type { AdmissionGate } from '../admission/admission-gate.service.js';
+import { answerWithLeft } from '../admission/limits-left.service.js';
 import type { RedisClock } from '../admission/redis-clock.service.js';
 import type { KeyHasher } from '../auth/key-hasher.service.js';
 import { type ApiError, apiError, isApiError, unavailable } from '../errors/api-error.types.js';
-import { type Reply, sendJson } from '../errors/send-json.service.js';
+import { type JsonAnswer, type Reply, sendJson } from '../errors/send-json.service.js';
 import type { Journal } from '../journal/journal.service.js';
 import type { JournalEntry } from '../journal/journal.types.js';
 import { readAnthropicKey } from '../messages/messages.service.js';
@@ -39,19 +40,23 @@ export class RequestView {
     sendJson(reply, await this.read(req, id));
   }
 
-  private async read(req: IncomingMessage, id: string): Promise<RequestBody | ApiError> {
+  private async read(req: IncomingMessage, id: string): Promise<JsonAnswer | ApiError> {
     const bearer = readAnthropicKey(req.headers);
     if (isApiError(bearer)) return bearer;
-    const key = await this.parts.gate.findKey({
+    const key = await this.parts.gate.findKeyWithLeft({
       accountTag: bearer.accountTag,
       keyHash: this.parts.hasher.hash(bearer.keyText),
     });
     if (isApiError(key)) return key;
+    return answerWithLeft(await this.find(key.accountId, id), key);
+  }
+
+  private async find(accountId: string, id: string): Promise<RequestBody | ApiError> {
     if (!isUuid7(id)) return this.notFound(id);
     const entry = this.parts.journal.entries.get(id);
-    if (entry === undefined) return this.booked(key.accountId, id);
-    if (entry.accepted.accountId !== key.accountId) return this.notFound(id);
-    return (await this.journalled(id, entry)) ?? this.booked(key.accountId, id);
+    if (entry === undefined) return this.booked(accountId, id);
+    if (entry.accepted.accountId !== accountId) return this.notFound(id);
+    return (await this.journalled(id, entry)) ?? this.booked(accountId, id);
   }
 
   /** Null when the entry left the journal meanwhile: then it is booked. */

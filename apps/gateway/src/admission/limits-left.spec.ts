@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { goDuration } from './refusals.service.js';
+import { goDuration } from './limits-left.service.js';
 
 describe('durations as Go prints them', () => {
   it.each([
