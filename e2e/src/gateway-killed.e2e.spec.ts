@@ -8,8 +8,12 @@ const ROUNDS = 2;
 const CALLS_PER_ROUND = 60;
 const LONG_STREAMS = 6;
 const TEST_TIMEOUT_MS = 300_000;
-/** Slow enough that every lane has a call under way at any instant, streams in the middle of their answer. */
-const SIM = { latencyMs: 20, firstTokenMs: 10, chunkMs: 10, completionTokens: 20 };
+/**
+ * Slow enough that every lane has a call under way at any instant, streams in the middle of their answer; and that the provider begins
+ * long after a call's record is on the disk, which is written while it is asked. One that begins earlier serves a call of which nobody
+ * is told if the gateway dies in between, neither its client nor the books.
+ */
+const SIM = { latencyMs: 250, firstTokenMs: 250, chunkMs: 10, completionTokens: 20 };
 /** Long enough to pass a progress record (every 2 s, or 512 tokens) before the gateway dies. */
 const LONG_SIM = { completionTokens: 3_000, tokensPerChunk: 20, chunkMs: 25 };
 

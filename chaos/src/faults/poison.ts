@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { RequestCompleted } from '@tensorloop/contracts/request-completed';
@@ -9,6 +10,9 @@ import { FaultHadNoEffect, type FaultKind } from './fault.types.js';
 import { withNats } from './nats-access.js';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
+/** Far longer than a call takes to be booked where metering and NATS are up. */
+const BOOKED_MS_MAX = 20_000;
+const BOOKED_AGAIN_MS = 200;
 
 interface Poison {
   /** What metering has to say of it; null = nothing: it has booked the very same already. */
@@ -46,7 +50,7 @@ export const poisonStream: FaultKind = {
   inject: async ({ installation, facts }, plan) => {
     const { reason, make } = POISON[String(plan.detail.poison)] as Poison;
     await withNats(installation, async (connection) => {
-      const event = await findBooked(connection, (data) => facts.poison.has(hashOf(data)));
+      const event = await findBookedSoon(connection, (data) => facts.poison.has(hashOf(data)));
       if (event === null) throw new FaultHadNoEffect('no call was booked of which poison could be made');
       const made = make(event);
       const payload = Buffer.from(typeof made === 'string' ? made : JSON.stringify(made));
@@ -60,6 +64,20 @@ export const poisonStream: FaultKind = {
 
 function hashOf(data: Uint8Array): string {
   return createHash('sha256').update(data).digest('hex');
+}
+
+/** Waits for one: the faults before may have cut all calls so far, and what came after them is not booked yet. */
+async function findBookedSoon(
+  connection: NatsConnection,
+  isPoison: (data: Uint8Array) => boolean,
+): Promise<RequestCompleted | null> {
+  const deadline = performance.now() + BOOKED_MS_MAX;
+  let event = await findBooked(connection, isPoison);
+  while (event === null && performance.now() < deadline) {
+    await delay(BOOKED_AGAIN_MS);
+    event = await findBooked(connection, isPoison);
+  }
+  return event;
 }
 
 /** The newest charged event that metering has acknowledged, and booked: it acknowledges poison as well. */

@@ -3,7 +3,8 @@ import { chat, chatStream, type Sim } from './chat.js';
 
 /** No traffic of a test goes on for longer, whatever the test forgot. */
 const TRAFFIC_CALLS_MAX = 2_000;
-const FAILURE_PAUSE_MS = 20;
+/** A gateway that is down refuses at once: twelve lanes would burn all calls on it before one on a slow machine is back. */
+const FAILURE_PAUSE_MS = 250;
 
 export interface Traffic {
   /** Request ids of calls that the client saw through to the end. */
@@ -33,7 +34,6 @@ export function startTraffic(client: OpenAI, { concurrency, sim }: TrafficOption
         completed.push(answer.requestId);
       } catch (error) {
         failed.push(describeFailure(error));
-        // A gateway that is down refuses at once: without a pause the lanes would burn all calls on it.
         await new Promise((resolve) => setTimeout(resolve, FAILURE_PAUSE_MS));
       }
     }
