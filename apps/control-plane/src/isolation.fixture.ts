@@ -28,6 +28,9 @@ const SEED = 1;
 const ID_TAIL = 12;
 /** How long a stream is listened to: what it says of the past, it says at once. */
 const STREAM_MS = 200;
+const UNAVAILABLE = 503;
+/** In a row, for one question. */
+const UNAVAILABLE_TIMES_MAX = 10;
 const INSTANT = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g;
 
 /** A place of a request where an id goes: the name of a path's or query's parameter, or the steps to a field of the body. */
@@ -115,21 +118,19 @@ export async function sendWalked(
   return sendUntilAnswered(plane, { method: operation.method, path: query.size === 0 ? path : `${path}?${query}`, body, as });
 }
 
-/** What could not be answered in time says nothing of what was asked; thousands are asked here. */
-const UNAVAILABLE = 503;
-const UNAVAILABLE_MAX = 10;
-
-async function sendUntilAnswered(plane: TestControlPlane, request: SentRequest): Promise<Answer<Schema>> {
-  let answer = await send(plane, request);
-  for (let again = 0; answer.status === UNAVAILABLE && again < UNAVAILABLE_MAX; again++) answer = await send(plane, request);
-  return answer;
-}
-
 interface SentRequest {
   method: string;
   path: string;
   body: unknown;
   as: Credentials;
+}
+
+/** What could not be answered in time says nothing of what was asked; thousands are asked here. */
+async function sendUntilAnswered(plane: TestControlPlane, request: SentRequest): Promise<Answer<Schema>> {
+  let answer = await send(plane, request);
+  for (let again = 0; answer.status === UNAVAILABLE && again < UNAVAILABLE_TIMES_MAX; again++)
+    answer = await send(plane, request);
+  return answer;
 }
 
 export async function send(plane: TestControlPlane, { method, path, body, as }: SentRequest): Promise<Answer<Schema>> {

@@ -54,10 +54,7 @@ export class SmtpSink {
   async mailTo(address: string, subject: RegExp = /./, newerThan = 0): Promise<CaughtMail> {
     return waitUntil(
       () => this.mails.slice(newerThan).findLast((mail) => mail.to.includes(address) && subject.test(mail.subject)),
-      {
-        what: `a mail to ${address}`,
-        timeoutMs: 10_000,
-      },
+      { what: `a mail to ${address}` },
     );
   }
 
