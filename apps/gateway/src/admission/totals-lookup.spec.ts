@@ -4,7 +4,7 @@ import type { TotalsGetRequest } from '@tensorloop/contracts/rpc';
 import { dayScope, type Scope, type ScopeTotal, windowScope } from '@tensorloop/contracts/settle-ack';
 import { RPC } from '@tensorloop/contracts/subjects';
 import { uuid7 } from '@tensorloop/kernel/uuid7';
-import { SOON_AGAIN_MS, SOON_MS, TotalsLookup } from './totals-lookup.js';
+import { SOON_AGAIN_MS, SOON_AT_ONCE_MAX, SOON_MS, TotalsLookup } from './totals-lookup.js';
 
 const ACCOUNT = uuid7();
 const WINDOW = windowScope(uuid7(), 0);
@@ -144,6 +144,17 @@ describe('totals that somebody can do without', () => {
     expect(await seedSoon(WINDOW)).toBe(false);
     expect(asked.length).toBe(once);
     await jest.advanceTimersByTimeAsync(1);
+    expect(await seedSoon(WINDOW)).toBe(true);
+  });
+
+  it('are not asked for while many others are, and are when one of those was answered', async () => {
+    let answer: () => void = () => undefined;
+    answering = new Promise((resolve) => (answer = resolve));
+    const others = Array.from({ length: SOON_AT_ONCE_MAX }, (_, index) => seedSoon(windowScope(uuid7(), index)));
+    expect(await seedSoon(WINDOW)).toBe(false);
+    expect(asked.length).toBe(SOON_AT_ONCE_MAX);
+    answer();
+    await Promise.all(others);
     expect(await seedSoon(WINDOW)).toBe(true);
   });
 });

@@ -25,6 +25,8 @@ export const RECENT_LOOKUP_MS = 10_000;
 /** What is left is not worth a longer wait to an answer that says it besides. */
 export const SOON_MS = 500;
 export const SOON_AGAIN_MS = 5_000;
+/** Such questions under way at a time, so that those of calls find metering free. */
+export const SOON_AT_ONCE_MAX = 32;
 
 const totalsGet = defineRpc(RPC.meteringTotalsGet, totalsGetRequestSchema, totalsGetReplySchema);
 const totalsGetOfAny = defineRpc(RPC.meteringTotalsGetOfAny, totalsGetRequestSchema, totalsGetReplySchema);
@@ -44,6 +46,7 @@ export class TotalsLookup {
   private readonly balanceAskedMs = new Map<string, number>();
   /** Name of a set of scopes → when somebody who can do without them was answered, or gave up. */
   private readonly soonAskedMs = new Map<string, number>();
+  private soonRunning = 0;
   /** Account tag → when its recent scopes were last asked for. */
   private readonly recentAskedMs = new Map<string, number>();
 
@@ -70,12 +73,14 @@ export class TotalsLookup {
 
   /**
    * For somebody who can do without: waits no longer than SOON_MS, and not at all for what was asked for a moment ago: whoever lacks
-   * it still will not get it by asking again.
+   * it still will not get it by asking again. Nor while SOON_AT_ONCE_MAX others ask.
    */
   async seedSoon(wanted: TotalsWanted): Promise<boolean> {
     const name = nameOf(wanted);
-    if (!isLongAgo(this.soonAskedMs, name, SOON_AGAIN_MS)) return false;
-    const isSeeded = await soon(this.seed(wanted), this.soonMs);
+    if (this.soonRunning >= SOON_AT_ONCE_MAX || !isLongAgo(this.soonAskedMs, name, SOON_AGAIN_MS)) return false;
+    this.soonRunning += 1;
+    const seeding = this.seed(wanted).finally(() => (this.soonRunning -= 1));
+    const isSeeded = await soon(seeding, this.soonMs);
     noteNow(this.soonAskedMs, name);
     return isSeeded;
   }
