@@ -1,3 +1,4 @@
+import type { Endpoint } from '@tensorloop/contracts/endpoint';
 import { GatewayFixture } from './gateway-fixture.js';
 import { ScriptedProvider } from './scripted-provider.js';
 import type { TestKey } from './test-keys.js';
@@ -14,8 +15,10 @@ export interface ScriptedGateway {
 /** A gateway with one model for each place of a scripted provider, by the place's name. */
 export async function startScriptedGateway(...places: string[]): Promise<ScriptedGateway> {
   const provider = await ScriptedProvider.start();
+  const endpoints: Endpoint[] = ['chat.completions', 'responses'];
   const fixture = await GatewayFixture.start({
-    models: () => places.map((place) => testModel(place, provider.url, { deployment: { baseUrl: provider.at(place) } })),
+    models: () =>
+      places.map((place) => testModel(place, provider.url, { endpoints, deployment: { baseUrl: provider.at(place) } })),
   });
   const key = await fixture.addKey({ models: ['*'], rpm: 1_000 });
   const stop = async () => {

@@ -107,6 +107,22 @@ describe('a provider that reports its failure under status 200 (spec TL-9)', () 
     });
   });
 
+  it('has it opened by whole Responses that say that their model failed, which are passed on as they came', async () => {
+    const failed = (code: string) => ({ object: 'response', status: 'failed', error: { code, message: 'no' }, output: [] });
+    const answerFailed = (code: string) => answers('application/json', JSON.stringify(failed(code)));
+    const body = JSON.stringify({ model: 'scripted', input: 'hi' });
+    const ask = async () => (await fixture.post('/responses', key, { body })).json();
+    provider.on('scripted', answerFailed('invalid_prompt'));
+    for (let count = 0; count <= CONSECUTIVE_FAILURES_MAX; count++) expect(await ask()).toEqual(failed('invalid_prompt'));
+    provider.on('scripted', answerFailed('server_error'));
+    for (let count = 0; count < CONSECUTIVE_FAILURES_MAX; count++) expect(await ask()).toEqual(failed('server_error'));
+    expect(await ask()).toMatchObject({ error: { code: 'upstream_unavailable' } });
+    provider.on('scripted', answerWhole);
+    await waitUntil(async () => (await fixture.chat(key, { model: 'scripted' })).status === 200, {
+      what: 'the circuit to close',
+    });
+  });
+
   it('in a stream ends it with an error event, and nothing is charged', async () => {
     const failure = sse({
       id: 'c',

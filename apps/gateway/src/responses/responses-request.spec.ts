@@ -139,10 +139,13 @@ describe('a Responses request', () => {
   it.each([
     [{ status: 'completed', usage: { input_tokens: 1 } }, { usage: { input_tokens: 1 } }],
     [{ status: 'completed', usage: null }, { usage: null }],
-    [{ status: 'failed', usage: null }, { usage: { input_tokens: 0, output_tokens: 0 } }],
+    [
+      { status: 'failed', usage: null },
+      { usage: { input_tokens: 0, output_tokens: 0 }, saysFailed: true },
+    ],
     [
       { status: 'failed', error: { message: 'x' }, usage: { input_tokens: 9_000 } },
-      { usage: { input_tokens: 0, output_tokens: 0 } },
+      { usage: { input_tokens: 0, output_tokens: 0 }, saysFailed: true },
     ],
     [
       { status: 503, error: { message: 'busy' } },
