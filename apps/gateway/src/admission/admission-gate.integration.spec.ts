@@ -16,8 +16,10 @@ import { AdmissionGate } from './admission-gate.service.js';
 import { InFlight } from './in-flight.service.js';
 import { KeyLookup } from './key-lookup.js';
 import { KnownKeys } from './known-keys.js';
+import { withLeft } from './limits-left.service.js';
 import type { Quote } from './quote.service.js';
 import { RedisClock } from './redis-clock.service.js';
+import { modelNotAllowed } from './refusals.service.js';
 import { TotalsLookup } from './totals-lookup.js';
 import { ASKING_MAX } from './waiting-line.js';
 
@@ -208,6 +210,16 @@ describe('what a key has left, for an answer to what is not admitted', () => {
     expect(await find()).toMatchObject({ found: true, left });
     expect(await find()).toMatchObject({ found: true, left });
     expect(asked).toEqual(['metering.totals.get.v1']);
+  });
+
+  it('is said with a model that the key may not use as with one that there is not: nothing tells the two apart', async () => {
+    answers.totals = totalsOf('999950');
+    await admission.projectKey({ ...projection, version: 2, models: ['gpt-4o'] });
+    const refused = await admit();
+    expect(refused).toMatchObject({ headers: { 'x-tensorloop-budget-spent-usd': '0.00099995' } });
+    const found = await find();
+    if (isApiError(found)) throw new Error('the key was not found');
+    expect(refused).toMatchObject(withLeft(modelNotAllowed('gpt-4o-mini'), found));
   });
 
   it('is said as far as it is known where metering does not say more', async () => {

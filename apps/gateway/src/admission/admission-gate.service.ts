@@ -18,7 +18,7 @@ import { admissionDown, lookupDown, overloaded, stateUnknown, unknownKey } from 
 import type { InFlight } from './in-flight.service.js';
 import type { KeyLookup } from './key-lookup.js';
 import type { KnownKeys } from './known-keys.js';
-import { left, type OwnKey, withLeft } from './limits-left.service.js';
+import { left, leftHeaders, type OwnKey, withLeft } from './limits-left.service.js';
 import type { Quote } from './quote.service.js';
 import type { RedisClock } from './redis-clock.service.js';
 import { type FinalRefusal, isMoneyRefusal, refusalError, refusedKey } from './refusals.service.js';
@@ -149,7 +149,7 @@ export class AdmissionGate {
       } else if (isBalanceSpent(refusal) && !isBalanceFresh && (await this.hasNewBalance(ask, refusal))) isBalanceFresh = true;
       else {
         const closer = isClosest ? null : await closerQuote(ask, refusal);
-        if (closer === null) return refusalError(refusal satisfies FinalRefusal, quote, ask);
+        if (closer === null) return this.refused(ask, refusal satisfies FinalRefusal, quote);
         isClosest = true;
         quoteAt = closer;
         quote = quoteAt(refusal.nowMs);
@@ -188,6 +188,14 @@ export class AdmissionGate {
     if (again === null) return found;
     if (again.found) return again;
     return again.reason === 'key_revoked' || again.reason === 'key_expired' ? refusedKey(again.reason) : found;
+  }
+
+  /** Whether there is such a model is not told to a key that may not use it, and so not by which limits its answer knows either. */
+  private async refused(ask: AdmissionAsk, refusal: FinalRefusal, quote: Quote): Promise<ApiError> {
+    const error = refusalError(refusal, quote, ask);
+    if (refusal.reason !== 'model_not_allowed') return error;
+    const found = await this.findKeyWithLeft(ask.key);
+    return isApiError(found) ? error : { ...error, headers: { ...error.headers, ...leftHeaders(found.left, found.nowMs) } };
   }
 
   /** Fetches totals that Redis lacks; true = it has them now. For reading what an account has spent without spending. */

@@ -164,10 +164,13 @@ describe('what is not admitted', () => {
     }
   });
 
-  it.each(UNADMITTED)('%s (%i) tells a revoked key nothing', async (_what, _status, ask) => {
-    const { status, headers } = await ask(await addKey({ models, isRevoked: true }));
-    expect(status).toBe(401);
-    expect([...headers.keys()].filter((name) => /ratelimit|budget|balance|daily/.test(name))).toEqual([]);
+  it.each(UNADMITTED)('%s (%i) tells a revoked key and an expired one nothing', async (_what, _status, ask) => {
+    const limits = { dailyLimitNanoUsd: '60000000', project: { ...PROJECT, budgetNanoUsd: '70000' } };
+    for (const ended of [{ isRevoked: true }, { expiresAtMs: Date.now() - 1 }]) {
+      const { status, headers } = await ask(await addKey({ models, accountKind: 'prepaid', ...limits, ...ended }));
+      expect(status).toBe(401);
+      expect([...headers.keys()].filter((name) => /^x-(ratelimit|tensorloop)-/.test(name))).toEqual([]);
+    }
   });
 
   it('says what is left of the requests where metering, being away, has not said what was spent', async () => {

@@ -77,12 +77,21 @@ export class TotalsLookup {
    */
   async seedSoon(wanted: TotalsWanted): Promise<boolean> {
     const name = nameOf(wanted);
-    if (this.soonRunning >= SOON_AT_ONCE_MAX || !isLongAgo(this.soonAskedMs, name, SOON_AGAIN_MS)) return false;
-    this.soonRunning += 1;
-    const seeding = this.seed(wanted).finally(() => (this.soonRunning -= 1));
-    const isSeeded = await soon(seeding, this.soonMs);
+    if (!isLongAgo(this.soonAskedMs, name, SOON_AGAIN_MS)) return false;
+    const isAsked = this.running.has(name);
+    if (!isAsked && this.soonRunning >= SOON_AT_ONCE_MAX) return false;
+    const isSeeded = await soon(isAsked ? this.seed(wanted) : this.seedCounted(wanted), this.soonMs);
     noteNow(this.soonAskedMs, name);
     return isSeeded;
+  }
+
+  private async seedCounted(wanted: TotalsWanted): Promise<boolean> {
+    this.soonRunning += 1;
+    try {
+      return await this.seed(wanted);
+    } finally {
+      this.soonRunning -= 1;
+    }
   }
 
   /** Scopes that were news to Redis; null when it could not be told. */

@@ -82,21 +82,24 @@ export class TokenCounting {
     const found = await this.parts.gate.findKeyWithLeft(key);
     if (isApiError(found)) return found;
     const count = await this.count(arrival, key, found);
-    if (isApiError(count)) return withLeft(count, found);
+    if (isApiError(count)) return count;
     const note = count.isBound ? { 'x-tensorloop-upper-bound': 'true' } : {};
     return { content: { input_tokens: count.inputTokens }, headers: { ...leftHeaders(found.left, found.nowMs), ...note } };
   }
 
-  private async count(arrival: CountArrival, key: KeyIdentity, { models }: OwnKey): Promise<Count | ApiError> {
+  private async count(arrival: CountArrival, key: KeyIdentity, found: OwnKey): Promise<Count | ApiError> {
     const upstreamHeaders = passedHeaders(arrival.headers);
-    if (isApiError(upstreamHeaders)) return upstreamHeaders;
+    if (isApiError(upstreamHeaders)) return withLeft(upstreamHeaders, found);
     const request = refuseDeep(() => readMessagesRequest(arrival.body, 'count'));
-    if (isApiError(request)) return request;
+    if (isApiError(request)) return withLeft(request, found);
     const target = await this.parts.findTarget(request.model, key);
+    // Says itself what is left, to a key that still may ask: it looked the key up once more.
     if (isApiError(target)) return target;
     const { model, deployments } = target;
-    if (!models.includes('*') && !models.includes(model.id)) return modelNotAllowed(request.model);
-    return (await this.ask(arrival, request, { deployments, upstreamHeaders })) ?? bound(model, request);
+    const isAllowed = found.models.includes('*') || found.models.includes(model.id);
+    if (!isAllowed) return withLeft(modelNotAllowed(request.model), found);
+    const count = (await this.ask(arrival, request, { deployments, upstreamHeaders })) ?? bound(model, request);
+    return isApiError(count) ? withLeft(count, found) : count;
   }
 
   /** The provider's own count or refusal; null when it gives neither. */

@@ -6,7 +6,7 @@ import { countedUsage } from '../usage/usage-reading.service.js';
 import { Answer } from './answer.js';
 import type { CountedUsage } from './answer.types.js';
 import type { ExitSignal } from './call-exit.js';
-import { failureError, reportedError } from './upstream-errors.js';
+import { failureError, flawOf } from './upstream-errors.js';
 
 /** A whole answer is never longer; an upstream that sends more is treated as broken. */
 export const ANSWER_BYTES_MAX = 32 * 1024 * 1024;
@@ -45,7 +45,7 @@ export class BufferedAnswer extends Answer {
       return this.breakOff();
     }
     if (answer.isFailure === true) return this.failAsReported(this.body);
-    if (answer.saysFailed === true) this.flaw = reportedError(this.body).flaw;
+    if (answer.failed !== undefined) this.flaw = flawOf(answer.failed);
     this.usage = answer.usage;
     if (!this.call.exit.isClientGone) this.call.noteFirstByte();
     void this.exitWith('answer_complete', null);

@@ -117,7 +117,7 @@ function meantStatus({ status, code }: Fields): number | null {
 }
 
 /** What an error that came under a status of 200 says of its provider. `said` is the answer, or the event within a stream. */
-function flawOf(said: Fields): Flaw {
+export function flawOf(said: Fields): Flaw {
   // OpenAI's `error` event of the Responses API is the error itself.
   const error = fieldsOf(said.error ?? fieldsOf(said.response).error ?? (said.type === 'error' ? said : undefined));
   const word = [error.type, error.code].map(String).find((name) => STATUS_OF_WORD[name] !== undefined);

@@ -141,11 +141,14 @@ describe('a Responses request', () => {
     [{ status: 'completed', usage: null }, { usage: null }],
     [
       { status: 'failed', usage: null },
-      { usage: { input_tokens: 0, output_tokens: 0 }, saysFailed: true },
+      { usage: { input_tokens: 0, output_tokens: 0 }, failed: { status: 'failed', usage: null } },
     ],
     [
       { status: 'failed', error: { message: 'x' }, usage: { input_tokens: 9_000 } },
-      { usage: { input_tokens: 0, output_tokens: 0 }, saysFailed: true },
+      {
+        usage: { input_tokens: 0, output_tokens: 0 },
+        failed: { status: 'failed', error: { message: 'x' }, usage: { input_tokens: 9_000 } },
+      },
     ],
     [
       { status: 503, error: { message: 'busy' } },

@@ -20,7 +20,7 @@ const READING: AnswerReading = {
     if (answer === null) return null;
     if (!STATUSES.has(answer.status) && isFailure(answer)) return FAILURE;
     // What says of itself that it failed is passed on as it is, and costs what a failed stream costs: nothing.
-    if (answer.status === 'failed') return { usage: FREE, saysFailed: true };
+    if (answer.status === 'failed') return { usage: FREE, failed: answer };
     return { usage: isRecord(answer.usage) ? answer.usage : null };
   },
   newScanner: () => new ResponsesScanner(),

@@ -50,8 +50,8 @@ export interface WholeAnswer {
   usage: RawUsage | null;
   /** It reports an error, whatever its status said: the call failed, and costs nothing. */
   isFailure?: boolean;
-  /** It is the client's as it came, and says that its model failed: the provider's circuit is to hear of it. */
-  saysFailed?: boolean;
+  /** The answer itself, where it says that its model failed: it is the client's as it came, and the provider's circuit is to hear of it. */
+  failed?: Record<string, unknown>;
 }
 
 /** How an endpoint's answers are read. */
