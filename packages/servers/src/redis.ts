@@ -37,6 +37,8 @@ function programArgs(program: RedisProgram, port: number, options: RedisOptions)
   return [
     ...['--port', String(port), '--bind', '127.0.0.1', '--dir', options.folder, '--save', ''],
     ...['--appendonly', append ? 'yes' : 'no', '--appendfsync', 'everysec'],
+    // What is kept has a few megabytes, and the log of a busy minute fills the usual 64: each rewrite is a fork and a burst of writes.
+    ...['--auto-aof-rewrite-min-size', '256mb'],
     // Admission state that vanishes one key at a time would read as zero spend: run out of memory loudly instead.
     ...['--maxmemory-policy', 'noeviction'],
   ];
