@@ -123,6 +123,13 @@ async function openEpoch(): Promise<void> {
   if (rebuildId !== null) await admission.openEpoch({ accountTag: projection.accountTag, rebuildId, expectedGatewayIds: [] });
 }
 
+/** A key whose window is older than its account's epoch: what was spent in it Redis does not know. */
+async function mintBeforeEpoch(): Promise<void> {
+  await openEpoch();
+  projection.mintedAtMs = Date.now() - DAY_MS;
+  await admission.projectKey(projection);
+}
+
 function quote(change: { effectiveFromMs?: number; effectiveToMs?: number | null } = {}): Quote {
   const price = { ...testPrice('gpt-4o-mini'), ...change };
   const subject = {
@@ -177,11 +184,7 @@ describe('the first call of an account', () => {
 });
 
 describe('a total that Redis does not know', () => {
-  beforeEach(async () => {
-    await openEpoch();
-    projection.mintedAtMs = Date.now() - DAY_MS;
-    await admission.projectKey(projection);
-  });
+  beforeEach(mintBeforeEpoch);
 
   it('is fetched from metering once and counts', async () => {
     answers.totals = totalsOf('999950');
@@ -198,11 +201,7 @@ describe('a total that Redis does not know', () => {
 describe('what a key has left, for an answer to what is not admitted', () => {
   const find = () => gate.findKeyWithLeft({ accountTag: projection.accountTag, keyHash: HASH });
 
-  beforeEach(async () => {
-    await openEpoch();
-    projection.mintedAtMs = Date.now() - DAY_MS;
-    await admission.projectKey(projection);
-  });
+  beforeEach(mintBeforeEpoch);
 
   it('is fetched from metering where Redis does not know it, once', async () => {
     answers.totals = totalsOf('999950');
